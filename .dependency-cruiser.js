@@ -1,0 +1,122 @@
+const level2 = 'auth|store|upstream|evidence|metrics';
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      comment: 'A cycle hides which module decides.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'core-is-pure',
+      comment:
+        'The laws must be readable and testable without I/O; canonical JSON and a hash are functions of bytes.',
+      severity: 'error',
+      from: { path: '^src/core/' },
+      to: { pathNot: ['^src/core/', '^crypto$', '^node:crypto$', 'node_modules/canonicalize/'] },
+    },
+    {
+      name: 'gate-knows-core-only',
+      comment: 'Use cases work on ports, so that the same protocol runs on any store and under simulation.',
+      severity: 'error',
+      from: { path: '^src/gate/' },
+      to: { pathNot: ['^src/core/', '^src/gate/', 'node_modules/lru-cache/'] },
+    },
+    {
+      name: 'adapters-never-meet',
+      comment: 'Adapters meet in a root, which hands them to others as ports.',
+      severity: 'error',
+      from: { path: `^src/(${level2})/` },
+      to: { path: `^src/(${level2}|gate|http|server)/|^middleware/`, pathNot: '^src/$1/' },
+    },
+    {
+      name: 'stages-know-core-and-gate',
+      comment: 'A stage of a request takes its adapters as ports; type shapes come from core.',
+      severity: 'error',
+      from: { path: '^src/http/' },
+      to: { path: `^src/(${level2}|server)/|^middleware/` },
+    },
+    {
+      name: 'src-never-sees-middleware',
+      comment: 'The middleware is a door on top of src.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^middleware/' },
+    },
+    {
+      name: 'middleware-loads-no-server',
+      comment: 'Importing the middleware must not load the server, ioredis or the environment.',
+      severity: 'error',
+      from: { path: '^middleware/' },
+      to: {
+        path: '^src/server/|^src/store/redis/|^src/index|^src/redis|node_modules/ioredis/',
+        reachable: true,
+      },
+    },
+    {
+      name: 'doors-are-for-outsiders',
+      comment: 'Nothing inside imports the public entries.',
+      severity: 'error',
+      from: { path: '^(src|middleware)/' },
+      to: { path: '^src/(index|redis)\\.ts$' },
+    },
+    ...[
+      ['ioredis', '^src/store/redis/'],
+      ['express', '^src/(http|server)/|^middleware/'],
+      ['undici', '^src/upstream/'],
+      ['jose', '^src/(auth|server/sandbox)/'],
+      ['oauth4webapi', '^src/auth/'],
+      ['prom-client', '^src/metrics/'],
+      ['pino', '^src/server/'],
+      ['zod', '^src/(server|policies)/|^middleware/'],
+      ['yaml', '^src/(server|policies)/'],
+    ].map(([name, home]) => ({
+      name: `${name}-has-one-home`,
+      comment: `${name} is used in one place, so that it can be replaced there.`,
+      severity: 'error',
+      from: { path: '^(src|middleware)/', pathNot: home },
+      to: { path: `node_modules/${name}/` },
+    })),
+    {
+      name: 'nothing-imports-tests',
+      comment: 'Fakes live in the tests and the sandbox only.',
+      severity: 'error',
+      from: { path: '^(src|middleware)/' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'sandbox-stays-in-its-box',
+      comment: 'Only the start of the server may load the sandbox.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/server/' },
+      to: { path: '^src/server/sandbox/' },
+    },
+    {
+      name: 'verifier-is-independent',
+      comment:
+        'The verifier of evidence shares the record format and the transition table with the writer, nothing else.',
+      severity: 'error',
+      from: { path: '^src/evidence/verify' },
+      to: { path: '^src/', pathNot: '^src/(core|evidence/verify)' },
+    },
+    {
+      name: 'no-unresolvable',
+      comment: 'An import that does not resolve is a typo.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'default', 'node'],
+    },
+  },
+};

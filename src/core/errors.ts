@@ -1,0 +1,30 @@
+/** Faults, as opposed to refusals: something that should work did not. Tell them apart by `code`. */
+export type FaultCode =
+  /** The store did not answer, or not in time; whether the command ran is unknown. */
+  | 'StoreUnavailable'
+  /** The store cannot be used safely (too old, may evict keys). */
+  | 'StoreUnsuitable'
+  /** A setting, an option or a policy is wrong; the message names it. */
+  | 'ConfigurationInvalid'
+  /** The evidence sink failed to make a record durable. */
+  | 'EvidenceUnwritable'
+  /** A key set or token endpoint could not be reached. */
+  | 'IssuerUnreachable'
+  /** An invariant of the program is broken. */
+  | 'Internal';
+
+export class Fault extends Error {
+  readonly code: FaultCode;
+
+  constructor(code: FaultCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'Fault';
+    this.code = code;
+  }
+}
+
+export const isFault = (error: unknown, code?: FaultCode): error is Fault =>
+  error instanceof Fault && (code === undefined || error.code === code);
+
+/** The message of anything that was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

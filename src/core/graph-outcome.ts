@@ -1,0 +1,91 @@
+import { isRecord } from './json.ts';
+
+/** What Graph's answer to a status change means for the gate (design, section 4). */
+export type StatusOutcome =
+  | { readonly kind: 'completed'; readonly operationId?: string }
+  /** Taken, but not yet done; `operationId` is what Graph named to us. */
+  | { readonly kind: 'pending'; readonly operationId?: string }
+  /** A definite no: Graph has processed the request and it is not on the wire any more. */
+  | {
+      readonly kind: 'refused';
+      readonly code?: string;
+      readonly gone: boolean;
+      readonly notPolicyCall: boolean;
+    }
+  /** Whether Graph acted, or will, cannot be told. */
+  | { readonly kind: 'unknown'; readonly why: string };
+
+export interface GraphAnswer {
+  readonly status: number;
+  /** The parsed JSON body; `undefined` if empty or unreadable. */
+  readonly body: unknown;
+  readonly location?: string;
+}
+
+/** Error 8506: the call is not a compliance-recording call. It can never be cured. */
+const notComplianceRecording = '8506';
+/** 4xx statuses that ask for a retry: Graph may not have looked at the request at all. */
+const retriable = new Set([408, 425, 429]);
+
+export function judgeStatusAnswer(answer: GraphAnswer): StatusOutcome {
+  const { status } = answer;
+  if (status >= 200 && status < 300) return judgeOperation(answer);
+  if (status >= 400 && status < 500 && !retriable.has(status)) {
+    const code = errorCode(answer.body);
+    return {
+      kind: 'refused',
+      ...(code === undefined ? {} : { code }),
+      gone: status === 404 || status === 410,
+      notPolicyCall: code === notComplianceRecording,
+    };
+  }
+  return { kind: 'unknown', why: `Graph answered ${status}` };
+}
+
+/**
+ * Only `completed` (any letter case) with a result code that is absent or 2xx is success; the documentation and
+ * the metadata disagree on the letter case. `running`, `notStarted`, null and a body that says nothing are pending.
+ */
+export function judgeOperation(answer: GraphAnswer): StatusOutcome {
+  const operation = isRecord(answer.body) ? answer.body : {};
+  const id = typeof operation.id === 'string' ? operation.id : operationIdFrom(answer.location);
+  const named = id === undefined || !/^[A-Za-z0-9._~-]{1,128}$/.test(id) ? {} : { operationId: id };
+  const status = typeof operation.status === 'string' ? operation.status.toLowerCase() : undefined;
+  if (status === 'failed') return refusedOperation(operation.resultInfo);
+  if (status !== 'completed') return { kind: 'pending', ...named };
+  return succeeded(operation.resultInfo)
+    ? { kind: 'completed', ...named }
+    : refusedOperation(operation.resultInfo);
+}
+
+function succeeded(resultInfo: unknown): boolean {
+  if (resultInfo === null || resultInfo === undefined) return true;
+  if (!isRecord(resultInfo)) return false;
+  const { code } = resultInfo;
+  if (code === null || code === undefined) return true;
+  const number =
+    typeof code === 'number' ? code : typeof code === 'string' && /^\d+$/.test(code) ? Number(code) : NaN;
+  return number >= 200 && number < 300;
+}
+
+function refusedOperation(resultInfo: unknown): StatusOutcome {
+  const info = isRecord(resultInfo) ? resultInfo : {};
+  const codes = [info.code, info.subcode]
+    .filter((code) => typeof code === 'string' || typeof code === 'number')
+    .map(String);
+  return {
+    kind: 'refused',
+    ...(codes.length === 0 ? {} : { code: codes.join('/') }),
+    gone: codes[0] === '404',
+    notPolicyCall: codes.includes(notComplianceRecording),
+  };
+}
+
+/** `error.code` of Graph's error envelope; a number in a string for communications. */
+export function errorCode(body: unknown): string | undefined {
+  const error = isRecord(body) && isRecord(body.error) ? body.error : {};
+  return typeof error.code === 'string' || typeof error.code === 'number' ? String(error.code) : undefined;
+}
+
+const operationIdFrom = (location: string | undefined): string | undefined =>
+  /\/operations(?:\/|\(')([^/?#']+)/i.exec(location ?? '')?.[1];

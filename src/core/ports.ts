@@ -1,0 +1,169 @@
+import type { CallKey } from './call-key.ts';
+import type { Binding, CallState, StateName } from './call-state.ts';
+import type { Decision } from './decision.ts';
+import type { EvidenceRecord } from './evidence.ts';
+import type { JsonObject } from './json.ts';
+import type { PolicyInForce } from './policy.ts';
+import type { ReasonCode } from './reasons.ts';
+
+/** An instance's membership in the store; never resumed once lost. */
+export type SessionId = string;
+
+/** What one session did for a call in one epoch. Totals, not increments: reporting twice changes nothing. */
+export interface Tally {
+  readonly admitted: number;
+  readonly aborted: number;
+  readonly refused: number;
+  readonly bytes: number;
+  /** How the session left: writes finished, were cut at the drain limit, were cut at the deadline, or nobody knows. */
+  readonly left: 'drained' | 'cut' | 'expired' | 'lost';
+  /** From the revocation to the last write, ms; null where unknown. */
+  readonly drainMs: number | null;
+}
+
+export interface Holder {
+  readonly session: SessionId;
+  readonly epoch: number;
+}
+
+export interface CallView {
+  /** null: the store knows nothing of the call. */
+  readonly state: CallState | null;
+  /** Changes with every commit. */
+  readonly version: number;
+  readonly holders: readonly Holder[];
+  readonly tallies: readonly (Holder & Tally)[];
+  /** Store clock, ms. */
+  readonly now: number;
+  /** When the part of the store that holds this call began without data; store clock, ms (rule R2). */
+  readonly bornAt: number;
+}
+
+export interface Commit {
+  readonly call: CallKey;
+  /** The version the change was computed from; 0 for a call the store knows nothing of. */
+  readonly version: number;
+  readonly state: CallState;
+  readonly record: EvidenceRecord;
+  /** The record carries the tallies: forget them in the same step. */
+  readonly dropTallies: boolean;
+  /** Forget the call after this time without a change; undefined: keep it. */
+  readonly retentionMs: number | undefined;
+  /** Names this attempt, so that running it twice (a reply was lost) changes nothing. */
+  readonly operation: string;
+}
+
+/** The per-call state machine, made durable. A fault is thrown as `StoreUnavailable`. */
+export interface CallStore {
+  read(call: CallKey): Promise<CallView>;
+  /** Swaps the state and appends the record in one atomic step; false: the version was another. */
+  commit(commit: Commit): Promise<boolean>;
+  /** One atomic step: if the call is `recording`, add the session to the holders. */
+  acquire(call: CallKey, session: SessionId): Promise<Acquired>;
+  /** Leaves the holders and reports the totals. Safe to repeat. */
+  leave(call: CallKey, holder: Holder, tally: Tally): Promise<void>;
+}
+
+export type Acquired =
+  | { readonly state: 'recording'; readonly epoch: number; readonly binding: Binding | null }
+  | { readonly state: Exclude<StateName, 'recording'> };
+
+export interface Revocation {
+  readonly call: CallKey;
+  readonly epoch: number;
+}
+
+/** Sessions and their inboxes. A fault is thrown as `StoreUnavailable`. */
+export interface SessionStore {
+  join(session: SessionId, ttlMs: number): Promise<void>;
+  /** Extends the session and returns the revocations waiting for it, minus those done; 'lost': it is gone. */
+  heartbeat(
+    session: SessionId,
+    ttlMs: number,
+    done: readonly Revocation[],
+  ): Promise<readonly Revocation[] | 'lost'>;
+  /** Puts a revocation into the session's inbox and wakes it; false: there is no such session. */
+  revoke(session: SessionId, revocation: Revocation): Promise<boolean>;
+  quit(session: SessionId): Promise<void>;
+  /** Calls back when the session is woken; only a hint that a heartbeat is worth while. Returns the way to stop. */
+  onWake(session: SessionId, wake: () => void): Promise<() => void>;
+}
+
+export interface OutboxEntry {
+  /** Names the entry for `remove`. */
+  readonly id: string;
+  readonly record: EvidenceRecord;
+}
+
+/** Evidence waiting for a durable sink. A fault is thrown as `StoreUnavailable`. */
+export interface Outbox {
+  /** Takes or renews the one lease that allows draining; false: another holds it. */
+  lease(owner: string, forMs: number): Promise<boolean>;
+  release(owner: string): Promise<void>;
+  /** The oldest entries, in order per call. */
+  pending(limit: number): Promise<readonly OutboxEntry[]>;
+  remove(entries: readonly OutboxEntry[]): Promise<void>;
+  /** How many records wait. */
+  depth(): Promise<number>;
+  /** The sink that this store's evidence goes to: the first to ask decides. */
+  claimSink(sink: string): Promise<string>;
+}
+
+export interface Store {
+  readonly calls: CallStore;
+  readonly sessions: SessionStore;
+  readonly outbox: Outbox;
+  /** Whether it answers now. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Time and chance, as arguments. */
+export interface Clock {
+  /** Monotonic, ms. */
+  now(): number;
+  /** Runs later, once; returns the way to cancel. Never keeps the process alive by itself. */
+  after(ms: number, run: () => void): () => void;
+}
+
+export interface Log {
+  debug(facts: JsonObject, text: string): void;
+  info(facts: JsonObject, text: string): void;
+  warn(facts: JsonObject, text: string): void;
+  error(facts: JsonObject, text: string): void;
+}
+
+/** Who asks: from a verified token. */
+export interface Identity extends Binding {
+  readonly issuer: string;
+  /** ms since the epoch. */
+  readonly expiresAt: number;
+}
+
+/** Tells "verified as bad" from "cannot verify". */
+export interface Verifier {
+  verify(token: string): Promise<Decision<Identity>>;
+}
+
+/** Finds the policy in force for a caller. */
+export type PolicyFor = (who: Binding | null) => PolicyInForce;
+
+/** The numbers the gate and the stages report; one implementation in `metrics`. */
+export interface Meter {
+  decision(surface: 'control' | 'media', reason: ReasonCode | 'admitted' | 'passed'): void;
+  transition(event: string, from: string, to: string, seconds: number): void;
+  drain(seconds: number, how: Tally['left']): void;
+  writesAborted(count: number): void;
+  bytesAdmitted(bytes: number): void;
+  storeCommand(command: string, seconds: number, ok: boolean): void;
+  graphAnswer(action: string, status: number, seconds: number): void;
+  upstreamAnswer(status: number, seconds: number): void;
+  session(live: boolean): void;
+  policyReload(ok: boolean): void;
+  evidence(facts: {
+    readonly waiting: number;
+    readonly oldestSeconds: number;
+    readonly written: number;
+  }): void;
+  openGrants(count: number): void;
+}

@@ -1,0 +1,77 @@
+/**
+ * Why a request was refused. The status comes from here alone; `text` says what happened and what to do.
+ * A media write at a closed gate is 403, because storage clients retry 408, 409, 425, 429 and 5xx,
+ * which would turn early media into late media.
+ */
+export const reasons = {
+  TokenMissing: [401, 'No bearer token came with the request. Send one issued for this proxy.'],
+  TokenInvalid: [401, 'The bearer token was verified and is not valid here.'],
+  TokenExpired: [401, 'The bearer token has expired. Get a new one.'],
+  TokenNotAllowed: [403, 'The token is genuine, but its tenant, application or role is not on the list.'],
+  CannotVerify: [503, 'The token could not be checked: the key server did not answer. Try again later.'],
+  GraphTokenUnreadable: [
+    401,
+    'The Graph token names no tenant and application that the call could be bound to.',
+  ],
+
+  TargetInvalid: [
+    400,
+    'The request target is not a plain path. Send it without dot segments, encoded slashes or parameters.',
+  ],
+  ActionUnknown: [403, 'This path is not on the list of Graph actions that may pass.'],
+  ActionRefused: [403, 'This Graph action is never passed.'],
+  BatchRefused: [403, 'JSON batching would hide status changes from the gate. Send the requests one by one.'],
+  MethodNotAllowed: [405, 'This method is not offered for this path.'],
+  PolicyRefused: [403, 'The policy for this caller does not allow this action.'],
+  CallIdInvalid: [400, 'The call id is not a GUID.'],
+  CallNotFound: [404, 'There is no such call.'],
+  CallEnded: [404, 'The call has ended. A new call needs its own confirmation.'],
+
+  BodyInvalid: [400, 'The body is not the JSON that this action takes.'],
+  BodyTooLarge: [413, 'The body is larger than 64 KiB.'],
+  BodyIncomplete: [400, 'The body ended before it was complete.'],
+  BodyTimeout: [408, 'The body did not arrive in time.'],
+  ContentTypeUnsupported: [415, 'The body must be application/json.'],
+  ContentEncodingUnsupported: [415, 'The body must not be compressed: it has to be judged.'],
+  StatusInvalid: [400, 'The status must be exactly "recording", "notRecording" or "failed".'],
+  ExpectationFailed: [417, 'The only expectation that can be met is 100-continue.'],
+  UpgradeRefused: [501, 'Protocol upgrades are not offered here.'],
+
+  StatusInProgress: [409, 'Another status change of this call is on its way to Graph. Try again shortly.'],
+  StopUnconfirmed: [
+    409,
+    'Graph has not confirmed the last notRecording, so recording cannot start. Send notRecording again.',
+  ],
+  DrainTimeout: [503, 'Writes of this call could not be ended in time, so the stop was not sent. Try again.'],
+  StoreFresh: [
+    503,
+    'The store has just started without its data; status changes wait until old requests are certainly over.',
+  ],
+  StoreUnavailable: [503, 'The store does not answer, so gates stay closed. Try again later.'],
+
+  GraphUnreachable: [502, 'Graph could not be reached.'],
+  GraphTimeout: [504, 'Graph did not answer in time; whether it acted is unknown.'],
+  GraphAnswerTooLarge: [502, 'The answer of Graph is larger than what can be judged.'],
+  GraphRedirect: [502, 'Graph redirected to another place; following it would leave the proxy.'],
+  GraphCredentialMissing: [403, 'No Graph credential is configured for this caller.'],
+  GraphCredentialUnavailable: [503, 'A Graph token could not be had. Try again later.'],
+
+  RecordingNotActive: [
+    403,
+    'Recording of this call is not confirmed. Nothing of it may be kept; do not send this again later.',
+  ],
+  RecordingStopped: [403, 'Recording of this call ended while the write was under way; the write was cut.'],
+  ReadsRefused: [403, 'Reading is not offered on this media route.'],
+  RouteUnknown: [404, 'No media route has this path.'],
+  UpstreamUnreachable: [502, 'The media handler could not be reached.'],
+  UpstreamTimeout: [504, 'The media handler did not answer in time.'],
+  UpstreamFailed: [502, 'The media handler broke the connection.'],
+  ShuttingDown: [503, 'This instance is shutting down. Try again: another one will answer.'],
+  ClientGone: [499, 'The client went away before the answer.'],
+  InternalFault: [500, 'Something that should work did not. Gates stay closed.'],
+} as const satisfies Record<string, readonly [status: number, text: string]>;
+
+export type ReasonCode = keyof typeof reasons;
+
+export const statusOf = (reason: ReasonCode): number => reasons[reason][0];
+export const textOf = (reason: ReasonCode): string => reasons[reason][1];

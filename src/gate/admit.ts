@@ -1,0 +1,227 @@
+import type { CallKey } from '../core/call-key.ts';
+import { grant as granted, refuse, type Decision } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { Revocation, SessionId, Tally } from '../core/ports.ts';
+import type { GateDeps } from './context.ts';
+import { Session } from './session.ts';
+import { Grant, Write } from './write.ts';
+
+interface Leaving {
+  readonly grant: Grant;
+  readonly tally: Tally;
+}
+
+/**
+ * Admission: the first write of a call on an instance asks the store, every later one is a look-up and a compare.
+ * Also the instance's half of a stop: stop admitting at once, let accepted writes finish within the drain limit,
+ * destroy the rest, and only then leave the holders.
+ */
+export class Admission {
+  readonly #deps: GateDeps;
+  readonly #grants = new Map<CallKey, Grant>();
+  readonly #draining = new Set<Grant>();
+  readonly #leaving = new Set<Leaving>();
+  readonly #acquiring = new Map<CallKey, Promise<Decision<Grant>>>();
+  /** Rule R1: the highest revoked epoch per call, kept for as long as an older acquire reply could still arrive. */
+  readonly #revoked = new Map<CallKey, { epoch: number; at: number }>();
+  /** Revocations whose call this session has left; keyed, since the store repeats them until it is told. */
+  #done = new Map<CallKey, Revocation>();
+  #closing = false;
+  readonly session: Session;
+
+  constructor(deps: GateDeps) {
+    this.#deps = deps;
+    this.session = new Session(deps, {
+      take: (revocations) => this.revoke(revocations),
+      expire: (session) => this.#expire(session),
+      done: () => this.#takeDone(),
+    });
+  }
+
+  /** The fast path: no promise, no store. undefined: ask `acquire`. */
+  admit(call: CallKey): Write | undefined {
+    const grant = this.#grants.get(call);
+    if (grant === undefined || !this.session.isLive()) return undefined;
+    return new Write(grant, () => this.session.isLive());
+  }
+
+  /** Admits, asking the store where this instance holds no grant yet. */
+  async admitOrAcquire(call: CallKey): Promise<Decision<Write>> {
+    if (this.#closing) return refuse('ShuttingDown', { retryAfterMs: 1000 });
+    const held = this.admit(call);
+    if (held !== undefined) return granted(held);
+    const acquired = await this.#acquireOnce(call);
+    if (!acquired.ok) return acquired;
+    const write = this.admit(call);
+    return write === undefined ? refuse('RecordingNotActive') : granted(write);
+  }
+
+  /** The grant held now, for checks that admit nothing. */
+  peek(call: CallKey): Grant | undefined {
+    return this.session.isLive() ? this.#grants.get(call) : undefined;
+  }
+
+  countRefused(call: CallKey): void {
+    const grant = this.#grants.get(call) ?? [...this.#draining].find((one) => one.call === call);
+    if (grant !== undefined) grant.refused += 1;
+  }
+
+  /** Stops admitting before it returns; draining goes on in the background. */
+  revoke(revocations: readonly Revocation[]): void {
+    const now = this.#deps.clock.now();
+    this.#forgetOldRevocations(now);
+    for (const { call, epoch } of revocations) {
+      const known = this.#revoked.get(call)?.epoch ?? 0;
+      this.#revoked.set(call, { epoch: Math.max(known, epoch), at: now });
+      const grant = this.#grants.get(call);
+      if (grant !== undefined && grant.epoch <= epoch) this.#drain(grant);
+      else if (!this.#isLeaving(call, epoch)) this.#done.set(call, { call, epoch });
+    }
+  }
+
+  /** Tries again to leave calls whose store command failed; called with every heartbeat. */
+  retryLeaving(): void {
+    for (const leaving of this.#leaving) void this.#leave(leaving);
+  }
+
+  /** Ends everything in order: no new writes, drain, leave, quit. Bounded by the drain limit and the store's own limits. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const grant of [...this.#grants.values()]) this.#drain(grant);
+    await Promise.all(
+      [...this.#draining].map((grant) => new Promise<void>((resolve) => this.#whenDrained(grant, resolve))),
+    );
+    await Promise.all([...this.#leaving].map((leaving) => this.#leave(leaving)));
+    await this.session.close();
+  }
+
+  #acquireOnce(call: CallKey): Promise<Decision<Grant>> {
+    const pending = this.#acquiring.get(call);
+    if (pending !== undefined) return pending;
+    const acquiring = this.#acquire(call).finally(() => {
+      if (this.#acquiring.get(call) === acquiring) this.#acquiring.delete(call);
+    });
+    this.#acquiring.set(call, acquiring);
+    return acquiring;
+  }
+
+  async #acquire(call: CallKey): Promise<Decision<Grant>> {
+    const session = this.session.id;
+    if (session === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    try {
+      const reply = await this.#deps.calls.acquire(call, session);
+      if (reply.state !== 'recording') return refuse('RecordingNotActive');
+      const grant = new Grant(call, session, reply.epoch, reply.binding);
+      // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
+      const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
+      if (outdated || this.#closing) {
+        this.#startLeaving(grant, grant.tally('drained', 0));
+        return refuse('RecordingNotActive');
+      }
+      this.#grants.set(call, grant);
+      this.#report();
+      return granted(grant);
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      this.#deps.log.warn({ call, error: messageOf(error) }, 'a write was refused: the store did not answer');
+      return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    }
+  }
+
+  #drain(grant: Grant): void {
+    const { clock, times, policyFor } = this.#deps;
+    this.#grants.delete(grant.call);
+    this.#draining.add(grant);
+    this.#report();
+    const began = clock.now();
+    grant.revokedAt = began;
+    const limit = policyFor(grant.binding).drainMs ?? times.drainMs;
+    const cancel = clock.after(limit, () => grant.cut());
+    this.#whenDrained(grant, () => {
+      cancel();
+      this.#draining.delete(grant);
+      const drainMs = clock.now() - began;
+      const left = grant.wasCut ? 'cut' : 'drained';
+      this.#deps.meter.drain(drainMs / 1000, left);
+      this.#startLeaving(grant, grant.tally(left, Math.round(drainMs)));
+    });
+  }
+
+  #whenDrained(grant: Grant, run: () => void): void {
+    if (grant.writes.size === 0) {
+      run();
+      return;
+    }
+    const before = grant.whenEmpty;
+    grant.whenEmpty = () => {
+      before?.();
+      run();
+    };
+  }
+
+  #startLeaving(grant: Grant, tally: Tally): void {
+    this.#deps.meter.bytesAdmitted(grant.bytes);
+    this.#deps.meter.writesAborted(grant.aborted);
+    const leaving = { grant, tally };
+    this.#leaving.add(leaving);
+    void this.#leave(leaving);
+  }
+
+  async #leave(leaving: Leaving): Promise<void> {
+    const { grant, tally } = leaving;
+    try {
+      await this.#deps.calls.leave(grant.call, { session: grant.session, epoch: grant.epoch }, tally);
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      // Retried with the next heartbeat; until then the stop waits for this session, or waits it out.
+      this.#deps.log.warn(
+        { call: grant.call, error: messageOf(error) },
+        'could not leave a call in the store',
+      );
+      return;
+    }
+    this.#leaving.delete(leaving);
+    if (grant.session === this.session.id && grant.revokedAt !== undefined) {
+      this.#done.set(grant.call, { call: grant.call, epoch: grant.epoch });
+    }
+  }
+
+  /** The deadline passed: nobody may rely on this instance's grants any more, whoever is to blame. */
+  #expire(session: SessionId): void {
+    const grants = [...this.#grants.values(), ...this.#draining].filter((grant) => grant.session === session);
+    this.#grants.clear();
+    this.#acquiring.clear();
+    this.#done.clear();
+    this.#report();
+    for (const grant of grants) {
+      this.#draining.delete(grant);
+      grant.whenEmpty = undefined;
+      grant.cut();
+      this.#deps.meter.drain(0, 'expired');
+      this.#startLeaving(grant, grant.tally('expired', null));
+    }
+  }
+
+  #takeDone(): readonly Revocation[] {
+    this.retryLeaving();
+    const done = [...this.#done.values()];
+    this.#done = new Map();
+    return done;
+  }
+
+  #isLeaving(call: CallKey, epoch: number): boolean {
+    const concerns = (grant: Grant): boolean => grant.call === call && grant.epoch <= epoch;
+    return [...this.#draining].some(concerns) || [...this.#leaving].some(({ grant }) => concerns(grant));
+  }
+
+  /** A reply to an acquire is dropped after the store's command limit, far below two TTLs. */
+  #forgetOldRevocations(now: number): void {
+    for (const [call, { at }] of this.#revoked) {
+      if (now - at > 2 * this.#deps.times.ttlMs && !this.#acquiring.has(call)) this.#revoked.delete(call);
+    }
+  }
+
+  #report(): void {
+    this.#deps.meter.openGrants(this.#grants.size);
+  }
+}

@@ -1,0 +1,117 @@
+import type { CallKey } from '../core/call-key.ts';
+import { retentionMs, unknownCall, type Binding, type CallState } from '../core/call-state.ts';
+import type { Decision, Refusal } from '../core/decision.ts';
+import { Fault, isFault } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { CallView } from '../core/ports.ts';
+import { transition, type CallEvent } from '../core/transition.ts';
+import { sleep, type GateDeps } from './context.ts';
+
+export interface Witness {
+  readonly by: Binding | null;
+  readonly instance: string;
+}
+
+/** What to do with a call as it is now: an event, or nothing. */
+export interface Proposal {
+  readonly event: CallEvent;
+  readonly detail?: JsonObject;
+  /** The record carries the tallies, so they are forgotten with it. */
+  readonly dropTallies?: boolean;
+}
+
+export interface Changed {
+  readonly state: CallState;
+  readonly before: CallState;
+  /** Store clock at the read that the change was computed from. */
+  readonly now: number;
+}
+
+export const stateOf = (view: CallView): CallState => view.state ?? unknownCall;
+
+/** Other handlers change the same call; each loser looks again. */
+const attempts = 100;
+
+/**
+ * The one function that changes the state of a call: read, compute the next state and its evidence, swap.
+ * `propose` runs again on the newest view whenever another handler was faster.
+ */
+export async function change(
+  deps: GateDeps,
+  call: CallKey,
+  witness: Witness,
+  propose: (view: CallView) => Decision<Proposal>,
+): Promise<Decision<Changed>> {
+  const began = deps.clock.now();
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const view = await deps.calls.read(call);
+    const proposal = propose(view);
+    if (!proposal.ok) return proposal;
+    const { event, detail = {}, dropTallies = false } = proposal.value;
+    const before = stateOf(view);
+    const step = transition(before, event, {
+      call,
+      now: view.now,
+      wireMs: deps.times.graphTimeoutMs,
+      instance: witness.instance,
+      policy: deps.policyFor(before.binding ?? witness.by).digest,
+      by: witness.by,
+      detail,
+    });
+    if (!step.ok) return step;
+    const { state, record } = step.value;
+    const swapped = await deps.calls.commit({
+      call,
+      version: view.version,
+      state,
+      record,
+      dropTallies,
+      retentionMs: retentionMs(state.state),
+      operation: record.hash,
+    });
+    if (!swapped) continue;
+    deps.meter.transition(record.event, record.from, record.to, (deps.clock.now() - began) / 1000);
+    return { ok: true, value: { state, before, now: view.now } };
+  }
+  throw new Fault(
+    'StoreUnavailable',
+    `the state of call ${call} changed ${attempts} times while it was being changed`,
+  );
+}
+
+/**
+ * For what Graph has already answered: the store must learn it. Tries again until `deadline` (local clock);
+ * a change whose reply was lost is recognised by its event being refused or repeated harmlessly.
+ */
+export async function changeInsistently(
+  deps: GateDeps,
+  call: CallKey,
+  witness: Witness,
+  propose: (view: CallView) => Decision<Proposal>,
+  deadline: number,
+): Promise<Decision<Changed>> {
+  for (;;) {
+    try {
+      return await change(deps, call, witness, propose);
+    } catch (error) {
+      if (!isFault(error, 'StoreUnavailable') || deps.clock.now() >= deadline) throw error;
+      await sleep(deps.clock, 50);
+    }
+  }
+}
+
+/** Rule R2: for how long status changes of this call must wait, because its part of the store began without data. */
+export function freshForMs({ times }: GateDeps, view: CallView): number {
+  return view.bornAt + times.ttlMs + times.graphTimeoutMs - view.now;
+}
+
+export const belongsTo = (state: CallState, by: Binding | null): boolean =>
+  state.binding === null ||
+  by === null ||
+  (state.binding.tenant === by.tenant && state.binding.app === by.app);
+
+export const asRefusal = (error: unknown): Refusal => {
+  if (isFault(error, 'StoreUnavailable'))
+    return { ok: false, reason: 'StoreUnavailable', retryAfterMs: 1000 };
+  throw error;
+};

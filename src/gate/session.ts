@@ -1,0 +1,161 @@
+import { isFault, messageOf } from '../core/errors.ts';
+import type { Revocation, SessionId } from '../core/ports.ts';
+import type { GateDeps } from './context.ts';
+
+/** What a session tells its owner. All are synchronous: when they return, the instance has acted. */
+export interface SessionOwner {
+  /** Stop admitting for these calls at once. */
+  take(revocations: readonly Revocation[]): void;
+  /** The deadline passed or the session is gone: cut everything now. */
+  expire(session: SessionId): void;
+  /** Revocations whose call this session has left; told to the store with the next heartbeat. */
+  done(): readonly Revocation[];
+}
+
+/**
+ * This instance's membership in the store: one heartbeat, whatever the number of calls.
+ *
+ * Rule R4: the deadline is the moment *before* the heartbeat was sent plus the TTL, and it moves only after the
+ * revocations in the reply were taken. A lost session is never resumed: a new id, and every grant is dropped.
+ */
+export class Session {
+  readonly #deps: GateDeps;
+  readonly #owner: SessionOwner;
+  #id: SessionId | undefined;
+  #deadline = -Infinity;
+  #beating: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+  #cancelBeat: () => void = () => undefined;
+  #cancelExpiry: () => void = () => undefined;
+  #stopWake: () => void = () => undefined;
+
+  constructor(deps: GateDeps, owner: SessionOwner) {
+    this.#deps = deps;
+    this.#owner = owner;
+  }
+
+  /** Joins the store; if it does not answer now, goes on trying in the background. */
+  async open(): Promise<void> {
+    await this.beat();
+  }
+
+  /** The id under which grants count now; undefined once the deadline has passed. */
+  get id(): SessionId | undefined {
+    return this.isLive() ? this.#id : undefined;
+  }
+
+  isLive(): boolean {
+    return this.#deps.clock.now() < this.#deadline;
+  }
+
+  /** A heartbeat as soon as possible; when one is under way, another after it. */
+  beat(): Promise<void> {
+    if (this.#beating !== undefined) {
+      this.#again = true;
+      return this.#beating;
+    }
+    this.#cancelBeat();
+    this.#beating = this.#beatUntilQuiet().finally(() => {
+      this.#beating = undefined;
+      if (!this.#closed) {
+        this.#cancelBeat = this.#deps.clock.after(this.#deps.times.ttlMs / 3, () => void this.beat());
+      }
+    });
+    return this.#beating;
+  }
+
+  /** Leaves the store. The owner has left every call before. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelBeat();
+    await this.#beating;
+    const id = this.#id;
+    this.#forget();
+    if (id !== undefined) await this.#deps.sessions.quit(id);
+  }
+
+  async #beatUntilQuiet(): Promise<void> {
+    for (;;) {
+      this.#again = false;
+      try {
+        await this.#beatOnce();
+      } catch (error) {
+        if (!isFault(error)) throw error;
+        this.#deps.log.debug({ error: messageOf(error) }, 'no heartbeat got through');
+      }
+      if (!this.#isAskedAgain()) return;
+    }
+  }
+
+  #isAskedAgain(): boolean {
+    return this.#again && !this.#closed;
+  }
+
+  async #beatOnce(): Promise<void> {
+    const { clock, sessions, times, log } = this.#deps;
+    if (this.#id === undefined || !this.isLive()) {
+      this.#expire();
+      await this.#join();
+      return;
+    }
+    const id = this.#id;
+    const sentAt = clock.now();
+    const reply = await sessions.heartbeat(id, times.ttlMs, this.#owner.done());
+    // The deadline may have passed while the reply was on its way: then everything was cut, and the reply is void.
+    if (this.#id !== id || !this.isLive()) return;
+    if (reply === 'lost') {
+      log.warn({ session: id }, 'the store has lost this session; joining again');
+      this.#expire();
+      await this.#join();
+      return;
+    }
+    this.#owner.take(reply);
+    this.#extend(sentAt + times.ttlMs);
+  }
+
+  async #join(): Promise<void> {
+    const { clock, sessions, times, newId, log, meter } = this.#deps;
+    if (this.#closed) return;
+    const id = newId();
+    const sentAt = clock.now();
+    await sessions.join(id, times.ttlMs);
+    this.#id = id;
+    this.#extend(sentAt + times.ttlMs);
+    meter.session(this.isLive());
+    log.info({ session: id }, 'joined the store');
+    const stopWake = await sessions.onWake(id, () => void this.beat());
+    if (this.#id === id) this.#stopWake = stopWake;
+    else stopWake();
+  }
+
+  #extend(deadline: number): void {
+    this.#deadline = deadline;
+    this.#cancelExpiry();
+    this.#cancelExpiry = this.#deps.clock.after(Math.max(0, deadline - this.#deps.clock.now()), () => {
+      if (this.isLive()) return;
+      this.#expire();
+      void this.beat();
+    });
+  }
+
+  #expire(): void {
+    const id = this.#id;
+    if (id === undefined) return;
+    this.#forget();
+    this.#deps.meter.session(false);
+    this.#deps.log.warn(
+      { session: id },
+      'the session ran out: no gate is open on this instance, its writes are cut',
+    );
+    this.#owner.expire(id);
+  }
+
+  #forget(): void {
+    this.#id = undefined;
+    this.#deadline = -Infinity;
+    this.#cancelExpiry();
+    this.#stopWake();
+    this.#stopWake = () => undefined;
+  }
+}

@@ -1,0 +1,158 @@
+import type { CallKey } from '../core/call-key.ts';
+import type { Binding, StateName } from '../core/call-state.ts';
+import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
+import type { JsonObject } from '../core/json.ts';
+import {
+  asRefusal,
+  belongsTo,
+  change,
+  changeInsistently,
+  freshForMs,
+  stateOf,
+  type Witness,
+} from './change.ts';
+import { sleep, type GateDeps } from './context.ts';
+import { outcomeFacts, resolve, type Poll, type Send, type Sent } from './exchange.ts';
+import type { Stopped, StopRequest } from './stop.ts';
+
+export interface StartRequest<Answer extends GraphAnswer> {
+  readonly call: CallKey;
+  readonly by: Binding | null;
+  readonly send: Send<Answer>;
+  readonly poll: Poll<Answer>;
+  /** Sends a `notRecording` of our own, where the last one was never confirmed (rule R3). */
+  readonly sendConfirmation: Send<Answer>;
+  readonly detail?: JsonObject;
+}
+
+export interface Started<Answer extends GraphAnswer> {
+  readonly sent: Sent<Answer>;
+  readonly outcome: StatusOutcome;
+  /** Whether the gate is open for this epoch now. */
+  readonly open: boolean;
+}
+
+type StopFirst<Answer extends GraphAnswer> = (
+  request: StopRequest<Answer>,
+) => Promise<Decision<Stopped<Answer>>>;
+
+interface Begun {
+  readonly token: string;
+  readonly epoch: number;
+  readonly repeated: boolean;
+  /** Local clock: nothing is sent after this. */
+  readonly sendBefore: number;
+}
+
+/**
+ * Reserves an epoch, lets Graph decide, and opens the gate only on a confirmed success of that epoch (law 1).
+ */
+export async function start<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  instance: string,
+  request: StartRequest<Answer>,
+  stopFirst: StopFirst<Answer>,
+): Promise<Decision<Started<Answer>>> {
+  const witness = { by: request.by, instance };
+  try {
+    const begun = await begin(deps, witness, request, stopFirst);
+    return begun.ok ? await sendAndSettle(deps, witness, request, begun.value) : begun;
+  } catch (error) {
+    return asRefusal(error);
+  }
+}
+
+async function begin<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  witness: Witness,
+  request: StartRequest<Answer>,
+  stopFirst: StopFirst<Answer>,
+): Promise<Decision<Begun>> {
+  const { clock, times, newId } = deps;
+  const { call, by, detail = {} } = request;
+  const bound = clock.now() + times.drainMs + times.ttlMs;
+  for (;;) {
+    const token = newId();
+    // Local time before the store was asked, so that we give up before the store lets another one in.
+    const sendBefore = clock.now() + times.graphTimeoutMs;
+    const hold = { token, forMs: 3 * times.graphTimeoutMs };
+    let found: StateName = 'idle';
+    const requested = await change(deps, call, witness, (view) => {
+      const state = stateOf(view);
+      found = state.state;
+      if (!belongsTo(state, by)) return refuse('CallNotFound');
+      const freshMs = freshForMs(deps, view);
+      if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
+      const type = state.state === 'recording' ? 'repeatRequested' : 'startRequested';
+      return grant({ event: { type, hold }, detail });
+    });
+    if (requested.ok) {
+      const { before, state } = requested.value;
+      return grant({ token, epoch: state.epoch, repeated: before.state === 'recording', sendBefore });
+    }
+    const inTheWay = await makeWay(request, requested, found, stopFirst);
+    if (inTheWay !== undefined || clock.now() >= bound) return inTheWay ?? requested;
+    await sleep(clock, 25);
+  }
+}
+
+/** A refusal that waiting does not cure, or undefined: look again. */
+async function makeWay<Answer extends GraphAnswer>(
+  { call, by, sendConfirmation, poll }: StartRequest<Answer>,
+  refusal: Refusal,
+  found: StateName,
+  stopFirst: StopFirst<Answer>,
+): Promise<Refusal | undefined> {
+  if (refusal.reason === 'StatusInProgress') return undefined;
+  if (refusal.reason !== 'StopUnconfirmed') return refusal;
+  // Confirmed, but the lost one may still be on the wire: only time helps.
+  if (found !== 'stopping' && found !== 'unconfirmed') return undefined;
+  const stopped = await stopFirst({
+    call,
+    by,
+    cause: 'confirmation',
+    graph: { send: sendConfirmation, poll },
+  });
+  if (!stopped.ok) return stopped;
+  const { outcome } = stopped.value;
+  return outcome?.kind === 'completed' || outcome?.kind === 'refused' ? undefined : refusal;
+}
+
+async function sendAndSettle<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  witness: Witness,
+  { call, by, send, poll, detail = {} }: StartRequest<Answer>,
+  { token, epoch, repeated, sendBefore }: Begun,
+): Promise<Decision<Started<Answer>>> {
+  const { clock, times, calls } = deps;
+  const first = await send(() => clock.now() < sendBefore);
+  const deadline = sendBefore + times.graphTimeoutMs;
+  const shutOut = async (): Promise<boolean> => {
+    const state = stateOf(await calls.read(call));
+    return state.exchange?.token !== token || (state.state !== 'starting' && !repeated);
+  };
+  const { outcome, sent } = await resolve(deps, first, poll, deadline, shutOut);
+  const facts = {
+    ...detail,
+    ...outcomeFacts(outcome),
+    ...(sent.kind === 'notSent' ? {} : { graph: sent.facts }),
+  };
+  const settled = await changeInsistently(
+    deps,
+    call,
+    witness,
+    () => {
+      if (repeated) return grant({ event: { type: 'repeatSettled', token }, detail: facts });
+      if (outcome.kind === 'completed') {
+        return grant({ event: { type: 'startConfirmed', token, epoch, binding: by }, detail: facts });
+      }
+      const type = outcome.kind === 'refused' ? 'startRefused' : 'startUnknown';
+      return grant({ event: { type, token, epoch }, detail: facts });
+    },
+    deadline,
+  );
+  if (!settled.ok) return settled;
+  const { state } = settled.value;
+  return grant({ sent, outcome, open: state.state === 'recording' && state.epoch === epoch });
+}

@@ -1,0 +1,261 @@
+import type { CallKey } from '../core/call-key.ts';
+import type { Binding } from '../core/call-state.ts';
+import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { CallView, Revocation, SessionId } from '../core/ports.ts';
+import { liveExchange } from '../core/transition.ts';
+import {
+  belongsTo,
+  change,
+  changeInsistently,
+  freshForMs,
+  stateOf,
+  asRefusal,
+  type Witness,
+} from './change.ts';
+import { sleep, type GateDeps } from './context.ts';
+import { outcomeFacts, resolve, type Poll, type Send, type Sent } from './exchange.ts';
+
+export type StopCause = 'notRecording' | 'failed' | 'hangUp' | 'callGone' | 'notPolicyCall' | 'confirmation';
+
+export interface StopRequest<Answer extends GraphAnswer> {
+  readonly call: CallKey;
+  readonly by: Binding | null;
+  readonly cause: StopCause;
+  /** How to tell Graph; undefined: there is nothing to tell. */
+  readonly graph?: { readonly send: Send<Answer>; readonly poll: Poll<Answer> };
+  /** Facts for the evidence: client request id and the like. */
+  readonly detail?: JsonObject;
+}
+
+export interface Stopped<Answer extends GraphAnswer> {
+  readonly sent: Sent<Answer> | undefined;
+  readonly outcome: StatusOutcome | undefined;
+}
+
+/** How this instance takes a revocation of its own without a round trip. */
+export interface OwnSession {
+  readonly id: SessionId | undefined;
+  readonly revoke: (revocations: readonly Revocation[]) => void;
+}
+
+/** A call whose gate is closing, as this handler drives it. */
+interface Stop<Answer extends GraphAnswer> {
+  readonly request: StopRequest<Answer>;
+  readonly token: string;
+  readonly witness: Witness;
+  /** Local clock: the stop is sent or refused by then (promise 4 of the design). */
+  readonly bound: number;
+}
+
+/**
+ * Closes the gate of a call everywhere, and only then sends the stop to Graph (law 2).
+ * A refusal leaves the gate closed and the stop to be taken over by the next request (rule R5).
+ */
+export async function stop<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  own: OwnSession,
+  request: StopRequest<Answer>,
+): Promise<Decision<Stopped<Answer>>> {
+  const { clock, times, policyFor } = deps;
+  const drainMs = policyFor(request.by).drainMs ?? times.drainMs;
+  const doing: Stop<Answer> = {
+    request,
+    token: deps.newId(),
+    witness: { by: request.by, instance: own.id ?? 'none' },
+    bound: clock.now() + drainMs + times.ttlMs,
+  };
+  try {
+    const begun = await begin(deps, doing);
+    if (!begun.ok) return begun;
+    const drained = await drain(deps, own, doing);
+    if (!drained.ok) return await defer(deps, doing, drained);
+    return await sendAndSettle(deps, doing);
+  } catch (error) {
+    return asRefusal(error);
+  }
+}
+
+/** `stopping`, and the exchange is ours: a start in flight is shut out at once, then waited for. */
+async function begin<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  { request, token, witness, bound }: Stop<Answer>,
+): Promise<Decision<void>> {
+  const { call, by, cause, detail = {} } = request;
+  for (;;) {
+    const requested = await change(deps, call, witness, (view) => {
+      const state = stateOf(view);
+      if (!belongsTo(state, by)) return refuse('CallNotFound');
+      const live = liveExchange(state, view.now);
+      if (state.state === 'stopping' && live !== null) {
+        return refuse('StatusInProgress', { retryAfterMs: live.until - view.now });
+      }
+      // Nothing is sent before the drain is over, so until then a crashed handler is taken over after the bound.
+      const hold = { token, forMs: Math.max(0, bound - deps.clock.now()) };
+      const type = state.state === 'stopping' ? 'stopTakenOver' : 'stopRequested';
+      return grant({ event: { type, hold }, detail: { cause, ...detail } });
+    });
+    if (requested.ok && requested.value.state.exchange?.token === token) return grant(undefined);
+    if (!requested.ok && requested.reason !== 'StatusInProgress') return requested;
+    if (deps.clock.now() >= bound) {
+      const retryAfterMs = requested.ok ? 1000 : Math.max(1000, requested.retryAfterMs ?? 0);
+      return refuse('StatusInProgress', { retryAfterMs });
+    }
+    await sleep(deps.clock, 25);
+  }
+}
+
+/** Revokes, again and again, until no holder is left; one without a session is waited out for one whole TTL. */
+async function drain<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  own: OwnSession,
+  { request, witness, bound }: Stop<Answer>,
+): Promise<Decision<void>> {
+  const { clock, times, calls, sessions } = deps;
+  const missingSince = new Map<SessionId, number>();
+  for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 2)) {
+    const view = await calls.read(request.call);
+    const freshMs = freshForMs(deps, view);
+    if (view.holders.length === 0 && freshMs <= 0) return grant(undefined);
+    for (const { session, epoch } of view.holders) {
+      const revocation = { call: request.call, epoch };
+      if (session === own.id) {
+        own.revoke([revocation]);
+        continue;
+      }
+      if (await sessions.revoke(session, revocation)) {
+        missingSince.delete(session);
+        continue;
+      }
+      const since = missingSince.get(session) ?? clock.now();
+      missingSince.set(session, since);
+      if (clock.now() - since >= times.ttlMs)
+        await waitedOut(deps, request.call, witness, { session, epoch });
+    }
+    if (clock.now() >= bound) {
+      return freshMs > 0
+        ? refuse('StoreFresh', { retryAfterMs: freshMs })
+        : refuse('DrainTimeout', { retryAfterMs: times.ttlMs });
+    }
+    await sleep(clock, pauseMs);
+  }
+}
+
+async function waitedOut(
+  deps: GateDeps,
+  call: CallKey,
+  witness: Witness,
+  holder: { session: SessionId; epoch: number },
+): Promise<void> {
+  const unknown = { admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null } as const;
+  await change(deps, call, witness, () =>
+    grant({ event: { type: 'holderLost' }, detail: { session: holder.session } }),
+  );
+  await deps.calls.leave(call, holder, unknown);
+  deps.meter.drain(deps.times.ttlMs / 1000, 'lost');
+}
+
+/** The gate stays closed; whoever asks next takes over. */
+async function defer<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  { request, token, witness }: Stop<Answer>,
+  refusal: Refusal,
+): Promise<Refusal> {
+  await change(deps, request.call, witness, () =>
+    grant({ event: { type: 'stopDeferred', token }, detail: { reason: refusal.reason } }),
+  );
+  return refusal;
+}
+
+async function sendAndSettle<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  doing: Stop<Answer>,
+): Promise<Decision<Stopped<Answer>>> {
+  const { clock, times } = deps;
+  const { request, token, witness } = doing;
+  const { call, graph } = request;
+  const hold = { token, forMs: 2 * times.graphTimeoutMs };
+  // Local time before the store was asked, so that we give up before the store lets another one in.
+  const sendBefore = clock.now() + times.graphTimeoutMs;
+  const closed = await change(deps, call, witness, (view) =>
+    grant({ event: { type: 'drained', hold }, detail: intervalOf(view), dropTallies: true }),
+  );
+  if (!closed.ok) return closed;
+  if (graph === undefined) {
+    await withoutGraph(deps, doing);
+    return grant({ sent: undefined, outcome: undefined });
+  }
+  const first = await graph.send(() => clock.now() < sendBefore);
+  const deadline = sendBefore + times.graphTimeoutMs;
+  const { outcome, sent } = await resolve(deps, first, graph.poll, deadline, () => Promise.resolve(false));
+  await settle(deps, doing, sent, outcome, deadline);
+  return grant({ sent, outcome });
+}
+
+/** Graph has already said what it had to say. */
+async function withoutGraph<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  { request: { call, cause }, token, witness }: Stop<Answer>,
+): Promise<void> {
+  if (cause !== 'notPolicyCall') return end(deps, call, witness, cause);
+  await change(deps, call, witness, () =>
+    grant({ event: { type: 'stopRefused', token }, detail: { cause } }),
+  );
+}
+
+async function settle<Answer extends GraphAnswer>(
+  deps: GateDeps,
+  { request, token, witness }: Stop<Answer>,
+  sent: Sent<Answer>,
+  outcome: StatusOutcome,
+  deadline: number,
+): Promise<void> {
+  const { call, cause } = request;
+  const answered = sent.kind === 'answered';
+  // A hang-up has no operation: any success is the end of the call.
+  const taken = outcome.kind === 'completed' || (cause === 'hangUp' && answered && sent.answer.status < 300);
+  const type = taken ? 'stopConfirmed' : outcome.kind === 'refused' ? 'stopRefused' : 'stopUnknown';
+  const detail = {
+    cause,
+    ...outcomeFacts(outcome),
+    ...(sent.kind === 'notSent' ? {} : { graph: sent.facts }),
+  };
+  try {
+    await changeInsistently(deps, call, witness, () => grant({ event: { type, token }, detail }), deadline);
+    const gone = outcome.kind === 'refused' && outcome.gone;
+    if (gone || (taken && cause === 'hangUp')) await end(deps, call, witness, gone ? 'callGone' : cause);
+  } catch (error) {
+    // The store still says `unconfirmed`: closed, and to be confirmed before the next start.
+    if (!isFault(error)) throw error;
+    deps.log.error(
+      { call, error: messageOf(error) },
+      'the answer to a stop could not be stored; the gate stays closed',
+    );
+  }
+}
+
+async function end(deps: GateDeps, call: CallKey, witness: Witness, cause: StopCause): Promise<void> {
+  await change(deps, call, witness, () => grant({ event: { type: 'ended' }, detail: { cause } }));
+}
+
+/** The interval that ends here: when it was open, and what every instance did in it. */
+function intervalOf(view: CallView): JsonObject {
+  const { openedAt, epoch } = stateOf(view);
+  const sum = (pick: (tally: CallView['tallies'][number]) => number): number =>
+    view.tallies.reduce((total, tally) => total + pick(tally), 0);
+  return {
+    interval:
+      openedAt === null
+        ? null
+        : { epoch, openedAt: new Date(openedAt).toISOString(), closedAt: new Date(view.now).toISOString() },
+    writes: {
+      admitted: sum((tally) => tally.admitted),
+      aborted: sum((tally) => tally.aborted),
+      refused: sum((tally) => tally.refused),
+      bytes: sum((tally) => tally.bytes),
+    },
+    holders: view.tallies.map((tally) => ({ ...tally })),
+  };
+}

@@ -1,0 +1,91 @@
+import type { CallKey } from '../core/call-key.ts';
+import type { Binding } from '../core/call-state.ts';
+import type { SessionId, Tally } from '../core/ports.ts';
+
+/** This instance's right to admit writes of one call in one epoch, and what it did with it. */
+export class Grant {
+  readonly call: CallKey;
+  readonly session: SessionId;
+  readonly epoch: number;
+  readonly binding: Binding | null;
+  readonly writes = new Set<Write>();
+  admitted = 0;
+  aborted = 0;
+  refused = 0;
+  bytes = 0;
+  /** Local clock, ms; undefined while it may still be used. */
+  revokedAt: number | undefined;
+  /** Called when the last write of a revoked grant has ended. */
+  whenEmpty: (() => void) | undefined;
+  wasCut = false;
+
+  constructor(call: CallKey, session: SessionId, epoch: number, binding: Binding | null) {
+    this.call = call;
+    this.session = session;
+    this.epoch = epoch;
+    this.binding = binding;
+  }
+
+  /** Ends every write on both sides, at once. */
+  cut(): void {
+    if (this.writes.size > 0) this.wasCut = true;
+    for (const write of [...this.writes]) write.cut();
+  }
+
+  tally(left: Tally['left'], drainMs: number | null): Tally {
+    const { admitted, aborted, refused, bytes } = this;
+    return { admitted, aborted, refused, bytes, left, drainMs };
+  }
+}
+
+/** A write that was let through and is not over. */
+export class Write {
+  readonly grant: Grant;
+  readonly #isLive: () => boolean;
+  #onCut: () => void = () => undefined;
+  #over = false;
+  #cut = false;
+
+  constructor(grant: Grant, isLive: () => boolean) {
+    this.grant = grant;
+    this.#isLive = isLive;
+    grant.admitted += 1;
+    grant.writes.add(this);
+  }
+
+  /** Whether bytes may go on: checked for every chunk, so that a process that slept past its deadline passes none. */
+  mayContinue(): boolean {
+    return !this.#cut && this.#isLive();
+  }
+
+  get wasCut(): boolean {
+    return this.#cut;
+  }
+
+  /** `destroy` must end both sides before it returns. */
+  onCut(destroy: () => void): void {
+    this.#onCut = destroy;
+    if (this.#cut) destroy();
+  }
+
+  addBytes(count: number): void {
+    this.grant.bytes += count;
+  }
+
+  cut(): void {
+    if (this.#over) return;
+    this.#cut = true;
+    this.#onCut();
+    this.end(false);
+  }
+
+  /** The write is over; only a complete one is not counted as aborted. */
+  end(complete: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { grant } = this;
+    if (!complete) grant.aborted += 1;
+    grant.writes.delete(this);
+    if (grant.writes.size === 0) grant.whenEmpty?.();
+  }
+}
