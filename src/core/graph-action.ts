@@ -140,3 +140,13 @@ function matchFunction(template: string, segment: string): string | undefined {
   if (args.some(([, value]) => !aDate.test(value))) return undefined;
   return `${wanted[1] ?? ''}(${args.map(([name, value]) => `${name}=${value}`).join(',')})`;
 }
+
+/** The action's short name, for numbers and evidence: a closed list. */
+export const actionName = ({ method, template, namespace }: ActionRow): string =>
+  namespace === undefined
+    ? `${method} ${template.replace('communications/', '')}`
+    : (template.split('/').at(-1) ?? '').replace(/\(.*$/, '');
+
+/** Where the call is, as the caller spelled it: the first four segments of the path. */
+export const callPathOf = ({ path }: GraphAction): string =>
+  (path.split('?')[0] ?? '').split('/').slice(0, 5).join('/');

@@ -74,3 +74,8 @@ export function selectPolicy(policies: readonly PolicyInForce[], who: Binding | 
     .sort((a, b) => specificity(b) - specificity(a));
   return candidates[0] ?? defaultPolicy;
 }
+
+/** Whether `who` may upload for the bot a call belongs to. A call that nobody could be bound to belongs to no one in particular. */
+export const mayUpload = (policy: PolicyRules, owner: Binding | null, who: Binding): boolean =>
+  owner === null ||
+  (owner.tenant === who.tenant && (owner.app === who.app || policy.uploaders.includes(who.app)));

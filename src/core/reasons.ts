@@ -49,6 +49,10 @@ export const reasons = {
   ],
   StoreUnavailable: [503, 'The store does not answer, so gates stay closed. Try again later.'],
 
+  NotPolicyCall: [
+    403,
+    'Graph refused with 8506: this call was not created by a recording policy, so it can never be recorded. Do not try again.',
+  ],
   GraphUnreachable: [502, 'Graph could not be reached.'],
   GraphTimeout: [504, 'Graph did not answer in time; whether it acted is unknown.'],
   GraphAnswerTooLarge: [502, 'The answer of Graph is larger than what can be judged.'],

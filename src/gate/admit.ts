@@ -1,8 +1,10 @@
 import type { CallKey } from '../core/call-key.ts';
+import type { Binding } from '../core/call-state.ts';
 import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
 import type { GateDeps } from './context.ts';
+import { mayUpload } from '../core/policy.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
 
@@ -38,27 +40,39 @@ export class Admission {
     });
   }
 
-  /** The fast path: no promise, no store. undefined: ask `acquire`. */
-  admit(call: CallKey): Write | undefined {
-    const grant = this.#grants.get(call);
-    if (grant === undefined || !this.session.isLive()) return undefined;
-    return new Write(grant, () => this.session.isLive());
+  /** The fast path: no promise, no store. undefined: this instance holds no grant, ask `admit`. */
+  admitNow(call: CallKey, who: Binding | null): Decision<Write> | undefined {
+    const held = this.#held(call, who);
+    return held?.ok === true ? granted(this.#newWrite(held.value)) : held;
   }
 
-  /** Admits, asking the store where this instance holds no grant yet. */
-  async admitOrAcquire(call: CallKey): Promise<Decision<Write>> {
+  /** Admits, asking the store where this instance holds no grant yet. `who` null: the proxy itself acts for the bot. */
+  async admit(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
+    const held = await this.hold(call, who);
+    return held.ok ? granted(this.#newWrite(held.value)) : held;
+  }
+
+  /** The grant itself, for what needs the gate open but writes nothing. */
+  async hold(call: CallKey, who: Binding | null): Promise<Decision<Grant>> {
     if (this.#closing) return refuse('ShuttingDown', { retryAfterMs: 1000 });
-    const held = this.admit(call);
-    if (held !== undefined) return granted(held);
+    const held = this.#held(call, who);
+    if (held !== undefined) return held;
     const acquired = await this.#acquireOnce(call);
     if (!acquired.ok) return acquired;
-    const write = this.admit(call);
-    return write === undefined ? refuse('RecordingNotActive') : granted(write);
+    return this.#held(call, who) ?? refuse('RecordingNotActive');
   }
 
-  /** The grant held now, for checks that admit nothing. */
-  peek(call: CallKey): Grant | undefined {
-    return this.session.isLive() ? this.#grants.get(call) : undefined;
+  #held(call: CallKey, who: Binding | null): Decision<Grant> | undefined {
+    const grant = this.#grants.get(call);
+    if (grant === undefined || !this.session.isLive()) return undefined;
+    const policy = this.#deps.policyFor(grant.binding);
+    // A stranger gets the answer of a call that is not recorded.
+    if (who !== null && !mayUpload(policy, grant.binding, who)) return refuse('RecordingNotActive');
+    return granted(grant);
+  }
+
+  #newWrite(grant: Grant): Write {
+    return new Write(grant, () => this.session.isLive());
   }
 
   countRefused(call: CallKey): void {

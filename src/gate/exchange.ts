@@ -1,4 +1,4 @@
-import type { Refusal } from '../core/decision.ts';
+import type { Poll, Sent } from '../core/exchange.ts';
 import {
   judgeOperation,
   judgeStatusAnswer,
@@ -7,23 +7,6 @@ import {
 } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
 import { sleep, type GateDeps } from './context.ts';
-
-/** What came of sending one request to Graph. */
-export type Sent<Answer extends GraphAnswer = GraphAnswer> =
-  /** Graph answered. */
-  | { readonly kind: 'answered'; readonly answer: Answer; readonly facts: JsonObject }
-  /** The request may have left, but no answer came. */
-  | { readonly kind: 'lost'; readonly refusal: Refusal; readonly facts: JsonObject }
-  /** Certainly nothing left. */
-  | { readonly kind: 'notSent'; readonly refusal: Refusal };
-
-/**
- * Sends one request to Graph. `mayStill` is asked at the last moment before the first byte leaves:
- * a handler that was held up past its time sends nothing.
- */
-export type Send<Answer extends GraphAnswer = GraphAnswer> = (
-  mayStill: () => boolean,
-) => Promise<Sent<Answer>>;
 
 /** What the evidence says of an outcome. */
 export const outcomeFacts = (outcome: StatusOutcome): JsonObject => {
@@ -37,9 +20,6 @@ export const outcomeFacts = (outcome: StatusOutcome): JsonObject => {
       return { outcome: 'unknown', why: outcome.why };
   }
 };
-
-/** Reads the operation that Graph named to us. */
-export type Poll<Answer extends GraphAnswer = GraphAnswer> = (operationId: string) => Promise<Sent<Answer>>;
 
 export interface Resolved<Answer extends GraphAnswer> {
   readonly outcome: StatusOutcome;

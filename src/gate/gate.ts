@@ -8,7 +8,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
 import { asRefusal, change, stateOf } from './change.ts';
-import type { GateDeps } from './context.ts';
+import { sleep, type GateDeps } from './context.ts';
 import { Refusals } from './refusals.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { stop, type OwnSession, type Stopped, type StopRequest } from './stop.ts';
@@ -20,6 +20,7 @@ export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested'
 export type KnownBinding = Binding | null | undefined;
 
 const rememberedBindings = 10_000;
+const bindingWaitMs = 250;
 
 /** The gate of every call, as one instance sees it (design, section 3). */
 export class Gate {
@@ -52,12 +53,18 @@ export class Gate {
   }
 
   /** Lets one write in, without a promise where this instance already holds a grant. */
-  admitNow(call: CallKey): Write | undefined {
-    return this.#admission.admit(call);
+  admitNow(call: CallKey, who: Binding | null): Decision<Write> | undefined {
+    return this.#admission.admitNow(call, who);
   }
 
-  admit(call: CallKey): Promise<Decision<Write>> {
-    return this.#admission.admitOrAcquire(call);
+  admit(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
+    return this.#admission.admit(call, who);
+  }
+
+  /** Whether the gate is open for `who`, without writing anything. */
+  async isOpen(call: CallKey, who: Binding | null): Promise<Decision<void>> {
+    const held = await this.#admission.hold(call, who);
+    return held.ok ? grant(undefined) : held;
   }
 
   start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
@@ -68,20 +75,20 @@ export class Gate {
     return stop(this.#deps, this.#own(), request);
   }
 
-  /** The call is over without anything left to tell Graph. A call that is not known needs nothing. */
+  /**
+   * The call is over without anything left to tell Graph. Only for a call that is bound: for any other, the 404
+   * may only mean that it is somebody else's.
+   */
   async callGone(call: CallKey, by: Binding | null): Promise<void> {
-    try {
-      const view = await this.#deps.calls.read(call);
-      if (view.state === null || view.state.state === 'ended') return;
-    } catch (error) {
-      asRefusal(error);
-    }
+    const binding = await this.bindingOf(call);
+    if (binding === null) return;
     const stopped = await this.stop({ call, by, cause: 'callGone' });
-    if (!stopped.ok)
+    if (!stopped.ok && stopped.reason !== 'CallEnded') {
       this.#deps.log.warn(
         { call, reason: stopped.reason },
         'a call is gone, but its gate could not be ended yet',
       );
+    }
   }
 
   /** Remembers who a call belongs to: the first whom Graph accepted for it. */
@@ -103,16 +110,26 @@ export class Gate {
     }
   }
 
-  /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer. */
+  /**
+   * Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer.
+   * Signalling waits for this, so a store that hangs is not waited for long (promise 3 of the design).
+   */
   async bindingOf(call: CallKey): Promise<KnownBinding> {
     const known = this.#bindings.get(call);
     if (known !== undefined) return known;
+    return Promise.race([
+      this.#readBinding(call),
+      sleep(this.#deps.clock, bindingWaitMs).then(() => undefined),
+    ]);
+  }
+
+  async #readBinding(call: CallKey): Promise<KnownBinding> {
     try {
       const { binding } = stateOf(await this.#deps.calls.read(call));
       if (binding !== null) this.#bindings.set(call, binding);
       return binding;
     } catch (error) {
-      if (!isFault(error, 'StoreUnavailable')) throw error;
+      if (!isFault(error)) throw error;
       return undefined;
     }
   }

@@ -1,6 +1,7 @@
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding, StateName } from '../core/call-state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import type { Poll, Send, Sent } from '../core/exchange.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
 import {
@@ -13,7 +14,7 @@ import {
   type Witness,
 } from './change.ts';
 import { sleep, type GateDeps } from './context.ts';
-import { outcomeFacts, resolve, type Poll, type Send, type Sent } from './exchange.ts';
+import { outcomeFacts, resolve } from './exchange.ts';
 import type { Stopped, StopRequest } from './stop.ts';
 
 export interface StartRequest<Answer extends GraphAnswer> {
@@ -57,7 +58,18 @@ export async function start<Answer extends GraphAnswer>(
   const witness = { by: request.by, instance };
   try {
     const begun = await begin(deps, witness, request, stopFirst);
-    return begun.ok ? await sendAndSettle(deps, witness, request, begun.value) : begun;
+    if (!begun.ok) return begun;
+    const started = await sendAndSettle(deps, witness, request, begun.value);
+    if (!started.ok || !begun.value.repeated || started.value.outcome.kind !== 'refused') return started;
+    const { gone, notPolicyCall } = started.value.outcome;
+    if (!gone && !notPolicyCall) return started;
+    // The first success is void: the call is gone, or can never be recorded.
+    const stopped = await stopFirst({
+      call: request.call,
+      by: request.by,
+      cause: gone ? 'callGone' : 'notPolicyCall',
+    });
+    return stopped.ok ? grant({ ...started.value, open: false }) : stopped;
   } catch (error) {
     return asRefusal(error);
   }

@@ -1,6 +1,7 @@
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import type { Poll, Send, Sent } from '../core/exchange.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -16,7 +17,7 @@ import {
   type Witness,
 } from './change.ts';
 import { sleep, type GateDeps } from './context.ts';
-import { outcomeFacts, resolve, type Poll, type Send, type Sent } from './exchange.ts';
+import { outcomeFacts, resolve } from './exchange.ts';
 
 export type StopCause = 'notRecording' | 'failed' | 'hangUp' | 'callGone' | 'notPolicyCall' | 'confirmation';
 
@@ -223,8 +224,16 @@ async function settle<Answer extends GraphAnswer>(
     ...(sent.kind === 'notSent' ? {} : { graph: sent.facts }),
   };
   try {
-    await changeInsistently(deps, call, witness, () => grant({ event: { type, token }, detail }), deadline);
-    const gone = outcome.kind === 'refused' && outcome.gone;
+    const settled = await changeInsistently(
+      deps,
+      call,
+      witness,
+      () => grant({ event: { type, token }, detail }),
+      deadline,
+    );
+    // For a call that nobody is bound to, a 404 may only mean that it is somebody else's.
+    const gone =
+      outcome.kind === 'refused' && outcome.gone && settled.ok && settled.value.state.binding !== null;
     if (gone || (taken && cause === 'hangUp')) await end(deps, call, witness, gone ? 'callGone' : cause);
   } catch (error) {
     // The store still says `unconfirmed`: closed, and to be confirmed before the next start.

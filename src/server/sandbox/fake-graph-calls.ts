@@ -80,7 +80,8 @@ function makeOperation(
     resultInfo: null,
     result,
   };
-  return { answer: operationAnswer(operation), effect, operation };
+  const keepOperation = (): void => void call.operations.set(id, operation);
+  return { answer: operationAnswer(operation), effect, operation, keepOperation };
 }
 
 const statuses = ['unknown', 'notRecording', 'recording', 'failed'] as const;
@@ -114,7 +115,7 @@ function createCall({ state, caller, body, base }: GraphRequest): Outcome {
   const callbackUri = isRecord(body) ? body.callbackUri : undefined;
   if (typeof callbackUri !== 'string') return badRequest('callbackUri is missing.');
   if (caller === null) return badRequest('The token names no application.');
-  const call = state.addCall({
+  const call = state.makeCall({
     tenant: caller.tenant,
     app: caller.app,
     policyBased: false,
@@ -123,7 +124,10 @@ function createCall({ state, caller, body, base }: GraphRequest): Outcome {
     callbackUri,
   });
   const location = `${base}/communications/calls/${call.id}`;
-  return { answer: { status: 201, headers: { location }, body: describeCall(call) } };
+  return {
+    answer: { status: 201, headers: { location }, body: describeCall(call) },
+    effect: () => state.addCall(call),
+  };
 }
 
 function answerCall({ call, body }: CallRequest): Outcome {

@@ -14,6 +14,8 @@ export interface Outcome {
   readonly effect?: () => void;
   /** The operation that `answer` tells of. */
   readonly operation?: Operation;
+  /** From then on the operation can be read. */
+  readonly keepOperation?: () => void;
 }
 
 export interface GraphRequest {

@@ -65,7 +65,8 @@ export class FakeGraphState {
     this.directRoutingCalls = [sampleDirectRoutingCall(now())];
   }
 
-  addCall(facts: Binding & Pick<FakeCall, 'policyBased' | 'direction' | 'state' | 'callbackUri'>): FakeCall {
+  /** A call that nobody sees until it is added. */
+  makeCall(facts: Binding & Pick<FakeCall, 'policyBased' | 'direction' | 'state' | 'callbackUri'>): FakeCall {
     const call: FakeCall = {
       ...facts,
       id: randomUUID(),
@@ -75,9 +76,12 @@ export class FakeGraphState {
       participants: new Map(),
       recording: 'notRecording',
     };
-    this.#calls.set(keyOf(call.id), call);
     this.addParticipant(call, randomUUID(), 'Adele Vance');
     return call;
+  }
+
+  addCall(call: FakeCall): void {
+    this.#calls.set(keyOf(call.id), call);
   }
 
   find(id: string): FakeCall | undefined {
@@ -89,15 +93,18 @@ export class FakeGraphState {
     call.participants.set(id, { id, user, displayName, muted: false });
   }
 
+  /** What acts after the end of the call changes nothing. */
   setRecording(call: FakeCall, state: RecordingState): void {
+    if (!this.#calls.has(keyOf(call.id))) return;
     call.recording = state;
     this.banner.push({ at: monotonic(), call: call.id, state });
   }
 
   /** The leg is over: its banner goes out, later requests find nothing, and a call record appears. */
   endCall(call: FakeCall): void {
-    if (!this.#calls.delete(keyOf(call.id))) return;
+    if (!this.#calls.has(keyOf(call.id))) return;
     if (call.recording !== 'notRecording') this.setRecording(call, 'notRecording');
+    this.#calls.delete(keyOf(call.id));
     this.records.push(makeCallRecord(call, this.#now()));
   }
 }

@@ -12,7 +12,7 @@ export interface Place {
 
 export interface Listening {
   readonly url: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Listens, and closes for good: connections that are still open are destroyed. */
@@ -50,7 +50,17 @@ export async function readBody(req: IncomingMessage, limit: number): Promise<Buf
   return bytes > limit ? undefined : Buffer.concat(chunks);
 }
 
-export function sendJson(res: ServerResponse, status: number, body: unknown): void {
-  res.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
-  res.end(JSON.stringify(body));
+export interface Reply {
+  readonly status: number;
+  /** Sent as JSON; a string is sent as it is. */
+  readonly body: unknown;
+}
+
+export const reply = (status: number, body: unknown): Reply => ({ status, body });
+
+export function send(res: ServerResponse, { status, body }: Reply): void {
+  const text = typeof body === 'string';
+  const type = text ? 'text/plain' : 'application/json';
+  res.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' });
+  res.end(text ? body : JSON.stringify(body));
 }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import {
   base64url,
   decodeProtectedHeader,
@@ -10,7 +10,7 @@ import {
   type JWTPayload,
 } from 'jose';
 import type { Binding } from '../../core/call-state.ts';
-import { listen, readBody, sendJson, type Place } from './loopback.ts';
+import { listen, readBody, reply, send, type Place, type Reply } from './loopback.ts';
 
 export const sandboxTenant = '11111111-1111-4111-8111-111111111111';
 /** The client id of the sandbox's recording bot. */
@@ -61,7 +61,7 @@ export interface TokenMint {
   /** A token for Graph. Like a real one it does not verify against the published keys: see `verifyGraphToken`. */
   mintGraphToken(claims?: Claims): Promise<string>;
   /** What only Graph can do. Throws if the token is not good. */
-  verifyGraphToken(token: string): Promise<GraphCaller>;
+  readonly verifyGraphToken: (token: string) => Promise<GraphCaller>;
   /** From now on every request is answered with this status; undefined: as usual again. */
   failWith(status: number | undefined): void;
   close(): Promise<void>;
@@ -78,7 +78,7 @@ export interface TokenMint {
  * | `GET /token?tenant=&app=&role=&seconds=` | a token for the proxy, as plain text, for people with curl |
  */
 export async function startTokenMint(options: TokenMintOptions = {}): Promise<TokenMint> {
-  const now = options.now ?? Date.now;
+  const now = options.now ?? (() => Date.now());
   const clients = options.clients ?? [{ app: sandboxApp, secret: sandboxSecret }];
   const { privateKey, publicKey } = await generateKeyPair('RS256');
   const kid = randomUUID();
@@ -87,7 +87,10 @@ export async function startTokenMint(options: TokenMintOptions = {}): Promise<To
   let outage: number | undefined;
 
   const server = createServer((req, res) => {
-    serve(req, res).catch(() => res.destroy());
+    respond(req).then(
+      (answer) => send(res, answer),
+      () => res.destroy(),
+    );
   });
   const { url, close } = await listen(server, options);
   const tokenEndpoint = `${url}/token`;
@@ -148,17 +151,17 @@ export async function startTokenMint(options: TokenMintOptions = {}): Promise<To
     return callerOf(payload);
   }
 
-  async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async function respond(req: IncomingMessage): Promise<Reply> {
     const { pathname, searchParams } = new URL(req.url ?? '/', url);
     const body = await readBody(req, maxFormBytes);
-    if (outage !== undefined) return sendJson(res, outage, { error: 'temporarily_unavailable' });
+    if (outage !== undefined) return reply(outage, { error: 'temporarily_unavailable' });
     const route = `${req.method ?? ''} ${pathname}`;
-    if (route === 'GET /.well-known/openid-configuration') return sendJson(res, 200, metadata());
-    if (route === 'GET /keys') return sendJson(res, 200, { keys: [jwk] });
-    if (route === 'GET /token') return sendText(res, await forPeople(searchParams));
+    if (route === 'GET /.well-known/openid-configuration') return reply(200, metadata());
+    if (route === 'GET /keys') return reply(200, { keys: [jwk] });
+    if (route === 'GET /token') return reply(200, await forPeople(searchParams));
     const tenant = /^POST (?:\/([0-9a-f-]{36})\/oauth2\/v2\.0)?\/token$/i.exec(route);
-    if (tenant === null) return sendJson(res, 404, { error: 'not_found' });
-    return exchange(req, res, new URLSearchParams(body?.toString() ?? ''), tenant[1] ?? sandboxTenant);
+    if (tenant === null) return reply(404, { error: 'not_found' });
+    return exchange(req, new URLSearchParams(body?.toString() ?? ''), tenant[1] ?? sandboxTenant);
   }
 
   const metadata = (): unknown => ({
@@ -184,29 +187,24 @@ export async function startTokenMint(options: TokenMintOptions = {}): Promise<To
     });
   }
 
-  async function exchange(
-    req: IncomingMessage,
-    res: ServerResponse,
-    form: URLSearchParams,
-    tid: string,
-  ): Promise<void> {
+  async function exchange(req: IncomingMessage, form: URLSearchParams, tid: string): Promise<Reply> {
     if (form.get('grant_type') !== 'client_credentials')
-      return sendJson(res, 400, { error: 'unsupported_grant_type' });
+      return reply(400, { error: 'unsupported_grant_type' });
     const presented = basicCredentials(req.headers.authorization) ?? {
       app: form.get('client_id'),
       secret: form.get('client_secret'),
     };
     const client = clients.find(({ app, secret }) => app === presented.app && secret === presented.secret);
-    if (client === undefined) return sendJson(res, 401, { error: 'invalid_client' });
+    if (client === undefined) return reply(401, { error: 'invalid_client' });
     const scope = form.get('scope') ?? `${graphAudience}/.default`;
     const make = { [graphAudience]: mintGraphToken, [sandboxAudience]: mint }[
       scope.replace(/\/\.default$/, '')
     ];
-    if (make === undefined) return sendJson(res, 400, { error: 'invalid_scope' });
+    if (make === undefined) return reply(400, { error: 'invalid_scope' });
     issued += 1;
     const who = make === mint ? { azp: client.app, sub: client.app } : { appid: client.app };
     const token = await make({ tid, ...who });
-    sendJson(res, 200, { token_type: 'Bearer', expires_in: defaultSeconds, access_token: token });
+    return reply(200, { token_type: 'Bearer', expires_in: defaultSeconds, access_token: token });
   }
 
   return {
@@ -251,8 +249,3 @@ function basicCredentials(header: string | undefined): TokenClient | undefined {
 
 /** RFC 6749, 2.3.1: the two parts are form-encoded before they are joined. */
 const formDecode = (text: string): string => new URLSearchParams(`v=${text}`).get('v') ?? '';
-
-function sendText(res: ServerResponse, text: string): void {
-  res.writeHead(200, { 'content-type': 'text/plain', 'cache-control': 'no-store' });
-  res.end(text);
-}

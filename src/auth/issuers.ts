@@ -1,0 +1,86 @@
+import type { JWTPayload } from 'jose';
+import { claimedBinding } from '../core/bearer.ts';
+import type { Binding } from '../core/call-state.ts';
+import { grant, refuse, type Decision } from '../core/decision.ts';
+import { Fault } from '../core/errors.ts';
+import { secureUrl } from './fetch.ts';
+
+/** Whose tokens are accepted, and for whom. */
+export interface IssuerConfig {
+  /** The `iss` claim, exactly. */
+  readonly issuer: string;
+  readonly audience: string | readonly string[];
+  readonly jwksUri: string;
+  /** Tenants (`tid`) that may call; absent: all of this issuer. */
+  readonly tenants?: readonly string[];
+  /** Applications (`azp` or `appid`) that may call; absent: all. */
+  readonly apps?: readonly string[];
+  /** One of these application roles is needed; an empty list: none. */
+  readonly roles?: readonly string[];
+  /** Signature algorithms; asymmetric ones only. */
+  readonly algorithms?: readonly string[];
+}
+
+export interface Issuer {
+  readonly issuer: string;
+  readonly audience: string[];
+  readonly algorithms: string[];
+  readonly jwksUri: URL;
+  /** What is left to check once the signature, the audience and the times were good. */
+  judge(claims: JWTPayload): Decision<Binding>;
+}
+
+/** The permissions of Graph without which an application cannot be in a call with media. */
+const defaultRoles = ['Calls.AccessMedia.All', 'Calls.JoinGroupCall.All'];
+const defaultAlgorithms = ['RS256', 'PS256', 'ES256'];
+/** A symmetric algorithm would make a signing key of whatever is public. */
+const asymmetric = /^(?:RS|PS|ES)(?:256|384|512)$/;
+
+/** Checks a configured issuer; throws `ConfigurationInvalid`. */
+export function readIssuer(config: IssuerConfig): Issuer {
+  const { issuer, tenants, apps } = config;
+  const audience = [config.audience].flat();
+  const algorithms = [...(config.algorithms ?? defaultAlgorithms)];
+  if (issuer === '') throw new Fault('ConfigurationInvalid', 'an issuer has no name');
+  if (audience.length === 0 || audience.includes(''))
+    throw new Fault('ConfigurationInvalid', `issuer ${issuer} has no audience`);
+  const unfit = algorithms.find((name) => !asymmetric.test(name));
+  if (unfit !== undefined || algorithms.length === 0)
+    throw new Fault('ConfigurationInvalid', `issuer ${issuer}: algorithm ${unfit ?? '(none)'} is not accepted`);
+  const mayCall = {
+    tenant: memberOf(tenants),
+    app: memberOf(apps),
+    role: memberOf(config.roles ?? defaultRoles),
+  };
+  const needsRole = config.roles?.length !== 0;
+
+  return {
+    issuer,
+    audience,
+    algorithms,
+    jwksUri: secureUrl(`the key server of issuer ${issuer}`, config.jwksUri),
+    judge(claims) {
+      if (Object.hasOwn(claims, 'scp'))
+        return refuse('TokenInvalid', { detail: 'it is the token of a user (scp), not of an application' });
+      const named = claimedBinding(claims);
+      if (!named.ok) return named;
+      const { tenant, app } = named.value;
+      if (!mayCall.tenant(tenant)) return notAllowed('tenant (tid)');
+      if (!mayCall.app(app)) return notAllowed('application (azp or appid)');
+      if (needsRole && !rolesOf(claims).some(mayCall.role)) return notAllowed('role (roles)');
+      return grant(named.value);
+    },
+  };
+}
+
+const notAllowed = (what: string): Decision<never> =>
+  refuse('TokenNotAllowed', { detail: `the ${what} is not on the list` });
+
+/** Without a list everybody is a member; letter case does not matter. */
+function memberOf(list: readonly string[] | undefined): (value: string) => boolean {
+  const members = list && new Set(list.map((value) => value.toLowerCase()));
+  return (value) => members?.has(value.toLowerCase()) ?? true;
+}
+
+const rolesOf = ({ roles }: JWTPayload): string[] =>
+  Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : [];

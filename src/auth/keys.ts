@@ -1,0 +1,113 @@
+import {
+  createLocalJWKSet,
+  errors,
+  type CryptoKey,
+  type FlattenedJWSInput,
+  type JSONWebKeySet,
+  type JWSHeaderParameters,
+} from 'jose';
+import { Fault, messageOf } from '../core/errors.ts';
+import type { Log } from '../core/ports.ts';
+import { fetchWhole, type Fetch } from './fetch.ts';
+
+const minute = 60_000;
+const reloadEveryMs = 10 * minute;
+/** Without a successful fetch for so long, the keys are not believed any more. */
+const staleAfterMs = 24 * 60 * minute;
+/** How often an unknown key id may cause a fetch. */
+const refreshCooldownMs = 30_000;
+/** How long a failed fetch is not repeated. */
+export const failureCooldownMs = 5000;
+const timeoutMs = 5000;
+const maxBytes = 1024 * 1024;
+
+type FindKey = (header?: JWSHeaderParameters, token?: FlattenedJWSInput) => Promise<CryptoKey>;
+
+/** The keys published at one address. */
+export interface KeySet {
+  /** Throws `IssuerUnreachable` when the answer is not known, an error of jose when there is no such key. */
+  readonly find: FindKey;
+  close(): void;
+}
+
+export interface KeySetOptions {
+  readonly fetch: Fetch;
+  /** Wall clock, ms. */
+  readonly now: () => number;
+  /** Called in the same step in which other keys come into force. */
+  readonly onChange: () => void;
+  readonly log: Log | undefined;
+}
+
+/**
+ * jose's own remote key set forgets known keys when the server is down for longer than its cache lives, and then
+ * asks again for every token. This one keeps them for a day, and asks at a bounded rate.
+ */
+export function createKeySet(url: URL, { fetch, now, onChange, log }: KeySetOptions): KeySet {
+  let known: { readonly find: FindKey; readonly content: string } | undefined;
+  let fetchedAt = -Infinity;
+  let failedAt = -Infinity;
+  let pending: Promise<FindKey> | undefined;
+
+  /** A time in the future means that the clock was set back: it counts as long ago. */
+  const within = (ms: number, at: number): boolean => now() >= at && now() - at < ms;
+
+  async function download(): Promise<string> {
+    const headers = { accept: 'application/jwk-set+json, application/json' };
+    const response = await fetchWhole(fetch, url.href, { method: 'GET', headers, timeoutMs, maxBytes });
+    if (response.status !== 200)
+      throw new Fault('IssuerUnreachable', `the key server answered ${response.status}`);
+    return response.text();
+  }
+
+  async function load(): Promise<FindKey> {
+    try {
+      const content = await download();
+      if (known?.content !== content) {
+        known = { find: createLocalJWKSet(JSON.parse(content) as JSONWebKeySet), content };
+        onChange();
+        log?.info({ keys: url.href }, 'the key set is new or has changed');
+      }
+      fetchedAt = now();
+      return known.find;
+    } catch (error) {
+      failedAt = now();
+      const why = messageOf(error);
+      log?.warn({ keys: url.href, error: why }, 'the key set could not be fetched');
+      throw new Fault('IssuerUnreachable', `no key set: ${why}`, { cause: error });
+    }
+  }
+
+  function refresh(): Promise<FindKey> {
+    pending ??= load().finally(() => {
+      pending = undefined;
+    });
+    return pending;
+  }
+
+  async function refreshOrRest(): Promise<FindKey> {
+    if (within(failureCooldownMs, failedAt))
+      throw new Fault('IssuerUnreachable', 'the key server did not answer a moment ago');
+    return refresh();
+  }
+
+  const timer = setInterval(() => {
+    // The failure is logged and remembered where it happens.
+    refresh().catch(() => undefined);
+  }, reloadEveryMs);
+  timer.unref();
+
+  return {
+    async find(header, token) {
+      const believed = known !== undefined && within(staleAfterMs, fetchedAt);
+      const find = believed ? known.find : await refreshOrRest();
+      try {
+        return await find(header, token);
+      } catch (error) {
+        if (!(error instanceof errors.JWKSNoMatchingKey) || within(refreshCooldownMs, fetchedAt)) throw error;
+        return (await refreshOrRest())(header, token);
+      }
+    },
+    close: () => clearInterval(timer),
+  };
+}

@@ -1,0 +1,48 @@
+import type { Refusal } from './decision.ts';
+import type { GraphAnswer } from './graph-outcome.ts';
+import type { JsonObject } from './json.ts';
+
+/** What came of sending one request to Graph. */
+export type Sent<Answer extends GraphAnswer = GraphAnswer> =
+  /** Graph answered. */
+  | { readonly kind: 'answered'; readonly answer: Answer; readonly facts: JsonObject }
+  /** The request may have left, but no answer came. */
+  | { readonly kind: 'lost'; readonly refusal: Refusal; readonly facts: JsonObject }
+  /** Certainly nothing left. */
+  | { readonly kind: 'notSent'; readonly refusal: Refusal };
+
+/**
+ * Sends one request to Graph. `mayStill` is asked at the last moment before the first byte leaves:
+ * a handler that was held up past its time sends nothing.
+ */
+export type Send<Answer extends GraphAnswer = GraphAnswer> = (
+  mayStill: () => boolean,
+) => Promise<Sent<Answer>>;
+
+/** Reads the operation that Graph named to us. */
+export type Poll<Answer extends GraphAnswer = GraphAnswer> = (operationId: string) => Promise<Sent<Answer>>;
+
+/** Header names in lower case, as Node gives them. */
+export type HeaderMap = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Graph's answer with everything needed to pass it on unchanged. */
+export interface RawAnswer extends GraphAnswer {
+  readonly headers: HeaderMap;
+  readonly raw: Uint8Array;
+}
+
+/** Watches the bytes of a write that was admitted. */
+export interface WriteGuard {
+  /** Whether bytes may go on; asked for every chunk. */
+  mayContinue(): boolean;
+  addBytes(count: number): void;
+  /** `destroy` must end the write towards the upstream before it returns. */
+  onCut(destroy: () => void): void;
+}
+
+/** What came of streaming a request to an upstream. */
+export type Forwarded =
+  /** The whole answer was passed on. */
+  | { readonly kind: 'answered'; readonly status: number; readonly headers: HeaderMap }
+  /** Nothing, or only a part, was passed on. */
+  | { readonly kind: 'failed'; readonly refusal: Refusal };

@@ -1,0 +1,282 @@
+import { Fault, isFault, messageOf } from '../core/errors.ts';
+import type { Clock, Log, Meter, Outbox, OutboxEntry } from '../core/ports.ts';
+import type { FileSink } from './file-sink.ts';
+import { Flushes } from './flushes.ts';
+
+export interface EvidenceWriterDeps {
+  readonly outbox: Outbox;
+  readonly sink: FileSink;
+  /** Names this process to the lease. */
+  readonly owner: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter: Pick<Meter, 'evidence'>;
+  /** How long the one lease lasts without renewal, ms. */
+  readonly leaseMs?: number;
+  /** How long to wait when nothing is pending, ms. */
+  readonly idleMs?: number;
+  /** Records per write; 1000 at most, since the sink must recognise a whole batch after a crash. */
+  readonly batch?: number;
+}
+
+export interface EvidenceWriter {
+  /** Resolves when everything pending at the call is durable; rejects with the fault that is in the way. */
+  flush(): Promise<void>;
+  /** Ends after the write under way, gives back lease and directory. Does not flush. */
+  stop(): Promise<void>;
+  readonly state: EvidenceWriterState;
+}
+
+/**
+ * - `waiting`   another instance drains the outbox
+ * - `writing`   this one does
+ * - `foreign`   the store's evidence belongs to another directory
+ * - `failing`   store or disk is in the way; it is tried again
+ * - `stopped`
+ */
+export type EvidenceWriterState = 'waiting' | 'writing' | 'foreign' | 'failing' | 'stopped';
+
+const longestBackOffMs = 5000;
+/** Failures of the sink in a row after which another instance may try. */
+const handOverAfter = 4;
+
+/** Drains the store's outbox to the sink, as long as this instance holds the lease. Never throws, never gives up. */
+export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
+  const batch = deps.batch ?? 500;
+  if (!Number.isInteger(batch) || batch < 1 || batch > 1000)
+    throw new Fault('ConfigurationInvalid', `an evidence batch has 1 to 1000 records, not ${batch}`);
+  const writer = new Writer({ leaseMs: 10_000, idleMs: 250, ...deps, batch });
+  writer.start();
+  return writer;
+}
+
+class Writer implements EvidenceWriter {
+  readonly #deps: Required<EvidenceWriterDeps>;
+  readonly #flushes = new Flushes();
+  #state: EvidenceWriterState = 'waiting';
+  /** Local clock: from then on another process may hold the lease. Counts from before the lease was asked for. */
+  #leaseUntil = -Infinity;
+  #recovered = false;
+  #written = 0;
+  /** What has been in the way since when, so that it is logged once. */
+  #episode: { readonly text: string; readonly since: number; failures: number } | undefined;
+  #stopping = false;
+  /** There is a reason not to pause. */
+  #nudged = false;
+  #endPause: () => void = () => undefined;
+  #loop = Promise.resolve();
+
+  constructor(deps: Required<EvidenceWriterDeps>) {
+    this.#deps = deps;
+  }
+
+  get state(): EvidenceWriterState {
+    return this.#state;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async flush(): Promise<void> {
+    const { outbox } = this.#deps;
+    const entries = await outbox.pending(await outbox.depth());
+    if (this.#stopping) throw stopped();
+    if (entries.length === 0) return;
+    const durable = this.#flushes.add(entries.map(({ id }) => id));
+    this.#nudge();
+    await durable;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#nudge();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      this.#nudged = false;
+      let pauseMs: number;
+      try {
+        pauseMs = await this.#turn();
+      } catch (error) {
+        pauseMs = await this.#failed(error);
+      }
+      await this.#report();
+      if (pauseMs > 0) await this.#pause(pauseMs);
+    }
+    this.#state = 'stopped';
+    this.#flushes.rejectAll(stopped());
+    await this.#handOver();
+  }
+
+  /** Takes one batch from the outbox to the sink; returns how long to wait before the next, ms. */
+  async #turn(): Promise<number> {
+    const { outbox, sink, clock, idleMs, leaseMs, batch } = this.#deps;
+    if (!(await this.#lead())) {
+      await this.#stepDown();
+      return (await this.#othersFlush()) ? idleMs : Math.max(idleMs, leaseMs / 4);
+    }
+    if (!this.#recovered) {
+      await sink.recover();
+      this.#recovered = true;
+    }
+    const flushes = this.#flushes.current();
+    const entries = await outbox.pending(batch);
+    const fresh = this.#unwritten(entries);
+    if (fresh.length > 0) {
+      // A write takes time too, so the last tenth of the lease is left unused.
+      const mayWrite = (): boolean => clock.now() < this.#leaseUntil - leaseMs / 10;
+      const records = fresh.map(({ record }) => record);
+      if (!(await sink.append(records, mayWrite))) {
+        await this.#stepDown();
+        return 0;
+      }
+      this.#written += records.length;
+    }
+    this.#succeeded('writing');
+    if (entries.length === 0) {
+      this.#flushes.settle(flushes, () => false);
+      return idleMs;
+    }
+    await outbox.remove(entries);
+    const durable = new Set(entries.map(({ id }) => id));
+    this.#flushes.settle(this.#flushes.current(), (id) => !durable.has(id));
+    return 0;
+  }
+
+  /** Takes or renews the lease, unless the store's evidence belongs to another directory. */
+  async #lead(): Promise<boolean> {
+    const { outbox, sink, owner, clock, leaseMs } = this.#deps;
+    const asked = clock.now();
+    if (asked < this.#leaseUntil - leaseMs / 2) return true;
+    const claimed = await outbox.claimSink(sink.id);
+    if (claimed !== sink.id) {
+      this.#foreign(claimed);
+      return false;
+    }
+    const before = clock.now();
+    if (!(await outbox.lease(owner, leaseMs))) {
+      this.#leaseUntil = -Infinity;
+      this.#succeeded('waiting');
+      return false;
+    }
+    // Another process may have written in the gap.
+    if (clock.now() >= this.#leaseUntil) this.#recovered = false;
+    this.#leaseUntil = before + leaseMs;
+    return true;
+  }
+
+  /** What the sink does not have yet: after a crash between append and remove, the outbox still offers it. */
+  #unwritten(entries: readonly OutboxEntry[]): OutboxEntry[] {
+    const seen = new Set<string>();
+    return entries.filter(({ record }) => {
+      const known = this.#deps.sink.has(record) || seen.has(record.hash);
+      seen.add(record.hash);
+      return !known;
+    });
+  }
+
+  /** Another process may write from now on. */
+  async #stepDown(): Promise<void> {
+    this.#leaseUntil = -Infinity;
+    this.#recovered = false;
+    await this.#deps.sink.close().catch((error: unknown) => {
+      this.#deps.log.warn({ error: messageOf(error) }, 'the evidence directory could not be closed');
+    });
+  }
+
+  /** Steps down, and lets the next process in at once. */
+  async #handOver(): Promise<void> {
+    await this.#stepDown();
+    await this.#deps.outbox.release(this.#deps.owner).catch((error: unknown) => {
+      this.#deps.log.debug({ error: messageOf(error) }, 'the evidence lease will lapse by itself');
+    });
+  }
+
+  #foreign(claimed: string): void {
+    const { sink, log } = this.#deps;
+    const text =
+      `the evidence of this store is kept in another directory (sink ${claimed}, not ${sink.id}): ` +
+      'all instances must share one evidence directory; nothing is written here';
+    if (this.#count(text) === 1) log.error({ sink: sink.id, claimed }, text);
+    this.#state = 'foreign';
+    this.#flushes.rejectAll(new Fault('EvidenceUnwritable', text));
+  }
+
+  /** Returns how long to wait before the next attempt, ms. */
+  async #failed(error: unknown): Promise<number> {
+    const fault = isFault(error) ? error : new Fault('Internal', messageOf(error), { cause: error });
+    const failures = this.#count(fault.code);
+    if (failures === 1)
+      this.#deps.log.error(
+        { code: fault.code, error: fault.message },
+        'evidence cannot be written; it stays in the store and is tried again',
+      );
+    this.#state = 'failing';
+    this.#flushes.rejectAll(fault);
+    if (fault.code !== 'StoreUnavailable') {
+      this.#recovered = false;
+      // Another instance may have the better disk.
+      if (failures >= handOverAfter) await this.#handOver();
+    }
+    return Math.min(longestBackOffMs, this.#deps.idleMs * 2 ** Math.min(failures - 1, 10));
+  }
+
+  /** How often this has been in the way without a success in between; 1: an episode begins. */
+  #count(text: string): number {
+    if (this.#episode?.text !== text) this.#episode = { text, since: this.#deps.clock.now(), failures: 0 };
+    return (this.#episode.failures += 1);
+  }
+
+  #succeeded(state: EvidenceWriterState): void {
+    this.#state = state;
+    if (this.#episode === undefined) return;
+    const { since, failures } = this.#episode;
+    this.#episode = undefined;
+    const seconds = (this.#deps.clock.now() - since) / 1000;
+    this.#deps.log.info({ failures, seconds }, 'nothing is in the way of evidence any more');
+  }
+
+  /** Another instance drains: what left the outbox is durable. True: somebody still waits. */
+  async #othersFlush(): Promise<boolean> {
+    const { outbox } = this.#deps;
+    const flushes = this.#flushes.current();
+    if (flushes.length === 0) return false;
+    const left = new Set((await outbox.pending(await outbox.depth())).map(({ id }) => id));
+    this.#flushes.settle(flushes, (id) => left.has(id));
+    return this.#flushes.current().length > 0;
+  }
+
+  async #report(): Promise<void> {
+    const { outbox, meter } = this.#deps;
+    try {
+      const waiting = await outbox.depth();
+      const [oldest] = waiting > 0 ? await outbox.pending(1) : [];
+      const ageMs = oldest === undefined ? 0 : Date.now() - Date.parse(oldest.record.at);
+      meter.evidence({ waiting, oldestSeconds: Math.max(0, ageMs / 1000), written: this.#written });
+      this.#written = 0;
+    } catch (error) {
+      this.#deps.log.debug({ error: messageOf(error) }, 'the depth of the outbox is unknown');
+    }
+  }
+
+  #nudge(): void {
+    this.#nudged = true;
+    this.#endPause();
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#nudged) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#deps.clock.after(ms, resolve);
+      this.#endPause = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}
+
+const stopped = (): Fault => new Fault('EvidenceUnwritable', 'the evidence writer is stopped');

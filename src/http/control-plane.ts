@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { refuse, type Decision } from '../core/decision.ts';
+import { messageOf } from '../core/errors.ts';
+import { identifyAction } from '../core/graph-action.ts';
+import type { Effect } from '../core/graph-actions.ts';
+import { parseRequestTarget } from '../core/request-target.ts';
+import { authenticateControl } from './authenticate.ts';
+import type { CallRequest, ControlRequest, Handler } from './control/context.ts';
+import { hangUp } from './control/hang-up.ts';
+import { patchOperation, updateMetadata } from './control/judged-bodies.ts';
+import { pass } from './control/pass.ts';
+import { persistMedia } from './control/persist-media.ts';
+import { readOperation } from './control/read-operation.ts';
+import { recordingStatus } from './control/recording-status.ts';
+import { belongs, Proofs, prove } from './graph-proof.ts';
+import type { ControlDeps } from './ports.ts';
+import { answerRefusal } from './problem.ts';
+
+/** What is done for each effect of the action table. */
+const handlers: Readonly<Record<Exclude<Effect, 'refuse' | 'pass' | 'create' | 'keepAlive'>, Handler>> = {
+  recordingStatus,
+  hangUp,
+  persistMedia,
+  readOperation,
+  updateMetadata,
+  patchOperation,
+};
+
+/** Requests to Graph: authenticate, identify, enforce, forward, settle, record. */
+export function controlPlane(deps: ControlDeps): (req: IncomingMessage, res: ServerResponse) => void {
+  const proofs = new Proofs();
+  return (req, res) => {
+    const requestId = deps.newId();
+    judge(deps, proofs, req, res, requestId)
+      .catch((error: unknown) => {
+        deps.log.error({ requestId, error: messageOf(error) }, 'a request to Graph failed inside the proxy');
+        return refuse('InternalFault');
+      })
+      .then((decision) => {
+        record(deps, decision);
+        if (!decision.ok) answerRefusal(req, res, decision, requestId);
+      })
+      .catch((error: unknown) => {
+        deps.log.error({ requestId, error: messageOf(error) }, 'an answer could not be given');
+        res.destroy();
+      });
+  };
+}
+
+async function judge(
+  deps: ControlDeps,
+  proofs: Proofs,
+  req: IncomingMessage,
+  res: ServerResponse,
+  requestId: string,
+): Promise<Decision<number>> {
+  const caller = await authenticateControl(deps.auth, req);
+  if (!caller.ok) return caller;
+  const target = parseRequestTarget(req.url ?? '');
+  if (!target.ok) return target;
+  const action = identifyAction(req.method ?? '', target.value);
+  if (!action.ok) return action;
+  const policy = deps.policyFor(caller.value.who);
+  if (action.value.appAlias && policy.appAlias === 'refuse') {
+    return refuse('PolicyRefused', {
+      detail: `the deprecated /app root is refused by the policy "${policy.name}"`,
+    });
+  }
+  return enforce({ deps, proofs, req, res, requestId, caller: caller.value, action: action.value, policy });
+}
+
+async function enforce(request: ControlRequest): Promise<Decision<number>> {
+  const { action, deps, caller } = request;
+  const { call } = action;
+  const { effect } = action.row;
+  if (effect === 'refuse') return refuse('ActionRefused');
+  // In `graph` mode Graph itself judges the token of everything that only passes.
+  if (call !== undefined && caller.verified) {
+    const stranger = belongs(await deps.gate.bindingOf(call), caller.who);
+    if (stranger !== undefined) return stranger;
+  }
+  if (effect === 'pass' || effect === 'create' || effect === 'keepAlive') return pass(request);
+  if (call === undefined) return refuse('CallIdInvalid');
+  const about: CallRequest = { ...request, call };
+  const proven = await prove(about);
+  if (!proven.ok) return proven;
+  return proven.value === undefined ? handlers[effect](about) : { ok: true, value: proven.value };
+}
+
+function record({ meter }: ControlDeps, decision: Decision<number>): void {
+  meter.decision('control', decision.ok ? 'passed' : decision.reason);
+}

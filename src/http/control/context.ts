@@ -1,0 +1,92 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { CallKey } from '../../core/call-key.ts';
+import { grant, type Decision } from '../../core/decision.ts';
+import type { Poll, RawAnswer, Send } from '../../core/exchange.ts';
+import { actionName, callPathOf, type GraphAction } from '../../core/graph-action.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { PolicyInForce } from '../../core/policy.ts';
+import type { Caller } from '../authenticate.ts';
+import type { Proofs } from '../graph-proof.ts';
+import type { ControlDeps, GraphRequest } from '../ports.ts';
+import { header } from '../problem.ts';
+
+/** What is known of a request to Graph once it was authenticated and identified. */
+export interface ControlRequest {
+  readonly deps: ControlDeps;
+  readonly proofs: Proofs;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly action: GraphAction;
+  readonly policy: PolicyInForce;
+}
+
+/** A request about one call. */
+export interface CallRequest extends ControlRequest {
+  readonly call: CallKey;
+}
+
+/** Stages 3 to 5 of one kind of action: enforce, forward, settle. A granted value is the status the client got. */
+export type Handler<Request extends ControlRequest = CallRequest> = (
+  request: Request,
+) => Promise<Decision<number>>;
+
+interface Outgoing {
+  readonly method: GraphRequest['method'];
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer | null;
+}
+
+/** Sends a small request with the caller's credential; the answer is judged. */
+export const sending =
+  ({ deps, caller, action }: ControlRequest, outgoing: Outgoing): Send<RawAnswer> =>
+  async (mayStill) => {
+    const authorization = await caller.authorization();
+    if (!authorization.ok) return { kind: 'notSent', refusal: authorization };
+    const began = deps.now();
+    const sent = await deps.graph.exchange({ ...outgoing, authorization: authorization.value }, mayStill);
+    if (sent.kind === 'answered') {
+      deps.meter.graphAnswer(actionName(action.row), sent.answer.status, (deps.now() - began) / 1000);
+    }
+    return sent;
+  };
+
+/** Headers of a request of our own on behalf of the caller's. */
+export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>
+  Object.fromEntries(
+    ['client-request-id', 'scenario-id', 'user-agent'].map((name) => [name, header(req, name)]),
+  );
+
+/** Reads an operation of the call with the caller's credential. */
+export const polling =
+  (request: ControlRequest): Poll<RawAnswer> =>
+  (operationId) => {
+    const path = `${callPathOf(request.action)}/operations/${encodeURIComponent(operationId)}`;
+    return sending(request, { method: 'GET', path, headers: ownHeaders(request), body: null })(() => true);
+  };
+
+/** Passes a judged answer on: status and body unchanged, headers end to end, `Location` rewritten. */
+export function relay(
+  { deps, res }: ControlRequest,
+  answer: RawAnswer,
+  extra: Readonly<Record<string, string>> = {},
+  body: Uint8Array = answer.raw,
+): Decision<number> {
+  const headers = deps.graph.answerHeaders(answer);
+  if (!headers.ok) return headers;
+  if (!res.destroyed) {
+    const length = answer.status === 204 ? {} : { 'content-length': body.length };
+    res.writeHead(answer.status, { ...headers.value, ...length, ...extra });
+    res.end(body);
+  }
+  return grant(answer.status);
+}
+
+/** Correlation facts of the request, for the evidence. */
+export const askedFacts = ({ req, requestId }: ControlRequest): JsonObject => ({
+  requestId,
+  clientRequestId: header(req, 'client-request-id') ?? null,
+  scenarioId: header(req, 'scenario-id') ?? null,
+});

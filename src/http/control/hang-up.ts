@@ -1,0 +1,52 @@
+import type { CallKey } from '../../core/call-key.ts';
+import type { Binding } from '../../core/call-state.ts';
+import type { Decision } from '../../core/decision.ts';
+import type { RawAnswer } from '../../core/exchange.ts';
+import { callPathOf } from '../../core/graph-action.ts';
+import type { Stopped } from '../../gate/stop.ts';
+import {
+  askedFacts,
+  ownHeaders,
+  polling,
+  relay,
+  sending,
+  type CallRequest,
+  type Handler,
+} from './context.ts';
+
+/** Ends recording first, bounded, and only then hangs up. */
+export const hangUp: Handler = async (request) => {
+  const stopped = await hangUpNow(request, request.call, request.caller.who);
+  if (!stopped.ok) return stopped.reason === 'CallEnded' ? hangUpEnded(request) : stopped;
+  const { sent } = stopped.value;
+  if (sent?.kind !== 'answered') return sent === undefined ? { ok: true, value: 0 } : sent.refusal;
+  return relay(request, sent.answer);
+};
+
+export function hangUpNow(
+  request: CallRequest,
+  call: CallKey,
+  by: Binding | null,
+): Promise<Decision<Stopped<RawAnswer>>> {
+  return request.deps.gate.stop<RawAnswer>({
+    call,
+    by,
+    cause: 'hangUp',
+    graph: { send: sendHangUp(request), poll: polling(request) },
+    detail: askedFacts(request),
+  });
+}
+
+/** The gate is closed for good, so the request is only passed on. */
+async function hangUpEnded(request: CallRequest): Promise<Decision<number>> {
+  const sent = await sendHangUp(request)(() => true);
+  return sent.kind === 'answered' ? relay(request, sent.answer) : sent.refusal;
+}
+
+const sendHangUp = (request: CallRequest): ReturnType<typeof sending> =>
+  sending(request, {
+    method: 'DELETE',
+    path: callPathOf(request.action),
+    headers: ownHeaders(request),
+    body: null,
+  });

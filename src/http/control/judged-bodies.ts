@@ -1,0 +1,60 @@
+import type { Decision } from '../../core/decision.ts';
+import { refuse } from '../../core/decision.ts';
+import { sha256 } from '../../core/evidence.ts';
+import { judgeMetadataBody, judgeOperationBody } from '../../core/graph-bodies.ts';
+import { readJson, type JsonBody } from '../body.ts';
+import { accept } from '../graph-proof.ts';
+import { askedFacts, relay, sending, type CallRequest, type Handler } from './context.ts';
+
+/** updateMetadata: validated, and passed where the policy allows it; a digest stands in the evidence, never the blob. */
+export const updateMetadata: Handler = async (request) => {
+  const { deps, call, caller, policy } = request;
+  if (policy.updateMetadata === 'refuse') return refusedBy(policy.name, 'updateMetadata');
+  const body = await readJson(request.req);
+  if (!body.ok) return body;
+  const judged = judgeMetadataBody(body.value.value);
+  if (!judged.ok) return judged;
+  const admitted =
+    policy.updateMetadata === 'whileRecording' ? await deps.gate.admit(call, caller.who) : undefined;
+  if (admitted?.ok === false) return admitted;
+  const { metadata } = judged.value;
+  const detail = { sha256: sha256(metadata), bytes: Buffer.byteLength(metadata), ...askedFacts(request) };
+  const noted = await deps.gate.note('metadataUpdated', call, caller.who, detail);
+  const answered = noted.ok ? await passOn(request, body.value, 'POST') : noted;
+  admitted?.value.end(answered.ok);
+  return answered;
+};
+
+/** PATCH of an operation: whatever is answered, it never opens a gate. */
+export const patchOperation: Handler = async (request) => {
+  const { deps, call, caller, policy, action } = request;
+  if (policy.operationPatch === 'refuse') return refusedBy(policy.name, 'a PATCH of an operation');
+  const body = await readJson(request.req);
+  if (!body.ok) return body;
+  const judged = judgeOperationBody(body.value.value);
+  if (!judged.ok) return judged;
+  const detail = {
+    operation: action.operationId ?? null,
+    status: judged.value.status,
+    ...askedFacts(request),
+  };
+  const noted = await deps.gate.note('operationPatched', call, caller.who, detail);
+  return noted.ok ? passOn(request, body.value, 'PATCH') : noted;
+};
+
+const refusedBy = (policy: string, what: string): Decision<never> =>
+  refuse('PolicyRefused', { detail: `${what} is refused by the policy "${policy}"` });
+
+async function passOn(
+  request: CallRequest,
+  body: JsonBody,
+  method: 'POST' | 'PATCH',
+): Promise<Decision<number>> {
+  const { action, req } = request;
+  const sent = await sending(request, { method, path: action.path, headers: req.headers, body: body.raw })(
+    () => true,
+  );
+  if (sent.kind !== 'answered') return sent.refusal;
+  if (sent.answer.status >= 200 && sent.answer.status < 300) await accept(request);
+  return relay(request, sent.answer);
+}

@@ -1,0 +1,31 @@
+import { grant, refuse } from '../../core/decision.ts';
+import { actionName } from '../../core/graph-action.ts';
+import { askedFacts, type Handler } from './context.ts';
+import { streamToGraph } from './pass.ts';
+
+/** recordResponse and its older twin: Graph itself persists media, so the request is a write like any other. */
+export const persistMedia: Handler = async (request) => {
+  const { deps, call, caller, policy, action } = request;
+  if (policy.recordResponse === 'refuse') {
+    return refuse('PolicyRefused', {
+      detail: `${actionName(action.row)} is refused by the policy "${policy.name}"`,
+    });
+  }
+  const admitted = await deps.gate.admit(call, caller.who);
+  if (!admitted.ok) {
+    deps.gate.refused(call, admitted.reason);
+    return admitted;
+  }
+  const write = admitted.value;
+  const noted = await deps.gate.note('mediaRequested', call, caller.who, {
+    action: actionName(action.row),
+    ...askedFacts(request),
+  });
+  if (!noted.ok) {
+    write.end(false);
+    return noted;
+  }
+  const forwarded = await streamToGraph(request, write);
+  write.end(forwarded.kind === 'answered');
+  return forwarded.kind === 'answered' ? grant(forwarded.status) : forwarded.refusal;
+};

@@ -1,0 +1,103 @@
+import { grant, type Decision } from '../../core/decision.ts';
+import type { RawAnswer, Sent } from '../../core/exchange.ts';
+import { judgeStatusBody } from '../../core/graph-bodies.ts';
+import type { StatusOutcome } from '../../core/graph-outcome.ts';
+import type { StartRequest } from '../../gate/start.ts';
+import { readJson, type JsonBody } from '../body.ts';
+import { hangUpNow } from './hang-up.ts';
+import {
+  askedFacts,
+  ownHeaders,
+  polling,
+  relay,
+  sending,
+  type CallRequest,
+  type Handler,
+} from './context.ts';
+
+/** updateRecordingStatus: a start, or a stop (design, sections 3 and 4). */
+export const recordingStatus: Handler = async (request) => {
+  const body = await readJson(request.req);
+  if (!body.ok) return body;
+  const asked = judgeStatusBody(body.value.value);
+  if (!asked.ok) return asked;
+  const { status } = asked.value;
+  return status === 'recording'
+    ? startRecording(request, body.value)
+    : stopRecording(request, body.value, status);
+};
+
+async function startRecording(request: CallRequest, body: JsonBody): Promise<Decision<number>> {
+  const { deps, call, caller, policy } = request;
+  const started = await deps.gate.start<RawAnswer>(startRequest(request, body));
+  if (!started.ok) return started;
+  const { sent, outcome, open } = started.value;
+  const status = settle(request, sent, outcome, open);
+  if (outcome.kind === 'refused' && !open && policy.onStartRefused === 'hangUp') {
+    const hungUp = await hangUpNow(request, call, caller.who);
+    if (!hungUp.ok)
+      deps.log.warn(
+        { call, reason: hungUp.reason },
+        'Graph refused a start, but the call could not be hung up',
+      );
+  }
+  return status;
+}
+
+const startRequest = (request: CallRequest, body: JsonBody): StartRequest<RawAnswer> => {
+  const { call, caller, action, req } = request;
+  const confirmation = Buffer.from('{"status":"notRecording"}');
+  return {
+    call,
+    by: caller.who,
+    send: sending(request, { method: 'POST', path: action.path, headers: req.headers, body: body.raw }),
+    poll: polling(request),
+    sendConfirmation: sending(request, {
+      method: 'POST',
+      path: action.path,
+      headers: { ...ownHeaders(request), 'content-type': 'application/json' },
+      body: confirmation,
+    }),
+    detail: askedFacts(request),
+  };
+};
+
+async function stopRecording(
+  request: CallRequest,
+  body: JsonBody,
+  cause: 'notRecording' | 'failed',
+): Promise<Decision<number>> {
+  const { deps, call, caller, action, req } = request;
+  const stopped = await deps.gate.stop<RawAnswer>({
+    call,
+    by: caller.who,
+    cause,
+    graph: {
+      send: sending(request, { method: 'POST', path: action.path, headers: req.headers, body: body.raw }),
+      poll: polling(request),
+    },
+    detail: askedFacts(request),
+  });
+  if (!stopped.ok) return stopped;
+  const { sent, outcome } = stopped.value;
+  return sent === undefined || outcome === undefined ? grant(0) : settle(request, sent, outcome, false);
+}
+
+/** Graph's answer goes on unchanged; a header tells what it meant for the gate. */
+function settle(
+  request: CallRequest,
+  sent: Sent<RawAnswer>,
+  outcome: StatusOutcome,
+  open: boolean,
+): Decision<number> {
+  if (sent.kind !== 'answered') return sent.refusal;
+  const gate = { 'Tallylight-Gate': open ? 'open' : 'closed' };
+  if (outcome.kind !== 'refused' || !outcome.notPolicyCall) return relay(request, sent.answer, gate);
+  const { deps, call } = request;
+  deps.log.error(
+    { call, code: '8506' },
+    'this call was not created by a recording policy and can never be recorded',
+  );
+  deps.meter.decision('control', 'NotPolicyCall');
+  return relay(request, sent.answer, { ...gate, 'Tallylight-Reason': 'NotPolicyCall' });
+}

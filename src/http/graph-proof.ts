@@ -1,0 +1,57 @@
+import { LRUCache } from 'lru-cache';
+import type { CallKey } from '../core/call-key.ts';
+import { refuse, type Decision, type Refusal } from '../core/decision.ts';
+import type { RawAnswer } from '../core/exchange.ts';
+import { callPathOf } from '../core/graph-action.ts';
+import { ownHeaders, relay, sending, type CallRequest } from './control/context.ts';
+
+const remembered = 10_000;
+
+/** Which Graph token Graph itself has accepted for which call; by hash, bounded. */
+export class Proofs {
+  readonly #accepted = new LRUCache<string, true>({ max: remembered });
+
+  has(call: CallKey, tokenHash: string): boolean {
+    return this.#accepted.has(call + tokenHash);
+  }
+
+  add(call: CallKey, tokenHash: string): void {
+    this.#accepted.set(call + tokenHash, true);
+  }
+}
+
+/**
+ * In `graph` mode a status change is acted on only after Graph has accepted a request for that call with that
+ * token, so that a stranger can neither open a gate nor close one (design, section 6). Asks Graph where that is
+ * not known yet; a granted value is the status of Graph's own refusal, already passed on, or undefined: go on.
+ */
+export async function prove(request: CallRequest): Promise<Decision<number | undefined>> {
+  const { caller, call, proofs, deps, action } = request;
+  if (caller.verified || proofs.has(call, caller.tokenHash)) return { ok: true, value: undefined };
+  const path = callPathOf(action);
+  const sent = await sending(request, { method: 'GET', path, headers: ownHeaders(request), body: null })(
+    () => true,
+  );
+  if (sent.kind !== 'answered') return sent.refusal;
+  if (!accepted(sent.answer)) return relay(request, sent.answer);
+  await accept(request);
+  const binding = await deps.gate.bindingOf(call);
+  return belongs(binding, caller.who) ?? { ok: true, value: undefined };
+}
+
+const accepted = ({ status }: RawAnswer): boolean => status >= 200 && status < 300;
+
+/** Graph has accepted the caller for this call: the first one binds it. */
+export async function accept({ caller, call, proofs, deps }: CallRequest): Promise<void> {
+  proofs.add(call, caller.tokenHash);
+  if (caller.who !== null) await deps.gate.bind(call, caller.who);
+}
+
+/** Others get the same answer as for a call that does not exist. An unknown binding refuses nothing: signalling is sacred. */
+export function belongs(
+  binding: Awaited<ReturnType<CallRequest['deps']['gate']['bindingOf']>>,
+  who: CallRequest['caller']['who'],
+): Refusal | undefined {
+  if (binding === null || binding === undefined || who === null) return undefined;
+  return binding.tenant === who.tenant && binding.app === who.app ? undefined : refuse('CallNotFound');
+}

@@ -1,0 +1,71 @@
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Binding } from '../core/call-state.ts';
+import type { Decision } from '../core/decision.ts';
+import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
+import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
+import type { Gate } from '../gate/gate.ts';
+
+/** A request for Graph: the path that was judged, the client's headers, the credential with its scheme. */
+export interface GraphRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly authorization: string;
+}
+
+export interface GraphPort {
+  /** A small request whose answer is judged; `mayStill` is asked at the last moment before it leaves. */
+  exchange(
+    request: GraphRequest & { readonly body: Buffer | null },
+    mayStill?: () => boolean,
+  ): Promise<Sent<RawAnswer>>;
+  /** Streams both ways. */
+  forward(
+    request: GraphRequest & { readonly body: IncomingMessage | Buffer | null; readonly guard?: WriteGuard },
+    res: ServerResponse,
+  ): Promise<Forwarded>;
+  /** The headers of a judged answer, as the client gets them. */
+  answerHeaders(answer: RawAnswer): Decision<OutgoingHttpHeaders>;
+}
+
+export interface MediaPort {
+  forward(
+    request: {
+      readonly path: string;
+      readonly facts: Readonly<Record<string, string>>;
+      readonly guard?: WriteGuard;
+    },
+    req: IncomingMessage,
+    res: ServerResponse,
+  ): Promise<Forwarded>;
+}
+
+/** How bots prove themselves on the control plane (design, section 6). */
+export type ControlAuth =
+  | {
+      /** A token for our audience; the proxy brings the Graph credential. */
+      readonly mode: 'jwt';
+      readonly verifier: Verifier;
+      readonly credentials: { tokenFor(who: Binding): Promise<Decision<string>> };
+    }
+  | {
+      /** The bot's Graph token is passed on; it counts for a call only once Graph has accepted it for that call. */
+      readonly mode: 'graph';
+      readonly opaqueTokens: 'refuse' | 'allow';
+    };
+
+/** What every stage may use. */
+export interface StageDeps {
+  readonly gate: Gate;
+  readonly policyFor: PolicyFor;
+  readonly meter: Meter;
+  readonly log: Log;
+  readonly newId: () => string;
+  /** Monotonic, ms. */
+  readonly now: () => number;
+}
+
+export interface ControlDeps extends StageDeps {
+  readonly auth: ControlAuth;
+  readonly graph: GraphPort;
+}

@@ -1,0 +1,40 @@
+import http from 'node:http';
+import express from 'express';
+
+export interface Readiness {
+  /** False once the process is shutting down. */
+  readonly signalling: boolean;
+  /** Whether this instance may open gates now, or why not. */
+  readonly gates: true | string;
+}
+
+export interface AdminDeps {
+  readonly readiness: () => Promise<Readiness>;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/**
+ * Health and numbers, on a port of their own. `/readyz` is about signalling alone: a proxy without its store still
+ * has to carry calls. `/readyz/gates` tells whether gates may open.
+ */
+export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
+  const app = express();
+  app.disable('x-powered-by');
+  app.get('/livez', (_req, res) => {
+    res.json({ live: true });
+  });
+  app.get('/readyz', async (_req, res) => {
+    const ready = await readiness();
+    res.status(ready.signalling ? 200 : 503).json(ready);
+  });
+  app.get('/readyz/gates', async (_req, res) => {
+    const ready = await readiness();
+    res.status(ready.gates === true ? 200 : 503).json(ready);
+  });
+  app.get('/metrics', async (_req, res) => {
+    const { contentType, text } = await metrics();
+    res.setHeader('Content-Type', contentType);
+    res.end(text);
+  });
+  return http.createServer(app);
+}

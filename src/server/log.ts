@@ -1,0 +1,25 @@
+import { pino } from 'pino';
+import type { Log } from '../core/ports.ts';
+
+/** Names under which a token, a join token or a body could reach a log line. */
+const secretNames = [
+  'authorization',
+  'token',
+  'accessToken',
+  'recordingAccessToken',
+  'clientSecret',
+  'joinToken',
+  'password',
+  'body',
+  'metadata',
+];
+
+/** JSON lines on standard output; secrets are removed by name, at the top and one level down. */
+export const createLog = (level: string): Log =>
+  pino({
+    level,
+    base: { name: 'tallylight' },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+  });

@@ -1,0 +1,220 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { dirname, join, relative } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { listen, monotonic, reply, send, type Place, type Reply } from './loopback.ts';
+
+/** One write that the sink received. Times are monotonic, ms. */
+export interface ReceivedWrite {
+  readonly callId: string;
+  readonly method: string;
+  readonly path: string;
+  readonly startedAt: number;
+  firstByteAt: number | null;
+  lastByteAt: number | null;
+  /** Bytes of the body that arrived, stored or not. */
+  bytes: number;
+  /** The body ended normally, and the file is in its place. */
+  complete: boolean;
+  /** When the sink was done with it, one way or the other. */
+  endedAt: number | null;
+}
+
+/** How the next writes go wrong. */
+export interface SinkRule {
+  /** Only for this call. */
+  readonly call?: string;
+  /** How many writes it is for; default 1. */
+  readonly times?: number;
+  /** Bytes of the body to read first; default 0. */
+  readonly afterBytes?: number;
+  /** Stop reading until the release; break the connection; store but never answer; or answer this status at once. */
+  readonly then: 'stall' | 'reset' | 'silence' | number;
+}
+
+export interface MediaSinkOptions extends Place {
+  readonly directory: string;
+}
+
+export interface MediaSink {
+  readonly url: string;
+  /** Every write, in the order of arrival. */
+  readonly received: readonly ReceivedWrite[];
+  /** How many bodies did not end normally. */
+  readonly aborted: number;
+  script(rule: SinkRule): { release(): void };
+  close(): Promise<void>;
+}
+
+const segmentPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+/** No segment of a path can have this name, so writes under way never meet finished ones. */
+const incoming = '.incoming';
+
+interface ActiveRule extends SinkRule {
+  left: number;
+  readonly released: Promise<void>;
+}
+
+/** What a rule does in the middle of a body. */
+class Interruption extends Error {
+  readonly answer: number | undefined;
+
+  constructor(answer: number | undefined) {
+    super('the write was interrupted by a script');
+    this.answer = answer;
+  }
+}
+
+/**
+ * A media handler that really stores. `PUT /media/{callId}/...` replaces the file of that name; each
+ * `POST /media/{callId}/...` makes a file of its own, named after the path and a number. A file appears only when the
+ * body has ended normally. `GET` returns a file, or lists what is stored below a path. Bodies are streamed, with
+ * back-pressure, and never held in memory.
+ */
+export async function startMediaSink(options: MediaSinkOptions): Promise<MediaSink> {
+  const { directory } = options;
+  const run = randomUUID().slice(0, 8);
+  const received: ReceivedWrite[] = [];
+  const rules: ActiveRule[] = [];
+  let aborted = 0;
+
+  await rm(join(directory, incoming), { recursive: true, force: true });
+  await mkdir(join(directory, incoming), { recursive: true });
+
+  const server = createServer((req, res) => {
+    serve(req, res).catch(() => res.destroy());
+  });
+  const listening = await listen(server, options);
+
+  async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const answer = await handle(req, res);
+    if (answer !== undefined) send(res, answer);
+  }
+
+  /** undefined: the answer is on its way, or there is none. */
+  async function handle(req: IncomingMessage, res: ServerResponse): Promise<Reply | undefined> {
+    const [root, ...segments] = (req.url ?? '').split(/[?#]/)[0]?.split('/').slice(1) ?? [];
+    // A slash at the end is no segment.
+    if (segments.at(-1) === '') segments.pop();
+    if (root !== 'media' || !segments.every((segment) => segmentPattern.test(segment)))
+      return refusal(404, 'no such path');
+    if (req.method === 'GET') return read(segments, res);
+    if (req.method !== 'PUT' && req.method !== 'POST') return refusal(405, 'PUT, POST or GET');
+    if (segments.length < 2) return refusal(404, 'a write needs /media/{callId}/{name}');
+    return write(req, res, segments);
+  }
+
+  async function write(
+    req: IncomingMessage,
+    res: ServerResponse,
+    segments: string[],
+  ): Promise<Reply | undefined> {
+    const [callId = ''] = segments;
+    const entry: ReceivedWrite = {
+      callId,
+      method: req.method ?? '',
+      path: segments.join('/'),
+      startedAt: monotonic(),
+      firstByteAt: null,
+      lastByteAt: null,
+      bytes: 0,
+      complete: false,
+      endedAt: null,
+    };
+    const number = received.push(entry);
+    const rule = rules.find(({ call, left }) => left > 0 && (call === undefined || call === callId));
+    if (rule !== undefined) rule.left -= 1;
+    const part = join(directory, incoming, `${run}-${number}.part`);
+    const own = req.method === 'POST' ? `.${run}-${String(number).padStart(6, '0')}` : '';
+    try {
+      await pipeline(counted(req, entry, rule), createWriteStream(part, { flags: 'wx' }));
+      const file = join(directory, ...segments) + own;
+      await mkdir(dirname(file), { recursive: true });
+      await rename(part, file);
+      entry.complete = true;
+      return rule?.then === 'silence'
+        ? undefined
+        : reply(201, { stored: entry.bytes, path: entry.path + own });
+    } catch (error) {
+      await rm(part, { force: true });
+      if (error instanceof Interruption && error.answer !== undefined)
+        return refusal(error.answer, 'refused by a script');
+      if (req.complete && !(error instanceof Interruption))
+        return refusal(409, 'a file and a folder cannot have the same name');
+      aborted += 1;
+      res.destroy();
+      return undefined;
+    } finally {
+      entry.endedAt = monotonic();
+    }
+  }
+
+  async function read(segments: string[], res: ServerResponse): Promise<Reply | undefined> {
+    const path = join(directory, ...segments);
+    const found = await stat(path).catch(() => undefined);
+    if (found === undefined) return refusal(404, 'nothing is stored there');
+    if (found.isDirectory()) return reply(200, await stored(path));
+    res.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': found.size });
+    await pipeline(createReadStream(path), res);
+    return undefined;
+  }
+
+  async function stored(path: string): Promise<{ path: string; bytes: number }[]> {
+    const files = (await readdir(path, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) => !relative(directory, file).startsWith(incoming))
+      .sort();
+    return Promise.all(
+      files.map(async (file) => ({ path: relative(directory, file), bytes: (await stat(file)).size })),
+    );
+  }
+
+  return {
+    url: listening.url,
+    received,
+    get aborted() {
+      return aborted;
+    },
+    script(rule) {
+      let release = (): void => undefined;
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      rules.push({ ...rule, left: rule.times ?? 1, released });
+      return { release: () => release() };
+    },
+    close: () => listening.close(),
+  };
+}
+
+/** Passes the body on as fast as it is stored, and plays the rule at its point. */
+async function* counted(
+  req: IncomingMessage,
+  entry: ReceivedWrite,
+  rule: ActiveRule | undefined,
+): AsyncGenerator<Buffer> {
+  let pending = rule;
+  const interrupt = async (): Promise<void> => {
+    if (pending === undefined || entry.bytes < (pending.afterBytes ?? 0)) return;
+    const { then, released } = pending;
+    pending = undefined;
+    // A client that gives up ends the wait.
+    if (then === 'stall') await Promise.race([released, once(req, 'close')]);
+    else if (then !== 'silence') throw new Interruption(then === 'reset' ? undefined : then);
+  };
+  await interrupt();
+  // An early answer must still get through, so the end of the loop does not break the connection.
+  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    entry.firstByteAt ??= monotonic();
+    entry.lastByteAt = monotonic();
+    entry.bytes += chunk.length;
+    yield chunk;
+    await interrupt();
+  }
+}
+
+const refusal = (status: number, error: string): Reply => reply(status, { error });

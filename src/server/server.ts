@@ -1,0 +1,93 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import express from 'express';
+import { refuse } from '../core/decision.ts';
+import type { ReasonCode } from '../core/reasons.ts';
+import { controlPlane } from '../http/control-plane.ts';
+import { mediaPlane, type MediaDeps } from '../http/media-plane.ts';
+import type { ControlDeps } from '../http/ports.ts';
+import { answerRefusal } from '../http/problem.ts';
+
+/** Time for a request's head; bodies may take as long as a recording does. */
+const headersTimeoutMs = 20_000;
+const keepAliveTimeoutMs = 65_000;
+const maxHeaderBytes = 16 * 1024;
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/**
+ * The listener that bots see: media routes are handled by the plain server before Express,
+ * which carries everything for Graph (design, section 10).
+ */
+export function createListener(
+  control: ControlDeps,
+  media: MediaDeps | undefined,
+  tls: TlsFiles | undefined,
+): http.Server {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(controlPlane(control));
+  const serveMedia = media === undefined ? () => false : mediaPlane(media);
+
+  const options = { maxHeaderSize: maxHeaderBytes, insecureHTTPParser: false };
+  const server = tls === undefined ? http.createServer(options) : https.createServer({ ...options, ...tls });
+  server.headersTimeout = headersTimeoutMs;
+  server.requestTimeout = 0;
+  server.keepAliveTimeout = keepAliveTimeoutMs;
+  server.on('request', (req: http.IncomingMessage, res: http.ServerResponse) => {
+    if (!serveMedia(req, res)) app(req, res);
+  });
+  // Media is asked for only after admission; the small bodies for Graph may come at once.
+  server.on('checkContinue', (req: http.IncomingMessage, res: http.ServerResponse) => {
+    if (serveMedia(req, res)) return;
+    res.writeContinue();
+    app(req, res);
+  });
+  server.on('checkExpectation', (req: http.IncomingMessage, res: http.ServerResponse) => {
+    answerRefusal(req, res, refuse('ExpectationFailed'), control.newId());
+  });
+  server.on('upgrade', (_req, socket) => endWith(socket, 501, 'UpgradeRefused'));
+  server.on('connect', (_req, socket) => endWith(socket, 501, 'UpgradeRefused'));
+  // A listener that does not end the socket would switch off the detection of clients that went away.
+  server.on('clientError', (_error, socket) => endWith(socket, 400, 'TargetInvalid'));
+  return server;
+}
+
+/** Where there is no request to answer, only a socket. */
+function endWith(socket: Duplex, status: number, reason: ReasonCode): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}`;
+  socket.end(
+    `${head}\r\nTallylight-Reason: ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+    () => socket.destroy(),
+  );
+}
+
+export const listen = (server: http.Server, port: number, host: string): Promise<AddressInfo> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+
+/** Stops listening, lets requests finish, and ends what is left after `withinMs`. */
+export const closeServer = (server: http.Server, withinMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    const force = setTimeout(() => server.closeAllConnections(), withinMs);
+    server.close(() => {
+      clearTimeout(force);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });

@@ -1,0 +1,64 @@
+import { readFileSync, watch } from 'node:fs';
+import type http from 'node:http';
+import https from 'node:https';
+import { basename, dirname } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { messageOf } from '../core/errors.ts';
+import type { Log } from '../core/ports.ts';
+
+export interface TlsPaths {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export const readTls = ({ certFile, keyFile }: TlsPaths): { cert: string; key: string } => ({
+  cert: readFileSync(certFile, 'utf8'),
+  key: readFileSync(keyFile, 'utf8'),
+});
+
+/** A renewal writes two files; both must be there before they are taken. */
+const settleMs = 200;
+
+/**
+ * Takes a renewed certificate without a restart. The folders are watched, since renewals replace files and links;
+ * a pair that does not fit is not taken, and the old one stays. Returns the way to stop.
+ */
+export function watchTls(server: http.Server, paths: TlsPaths, log: Log): () => void {
+  if (!(server instanceof https.Server)) return () => undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let current = JSON.stringify(readTls(paths));
+  const reload = (): void => {
+    try {
+      const files = readTls(paths);
+      if (JSON.stringify(files) === current) return;
+      createSecureContext(files);
+      server.setSecureContext(files);
+      current = JSON.stringify(files);
+      log.info({ certFile: paths.certFile }, 'the TLS certificate was reloaded');
+    } catch (error) {
+      log.error(
+        { certFile: paths.certFile, error: messageOf(error) },
+        'the TLS files cannot be used; the old certificate stays',
+      );
+    }
+  };
+  const later = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(reload, settleMs);
+  };
+  const watchers = [...new Set([dirname(paths.certFile), dirname(paths.keyFile)])].map((folder) =>
+    // Kubernetes swaps a link called ..data; other names in the folder are not ours.
+    watch(folder, (_event, name) => {
+      if (
+        name === null ||
+        name === '..data' ||
+        [paths.certFile, paths.keyFile].some((file) => basename(file) === name)
+      )
+        later();
+    }),
+  );
+  return () => {
+    clearTimeout(timer);
+    for (const watcher of watchers) watcher.close();
+  };
+}

@@ -1,0 +1,51 @@
+import type { CallStore } from '../../core/ports.ts';
+import type { Connection } from './connection.ts';
+import { type Keys, shardOf } from './keys.ts';
+import { openState, scripts, tallyName } from './scripts.ts';
+
+/** `committed` hears in which shard evidence may now wait, also when the reply was lost. */
+export function redisCalls(
+  connection: Connection,
+  keys: Keys,
+  committed: (shard: number) => void,
+): CallStore {
+  return {
+    read: (call) => connection.script(scripts.read, keys.call(call), {}),
+    commit: async ({ call, version, state, record, dropTallies, retentionMs, operation }) => {
+      try {
+        return await connection.script(scripts.commit, keys.call(call), {
+          operation,
+          version: String(version),
+          state: state.state,
+          epoch: String(state.epoch),
+          binding: JSON.stringify(state.binding),
+          value: JSON.stringify(state),
+          record: JSON.stringify(record),
+          dropTallies: dropTallies ? '1' : '0',
+          retentionMs: retentionMs === undefined ? '' : String(Math.ceil(retentionMs)),
+        });
+      } finally {
+        committed(shardOf(call));
+      }
+    },
+    acquire: (call, session) =>
+      connection.script(scripts.acquire, keys.call(call), { session, open: openState }),
+    leave: async (call, { session, epoch }, tally) => {
+      await connection.script(scripts.leave, keys.call(call), {
+        session,
+        epoch: String(epoch),
+        name: tallyName(session, epoch),
+        tally: JSON.stringify({
+          admitted: tally.admitted,
+          aborted: tally.aborted,
+          refused: tally.refused,
+          bytes: tally.bytes,
+          left: tally.left,
+          drainMs: tally.drainMs,
+        }),
+        // 'lost' is said by others, who know nothing: the session's own report stays.
+        how: tally.left === 'lost' ? 'HSETNX' : 'HSET',
+      });
+    },
+  };
+}

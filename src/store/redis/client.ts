@@ -1,0 +1,49 @@
+import type { Log, Meter, Store } from '../../core/ports.ts';
+import { redisCalls } from './call-store.ts';
+import { connect } from './connection.ts';
+import { keysWith } from './keys.ts';
+import { redisOutbox } from './outbox.ts';
+import { redisSessions } from './session-store.ts';
+import { parseRedisUrl } from './target.ts';
+import { wakeUps } from './wake.ts';
+
+export interface RedisStoreOptions {
+  /** What all key names begin with; `tallylight` if absent. */
+  readonly prefix?: string;
+  /** How long a command may take, ms; 1000 if absent. It may still run later. */
+  readonly commandTimeoutMs?: number;
+  readonly meter?: Pick<Meter, 'storeCommand'>;
+  readonly log?: Log;
+}
+
+export interface RedisStore extends Store {
+  /** Resolves once a server was reached and judged suitable; rejects with StoreUnsuitable. Waits while none is reached. */
+  ready(): Promise<void>;
+}
+
+/**
+ * A store on Redis 7.0 or later: one server, Sentinel or Cluster (see `parseRedisUrl`). Returns at once and connects in
+ * the background; until a server was reached and judged, every command fails with StoreUnavailable.
+ */
+export function redisStore(url: string, options: RedisStoreOptions = {}): RedisStore {
+  const keys = keysWith(options.prefix ?? 'tallylight');
+  const connection = connect(parseRedisUrl(url), {
+    commandTimeoutMs: options.commandTimeoutMs ?? 1000,
+    meter: options.meter,
+    log: options.log,
+  });
+  const outbox = redisOutbox(connection, keys);
+  return {
+    calls: redisCalls(connection, keys, (shard) => outbox.hint(shard)),
+    sessions: redisSessions(connection, keys, wakeUps(connection)),
+    outbox,
+    ready: () => connection.ready(),
+    ping: async () => {
+      await connection.command('ping');
+    },
+    close: () => {
+      connection.close();
+      return Promise.resolve();
+    },
+  };
+}

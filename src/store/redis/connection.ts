@@ -1,0 +1,144 @@
+import { messageOf, Fault, isFault } from '../../core/errors.ts';
+import type { Log, Meter } from '../../core/ports.ts';
+import type { Script } from './scripts.ts';
+import { assertSuitable } from './suitable.ts';
+import type { RedisTarget } from './target.ts';
+import { methodOf, openWire, type Wire } from './wire.ts';
+
+/** Runs commands on a Redis that was found suitable; every failure is a Fault, and none is repeated. */
+export interface Connection {
+  script<Key extends string, Arg extends string, Reply>(
+    script: Script<Key, Arg, Reply>,
+    keys: Readonly<Record<Key, string>>,
+    args: Readonly<Record<Arg, string>>,
+  ): Promise<Reply>;
+  command(name: string, ...args: readonly string[]): Promise<unknown>;
+  /** Resolves once a server was reached and judged suitable; rejects with StoreUnsuitable. */
+  ready(): Promise<void>;
+  /** How often a connection in use has been lost. */
+  losses(): number;
+  onLoss(listener: () => void): void;
+  readonly subscriber: Wire['subscriber'];
+  close(): void;
+}
+
+type Methods = Record<string, ((...args: readonly string[]) => Promise<unknown>) | undefined>;
+
+export interface ConnectionOptions {
+  readonly commandTimeoutMs: number;
+  readonly meter: Pick<Meter, 'storeCommand'> | undefined;
+  readonly log: Log | undefined;
+}
+
+const unreached = (): Fault => new Fault('StoreUnavailable', 'the store is not connected');
+const closedFault = (): Fault => new Fault('StoreUnavailable', 'the store was closed');
+
+export function connect(
+  target: RedisTarget,
+  { commandTimeoutMs, meter, log }: ConnectionOptions,
+): Connection {
+  /** Why no command may be sent; undefined: one may. */
+  let obstacle: Fault | undefined = unreached();
+  let round = 0;
+  let losses = 0;
+  let closed = false;
+  let troubled = false;
+  const lossListeners: (() => void)[] = [];
+  let waiting: { resolve: () => void; reject: (fault: Fault) => void }[] = [];
+
+  const settle = (verdict: Fault | undefined): void => {
+    obstacle = verdict;
+    for (const { resolve, reject } of waiting) {
+      if (verdict === undefined) resolve();
+      else reject(verdict);
+    }
+    waiting = [];
+  };
+
+  /** Judges every master. Only the latest round counts: connections may come and go meanwhile. */
+  const judge = async (): Promise<void> => {
+    const mine = ++round;
+    try {
+      await Promise.all(wire.masters().map((master) => assertSuitable(master)));
+      if (mine !== round || closed) return;
+      if (obstacle !== undefined) log?.info({}, 'the store is connected');
+      troubled = false;
+      settle(undefined);
+    } catch (error) {
+      if (mine !== round || closed) return;
+      if (isFault(error, 'StoreUnsuitable')) {
+        log?.error({}, error.message);
+        settle(error);
+        return;
+      }
+      log?.warn({ cause: messageOf(error) }, 'a server of the store could not be judged');
+      if (obstacle !== undefined && wire.commands.status === 'ready') wire.commands.disconnect(true);
+    }
+  };
+
+  const wire = openWire(target, commandTimeoutMs, {
+    connected: () => {
+      obstacle = unreached();
+      void judge();
+    },
+    joined: () => void judge(),
+    lost: () => {
+      losses += 1;
+      for (const listener of lossListeners) listener();
+    },
+    disconnected: () => {
+      round += 1;
+      if (!closed) obstacle = unreached();
+    },
+    failed: (error) => {
+      // Once per outage. The message alone: the error may carry the arguments of AUTH.
+      if (!troubled) log?.warn({ cause: messageOf(error) }, 'the store cannot be reached');
+      troubled = true;
+    },
+  });
+
+  const run = async (name: string, send: () => Promise<unknown>): Promise<unknown> => {
+    const began = performance.now();
+    let ok = false;
+    try {
+      if (obstacle !== undefined) throw new Fault(obstacle.code, obstacle.message);
+      const reply = await send();
+      ok = true;
+      return reply;
+    } catch (error) {
+      if (isFault(error)) throw error;
+      throw new Fault('StoreUnavailable', `the store failed at ${name}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    } finally {
+      meter?.storeCommand(name, (performance.now() - began) / 1000, ok);
+    }
+  };
+
+  return {
+    script: async (script, keys, args) => {
+      const method = methodOf(script.name);
+      const values = [...script.keys.map((key) => keys[key]), ...script.args.map((arg) => args[arg])];
+      const reply = await run(script.name, async () =>
+        (wire.commands as unknown as Methods)[method]?.(...values),
+      );
+      return script.decode(reply);
+    },
+    command: (name, ...args) => run(name, () => wire.commands.call(name, [...args])),
+    ready: () =>
+      obstacle === undefined
+        ? Promise.resolve()
+        : obstacle.code === 'StoreUnsuitable' || closed
+          ? Promise.reject(obstacle)
+          : new Promise((resolve, reject) => waiting.push({ resolve, reject })),
+    losses: () => losses,
+    onLoss: (listener) => void lossListeners.push(listener),
+    subscriber: wire.subscriber,
+    close: () => {
+      closed = true;
+      round += 1;
+      settle(closedFault());
+      wire.close();
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import { parseCallKey, type CallKey } from '../../core/call-key.ts';
+import { stateNames, type Binding, type CallState, type StateName } from '../../core/call-state.ts';
+import { Fault } from '../../core/errors.ts';
+import type { EvidenceRecord } from '../../core/evidence.ts';
+import { isRecord } from '../../core/json.ts';
+import type { Tally } from '../../core/ports.ts';
+
+/** What comes from the store is data: others may have written it. */
+export const malformed = (what: string): Fault =>
+  new Fault('Internal', `the store holds a malformed ${what}`);
+
+export function asText(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw malformed(what);
+  return value;
+}
+
+export function asNumber(value: unknown, what: string): number {
+  const number = typeof value === 'string' && value !== '' ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isFinite(number) || number < 0) throw malformed(what);
+  return number;
+}
+
+export function asList(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw malformed(what);
+  return value;
+}
+
+/** The pairs of a hash, which Redis sends as one flat list. */
+export function asPairs(value: unknown, what: string): (readonly [name: string, value: string])[] {
+  const flat = asList(value, what);
+  if (flat.length % 2 !== 0) throw malformed(what);
+  return Array.from({ length: flat.length / 2 }, (_, pair) => [
+    asText(flat[2 * pair], what),
+    asText(flat[2 * pair + 1], what),
+  ]);
+}
+
+export function asCallKey(value: unknown): CallKey {
+  const call = parseCallKey(asText(value, 'call id'));
+  if (call === undefined) throw malformed('call id');
+  return call;
+}
+
+export function asStateName(value: unknown): StateName {
+  const state = stateNames.find((name) => name === value);
+  if (state === undefined) throw malformed('state');
+  return state;
+}
+
+function parse(text: unknown, what: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(asText(text, what));
+    if (isRecord(value)) return value;
+  } catch {
+    // Told below; a parser's message quotes the data.
+  }
+  throw malformed(what);
+}
+
+function binding(value: unknown): Binding | null {
+  if (value === null) return null;
+  if (!isRecord(value)) throw malformed('binding');
+  return { tenant: asText(value.tenant, 'binding'), app: asText(value.app, 'binding') };
+}
+
+/** A binding as `acquire` reads it: JSON, `null` included. */
+export function parseBinding(text: unknown): Binding | null {
+  return text === 'null' ? null : binding(parse(text, 'binding'));
+}
+
+export function parseCallState(text: unknown): CallState {
+  const value = parse(text, 'call state');
+  const { exchange } = value;
+  if (exchange !== null && !isRecord(exchange)) throw malformed('exchange');
+  if (exchange !== null && exchange.kind !== 'start' && exchange.kind !== 'stop') throw malformed('exchange');
+  return {
+    state: asStateName(value.state),
+    epoch: asNumber(value.epoch, 'epoch'),
+    binding: binding(value.binding),
+    exchange:
+      exchange === null
+        ? null
+        : {
+            kind: exchange.kind as 'start' | 'stop',
+            token: asText(exchange.token, 'exchange'),
+            until: asNumber(exchange.until, 'exchange'),
+          },
+    wireUntil: asNumber(value.wireUntil, 'call state'),
+    openedAt: value.openedAt === null ? null : asNumber(value.openedAt, 'call state'),
+    seq: asNumber(value.seq, 'call state'),
+    head: value.head === null ? null : asText(value.head, 'call state'),
+  };
+}
+
+const ways: readonly Tally['left'][] = ['drained', 'cut', 'expired', 'lost'];
+
+export function parseTally(text: unknown): Tally {
+  const value = parse(text, 'tally');
+  const left = ways.find((way) => way === value.left);
+  if (left === undefined) throw malformed('tally');
+  return {
+    admitted: asNumber(value.admitted, 'tally'),
+    aborted: asNumber(value.aborted, 'tally'),
+    refused: asNumber(value.refused, 'tally'),
+    bytes: asNumber(value.bytes, 'tally'),
+    left,
+    drainMs: value.drainMs === null ? null : asNumber(value.drainMs, 'tally'),
+  };
+}
+
+/** Only what naming and ordering a record needs: whether it is genuine is for the chain to tell. */
+export function parseRecord(text: unknown): EvidenceRecord {
+  const value = parse(text, 'evidence record');
+  asCallKey(value.call);
+  asNumber(value.seq, 'evidence record');
+  asText(value.hash, 'evidence record');
+  return value as unknown as EvidenceRecord;
+}

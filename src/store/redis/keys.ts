@@ -1,0 +1,75 @@
+import type { CallKey } from '../../core/call-key.ts';
+import { Fault } from '../../core/errors.ts';
+import { sha256 } from '../../core/evidence.ts';
+import type { SessionId } from '../../core/ports.ts';
+
+/** Into so many parts the calls are divided; never change it for a store that has data. */
+export const shardCount = 256;
+
+/** The stable shard of a call. Graph's ids share digits, so their hash decides and not a part of them. */
+export const shardOf = (call: CallKey): number => Number.parseInt(sha256(call).slice(0, 2), 16);
+
+export interface ShardKeys {
+  /** A stream: the evidence that waits. */
+  readonly outbox: string;
+  /** When the shard began without data (rule R2). */
+  readonly born: string;
+}
+
+export interface CallKeys extends ShardKeys {
+  /** A hash: state, epoch, binding, value, version, operation. */
+  readonly call: string;
+  /** A hash: session -> epoch. */
+  readonly holders: string;
+  /** A hash: epoch and session -> tally. */
+  readonly tallies: string;
+}
+
+export interface SessionKeys {
+  /** A string that lives as long as the session. */
+  readonly session: string;
+  /** A hash: call -> highest revoked epoch. */
+  readonly inbox: string;
+}
+
+export interface Keys {
+  shard(shard: number): ShardKeys;
+  call(call: CallKey): CallKeys;
+  session(session: SessionId): SessionKeys;
+  /** The publish/subscribe channel that wakes a session. */
+  channel(session: SessionId): string;
+  readonly lease: string;
+  readonly sink: string;
+}
+
+/**
+ * The only place where key names are built. The part in braces decides the slot of a cluster: all keys of a call,
+ * its evidence included, share one slot, and so do all keys of a session.
+ */
+export function keysWith(prefix: string): Keys {
+  if (!/^[\w.:-]+$/.test(prefix))
+    throw new Fault('ConfigurationInvalid', 'the key prefix may hold letters, digits and . : _ - only');
+  const shard = (n: number): ShardKeys => ({
+    outbox: `${prefix}:{${n}}:outbox`,
+    born: `${prefix}:{${n}}:born`,
+  });
+  return {
+    shard,
+    call: (call) => {
+      const n = shardOf(call);
+      return {
+        ...shard(n),
+        call: `${prefix}:{${n}}:call:${call}`,
+        holders: `${prefix}:{${n}}:holders:${call}`,
+        tallies: `${prefix}:{${n}}:tallies:${call}`,
+      };
+    },
+    session: (session) => ({
+      session: `${prefix}:{${session}}:session`,
+      inbox: `${prefix}:{${session}}:inbox`,
+    }),
+    channel: (session) => `${prefix}:wake:${session}`,
+    lease: `${prefix}:{drain}:lease`,
+    sink: `${prefix}:{drain}:sink`,
+  };
+}

@@ -1,0 +1,90 @@
+import type { Outbox, OutboxEntry } from '../../core/ports.ts';
+import type { Connection } from './connection.ts';
+import { asList, asNumber, asText, malformed, parseRecord } from './decode.ts';
+import { type Keys, shardCount } from './keys.ts';
+import { scripts } from './scripts.ts';
+
+/** So often may all shards be asked whether something waits that other instances have committed, ms. */
+const sweepEveryMs = 2000;
+
+export interface RedisOutbox extends Outbox {
+  /** Tells that something may wait in a shard. */
+  hint(shard: number): void;
+}
+
+interface Waiting extends OutboxEntry {
+  /** When it was committed, ms, by the clock of its shard. */
+  readonly time: number;
+}
+
+/** An entry is named by its shard and its id in the shard's stream. */
+const entryId = (shard: number, id: string): string => `${shard}/${id}`;
+
+export function redisOutbox(connection: Connection, keys: Keys): RedisOutbox {
+  /** Shards where something may wait; the one asked longest ago comes first. */
+  const hints = new Set<number>();
+  let sweptAt = -Infinity;
+
+  const sweep = async (): Promise<number> => {
+    const lengths = await Promise.all(
+      Array.from({ length: shardCount }, async (_, shard) => {
+        const length = asNumber(await connection.command('xlen', keys.shard(shard).outbox), 'outbox');
+        if (length > 0) hints.add(shard);
+        return length;
+      }),
+    );
+    sweptAt = performance.now();
+    return lengths.reduce((sum, length) => sum + length, 0);
+  };
+
+  const oldest = async (shard: number, count: number): Promise<readonly Waiting[]> => {
+    // Taken back before asking: a hint that comes meanwhile stays.
+    hints.delete(shard);
+    const key = keys.shard(shard).outbox;
+    const reply = await connection
+      .command('xrange', key, '-', '+', 'COUNT', String(count))
+      .catch((error: unknown) => {
+        hints.add(shard);
+        throw error;
+      });
+    const entries = asList(reply, 'outbox').map((item): Waiting => {
+      const [rawId, fields] = asList(item, 'outbox entry');
+      const id = asText(rawId, 'outbox entry');
+      const record = parseRecord(asList(fields, 'outbox entry')[1]);
+      return { id: entryId(shard, id), record, time: Number.parseInt(id, 10) };
+    });
+    if (entries.length > 0) hints.add(shard);
+    return entries;
+  };
+
+  return {
+    hint: (shard) => void hints.add(shard),
+    lease: (owner, forMs) =>
+      connection.script(scripts.lease, keys, { owner, forMs: String(Math.ceil(forMs)) }),
+    release: async (owner) => {
+      await connection.script(scripts.release, keys, { owner });
+    },
+    pending: async (limit) => {
+      if (performance.now() - sweptAt > sweepEveryMs) await sweep();
+      const asked = [...hints].slice(0, limit);
+      const each = Math.ceil(limit / Math.max(asked.length, 1));
+      const found = (await Promise.all(asked.map((shard) => oldest(shard, each)))).flat();
+      // Stable, so entries of one shard, and with them those of one call, stay in order.
+      return found.sort((a, b) => a.time - b.time).slice(0, limit);
+    },
+    remove: async (entries) => {
+      const ids = new Map<number, string[]>();
+      for (const { id } of entries) {
+        const [, shard, streamId] = /^(\d{1,3})\/(\d+-\d+)$/.exec(id) ?? [];
+        if (shard === undefined || streamId === undefined) throw malformed('outbox id');
+        ids.set(Number(shard), [...(ids.get(Number(shard)) ?? []), streamId]);
+      }
+      await Promise.all(
+        [...ids].map(([shard, list]) => connection.command('xdel', keys.shard(shard).outbox, ...list)),
+      );
+    },
+    depth: sweep,
+    claimSink: async (sink) =>
+      asText((await connection.command('set', keys.sink, sink, 'NX', 'GET')) ?? sink, 'sink'),
+  };
+}

@@ -1,0 +1,98 @@
+import type { Acquired, CallView, Revocation } from '../../core/ports.ts';
+import {
+  asCallKey,
+  asList,
+  asNumber,
+  asPairs,
+  asStateName,
+  malformed,
+  parseBinding,
+  parseCallState,
+  parseTally,
+} from './decode.ts';
+import { lua } from './lua.generated.ts';
+
+/** One Lua script: the names of its keys and arguments, in order, and what its reply means. */
+export interface Script<Key extends string = string, Arg extends string = string, Reply = unknown> {
+  readonly name: string;
+  readonly lua: string;
+  readonly keys: readonly Key[];
+  readonly args: readonly Arg[];
+  readonly decode: (reply: unknown) => Reply;
+}
+
+const script = <const Key extends string, const Arg extends string, Reply>(
+  name: keyof typeof lua,
+  keys: readonly Key[],
+  args: readonly Arg[],
+  decode: (reply: unknown) => Reply,
+): Script<Key, Arg, Reply> => ({ name, lua: lua[name], keys, args, decode });
+
+function yes(reply: unknown): boolean {
+  if (reply !== 0 && reply !== 1) throw malformed('reply');
+  return reply === 1;
+}
+
+/** A tally's field: its epoch, a space, its session. */
+export const tallyName = (session: string, epoch: number): string => `${epoch} ${session}`;
+
+function splitTallyName(name: string): { session: string; epoch: number } {
+  const space = name.indexOf(' ');
+  if (space < 0) throw malformed('tally');
+  return { session: name.slice(space + 1), epoch: asNumber(name.slice(0, space), 'tally') };
+}
+
+function view(reply: unknown): CallView {
+  const [value, version, holders, tallies, now, bornAt] = asList(reply, 'reply');
+  return {
+    state: value === null ? null : parseCallState(value),
+    version: version === null ? 0 : asNumber(version, 'version'),
+    holders: asPairs(holders, 'holder').map(([session, epoch]) => ({
+      session,
+      epoch: asNumber(epoch, 'holder'),
+    })),
+    tallies: asPairs(tallies, 'tally').map(([name, tally]) => ({
+      ...splitTallyName(name),
+      ...parseTally(tally),
+    })),
+    now: asNumber(now, 'time'),
+    bornAt: asNumber(bornAt, 'marker'),
+  };
+}
+
+/** The one state that `acquire` may open for; Lua is told, it does not know. */
+export const openState = 'recording';
+
+function acquired(reply: unknown): Acquired {
+  if (reply === null) return { state: 'idle' };
+  const [name, epoch, binding] = asList(reply, 'reply');
+  const state = asStateName(name);
+  if (state !== openState) return { state };
+  return { state, epoch: asNumber(epoch, 'epoch'), binding: parseBinding(binding) };
+}
+
+function inbox(reply: unknown): readonly Revocation[] | 'lost' {
+  if (reply === null) return 'lost';
+  return asPairs(reply, 'revocation').map(([call, epoch]) => ({
+    call: asCallKey(call),
+    epoch: asNumber(epoch, 'revocation'),
+  }));
+}
+
+/** Every script, with what its header in lua/ promises (a unit test compares the two). */
+export const scripts = {
+  read: script('read', ['call', 'holders', 'tallies', 'born'], [], view),
+  commit: script(
+    'commit',
+    ['call', 'holders', 'tallies', 'outbox', 'born'],
+    ['operation', 'version', 'state', 'epoch', 'binding', 'value', 'record', 'dropTallies', 'retentionMs'],
+    yes,
+  ),
+  acquire: script('acquire', ['call', 'holders', 'born'], ['session', 'open'], acquired),
+  leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
+  touch: script('touch', ['born'], [], (reply) => asNumber(reply, 'marker')),
+  heartbeat: script('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),
+  revoke: script('revoke', ['session', 'inbox'], ['call', 'epoch', 'channel'], yes),
+  lease: script('lease', ['lease'], ['owner', 'forMs'], yes),
+  release: script('release', ['lease'], ['owner'], yes),
+};

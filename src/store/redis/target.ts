@@ -1,0 +1,84 @@
+import { Fault } from '../../core/errors.ts';
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where Redis is, as its URL says. */
+export interface RedisTarget {
+  readonly kind: 'single' | 'cluster' | 'sentinel';
+  /** The server; or nodes of the cluster; or the sentinels. */
+  readonly endpoints: readonly [Endpoint, ...Endpoint[]];
+  readonly tls: boolean;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly database: number;
+  /** What the sentinels call the master; empty for the other kinds. */
+  readonly masterName: string;
+}
+
+const shape =
+  /^redis(?<tls>s)?(?:\+(?<kind>cluster|sentinel))?:\/\/(?:(?<user>[^/?#]*)@)?(?<hosts>[^@/?#]+)(?<path>\/[^?#]*)?$/;
+
+const forms =
+  'redis://, rediss://, redis+cluster://host:port,host:port, rediss+cluster://… or redis+sentinel://host:port,host:port/master';
+
+/** Messages name the part that is wrong and never quote it: it may be a password that went astray. */
+const invalid = (what: string): Fault => new Fault('ConfigurationInvalid', `the Redis URL ${what}`);
+
+/**
+ * Reads `redis[s]://[user:password@]host[:port][/database]`, `redis[s]+cluster://[…@]host:port,host:port` and
+ * `redis+sentinel://[…@]host:port,host:port/master[/database]`. The credentials are those of the data servers.
+ */
+export function parseRedisUrl(url: string): RedisTarget {
+  const parts = shape.exec(url)?.groups;
+  if (parts === undefined) throw invalid(`is none of ${forms}`);
+  const kind = (parts.kind ?? 'single') as RedisTarget['kind'];
+  if (kind === 'sentinel' && parts.tls !== undefined)
+    throw invalid('asks for TLS through Sentinel, which is not offered');
+
+  const [first, ...more] = (parts.hosts ?? '').split(',').map((text) => endpoint(text, kind));
+  if (first === undefined) throw invalid('names no host');
+  if (kind === 'single' && more.length > 0)
+    throw invalid('names several hosts; use redis+cluster or redis+sentinel');
+
+  const path = (parts.path ?? '').split('/').slice(1);
+  const masterName = kind === 'sentinel' ? decoded(path.shift() ?? '', 'master name') : '';
+  if (kind === 'sentinel' && masterName === '') throw invalid('does not name the master');
+  if (path.length > 1) throw invalid('has a path that is too long');
+  const database = path[0] ?? '';
+  if (!/^\d{0,5}$/.test(database)) throw invalid('has a database that is not a number');
+  if (kind === 'cluster' && Number(database) !== 0)
+    throw invalid('names a database, which a cluster does not have');
+
+  const colon = parts.user?.indexOf(':') ?? -1;
+  const username = colon < 0 ? (parts.user ?? '') : parts.user?.slice(0, colon);
+  const password = colon < 0 ? '' : parts.user?.slice(colon + 1);
+  return {
+    kind,
+    endpoints: [first, ...more],
+    tls: parts.tls !== undefined,
+    username: decoded(username ?? '', 'user name') || undefined,
+    password: decoded(password ?? '', 'password') || undefined,
+    database: Number(database),
+    masterName,
+  };
+}
+
+function endpoint(text: string, kind: RedisTarget['kind']): Endpoint {
+  const match = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<name>[\w.-]+))(?::(?<port>\d{1,5}))?$/i.exec(text)?.groups;
+  const host = match?.v6 ?? match?.name;
+  if (host === undefined) throw invalid('has a host that is not host:port');
+  const port = Number(match?.port ?? (kind === 'sentinel' ? 26379 : 6379));
+  if (port < 1 || port > 65535) throw invalid('has a port out of range');
+  return { host, port };
+}
+
+function decoded(text: string, what: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalid(`has a ${what} that is not percent-encoded correctly`);
+  }
+}

@@ -1,0 +1,143 @@
+import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { scripts } from './scripts.ts';
+import type { RedisTarget } from './target.ts';
+
+/** What happens on the connections, for whoever keeps their state. */
+export interface WireEvents {
+  /** Commands could be sent from now on, were the servers judged. */
+  connected(): void;
+  /** A cluster that is in use has got a connection to one more of its servers. */
+  joined(): void;
+  /** A connection that was in use has closed. */
+  lost(): void;
+  /** No command can be sent any more. */
+  disconnected(): void;
+  failed(error: Error): void;
+}
+
+/** The connections to one Redis, in whatever form it comes. */
+export interface Wire {
+  readonly commands: Redis | Cluster;
+  /** For wake-ups only. A cluster's client keeps a connection of its own for them. */
+  readonly subscriber: Redis | Cluster;
+  masters(): readonly Redis[];
+  close(): void;
+}
+
+/** The name under which ioredis offers a script as a method; distinct from all commands. */
+export const methodOf = (script: string): string => `tallylight:${script}`;
+
+const methods = Object.fromEntries(
+  Object.values(scripts).map(({ name, lua, keys }) => [methodOf(name), { lua, numberOfKeys: keys.length }]),
+);
+
+/** The decoders of replies read the shapes of RESP2. */
+type Options = RedisOptions & { readonly replyMapping: 'legacy' };
+
+const connectTimeoutMs = 2000;
+
+/** Bounded exponential back-off with jitter, so that instances do not return in step. */
+const backOff = (attempt: number): number =>
+  Math.min(50 * 2 ** (attempt - 1), 2000) * (0.75 + Math.random() / 2);
+
+export function openWire(target: RedisTarget, commandTimeoutMs: number, events: WireEvents): Wire {
+  const shared: Options = {
+    replyMapping: 'legacy',
+    ...(target.username === undefined ? {} : { username: target.username }),
+    ...(target.password === undefined ? {} : { password: target.password }),
+    ...(target.tls ? { tls: {} } : {}),
+    commandTimeout: commandTimeoutMs,
+    connectTimeout: connectTimeoutMs,
+    disconnectTimeout: commandTimeoutMs,
+    connectionName: 'tallylight',
+    // Whoever waits for a command decides whether to send it again: its effect is unknown.
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    // Subscriptions are made anew by their owner.
+    autoResubscribe: false,
+  };
+  return target.kind === 'cluster' ? openCluster(target, shared, events) : openSingle(target, shared, events);
+}
+
+function openSingle(target: RedisTarget, shared: Options, events: WireEvents): Wire {
+  const [server] = target.endpoints;
+  const options: Options = {
+    ...shared,
+    ...(target.kind === 'sentinel'
+      ? {
+          sentinels: [...target.endpoints],
+          name: target.masterName,
+          sentinelRetryStrategy: backOff,
+          sentinelCommandTimeout: connectTimeoutMs,
+        }
+      : server),
+    db: target.database,
+    retryStrategy: backOff,
+    enableOfflineQueue: false,
+    // A master that was demoted answers so: find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  };
+  const commands = new Redis({ ...options, scripts: methods });
+  const subscriber = new Redis(options);
+  let inUse = false;
+  commands.on('ready', () => {
+    inUse = true;
+    events.connected();
+  });
+  commands.on('close', () => {
+    events.disconnected();
+    if (inUse) events.lost();
+    inUse = false;
+  });
+  commands.on('error', (error: Error) => events.failed(error));
+  // The connection for commands fails as well, and tells.
+  subscriber.on('error', () => undefined);
+  return {
+    commands,
+    subscriber,
+    masters: () => [commands],
+    close: () => {
+      commands.disconnect();
+      subscriber.disconnect();
+    },
+  };
+}
+
+function openCluster(target: RedisTarget, shared: Options, events: WireEvents): Wire {
+  const options: ClusterOptions & { readonly redisOptions: Options } = {
+    redisOptions: shared,
+    scripts: methods,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: backOff,
+    // Without a command that is redirected, the client would not see that a node is back or has changed.
+    slotsRefreshInterval: 5000,
+    slotsRefreshTimeout: connectTimeoutMs,
+    // A redirected command has not run. After any other failure nobody knows, so none is repeated.
+    maxRedirections: 4,
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    // Certificates name hosts, not addresses.
+    ...(target.tls ? { dnsLookup: (host, done) => done(null, host) } : {}),
+  };
+  const cluster = new Cluster([...target.endpoints], options);
+  cluster.on('+node', (node: Redis) => {
+    let inUse = false;
+    node.on('ready', () => {
+      inUse = true;
+      if (cluster.status === 'ready') events.joined();
+    });
+    node.on('close', () => {
+      if (inUse) events.lost();
+      inUse = false;
+    });
+  });
+  cluster.on('ready', () => events.connected());
+  cluster.on('close', () => events.disconnected());
+  cluster.on('error', (error: Error) => events.failed(error));
+  return {
+    commands: cluster,
+    subscriber: cluster,
+    masters: () => cluster.nodes('master'),
+    close: () => cluster.disconnect(),
+  };
+}

@@ -1,0 +1,48 @@
+import { refuse, type Refusal } from '../core/decision.ts';
+import type { ReasonCode } from '../core/reasons.ts';
+
+/** The same faults have other names towards Graph and towards a media handler. */
+export interface FaultReasons {
+  readonly unreachable: ReasonCode;
+  readonly timeout: ReasonCode;
+  readonly broken: ReasonCode;
+}
+
+export const graphFaults: FaultReasons = {
+  unreachable: 'GraphUnreachable',
+  timeout: 'GraphTimeout',
+  broken: 'GraphUnreachable',
+};
+
+export const mediaFaults: FaultReasons = {
+  unreachable: 'UpstreamUnreachable',
+  timeout: 'UpstreamTimeout',
+  broken: 'UpstreamFailed',
+};
+
+const unreachable = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** Why an exchange was given up by us. */
+export class GivenUp extends Error {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal.reason);
+    this.name = 'GivenUp';
+    this.refusal = refusal;
+  }
+}
+
+export function refusalFor(error: unknown, reasons: FaultReasons): Refusal {
+  if (error instanceof GivenUp) return error.refusal;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (unreachable.has(code)) return refuse(reasons.unreachable, { detail: code });
+  return refuse(reasons.broken, { detail: code === '' ? undefined : code });
+}

@@ -1,0 +1,111 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Dispatcher, Pool } from 'undici';
+import { refuse } from '../core/decision.ts';
+import type { RawAnswer, Sent } from '../core/exchange.ts';
+import type { JsonObject } from '../core/json.ts';
+import { GivenUp, graphFaults, refusalFor } from './errors.ts';
+
+export interface ExchangeRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly headers: Record<string, string | string[]>;
+  readonly body: Buffer | null;
+}
+
+const maxAnswerBytes = 64 * 1024;
+
+/**
+ * One small request to Graph, answered within `timeoutMs` or given up. `mayStill` is asked when the connection
+ * stands, right before the first byte is written.
+ */
+export function exchange(
+  pool: Pool,
+  request: ExchangeRequest,
+  timeoutMs: number,
+  mayStill: () => boolean,
+): Promise<Sent<RawAnswer>> {
+  return new Promise((settle) => {
+    const sentAt = Date.now();
+    let controller: Dispatcher.DispatchController | undefined;
+    let started = false;
+    let head: { status: number; headers: IncomingHttpHeaders } | undefined;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const facts = (more: JsonObject): JsonObject => ({ sentAt: new Date(sentAt).toISOString(), ...more });
+    const giveUp = (): void => {
+      const refusal = refuse('GraphTimeout');
+      if (controller === undefined)
+        finish(started ? { kind: 'lost', refusal, facts: facts({}) } : { kind: 'notSent', refusal });
+      else controller.abort(new GivenUp(refusal));
+    };
+    const timer = setTimeout(giveUp, timeoutMs);
+    let over = false;
+    const finish = (sent: Sent<RawAnswer>): void => {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
+      settle(sent);
+    };
+    pool.dispatch(
+      { ...request, reset: true },
+      {
+        onRequestStart(ctl) {
+          if (over || !mayStill()) {
+            // Throwing here keeps undici from writing anything.
+            throw new GivenUp(refuse('StatusInProgress', { retryAfterMs: 1000 }));
+          }
+          started = true;
+          controller = ctl;
+        },
+        onResponseStart(_ctl, status, headers) {
+          // Interim answers (1xx) are not the answer.
+          if (status >= 200) head = { status, headers };
+        },
+        onResponseData(ctl, chunk) {
+          size += chunk.length;
+          if (size > maxAnswerBytes) ctl.abort(new GivenUp(refuse('GraphAnswerTooLarge')));
+          else chunks.push(chunk);
+        },
+        onResponseEnd() {
+          if (head === undefined) return;
+          const raw = Buffer.concat(chunks);
+          const { status, headers } = head;
+          const location = headers.location;
+          finish({
+            kind: 'answered',
+            answer: {
+              status,
+              headers,
+              raw,
+              body: parse(raw),
+              ...(location === undefined ? {} : { location }),
+            },
+            facts: facts({
+              answeredAt: new Date().toISOString(),
+              status,
+              requestId: text(headers['request-id']),
+              clientRequestId: text(headers['client-request-id']),
+            }),
+          });
+        },
+        onResponseError(_ctl, error) {
+          const refusal = refusalFor(error, graphFaults);
+          finish(started ? { kind: 'lost', refusal, facts: facts({}) } : { kind: 'notSent', refusal });
+        },
+      },
+    );
+  });
+}
+
+function parse(raw: Buffer): unknown {
+  try {
+    return JSON.parse(raw.toString('utf8')) as unknown;
+  } catch {
+    // An unreadable body says nothing: the outcome is pending, never success.
+    return undefined;
+  }
+}
+
+/** Ids come from outside: short ones are kept, anything else is not evidence. */
+const text = (value: string | string[] | undefined): string | null =>
+  typeof value === 'string' && value.length <= 128 ? value : null;

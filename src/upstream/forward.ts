@@ -1,0 +1,104 @@
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Dispatcher, Pool } from 'undici';
+import { refuse, type Decision, type Refusal } from '../core/decision.ts';
+import type { Forwarded, HeaderMap, WriteGuard } from '../core/exchange.ts';
+import { GivenUp, refusalFor, type FaultReasons } from './errors.ts';
+import { responseHeaders } from './headers.ts';
+
+export interface ForwardRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Record<string, string | string[]>;
+  readonly body: IncomingMessage | Buffer | null;
+  /** Nothing moved in either direction for this long, ms: given up. */
+  readonly idleMs: number;
+  readonly faults: FaultReasons;
+  readonly guard?: WriteGuard;
+  /** Judges the head of the answer; may change its headers, or refuse it. */
+  readonly onAnswer?: (status: number, headers: OutgoingHttpHeaders) => Decision<OutgoingHttpHeaders>;
+}
+
+/**
+ * Streams a request to an upstream and its answer back, with back-pressure both ways. Nothing is buffered.
+ * When the client goes away, or the guard cuts, both sides end at once.
+ */
+export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse): Promise<Forwarded> {
+  const { method, path, headers, body, idleMs, faults, guard, onAnswer } = request;
+  return new Promise((settle) => {
+    let controller: Dispatcher.DispatchController | undefined;
+    let over = false;
+    const isOver = (): boolean => over;
+    let status = 0;
+    let answered: HeaderMap = {};
+    const giveUp = (refusal: Refusal): void => {
+      if (over) return;
+      const error = new GivenUp(refusal);
+      if (controller === undefined) fail(error);
+      else controller.abort(error);
+    };
+    const idle = setTimeout(() => giveUp(refuse(faults.timeout)), idleMs);
+    const finish = (forwarded: Forwarded): void => {
+      if (over) return;
+      over = true;
+      clearTimeout(idle);
+      res.off('close', onClose);
+      settle(forwarded);
+    };
+    const fail = (error: unknown): void => finish({ kind: 'failed', refusal: refusalFor(error, faults) });
+    const onClose = (): void => {
+      if (!res.writableFinished) giveUp(refuse('ClientGone'));
+    };
+    res.on('close', onClose);
+    const stopped = (): void => giveUp(refuse('RecordingStopped'));
+    guard?.onCut(stopped);
+    // A write that was cut before it could begin is over already.
+    if (isOver()) return;
+
+    const onChunk = (chunk: Buffer): void => {
+      idle.refresh();
+      if (guard === undefined) return;
+      if (guard.mayContinue()) guard.addBytes(chunk.length);
+      else stopped();
+    };
+    pool.dispatch(
+      { method, path, headers, body },
+      {
+        onRequestStart(ctl) {
+          if (over || guard?.mayContinue() === false) throw new GivenUp(refuse('RecordingStopped'));
+          controller = ctl;
+          idle.refresh();
+          // Before undici's own listener: a chunk that may not pass aborts before it is written.
+          if (body !== null && !Buffer.isBuffer(body)) body.on('data', onChunk);
+        },
+        onResponseStart(ctl, code, answerHeaders: IncomingHttpHeaders) {
+          idle.refresh();
+          if (code < 200) return;
+          status = code;
+          answered = answerHeaders;
+          const judged = onAnswer?.(code, responseHeaders(answerHeaders)) ?? {
+            ok: true,
+            value: responseHeaders(answerHeaders),
+          };
+          if (judged.ok) res.writeHead(code, judged.value);
+          else ctl.abort(new GivenUp(judged));
+        },
+        onResponseData(ctl, chunk) {
+          idle.refresh();
+          if (res.write(chunk)) return;
+          ctl.pause();
+          res.once('drain', () => {
+            idle.refresh();
+            ctl.resume();
+          });
+        },
+        onResponseEnd() {
+          res.end();
+          finish({ kind: 'answered', status, headers: answered });
+        },
+        onResponseError(_ctl, error) {
+          fail(error);
+        },
+      },
+    );
+  });
+}

@@ -1,0 +1,88 @@
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Decision } from '../core/decision.ts';
+import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
+import { exchange, type ExchangeRequest } from './exchange.ts';
+import { graphFaults } from './errors.ts';
+import { forward } from './forward.ts';
+import { requestHeaders, responseHeaders } from './headers.ts';
+import { exchangePool, parseBase, streamingPool } from './pool.ts';
+import { rewriteLocation } from './target.ts';
+
+export interface GraphOptions {
+  /** Origin of Graph, such as `https://graph.microsoft.com`. */
+  readonly url: string;
+  /** Origin under which bots see the proxy. */
+  readonly publicUrl: () => string;
+  readonly timeoutMs: number;
+}
+
+export interface GraphRequest {
+  readonly method: ExchangeRequest['method'];
+  readonly path: string;
+  /** What the client sent. */
+  readonly headers: IncomingHttpHeaders;
+  /** The credential for Graph, with its scheme. */
+  readonly authorization: string;
+}
+
+/** Graph, as the stages see it. */
+export interface Graph {
+  /** A small request whose answer is judged; on a connection of its own. */
+  exchange(
+    request: GraphRequest & { readonly body: Buffer | null },
+    mayStill?: () => boolean,
+  ): Promise<Sent<RawAnswer>>;
+  /** Streams everything else. */
+  forward(
+    request: GraphRequest & { readonly body: IncomingMessage | Buffer | null; readonly guard?: WriteGuard },
+    res: ServerResponse,
+  ): Promise<Forwarded>;
+  /** The headers of a judged answer, as the client gets them. */
+  answerHeaders(answer: RawAnswer): Decision<OutgoingHttpHeaders>;
+  close(): Promise<void>;
+}
+
+export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions): Graph {
+  const { origin } = parseBase(url);
+  const statusPool = exchangePool(origin);
+  const pool = streamingPool(origin);
+  const rewrite = (status: number, headers: OutgoingHttpHeaders): Decision<OutgoingHttpHeaders> =>
+    rewriteLocation(origin, publicUrl())(status, headers);
+  return {
+    exchange({ method, path, headers, authorization, body }, mayStill = () => true) {
+      const length = body === null ? null : String(body.length);
+      // A compressed answer could not be judged.
+      const set = { authorization, 'accept-encoding': 'identity', 'content-length': length };
+      return exchange(
+        statusPool,
+        { method, path, headers: requestHeaders(headers, set), body },
+        timeoutMs,
+        mayStill,
+      );
+    },
+    forward({ method, path, headers, authorization, body, guard }, res) {
+      const set = {
+        authorization,
+        ...(Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}),
+      };
+      return forward(
+        pool,
+        {
+          method,
+          path,
+          headers: requestHeaders(headers, set),
+          body,
+          idleMs: timeoutMs,
+          faults: graphFaults,
+          onAnswer: rewrite,
+          ...(guard === undefined ? {} : { guard }),
+        },
+        res,
+      );
+    },
+    answerHeaders: (answer) => rewrite(answer.status, responseHeaders(answer.headers)),
+    async close() {
+      await Promise.all([statusPool.destroy(), pool.destroy()]);
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Forwarded, WriteGuard } from '../core/exchange.ts';
+import { mediaFaults } from './errors.ts';
+import { forward } from './forward.ts';
+import { requestHeaders } from './headers.ts';
+import { parseBase, streamingPool } from './pool.ts';
+
+export interface MediaRequest {
+  /** The path that was judged, below the upstream's own. */
+  readonly path: string;
+  /** Facts for the handler; the caller's own `Tallylight-*` headers and its token go no further. */
+  readonly facts: Readonly<Record<string, string>>;
+  readonly guard?: WriteGuard;
+}
+
+/** A media handler, as the stages see it. */
+export interface MediaUpstream {
+  forward(request: MediaRequest, req: IncomingMessage, res: ServerResponse): Promise<Forwarded>;
+  close(): Promise<void>;
+}
+
+const idleMs = 120_000;
+
+export const hasBody = (req: IncomingMessage): boolean =>
+  req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
+
+export function connectMedia(url: string): MediaUpstream {
+  const { origin, path: basePath } = parseBase(url);
+  const pool = streamingPool(origin);
+  return {
+    forward({ path, facts, guard }, req, res) {
+      return forward(
+        pool,
+        {
+          method: req.method ?? 'GET',
+          path: basePath + path,
+          headers: requestHeaders(req.headers, { authorization: null, ...facts }),
+          body: hasBody(req) ? req : null,
+          idleMs,
+          faults: mediaFaults,
+          ...(guard === undefined ? {} : { guard }),
+        },
+        res,
+      );
+    },
+    close: () => pool.destroy(),
+  };
+}

@@ -1,0 +1,418 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { OutboxEntry, Revocation, Store } from '../../src/core/ports.ts';
+import { eventually } from '../support/eventually.ts';
+import { commitOn, minute, move, newCall, recordingCall, tally, type Fixture } from './store-fixtures.ts';
+
+const session = (): string => `session-${randomUUID()}`;
+
+/** Everything that waits, drained in steps of `step`. */
+async function drain(store: Store, step = 100): Promise<OutboxEntry[]> {
+  const all: OutboxEntry[] = [];
+  for (;;) {
+    const entries = await store.outbox.pending(step);
+    if (entries.length === 0) return all;
+    all.push(...entries);
+    await store.outbox.remove(entries);
+  }
+}
+
+/** What every store must do, whatever it is made of. */
+export function describeStore(name: string, make: () => Promise<Fixture>): void {
+  describe(`the store on ${name}`, () => {
+    let fixture: Fixture;
+    let store: Store;
+    let peer: Store;
+    beforeEach(async () => {
+      fixture = await make();
+      ({ store, peer } = fixture);
+    });
+    afterEach(() => fixture.close());
+
+    describe('the state of a call', () => {
+      test('is unknown at first, with version 0, nobody holding it and the store clock', async () => {
+        const view = await store.calls.read(newCall());
+        expect(view).toMatchObject({ state: null, version: 0, holders: [], tallies: [] });
+        expect(Math.abs(view.now - Date.now())).toBeLessThan(minute);
+        expect(view.bornAt).toBeLessThanOrEqual(view.now);
+      });
+
+      test('is read back by every instance as it was committed', async () => {
+        const call = newCall();
+        const commit = await move(store, call, 'starting');
+        const view = await peer.calls.read(call);
+        expect(view.state).toEqual(commit.state);
+        expect(view.version).toBeGreaterThan(0);
+      });
+
+      test('is not changed by a commit that was computed from another version', async () => {
+        const call = newCall();
+        const first = await store.calls.read(call);
+        await move(store, call, 'starting');
+        const between = await store.calls.read(call);
+        await move(peer, call, 'recording');
+        expect(await store.calls.commit(commitOn(first, call, 'ended'))).toBe(false);
+        expect(await store.calls.commit(commitOn(between, call, 'ended'))).toBe(false);
+        expect((await store.calls.read(call)).state?.state).toBe('recording');
+        expect(await store.outbox.depth()).toBe(2);
+      });
+
+      test('of a call that the store does not know is not changed by a commit that expects one', async () => {
+        const call = newCall();
+        const view = await store.calls.read(call);
+        expect(await store.calls.commit(commitOn({ ...view, version: view.now }, call, 'ended'))).toBe(false);
+        expect((await store.calls.read(call)).state).toBeNull();
+      });
+
+      test('goes to exactly one of several commits that race', async () => {
+        const call = newCall();
+        const view = await store.calls.read(call);
+        const racers = [store, peer, store, peer].map((one) =>
+          one.calls.commit(commitOn(view, call, 'starting')),
+        );
+        expect((await Promise.all(racers)).filter(Boolean)).toHaveLength(1);
+        expect(await store.outbox.depth()).toBe(1);
+      });
+
+      test('gets a new version with every commit, greater than any before', async () => {
+        const call = newCall();
+        const versions: number[] = [];
+        for (const state of ['starting', 'recording', 'recording', 'stopping'] as const) {
+          await move(store, call, state);
+          versions.push((await store.calls.read(call)).version);
+        }
+        expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+      });
+
+      test('does not notice that the same operation is committed twice', async () => {
+        const call = newCall();
+        const commit = commitOn(await store.calls.read(call), call, 'starting');
+        expect(await store.calls.commit(commit)).toBe(true);
+        const once = await store.calls.read(call);
+        expect(await store.calls.commit(commit)).toBe(true);
+        expect(await store.calls.read(call)).toMatchObject({ state: once.state, version: once.version });
+        expect(await store.outbox.depth()).toBe(1);
+      });
+
+      test('is not put back by an operation that is repeated after a later one', async () => {
+        const call = newCall();
+        const commit = await move(store, call, 'starting');
+        await move(store, call, 'recording');
+        expect(await store.calls.commit(commit)).toBe(false);
+        expect((await store.calls.read(call)).state?.state).toBe('recording');
+      });
+
+      test('is forgotten after its retention, with its tallies', async () => {
+        const { call, epoch } = await recordingCall(store);
+        await move(store, call, 'idle', { retentionMs: 100 });
+        await store.calls.leave(call, { session: 'session-1', epoch }, tally());
+        await eventually(async () => (await store.calls.read(call)).state === null);
+        expect(await store.calls.read(call)).toMatchObject({ version: 0, holders: [], tallies: [] });
+        // The tallies expired as well, they are not just hidden.
+        await move(store, call, 'starting');
+        expect((await store.calls.read(call)).tallies).toEqual([]);
+      });
+    });
+
+    describe('holders', () => {
+      test('are added while the call is recording, with its epoch and binding; twice changes nothing', async () => {
+        const { call, epoch } = await recordingCall(store);
+        const binding = { tenant: 'tenant-1', app: 'app-1' };
+        expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'recording', epoch, binding });
+        expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'recording', epoch, binding });
+        expect((await peer.calls.read(call)).holders).toEqual([{ session: 'session-1', epoch }]);
+      });
+
+      test.each(['idle', 'starting', 'stopping', 'unconfirmed', 'ended'] as const)(
+        'cannot appear while the call is %s',
+        async (state) => {
+          const { call } = await recordingCall(store);
+          await move(store, call, state);
+          expect(await store.calls.acquire(call, 'session-1')).toEqual({ state });
+          expect((await store.calls.read(call)).holders).toEqual([]);
+        },
+      );
+
+      test('cannot appear on a call that nobody knows', async () => {
+        const call = newCall();
+        expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'idle' });
+        expect(await store.calls.read(call)).toMatchObject({ state: null, holders: [] });
+      });
+
+      test('of a call without a binding get none', async () => {
+        const call = newCall();
+        const commit = commitOn(await store.calls.read(call), call, 'recording');
+        await store.calls.commit({ ...commit, state: { ...commit.state, binding: null } });
+        expect(await store.calls.acquire(call, 'session-1')).toMatchObject({ binding: null });
+      });
+
+      test('outlive a change of state: a stop sees them', async () => {
+        const { call, epoch } = await recordingCall(store);
+        await store.calls.acquire(call, 'session-1');
+        await move(peer, call, 'stopping');
+        expect((await peer.calls.read(call)).holders).toEqual([{ session: 'session-1', epoch }]);
+      });
+
+      test('leave with their totals; reporting twice changes nothing', async () => {
+        const { call, epoch } = await recordingCall(store);
+        await store.calls.acquire(call, 'session-1');
+        await store.calls.acquire(call, 'session-2');
+        const report = tally({ left: 'cut', drainMs: null });
+        for (let time = 0; time < 2; time += 1) {
+          await store.calls.leave(call, { session: 'session-1', epoch }, report);
+          const view = await peer.calls.read(call);
+          expect(view.holders).toEqual([{ session: 'session-2', epoch }]);
+          expect(view.tallies).toEqual([{ session: 'session-1', epoch, ...report }]);
+        }
+      });
+
+      test('are not removed by a late report of an earlier epoch', async () => {
+        const { call, epoch } = await recordingCall(store);
+        await store.calls.acquire(call, 'session-1');
+        await store.calls.leave(call, { session: 'session-1', epoch: epoch - 1 }, tally());
+        const view = await store.calls.read(call);
+        expect(view.holders).toEqual([{ session: 'session-1', epoch }]);
+        expect(view.tallies).toEqual([{ session: 'session-1', epoch: epoch - 1, ...tally() }]);
+      });
+
+      test('that are declared lost keep what they reported themselves, in either order', async () => {
+        const { call, epoch } = await recordingCall(store);
+        const lost = tally({ admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null });
+        const early = { session: 'reports first', epoch };
+        await store.calls.leave(call, early, tally());
+        await store.calls.leave(call, early, lost);
+        const late = { session: 'reports late', epoch };
+        await store.calls.leave(call, late, lost);
+        expect((await store.calls.read(call)).tallies).toContainEqual({ ...late, ...lost });
+        await store.calls.leave(call, late, tally());
+        const { tallies } = await store.calls.read(call);
+        expect(tallies).toHaveLength(2);
+        expect(tallies).toEqual(
+          expect.arrayContaining([
+            { ...early, ...tally() },
+            { ...late, ...tally() },
+          ]),
+        );
+      });
+
+      test('that report on a call nobody knows leave no trace', async () => {
+        const call = newCall();
+        await store.calls.leave(call, { session: 'session-1', epoch: 1 }, tally());
+        await move(store, call, 'starting');
+        expect((await store.calls.read(call)).tallies).toEqual([]);
+      });
+    });
+
+    test('tallies stay until a commit carries them, and go in the same step', async () => {
+      const { call, epoch } = await recordingCall(store);
+      await store.calls.leave(call, { session: 'session-1', epoch }, tally());
+      await move(store, call, 'stopping');
+      const view = await store.calls.read(call);
+      expect(view.tallies).toHaveLength(1);
+      const drained = commitOn(view, call, 'unconfirmed', { dropTallies: true });
+      expect(await store.calls.commit({ ...drained, version: view.version - 1 })).toBe(false);
+      expect((await store.calls.read(call)).tallies).toHaveLength(1);
+      expect(await store.calls.commit(drained)).toBe(true);
+      expect((await store.calls.read(call)).tallies).toEqual([]);
+    });
+
+    test('the beginning without data is told alike for every call and never moves', async () => {
+      await store.sessions.join(session(), minute);
+      const call = newCall();
+      const { bornAt } = await store.calls.read(call);
+      await move(store, call, 'starting');
+      await peer.sessions.join(session(), minute);
+      expect((await peer.calls.read(call)).bornAt).toBe(bornAt);
+    });
+
+    describe('a session', () => {
+      test('that joined is alive; one that did not, or quit, is lost', async () => {
+        const id = session();
+        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
+        await store.sessions.join(id, minute);
+        await store.sessions.join(id, minute);
+        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+        await store.sessions.quit(id);
+        await store.sessions.quit(id);
+        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
+      });
+
+      test('is lost once its time is over, and a heartbeat does not bring it back', async () => {
+        const id = session();
+        await store.sessions.join(id, 30);
+        await eventually(async () => !(await peer.sessions.revoke(id, { call: newCall(), epoch: 1 })));
+        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
+        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
+      });
+
+      test('lives as long as its last heartbeat said, and so does what waits for it', async () => {
+        const id = session();
+        const revocation = { call: newCall(), epoch: 1 };
+        await store.sessions.join(id, minute);
+        await peer.sessions.revoke(id, revocation);
+        expect(await store.sessions.heartbeat(id, 50, [])).toEqual([revocation]);
+        await eventually(async () => (await store.sessions.heartbeat(id, 1, [])) === 'lost');
+        await store.sessions.join(id, minute);
+        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+      });
+
+      test('keeps what waits for it when it joins again', async () => {
+        const id = session();
+        const revocation = { call: newCall(), epoch: 1 };
+        await store.sessions.join(id, minute);
+        await peer.sessions.revoke(id, revocation);
+        await store.sessions.join(id, minute);
+        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([revocation]);
+      });
+    });
+
+    describe('a revocation', () => {
+      test('waits for its session until it is told to be done', async () => {
+        const id = session();
+        const [one, two] = [
+          { call: newCall(), epoch: 5 },
+          { call: newCall(), epoch: 7 },
+        ];
+        await store.sessions.join(id, minute);
+        expect(await peer.sessions.revoke(id, one)).toBe(true);
+        expect(await peer.sessions.revoke(id, one)).toBe(true);
+        expect(await peer.sessions.revoke(id, two)).toBe(true);
+        const waiting = await store.sessions.heartbeat(id, minute, []);
+        expect(waiting).toHaveLength(2);
+        expect(waiting).toEqual(expect.arrayContaining([one, two]));
+        expect(await store.sessions.heartbeat(id, minute, [one])).toEqual([two]);
+        expect(await store.sessions.heartbeat(id, minute, [one, two])).toEqual([]);
+      });
+
+      test('keeps the highest epoch', async () => {
+        const id = session();
+        const call = newCall();
+        await store.sessions.join(id, minute);
+        for (const epoch of [5, 1_900_000_000_123, 6]) await peer.sessions.revoke(id, { call, epoch });
+        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([{ call, epoch: 1_900_000_000_123 }]);
+      });
+
+      test('is not done with by an earlier epoch, but by the same or a later one', async () => {
+        const id = session();
+        const call = newCall();
+        await store.sessions.join(id, minute);
+        await peer.sessions.revoke(id, { call, epoch: 5 });
+        const beat = (...epochs: number[]): Promise<readonly Revocation[] | 'lost'> =>
+          store.sessions.heartbeat(
+            id,
+            minute,
+            epochs.map((epoch) => ({ call, epoch })),
+          );
+        expect(await beat(4)).toEqual([{ call, epoch: 5 }]);
+        expect(await beat(5, 4)).toEqual([]);
+        await peer.sessions.revoke(id, { call, epoch: 8 });
+        expect(await beat(9)).toEqual([]);
+      });
+
+      test('for a session that is not there is refused and not kept', async () => {
+        const id = session();
+        expect(await store.sessions.revoke(id, { call: newCall(), epoch: 1 })).toBe(false);
+        await store.sessions.join(id, minute);
+        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+      });
+
+      test('does not survive its session', async () => {
+        const id = session();
+        await store.sessions.join(id, minute);
+        await store.sessions.revoke(id, { call: newCall(), epoch: 1 });
+        await store.sessions.quit(id);
+        await store.sessions.join(id, minute);
+        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+      });
+
+      test('wakes its session, and no other, until that stops listening', async () => {
+        const [id, other] = [session(), session()];
+        const woken: string[] = [];
+        await store.sessions.join(id, minute);
+        await store.sessions.join(other, minute);
+        const stop = await store.sessions.onWake(id, () => woken.push(id));
+        await store.sessions.onWake(other, () => woken.push(other));
+        await peer.sessions.revoke(id, { call: newCall(), epoch: 1 });
+        await eventually(() => woken.length > 0);
+        expect(woken).toEqual([id]);
+        stop();
+        stop();
+        await peer.sessions.revoke(id, { call: newCall(), epoch: 2 });
+        await peer.sessions.revoke(other, { call: newCall(), epoch: 2 });
+        await eventually(() => woken.includes(other));
+        expect(woken).toEqual([id, other]);
+      });
+    });
+
+    describe('the outbox', () => {
+      test('holds the record of every commit, in order per call, until it is removed', async () => {
+        const calls = Array.from({ length: 5 }, newCall);
+        const written = new Map<string, unknown[]>(calls.map((call) => [call, []]));
+        for (const state of ['starting', 'recording', 'stopping', 'unconfirmed'] as const)
+          for (const call of calls) written.get(call)?.push((await move(store, call, state)).record);
+        expect(await store.outbox.depth()).toBe(20);
+        const drained = await drain(store, 3);
+        for (const call of calls)
+          expect(drained.map(({ record }) => record).filter((record) => record.call === call)).toEqual(
+            written.get(call),
+          );
+        expect(drained).toHaveLength(20);
+        expect(await store.outbox.depth()).toBe(0);
+      });
+
+      test('gives no more than it is asked for, and the same again until that is removed', async () => {
+        const call = newCall();
+        for (const state of ['starting', 'recording', 'stopping'] as const) await move(store, call, state);
+        const two = await store.outbox.pending(2);
+        expect(two.map(({ record }) => record.seq)).toEqual([1, 2]);
+        expect(await store.outbox.pending(2)).toEqual(two);
+        await store.outbox.remove(two);
+        await store.outbox.remove(two);
+        expect((await store.outbox.pending(2)).map(({ record }) => record.seq)).toEqual([3]);
+      });
+
+      test('shows what other instances commit, also after it was seen empty', async () => {
+        expect(await store.outbox.pending(10)).toEqual([]);
+        const { record } = await move(peer, newCall(), 'starting');
+        const found = await eventually(async () => {
+          const entries = await store.outbox.pending(10);
+          return entries.length > 0 && entries;
+        });
+        expect(found.map((entry) => entry.record)).toEqual([record]);
+      });
+
+      test('is drained by one owner at a time, who may renew and release', async () => {
+        expect(await store.outbox.lease('one', minute)).toBe(true);
+        expect(await store.outbox.lease('one', minute)).toBe(true);
+        expect(await peer.outbox.lease('two', minute)).toBe(false);
+        await peer.outbox.release('two');
+        expect(await peer.outbox.lease('two', minute)).toBe(false);
+        await store.outbox.release('one');
+        await store.outbox.release('one');
+        expect(await peer.outbox.lease('two', minute)).toBe(true);
+        expect(await store.outbox.lease('one', minute)).toBe(false);
+      });
+
+      test('is free for another owner once the lease is over', async () => {
+        await store.outbox.lease('one', minute);
+        await store.outbox.lease('one', 30);
+        await eventually(() => peer.outbox.lease('two', minute));
+        expect(await store.outbox.lease('one', minute)).toBe(false);
+      });
+
+      test('goes to the sink that was claimed first', async () => {
+        expect(await store.outbox.claimSink('file:///a')).toBe('file:///a');
+        expect(await store.outbox.claimSink('file:///a')).toBe('file:///a');
+        expect(await peer.outbox.claimSink('file:///b')).toBe('file:///a');
+      });
+    });
+
+    test('a store that is closed answers nothing any more', async () => {
+      await store.ping();
+      await store.close();
+      await store.close();
+      const fault = await store.ping().catch((error: unknown) => error);
+      expect(fault).toBeFault('StoreUnavailable');
+    });
+  });
+}

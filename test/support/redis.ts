@@ -1,0 +1,156 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { eventually } from './eventually.ts';
+
+export interface RedisOptions {
+  /** Keeps every acknowledged write over a restart. */
+  readonly appendOnly?: boolean;
+  /** Further settings, as on the command line of redis-server. */
+  readonly settings?: readonly string[];
+}
+
+export interface TestRedis {
+  readonly port: number;
+  readonly url: string;
+  /** Runs redis-cli against the server and returns what it prints. */
+  cli(...args: readonly string[]): Promise<string>;
+  /** Sends a signal; after SIGKILL or SIGTERM, resolves once the process is gone. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts the server again on the same port, ending it first where it runs. */
+  restart(how: { readonly keepData: boolean }): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface TestCluster {
+  readonly url: string;
+  readonly nodes: readonly TestRedis[];
+  stop(): Promise<void>;
+}
+
+const run = promisify(execFile);
+
+/** A port that was free a moment ago: redis-server cannot be told to choose one. */
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+/** Resolves once the server accepts connections; false: the port was taken meanwhile. */
+async function launch(args: readonly string[], cwd: string): Promise<ChildProcess | false> {
+  const child = spawn('redis-server', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const orphaned = (): boolean => child.kill('SIGKILL');
+  process.once('exit', orphaned);
+  child.once('close', () => process.off('exit', orphaned));
+
+  let output = '';
+  const outcome = await new Promise<'ready' | 'ended' | NodeJS.ErrnoException>((resolve) => {
+    const listen = (chunk: Buffer): void => {
+      output += chunk.toString();
+      if (output.includes('Ready to accept connections')) resolve('ready');
+    };
+    child.stdout.on('data', listen);
+    child.stderr.on('data', listen);
+    child.once('error', resolve);
+    child.once('close', () => resolve('ended'));
+  });
+  if (outcome === 'ready') return child;
+  if (outcome === 'ended') {
+    if (output.includes('Address already in use')) return false;
+    throw new Error(`redis-server did not start:\n${output}`);
+  }
+  if (outcome.code !== 'ENOENT') throw outcome;
+  throw new Error(
+    'redis-server is not on the PATH. Install Redis 7 or later, or run the tests with `npm test`.',
+  );
+}
+
+/** Starts a private redis-server that is thrown away with its data by `stop`. */
+export async function startRedis(options: RedisOptions = {}): Promise<TestRedis> {
+  const directory = await mkdtemp(join(tmpdir(), 'tallylight-redis-'));
+  const argsFor = (port: number): string[] => [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--daemonize', 'no'],
+    ...(options.appendOnly ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']),
+    ...(options.settings ?? []),
+  ];
+  let port = 0;
+  let child: ChildProcess | false = false;
+  for (let attempt = 0; child === false && attempt < 10; attempt += 1) {
+    port = await freePort();
+    child = await launch(argsFor(port), directory);
+  }
+  if (child === false) throw new Error('no free port for redis-server');
+  let server: ChildProcess = child;
+
+  const running = (): boolean => server.exitCode === null && server.signalCode === null;
+  const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!running()) return;
+    const gone = signal === 'SIGKILL' || signal === 'SIGTERM' ? once(server, 'close') : undefined;
+    server.kill(signal);
+    await gone;
+  };
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    cli: async (...args) => (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim(),
+    kill,
+    restart: async ({ keepData }) => {
+      await kill('SIGKILL');
+      if (!keepData) await rm(join(directory, 'appendonlydir'), { recursive: true, force: true });
+      server = await eventually(() => launch(argsFor(port), directory), {
+        what: `port ${port} being free again`,
+      });
+    },
+    stop: async () => {
+      await kill('SIGKILL');
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const slots = 16384;
+
+/** Three masters without replicas, joined into one cluster. */
+export async function startCluster(): Promise<TestCluster> {
+  const nodes: TestRedis[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  };
+  try {
+    const busPorts: number[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const busPort = await freePort();
+      busPorts.push(busPort);
+      const settings = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort)];
+      nodes.push(await startRedis({ settings: [...settings, '--cluster-node-timeout', '2000'] }));
+    }
+    for (const [n, node] of nodes.entries()) {
+      const [from, to] = [Math.floor((n * slots) / 3), Math.floor(((n + 1) * slots) / 3) - 1];
+      await node.cli('cluster', 'set-config-epoch', String(n + 1));
+      await node.cli('cluster', 'addslotsrange', String(from), String(to));
+    }
+    for (const [n, node] of nodes.entries())
+      await nodes[0]!.cli('cluster', 'meet', '127.0.0.1', String(node.port), String(busPorts[n]));
+    await eventually(
+      async () => {
+        const views = await Promise.all(nodes.map((node) => node.cli('cluster', 'info')));
+        return views.every(
+          (view) => view.includes('cluster_state:ok') && view.includes('cluster_known_nodes:3'),
+        );
+      },
+      { withinMs: 20_000, what: 'a cluster of three nodes' },
+    );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`, nodes, stop };
+}

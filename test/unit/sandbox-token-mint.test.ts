@@ -1,0 +1,154 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
+import request from 'supertest';
+import {
+  sandboxApp,
+  sandboxSecret,
+  sandboxTenant,
+  startTokenMint,
+  type TokenMint,
+  type TokenMintOptions,
+} from '../../src/server/sandbox/token-mint.ts';
+
+const open: TokenMint[] = [];
+async function start(options?: TokenMintOptions): Promise<TokenMint> {
+  const mint = await startTokenMint(options);
+  open.push(mint);
+  return mint;
+}
+afterEach(() => Promise.all(open.splice(0).map((mint) => mint.close())));
+
+const otherTenant = '33333333-3333-4333-8333-333333333333';
+const credentials = {
+  grant_type: 'client_credentials',
+  client_id: sandboxApp,
+  client_secret: sandboxSecret,
+};
+
+describe('tokens for the proxy', () => {
+  test('verify against the keys that the metadata names', async () => {
+    const mint = await start();
+    const metadata = await request(mint.url).get('/.well-known/openid-configuration');
+    const { issuer, jwks_uri, token_endpoint } = metadata.body as Record<string, string>;
+    expect([issuer, token_endpoint]).toEqual([mint.issuer, mint.tokenEndpoint]);
+    const { payload } = await jwtVerify(await mint.mint(), createRemoteJWKSet(new URL(jwks_uri!)), {
+      algorithms: ['RS256'],
+      issuer: mint.issuer,
+      audience: mint.audience,
+    });
+    expect(payload).toMatchObject({
+      tid: sandboxTenant,
+      azp: sandboxApp,
+      idtyp: 'app',
+      roles: ['Calls.AccessMedia.All'],
+    });
+  });
+
+  test('carry the claims asked for, and lose those that are undefined', async () => {
+    const mint = await start({ now: () => 1_000_000 });
+    const claims = decodeJwt(await mint.mint({ tid: otherTenant, roles: undefined, exp: 5 }));
+    expect(claims).toMatchObject({ tid: otherTenant, iat: 1000, exp: 5 });
+    expect(claims).not.toHaveProperty('roles');
+  });
+
+  test('are handed to people with curl as plain text', async () => {
+    const mint = await start({ now: () => 1_000_000 });
+    const answer = await request(mint.url).get(
+      `/token?tenant=${otherTenant}&app=the-app&role=One&role=Two&seconds=60`,
+    );
+    expect(answer.type).toBe('text/plain');
+    expect(decodeJwt(answer.text)).toMatchObject({
+      aud: mint.audience,
+      tid: otherTenant,
+      azp: 'the-app',
+      roles: ['One', 'Two'],
+      idtyp: 'app',
+      exp: 1060,
+    });
+  });
+});
+
+describe('client credentials', () => {
+  test.each([
+    ['in the body', (url: string) => request(url).post('/token').type('form').send(credentials)],
+    [
+      'by basic authentication',
+      (url: string) =>
+        request(url)
+          .post('/token')
+          .auth(encodeURIComponent(sandboxApp), sandboxSecret)
+          .type('form')
+          .send({ grant_type: 'client_credentials' }),
+    ],
+  ])('given %s get a token that the fake Graph takes', async (_, ask) => {
+    const mint = await start();
+    const answer = await ask(mint.url);
+    const { access_token, token_type } = answer.body as Record<string, string>;
+    expect(token_type).toBe('Bearer');
+    await expect(mint.verifyGraphToken(access_token!)).resolves.toMatchObject({
+      tenant: sandboxTenant,
+      app: sandboxApp,
+    });
+    expect(mint.issued).toBe(1);
+  });
+
+  test('get a token for the tenant in the path, and for the audience in the scope', async () => {
+    const mint = await start();
+    const answer = await request(mint.url)
+      .post(`/${otherTenant}/oauth2/v2.0/token`)
+      .type('form')
+      .send({ ...credentials, scope: `${mint.audience}/.default` });
+    const { access_token } = answer.body as Record<string, string>;
+    expect(decodeJwt(access_token!)).toMatchObject({ aud: mint.audience, tid: otherTenant, azp: sandboxApp });
+  });
+
+  test.each([
+    ['a wrong secret', { client_secret: 'wrong' }, 401, 'invalid_client'],
+    ['an unknown client', { client_id: 'nobody' }, 401, 'invalid_client'],
+    ['another grant', { grant_type: 'password' }, 400, 'unsupported_grant_type'],
+    ['another audience', { scope: 'https://other.example/.default' }, 400, 'invalid_scope'],
+  ])('with %s get nothing', async (_, wrong, status, error) => {
+    const mint = await start();
+    const answer = await request(mint.url)
+      .post('/token')
+      .type('form')
+      .send({ ...credentials, ...wrong });
+    expect([answer.status, answer.body]).toEqual([status, { error }]);
+    expect(mint.issued).toBe(0);
+  });
+
+  test('get no token while the mint is told to fail', async () => {
+    const mint = await start();
+    mint.failWith(503);
+    expect((await request(mint.url).post('/token').type('form').send(credentials)).status).toBe(503);
+    expect((await request(mint.url).get('/keys')).status).toBe(503);
+    mint.failWith(undefined);
+    expect((await request(mint.url).get('/keys')).status).toBe(200);
+  });
+});
+
+describe('Graph tokens', () => {
+  test('do not verify against the published keys, as real ones do not', async () => {
+    const mint = await start();
+    const token = await mint.mintGraphToken();
+    await expect(jwtVerify(token, createRemoteJWKSet(new URL(mint.jwksUri)))).rejects.toMatchObject({
+      code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED',
+    });
+    await expect(mint.verifyGraphToken(token)).resolves.toMatchObject({ app: sandboxApp });
+  });
+
+  test('are refused when expired, for another audience, changed, or from another mint', async () => {
+    const mint = await start();
+    const other = await start();
+    const [header, , signature] = (await mint.mintGraphToken()).split('.');
+    const [, payload] = (await mint.mintGraphToken({ appid: 'another' })).split('.');
+    for (const token of [
+      await mint.mintGraphToken({ exp: 1 }),
+      await mint.mintGraphToken({ aud: mint.audience }),
+      await other.mintGraphToken(),
+      await mint.mint(),
+      [header, payload, signature].join('.'),
+    ])
+      await expect(mint.verifyGraphToken(token)).rejects.toThrow();
+  });
+});
