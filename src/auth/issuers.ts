@@ -46,7 +46,10 @@ export function readIssuer(config: IssuerConfig): Issuer {
     throw new Fault('ConfigurationInvalid', `issuer ${issuer} has no audience`);
   const unfit = algorithms.find((name) => !asymmetric.test(name));
   if (unfit !== undefined || algorithms.length === 0)
-    throw new Fault('ConfigurationInvalid', `issuer ${issuer}: algorithm ${unfit ?? '(none)'} is not accepted`);
+    throw new Fault(
+      'ConfigurationInvalid',
+      `issuer ${issuer}: algorithm ${unfit ?? '(none)'} is not accepted`,
+    );
   const mayCall = {
     tenant: memberOf(tenants),
     app: memberOf(apps),

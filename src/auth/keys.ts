@@ -34,7 +34,7 @@ export interface KeySetOptions {
   readonly fetch: Fetch;
   /** Wall clock, ms. */
   readonly now: () => number;
-  /** Called in the same step in which other keys come into force. */
+  /** Called in the same step in which other keys take the place of known ones. */
   readonly onChange: () => void;
   readonly log: Log | undefined;
 }
@@ -63,13 +63,14 @@ export function createKeySet(url: URL, { fetch, now, onChange, log }: KeySetOpti
   async function load(): Promise<FindKey> {
     try {
       const content = await download();
-      if (known?.content !== content) {
-        known = { find: createLocalJWKSet(JSON.parse(content) as JSONWebKeySet), content };
-        onChange();
-        log?.info({ keys: url.href }, 'the key set is new or has changed');
-      }
+      const before = known;
       fetchedAt = now();
-      return known.find;
+      if (before?.content === content) return before.find;
+      const find = createLocalJWKSet(JSON.parse(content) as JSONWebKeySet);
+      known = { find, content };
+      if (before !== undefined) onChange();
+      log?.info({ keys: url.href }, before === undefined ? 'key set fetched' : 'key set changed');
+      return find;
     } catch (error) {
       failedAt = now();
       const why = messageOf(error);
@@ -99,8 +100,8 @@ export function createKeySet(url: URL, { fetch, now, onChange, log }: KeySetOpti
 
   return {
     async find(header, token) {
-      const believed = known !== undefined && within(staleAfterMs, fetchedAt);
-      const find = believed ? known.find : await refreshOrRest();
+      const believed = within(staleAfterMs, fetchedAt) ? known : undefined;
+      const find = believed?.find ?? (await refreshOrRest());
       try {
         return await find(header, token);
       } catch (error) {

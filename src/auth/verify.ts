@@ -128,10 +128,10 @@ function unverifiedIssuer(token: string): string | undefined {
 }
 
 /** When several configurations of one issuer refuse, the one that came closest to a grant explains it. */
-const closeness: readonly ReasonCode[] = ['TokenExpired', 'CannotVerify', 'TokenNotAllowed'];
+const closeness: readonly ReasonCode[] = ['TokenExpired', 'CannotVerify', 'TokenNotAllowed', 'TokenInvalid'];
 
 function mostTelling(refusals: readonly Refusal[]): Refusal {
-  const rank = ({ reason }: Refusal): number => (closeness.indexOf(reason) + 4) % 4;
+  const rank = ({ reason }: Refusal): number => closeness.indexOf(reason);
   return refusals.reduce((best, next) => (rank(next) < rank(best) ? next : best));
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import canonicalizeModule from 'canonicalize';
 import type { Binding, CallState, EventName, StateName } from './call-state.ts';
 import type { CallKey } from './call-key.ts';
+import { Fault } from './errors.ts';
 import type { JsonObject } from './json.ts';
 
 /** One line of a call's history. Never a token, never media, never a metadata blob (design, section 8). */
@@ -36,7 +37,7 @@ export type UnsealedRecord = Omit<EvidenceRecord, 'hash'>;
 
 export function canonicalJson(value: unknown): string {
   const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('not a JSON value');
+  if (text === undefined) throw new Fault('Internal', 'not a JSON value');
   return text;
 }
 

@@ -15,9 +15,16 @@ export interface GraphAction {
   readonly path: string;
 }
 
-const anId = /^[A-Za-z0-9._~@:!-]{1,200}$/;
+/** Never a dot segment: `participants('..')` would climb to the call itself. */
+const anId = /^(?!\.{1,2}$)[A-Za-z0-9._~@:!-]{1,200}$/;
 const aDate = /^[0-9TZ:.+-]{4,40}$/;
 const functionCall = /^([A-Za-z_.]+)\((.*)\)$/;
+
+interface Piece {
+  readonly text: string;
+  /** Written as a key, `('x')`: it can only be an id, never a name. */
+  readonly key: boolean;
+}
 
 interface Matched {
   readonly spelled: string[];
@@ -30,16 +37,16 @@ interface Matched {
  * What is not on the list is refused.
  */
 export function identifyAction(method: string, target: RequestTarget): Decision<GraphAction> {
-  const [versionSegment = '', ...rest] = splitKeys(target.segments);
+  const [versionSegment = '', ...rest] = target.segments;
   const version = versionSegment.toLowerCase();
   if (version !== 'v1.0' && version !== 'beta') return refuse('ActionUnknown');
   const appAlias = rest[0]?.toLowerCase() === 'app';
-  const segments = appAlias ? ['communications', ...rest.slice(1)] : rest;
+  const pieces = splitKeys(appAlias ? ['communications', ...rest.slice(1)] : rest);
 
   const allowed = new Set<Method>();
   for (const row of actions) {
     if (row.version !== undefined && row.version !== version) continue;
-    const matched = match(row, segments);
+    const matched = match(row, pieces);
     if (matched === undefined) continue;
     if (row.method !== method) {
       if (row.effect !== 'refuse') allowed.add(row.method);
@@ -78,21 +85,25 @@ function judge(
 }
 
 /** `calls('x')` is `calls/x`; a function call such as `getPstnCalls(a=b)` stays one segment. */
-function splitKeys(segments: readonly string[]): string[] {
+function splitKeys(segments: readonly string[]): Piece[] {
   return segments.flatMap((segment) => {
     const call = functionCall.exec(segment);
     const key = call === null ? null : /^'([^']*)'$/.exec(call[2] ?? '');
-    return call === null || key === null ? [segment] : [call[1] ?? '', key[1] ?? ''];
+    if (call === null || key === null) return [{ text: segment, key: false }];
+    return [
+      { text: call[1] ?? '', key: false },
+      { text: key[1] ?? '', key: true },
+    ];
   });
 }
 
-function match(row: ActionRow, segments: readonly string[]): Matched | undefined {
+function match(row: ActionRow, pieces: readonly Piece[]): Matched | undefined {
   const wanted = row.template.split('/');
-  if (wanted.length !== segments.length) return undefined;
+  if (wanted.length !== pieces.length) return undefined;
   const spelled: string[] = [];
   const params: Record<string, string> = {};
   for (const [index, template] of wanted.entries()) {
-    const segment = segments[index] ?? '';
+    const { text: segment = '', key = false } = pieces[index] ?? {};
     const last = index === wanted.length - 1;
     const name = /^\{(\w+)\}$/.exec(template)?.[1];
     if (name !== undefined) {
@@ -101,6 +112,7 @@ function match(row: ActionRow, segments: readonly string[]): Matched | undefined
       spelled.push(segment);
       continue;
     }
+    if (key) return undefined;
     const literal =
       last && row.namespace !== undefined
         ? matchBound(template, row.namespace, segment)
@@ -111,8 +123,11 @@ function match(row: ActionRow, segments: readonly string[]): Matched | undefined
   return { spelled, params };
 }
 
+/** Only ASCII letters have two cases here: `toLowerCase` alone takes the Kelvin sign for a k. */
+const fold = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
 const matchLiteral = (template: string, segment: string): string | undefined =>
-  template.toLowerCase() === segment.toLowerCase() ? template : undefined;
+  fold(template) === fold(segment) ? template : undefined;
 
 /** An action or function may be written with or without its namespace; the caller's choice is kept. */
 function matchBound(template: string, namespace: string, segment: string): string | undefined {
@@ -129,14 +144,12 @@ function matchFunction(template: string, segment: string): string | undefined {
   if (wanted === null || given === null || matchLiteral(wanted[1] ?? '', given[1] ?? '') === undefined)
     return undefined;
   const names = (wanted[2] ?? '').split(',');
-  const values = new Map(
-    (given[2] ?? '').split(',').map((pair) => {
-      const [name = '', value = ''] = pair.split('=');
-      return [name.trim().toLowerCase(), value.trim()] as const;
-    }),
-  );
-  if (values.size !== names.length) return undefined;
-  const args = names.map((name) => [name, values.get(name.toLowerCase()) ?? ''] as const);
+  const pairs = (given[2] ?? '').split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+  if (pairs.length !== names.length || pairs.some(({ length }) => length !== 2)) return undefined;
+  const args = names.map((name) => {
+    const value = pairs.find(([label = '']) => fold(label) === fold(name))?.[1];
+    return [name, value ?? ''] as const;
+  });
   if (args.some(([, value]) => !aDate.test(value))) return undefined;
   return `${wanted[1] ?? ''}(${args.map(([name, value]) => `${name}=${value}`).join(',')})`;
 }

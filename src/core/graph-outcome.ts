@@ -30,8 +30,10 @@ const retriable = new Set([408, 425, 429]);
 export function judgeStatusAnswer(answer: GraphAnswer): StatusOutcome {
   const { status } = answer;
   if (status >= 200 && status < 300) return judgeOperation(answer);
-  if (status >= 400 && status < 500 && !retriable.has(status)) {
-    const code = errorCode(answer.body);
+  const code = errorCode(answer.body);
+  // The status that comes with 8506 is not documented; the code alone is a definite answer.
+  const definite = status >= 400 && status < 500 && !retriable.has(status);
+  if (definite || (status >= 400 && code === notComplianceRecording)) {
     return {
       kind: 'refused',
       ...(code === undefined ? {} : { code }),
@@ -49,7 +51,8 @@ export function judgeStatusAnswer(answer: GraphAnswer): StatusOutcome {
 export function judgeOperation(answer: GraphAnswer): StatusOutcome {
   const operation = isRecord(answer.body) ? answer.body : {};
   const id = typeof operation.id === 'string' ? operation.id : operationIdFrom(answer.location);
-  const named = id === undefined || !/^[A-Za-z0-9._~-]{1,128}$/.test(id) ? {} : { operationId: id };
+  const named =
+    id === undefined || !/^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,128}$/.test(id) ? {} : { operationId: id };
   const status = typeof operation.status === 'string' ? operation.status.toLowerCase() : undefined;
   if (status === 'failed') return refusedOperation(operation.resultInfo);
   if (status !== 'completed') return { kind: 'pending', ...named };
@@ -63,9 +66,7 @@ function succeeded(resultInfo: unknown): boolean {
   if (!isRecord(resultInfo)) return false;
   const { code } = resultInfo;
   if (code === null || code === undefined) return true;
-  const number =
-    typeof code === 'number' ? code : typeof code === 'string' && /^\d+$/.test(code) ? Number(code) : NaN;
-  return number >= 200 && number < 300;
+  return (typeof code === 'number' || typeof code === 'string') && /^2\d\d$/.test(String(code));
 }
 
 function refusedOperation(resultInfo: unknown): StatusOutcome {
@@ -76,7 +77,7 @@ function refusedOperation(resultInfo: unknown): StatusOutcome {
   return {
     kind: 'refused',
     ...(codes.length === 0 ? {} : { code: codes.join('/') }),
-    gone: codes[0] === '404',
+    gone: ['404', '410'].includes(String(info.code)),
     notPolicyCall: codes.includes(notComplianceRecording),
   };
 }

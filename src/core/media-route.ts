@@ -27,18 +27,19 @@ export const defaultWriteMethods = ['POST', 'PUT', 'PATCH', 'DELETE'];
 export const readMethods: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
 /**
- * Finds the route of a path; the one with the most literal segments wins. Letter case matters here, since
- * it does for most handlers. undefined: no route has this path.
+ * Finds the route of a path; the one with the most literal segments wins, then the one with `{callId}`, then the
+ * one without `*`, then the first. Letter case matters here, since it does for most handlers. undefined: no
+ * route has this path.
  */
 export function matchRoute<Route extends MediaRoute>(
   routes: readonly Route[],
   target: RequestTarget,
   header: (name: string) => string | undefined,
 ): Decision<RouteMatch<Route>> | undefined {
-  let best: { route: Route; callId: string | undefined; literals: number } | undefined;
+  let best: { route: Route; callId: string | undefined; rank: number } | undefined;
   for (const route of routes) {
     const matched = matchPath(route.path, target.segments);
-    if (matched !== undefined && matched.literals >= (best?.literals ?? 0)) best = { route, ...matched };
+    if (matched !== undefined && matched.rank > (best?.rank ?? -1)) best = { route, ...matched };
   }
   if (best === undefined) return undefined;
   const { route, callId } = best;
@@ -51,7 +52,7 @@ export function matchRoute<Route extends MediaRoute>(
 function matchPath(
   path: string,
   segments: readonly string[],
-): { callId: string | undefined; literals: number } | undefined {
+): { callId: string | undefined; rank: number } | undefined {
   const wanted = path.split('/').filter((segment) => segment !== '');
   const open = wanted.at(-1) === '*';
   const fixed = open ? wanted.slice(0, -1) : wanted;
@@ -61,7 +62,8 @@ function matchPath(
     if (want === '{callId}') callId = segments[index];
     else if (want !== segments[index]) return undefined;
   }
-  return { callId, literals: fixed.length };
+  const literals = fixed.filter((want) => want !== '{callId}').length;
+  return { callId, rank: 4 * literals + 2 * (fixed.length - literals) + (open ? 0 : 1) };
 }
 
 /** A value that is there twice names no call: two readers could choose differently. */

@@ -268,8 +268,8 @@ async function sinkId(directory: string): Promise<string> {
       } finally {
         await handle.close();
       }
-      await link(mine, path).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
+      await link(mine, path).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       });
     } finally {
       await rm(mine, { force: true });

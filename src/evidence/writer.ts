@@ -135,12 +135,13 @@ class Writer implements EvidenceWriter {
       }
       this.#written += records.length;
     }
-    this.#succeeded('writing');
     if (entries.length === 0) {
+      this.#succeeded('writing');
       this.#flushes.settle(flushes, () => false);
       return idleMs;
     }
     await outbox.remove(entries);
+    this.#succeeded('writing');
     const durable = new Set(entries.map(({ id }) => id));
     this.#flushes.settle(this.#flushes.current(), (id) => !durable.has(id));
     return 0;

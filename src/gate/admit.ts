@@ -13,6 +13,14 @@ interface Leaving {
   readonly tally: Tally;
 }
 
+interface Revoked {
+  readonly epoch: number;
+  /** Local clock, ms. */
+  readonly at: number;
+  /** The highest epoch whose holders were left. */
+  left: number;
+}
+
 /**
  * Admission: the first write of a call on an instance asks the store, every later one is a look-up and a compare.
  * Also the instance's half of a stop: stop admitting at once, let accepted writes finish within the drain limit,
@@ -25,7 +33,7 @@ export class Admission {
   readonly #leaving = new Set<Leaving>();
   readonly #acquiring = new Map<CallKey, Promise<Decision<Grant>>>();
   /** Rule R1: the highest revoked epoch per call, kept for as long as an older acquire reply could still arrive. */
-  readonly #revoked = new Map<CallKey, { epoch: number; at: number }>();
+  readonly #revoked = new Map<CallKey, Revoked>();
   /** Revocations whose call this session has left; keyed, since the store repeats them until it is told. */
   #done = new Map<CallKey, Revocation>();
   #closing = false;
@@ -49,7 +57,9 @@ export class Admission {
   /** Admits, asking the store where this instance holds no grant yet. `who` null: the proxy itself acts for the bot. */
   async admit(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
     const held = await this.hold(call, who);
-    return held.ok ? granted(this.#newWrite(held.value)) : held;
+    if (!held.ok) return held;
+    // A revocation may have been taken since the grant was found: look and write without a pause between.
+    return this.admitNow(call, who) ?? refuse('RecordingNotActive');
   }
 
   /** The grant itself, for what needs the gate open but writes nothing. */
@@ -85,12 +95,23 @@ export class Admission {
     const now = this.#deps.clock.now();
     this.#forgetOldRevocations(now);
     for (const { call, epoch } of revocations) {
-      const known = this.#revoked.get(call)?.epoch ?? 0;
-      this.#revoked.set(call, { epoch: Math.max(known, epoch), at: now });
+      const known = this.#revoked.get(call) ?? { epoch: 0, left: 0 };
+      this.#revoked.set(call, { epoch: Math.max(known.epoch, epoch), at: now, left: known.left });
       const grant = this.#grants.get(call);
       if (grant !== undefined && grant.epoch <= epoch) this.#drain(grant);
-      else if (!this.#isLeaving(call, epoch)) this.#done.set(call, { call, epoch });
+      else if (this.#isLeaving(call, epoch)) continue;
+      else if (grant !== undefined || known.left >= epoch) this.#done.set(call, { call, epoch });
+      else this.#leaveUnused(call, epoch, now);
     }
+  }
+
+  /** The store counts this session as a holder, but the reply to its acquire was lost or is on its way. */
+  #leaveUnused(call: CallKey, epoch: number, now: number): void {
+    const session = this.session.id;
+    if (session === undefined) return;
+    const unused = new Grant(call, session, epoch, null);
+    unused.revokedAt = now;
+    this.#startLeaving(unused, unused.tally('drained', 0));
   }
 
   /** Tries again to leave calls whose store command failed; called with every heartbeat. */
@@ -153,7 +174,8 @@ export class Admission {
     const cancel = clock.after(limit, () => grant.cut());
     this.#whenDrained(grant, () => {
       cancel();
-      this.#draining.delete(grant);
+      // Not draining any more: the deadline passed first, and has reported it.
+      if (!this.#draining.delete(grant)) return;
       const drainMs = clock.now() - began;
       const left = grant.wasCut ? 'cut' : 'drained';
       this.#deps.meter.drain(drainMs / 1000, left);
@@ -195,6 +217,8 @@ export class Admission {
       return;
     }
     this.#leaving.delete(leaving);
+    const revoked = this.#revoked.get(grant.call);
+    if (revoked !== undefined) revoked.left = Math.max(revoked.left, grant.epoch);
     if (grant.session === this.session.id && grant.revokedAt !== undefined) {
       this.#done.set(grant.call, { call: grant.call, epoch: grant.epoch });
     }
@@ -209,7 +233,6 @@ export class Admission {
     this.#report();
     for (const grant of grants) {
       this.#draining.delete(grant);
-      grant.whenEmpty = undefined;
       grant.cut();
       this.#deps.meter.drain(0, 'expired');
       this.#startLeaving(grant, grant.tally('expired', null));

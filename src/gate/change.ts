@@ -100,9 +100,13 @@ export async function changeInsistently(
   }
 }
 
-/** Rule R2: for how long status changes of this call must wait, because its part of the store began without data. */
+/**
+ * Rule R2: for how long status changes of this call must wait, ms, because its part of the store began without data.
+ * Two things may be forgotten: a holder, whose deadline passes within one TTL, and a stop, whose handler may be held
+ * up for one Graph timeout, wait for another, and give up one before the request is off the wire.
+ */
 export function freshForMs({ times }: GateDeps, view: CallView): number {
-  return view.bornAt + times.ttlMs + times.graphTimeoutMs - view.now;
+  return view.bornAt + Math.max(times.ttlMs, 3 * times.graphTimeoutMs) - view.now;
 }
 
 export const belongsTo = (state: CallState, by: Binding | null): boolean =>

@@ -80,8 +80,12 @@ export class Gate {
    * may only mean that it is somebody else's.
    */
   async callGone(call: CallKey, by: Binding | null): Promise<void> {
-    const binding = await this.bindingOf(call);
+    const binding = this.#bindings.get(call) ?? (await this.#readBinding(call));
     if (binding === null) return;
+    if (binding === undefined) {
+      this.#deps.log.warn({ call }, 'a call is gone, but the store does not say whether it is bound');
+      return;
+    }
     const stopped = await this.stop({ call, by, cause: 'callGone' });
     if (!stopped.ok && stopped.reason !== 'CallEnded') {
       this.#deps.log.warn(

@@ -72,7 +72,13 @@ export class Session {
     await this.#beating;
     const id = this.#id;
     this.#forget();
-    if (id !== undefined) await this.#deps.sessions.quit(id);
+    if (id === undefined) return;
+    try {
+      await this.#deps.sessions.quit(id);
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      this.#deps.log.debug({ session: id, error: messageOf(error) }, 'the session is left to run out');
+    }
   }
 
   async #beatUntilQuiet(): Promise<void> {
@@ -131,9 +137,18 @@ export class Session {
 
   #extend(deadline: number): void {
     this.#deadline = deadline;
+    this.#awaitExpiry();
+  }
+
+  #awaitExpiry(): void {
+    const { clock } = this.#deps;
     this.#cancelExpiry();
-    this.#cancelExpiry = this.#deps.clock.after(Math.max(0, deadline - this.#deps.clock.now()), () => {
-      if (this.isLive()) return;
+    this.#cancelExpiry = clock.after(Math.max(0, this.#deadline - clock.now()), () => {
+      // Timers may fire a fraction of a millisecond early.
+      if (this.isLive()) {
+        this.#awaitExpiry();
+        return;
+      }
       this.#expire();
       void this.beat();
     });

@@ -1,6 +1,7 @@
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding, StateName } from '../core/call-state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { isFault } from '../core/errors.ts';
 import type { Poll, Send, Sent } from '../core/exchange.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -141,8 +142,14 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   const first = await send(() => clock.now() < sendBefore);
   const deadline = sendBefore + times.graphTimeoutMs;
   const shutOut = async (): Promise<boolean> => {
-    const state = stateOf(await calls.read(call));
-    return state.exchange?.token !== token || (state.state !== 'starting' && !repeated);
+    try {
+      const state = stateOf(await calls.read(call));
+      return state.exchange?.token !== token || state.state !== (repeated ? 'recording' : 'starting');
+    } catch (error) {
+      // Graph's answer is worth having even so: it can be stored once the store is back.
+      if (!isFault(error, 'StoreUnavailable')) throw error;
+      return false;
+    }
   };
   const { outcome, sent } = await resolve(deps, first, poll, deadline, shutOut);
   const facts = {

@@ -42,7 +42,7 @@ export async function authenticateControl(
   const { tenant, app } = verified.value;
   const who = { tenant, app };
   const authorization = async (): Promise<Decision<string>> => {
-    const graphToken = await auth.credentials.tokenFor(who);
+    const graphToken = await auth.credentials.tokenFor(who, req);
     return graphToken.ok ? grant(`Bearer ${graphToken.value}`) : graphToken;
   };
   return grant({ who, verified: true, authorization, tokenHash });

@@ -11,22 +11,30 @@ export interface JsonBody {
 
 /** The small JSON that must be judged. */
 export const maxJsonBytes = 64 * 1024;
-const withinMs = 10_000;
+const maxDepth = 64;
 
 /** Reads a body that must be judged: one JSON object without duplicate keys, at most 64 KiB, within 10 s. */
-export async function readJson(req: IncomingMessage): Promise<Decision<JsonBody>> {
-  const type = (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
-  if (type !== 'application/json') return refuse('ContentTypeUnsupported');
+export async function readJson(req: IncomingMessage, withinMs = 10_000): Promise<Decision<JsonBody>> {
+  if (!isUtf8Json(req.headers['content-type'] ?? '')) return refuse('ContentTypeUnsupported');
   if (!['', 'identity'].includes(req.headers['content-encoding'] ?? ''))
     return refuse('ContentEncodingUnsupported');
   if (Number(req.headers['content-length'] ?? 0) > maxJsonBytes) return refuse('BodyTooLarge');
-  const raw = await readAll(req);
+  const raw = await readAll(req, withinMs);
   if (!raw.ok) return raw;
   const value = parseJson(raw.value);
   return value.ok ? grant({ value: value.value, raw: raw.value }) : value;
 }
 
-function readAll(req: IncomingMessage): Promise<Decision<Buffer>> {
+/** Attacker-controlled: in another charset the same bytes can be another status. */
+function isUtf8Json(contentType: string): boolean {
+  const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
+  return (
+    type === 'application/json' &&
+    parameters.every((parameter) => !/^charset\b/.test(parameter) || /^charset="?utf-?8"?$/.test(parameter))
+  );
+}
+
+function readAll(req: IncomingMessage, withinMs: number): Promise<Decision<Buffer>> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -53,31 +61,45 @@ export function parseJson(raw: Uint8Array): Decision<Record<string, unknown>> {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw);
     const value = JSON.parse(text) as unknown;
     if (!isRecord(value)) return refuse('BodyInvalid', { detail: 'not a JSON object' });
-    const duplicate = duplicateKey(text);
-    if (duplicate === undefined) return grant(value);
-    return refuse('BodyInvalid', { detail: `the key "${duplicate.slice(0, 64)}" is there twice` });
+    const detail = objection(text);
+    return detail === undefined ? grant(value) : refuse('BodyInvalid', { detail });
   } catch {
     return refuse('BodyInvalid', { detail: 'not JSON' });
   }
 }
 
-/** The first key that an object holds twice; `Status` and `status` count as one, since some readers ignore case. */
-function duplicateKey(text: string): string | undefined {
+/**
+ * The first key that an object holds twice (`Status` and `status` count as one, since some readers ignore case),
+ * or that the nesting is deeper than what is read later can follow.
+ */
+function objection(text: string): string | undefined {
   const open: Set<string>[] = [];
+  let depth = 0;
   let found: string | undefined;
+  const enter = (): void => {
+    depth += 1;
+    if (depth > maxDepth) found ??= `it is nested deeper than ${maxDepth} levels`;
+  };
+  const leave = (): void => {
+    depth -= 1;
+  };
   visit(text, {
     onObjectBegin: () => {
       open.push(new Set());
+      enter();
     },
     onObjectProperty: (name) => {
       const keys = open.at(-1);
       const folded = name.toLowerCase();
-      if (keys?.has(folded) === true) found ??= name;
+      if (keys?.has(folded) === true) found ??= `the key "${name.slice(0, 64)}" is there twice`;
       keys?.add(folded);
     },
     onObjectEnd: () => {
       open.pop();
+      leave();
     },
+    onArrayBegin: enter,
+    onArrayEnd: leave,
   });
   return found;
 }

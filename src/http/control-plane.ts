@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { refuse, type Decision } from '../core/decision.ts';
-import { messageOf } from '../core/errors.ts';
-import { identifyAction } from '../core/graph-action.ts';
+import { identifyAction, type GraphAction } from '../core/graph-action.ts';
 import type { Effect } from '../core/graph-actions.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
+import { answering } from './answer.ts';
 import { authenticateControl } from './authenticate.ts';
 import type { CallRequest, ControlRequest, Handler } from './control/context.ts';
 import { hangUp } from './control/hang-up.ts';
@@ -14,7 +14,6 @@ import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
 import { belongs, Proofs, prove } from './graph-proof.ts';
 import type { ControlDeps } from './ports.ts';
-import { answerRefusal } from './problem.ts';
 
 /** What is done for each effect of the action table. */
 const handlers: Readonly<Record<Exclude<Effect, 'refuse' | 'pass' | 'create' | 'keepAlive'>, Handler>> = {
@@ -26,24 +25,27 @@ const handlers: Readonly<Record<Exclude<Effect, 'refuse' | 'pass' | 'create' | '
   patchOperation,
 };
 
+/** Which action of Graph a request stands for. */
+export type IdentifyAction = (req: IncomingMessage) => Decision<GraphAction>;
+
+/** The proxy takes the action from the path; the middleware knows it from the route. */
+const actionOfPath: IdentifyAction = (req) => {
+  const target = parseRequestTarget(req.url ?? '');
+  return target.ok ? identifyAction(req.method ?? '', target.value) : target;
+};
+
 /** Requests to Graph: authenticate, identify, enforce, forward, settle, record. */
-export function controlPlane(deps: ControlDeps): (req: IncomingMessage, res: ServerResponse) => void {
+export function controlPlane(
+  deps: ControlDeps,
+  identify: IdentifyAction = actionOfPath,
+): (req: IncomingMessage, res: ServerResponse) => void {
   const proofs = new Proofs();
   return (req, res) => {
-    const requestId = deps.newId();
-    judge(deps, proofs, req, res, requestId)
-      .catch((error: unknown) => {
-        deps.log.error({ requestId, error: messageOf(error) }, 'a request to Graph failed inside the proxy');
-        return refuse('InternalFault');
-      })
-      .then((decision) => {
-        record(deps, decision);
-        if (!decision.ok) answerRefusal(req, res, decision, requestId);
-      })
-      .catch((error: unknown) => {
-        deps.log.error({ requestId, error: messageOf(error) }, 'an answer could not be given');
-        res.destroy();
-      });
+    answering(deps, 'control', req, res, async (requestId) => {
+      const decision = await judge(deps, proofs, req, res, requestId, identify);
+      deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
+      return decision;
+    });
   };
 }
 
@@ -53,12 +55,11 @@ async function judge(
   req: IncomingMessage,
   res: ServerResponse,
   requestId: string,
+  identify: IdentifyAction,
 ): Promise<Decision<number>> {
   const caller = await authenticateControl(deps.auth, req);
   if (!caller.ok) return caller;
-  const target = parseRequestTarget(req.url ?? '');
-  if (!target.ok) return target;
-  const action = identifyAction(req.method ?? '', target.value);
+  const action = identify(req);
   if (!action.ok) return action;
   const policy = deps.policyFor(caller.value.who);
   if (action.value.appAlias && policy.appAlias === 'refuse') {
@@ -85,8 +86,4 @@ async function enforce(request: ControlRequest): Promise<Decision<number>> {
   const proven = await prove(about);
   if (!proven.ok) return proven;
   return proven.value === undefined ? handlers[effect](about) : { ok: true, value: proven.value };
-}
-
-function record({ meter }: ControlDeps, decision: Decision<number>): void {
-  meter.decision('control', decision.ok ? 'passed' : decision.reason);
 }

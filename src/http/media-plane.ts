@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../core/call-key.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
-import { messageOf } from '../core/errors.ts';
 import {
   matchRoute,
   readMethods,
@@ -9,20 +8,20 @@ import {
   type Reads,
   type RouteMatch,
 } from '../core/media-route.ts';
-import type { Identity, Verifier } from '../core/ports.ts';
+import type { Identity } from '../core/ports.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
-import { authenticateMedia } from './authenticate.ts';
+import { answering } from './answer.ts';
 import { admitWrite } from './enforce.ts';
-import type { MediaPort, StageDeps } from './ports.ts';
-import { answerRefusal, header } from './problem.ts';
+import { counted, expectsContinue, identifyMedia, type IdentifyDeps } from './identify-call.ts';
+import type { MediaPort } from './ports.ts';
+import { header } from './problem.ts';
 
 /** A route with the handler behind it. */
 export interface ServedRoute extends MediaRoute {
   readonly handler: MediaPort;
 }
 
-export interface MediaDeps extends StageDeps {
-  readonly verifier: Verifier;
+export interface MediaDeps extends IdentifyDeps {
   readonly routes: readonly ServedRoute[];
 }
 
@@ -45,19 +44,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
     if (!target.ok) return false;
     const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
     if (match === undefined) return false;
-    const requestId = deps.newId();
-    serve(deps, req, res, match)
-      .catch((error: unknown) => {
-        deps.log.error({ requestId, error: messageOf(error) }, 'a media request failed inside the proxy');
-        return refuse('InternalFault');
-      })
-      .then((decision) => {
-        if (!decision.ok) answerRefusal(req, res, decision, requestId);
-      })
-      .catch((error: unknown) => {
-        deps.log.error({ requestId, error: messageOf(error) }, 'an answer could not be given');
-        res.destroy();
-      });
+    answering(deps, 'media', req, res, () => serve(deps, req, res, match));
     return true;
   };
 }
@@ -68,14 +55,12 @@ async function serve(
   res: ServerResponse,
   match: Decision<RouteMatch<ServedRoute>>,
 ): Promise<Decision<void>> {
-  const who = await authenticateMedia(deps.verifier, req);
-  if (!who.ok) return counted(deps, who);
-  if (!match.ok) return counted(deps, match);
-  const request: MediaRequest = { deps, req, res, match: match.value, who: who.value };
-  const { route } = match.value;
+  const known = await identifyMedia(deps, req, match);
+  if (!known.ok) return known;
+  const { who, target } = known.value;
+  const request: MediaRequest = { deps, req, res, match: target, who };
+  const { route } = target;
   const method = req.method ?? '';
-  if (req.headers.expect !== undefined && !expectsContinue(req))
-    return counted(deps, refuse('ExpectationFailed'));
   if (route.methods.includes(method)) return write(request);
   if (readMethods.includes(method)) return read(request);
   return counted(
@@ -83,9 +68,6 @@ async function serve(
     refuse('MethodNotAllowed', { detail: `offered: ${[...route.methods, ...readMethods].join(', ')}` }),
   );
 }
-
-const expectsContinue = (req: IncomingMessage): boolean =>
-  req.headers.expect?.toLowerCase() === '100-continue';
 
 async function write({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
   const admitted = await admitWrite(deps, match.call, who);
@@ -136,8 +118,3 @@ const factsFor = ({ call }: RouteMatch, epoch?: number): Readonly<Record<string,
   'tallylight-call': toGuid(call),
   ...(epoch === undefined ? {} : { 'tallylight-epoch': String(epoch) }),
 });
-
-function counted<T>({ meter }: MediaDeps, decision: Decision<T>): Decision<T> {
-  if (!decision.ok) meter.decision('media', decision.reason);
-  return decision;
-}

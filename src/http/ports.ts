@@ -46,7 +46,8 @@ export type ControlAuth =
       /** A token for our audience; the proxy brings the Graph credential. */
       readonly mode: 'jwt';
       readonly verifier: Verifier;
-      readonly credentials: { tokenFor(who: Binding): Promise<Decision<string>> };
+      /** A Graph token for a caller, without its scheme. */
+      readonly credentials: { tokenFor(who: Binding, req: IncomingMessage): Promise<Decision<string>> };
     }
   | {
       /** The bot's Graph token is passed on; it counts for a call only once Graph has accepted it for that call. */

@@ -1,7 +1,27 @@
+import { expect, test } from '@jest/globals';
 import { memoryStore } from '../../src/store/memory.ts';
 import { describeStore } from './store-suite.ts';
+import { move, newCall } from './store-fixtures.ts';
 
 describeStore('memory', () => {
   const store = memoryStore();
   return Promise.resolve({ store, peer: store, close: () => store.close() });
+});
+
+test('a store in memory goes by the clock it is given', async () => {
+  let now = 1_000_000;
+  const store = memoryStore({ clock: () => now, bornAt: 5 });
+  const [kept, forgotten] = [newCall(), newCall()];
+  await move(store, kept, 'idle', { retentionMs: 1000 });
+  await move(store, forgotten, 'idle', { retentionMs: 1000 });
+  await move(store, kept, 'starting');
+  await store.sessions.join('session-1', 1000);
+
+  now += 999;
+  expect((await store.calls.read(forgotten)).state?.state).toBe('idle');
+  expect(await store.sessions.revoke('session-1', { call: kept, epoch: 1 })).toBe(true);
+  now += 1;
+  expect(await store.calls.read(forgotten)).toMatchObject({ state: null, version: 0, now, bornAt: 5 });
+  expect((await store.calls.read(kept)).state?.state).toBe('starting');
+  expect(await store.sessions.heartbeat('session-1', 1000, [])).toBe('lost');
 });

@@ -376,7 +376,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const { record } = await move(peer, newCall(), 'starting');
         const found = await eventually(async () => {
           const entries = await store.outbox.pending(10);
-          return entries.length > 0 && entries;
+          return entries.length > 0 ? entries : undefined;
         });
         expect(found.map((entry) => entry.record)).toEqual([record]);
       });

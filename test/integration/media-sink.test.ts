@@ -178,7 +178,7 @@ describe('scripts', () => {
     const write = openWrite('/media/call/stalled');
     const answer = answerTo(write);
     const sending = pipeline(body(), write);
-    const stalled = await eventually(() => sink.received[0]?.bytes && sink.received[0]);
+    const stalled = await eventually(() => sink.received.find(({ bytes }) => bytes > 0));
     // In the time that another write of this size takes, this one gets no further than the buffers between the two.
     const other = openWrite('/media/call/other');
     const otherAnswer = answerTo(other);

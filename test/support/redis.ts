@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,7 +45,11 @@ async function freePort(): Promise<number> {
 }
 
 /** Resolves once the server accepts connections; false: the port was taken meanwhile. */
-async function launch(args: readonly string[], cwd: string): Promise<ChildProcess | false> {
+async function launch(
+  args: readonly string[],
+  cwd: string,
+  sign = 'Ready to accept connections',
+): Promise<ChildProcess | false> {
   const child = spawn('redis-server', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const orphaned = (): boolean => child.kill('SIGKILL');
   process.once('exit', orphaned);
@@ -55,7 +59,7 @@ async function launch(args: readonly string[], cwd: string): Promise<ChildProces
   const outcome = await new Promise<'ready' | 'ended' | NodeJS.ErrnoException>((resolve) => {
     const listen = (chunk: Buffer): void => {
       output += chunk.toString();
-      if (output.includes('Ready to accept connections')) resolve('ready');
+      if (output.includes(sign)) resolve('ready');
     };
     child.stdout.on('data', listen);
     child.stderr.on('data', listen);
@@ -105,7 +109,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     restart: async ({ keepData }) => {
       await kill('SIGKILL');
       if (!keepData) await rm(join(directory, 'appendonlydir'), { recursive: true, force: true });
-      server = await eventually(() => launch(argsFor(port), directory), {
+      server = await eventually(async () => (await launch(argsFor(port), directory)) || undefined, {
         what: `port ${port} being free again`,
       });
     },
@@ -153,4 +157,25 @@ export async function startCluster(): Promise<TestCluster> {
     throw error;
   }
   return { url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`, nodes, stop };
+}
+
+/** One sentinel that watches a master under the name `primary` and can be told to fail over. */
+export async function startSentinel(master: TestRedis): Promise<Pick<TestRedis, 'url' | 'cli' | 'stop'>> {
+  const directory = await mkdtemp(join(tmpdir(), 'tallylight-sentinel-'));
+  const file = join(directory, 'sentinel.conf');
+  const port = await freePort();
+  const lines = [`port ${port}`, 'bind 127.0.0.1', `sentinel monitor primary 127.0.0.1 ${master.port} 1`];
+  await writeFile(file, lines.join('\n'));
+  const child = await launch([file, '--sentinel'], directory, '+monitor master primary');
+  if (child === false) throw new Error('no free port for the sentinel');
+  return {
+    url: `redis+sentinel://127.0.0.1:${port}/primary`,
+    cli: async (...args) => (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim(),
+    stop: async () => {
+      const gone = once(child, 'close');
+      child.kill('SIGKILL');
+      await gone;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
 }

@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { listen, monotonic, reply, send, type Place, type Reply } from './loopback.ts';
 
 /** One write that the sink received. Times are monotonic, ms. */
-export interface ReceivedWrite {
+interface ReceivedWrite {
   readonly callId: string;
   readonly method: string;
   readonly path: string;
@@ -24,7 +24,7 @@ export interface ReceivedWrite {
 }
 
 /** How the next writes go wrong. */
-export interface SinkRule {
+interface SinkRule {
   /** Only for this call. */
   readonly call?: string;
   /** How many writes it is for; default 1. */
@@ -207,8 +207,7 @@ async function* counted(
     else if (then !== 'silence') throw new Interruption(then === 'reset' ? undefined : then);
   };
   await interrupt();
-  // An early answer must still get through, so the end of the loop does not break the connection.
-  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const chunk of req as AsyncIterable<Buffer>) {
     entry.firstByteAt ??= monotonic();
     entry.lastByteAt = monotonic();
     entry.bytes += chunk.length;

@@ -18,7 +18,7 @@ export const sandboxApp = '22222222-2222-4222-8222-222222222222';
 /** Worth nothing outside the sandbox. */
 export const sandboxSecret = 'sandbox-secret';
 /** The audience of the proxy. */
-export const sandboxAudience = 'api://tallylight';
+const sandboxAudience = 'api://tallylight';
 /** The audience of Graph tokens, of the real and of the fake Graph. */
 const graphAudience = 'https://graph.microsoft.com';
 
@@ -32,7 +32,7 @@ export interface GraphCaller extends Binding {
   readonly roles: readonly string[];
 }
 
-export interface TokenClient {
+interface TokenClient {
   readonly app: string;
   readonly secret: string;
 }

@@ -60,6 +60,12 @@ for call, epoch in pairs(cjson.decode(done)) do
 end
 redis.call('PEXPIRE', inbox, ttlMs)
 return redis.call('HGETALL', inbox)`,
+  join: `${prelude}
+local session, inbox = unpack(KEYS)
+local ttlMs = unpack(ARGV)
+redis.call('SET', session, '1', 'PX', ttlMs)
+redis.call('PEXPIRE', inbox, ttlMs)
+return 1`,
   lease: `${prelude}
 local lease = unpack(KEYS)
 local owner, forMs = unpack(ARGV)

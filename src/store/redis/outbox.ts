@@ -66,11 +66,15 @@ export function redisOutbox(connection: Connection, keys: Keys): RedisOutbox {
     },
     pending: async (limit) => {
       if (performance.now() - sweptAt > sweepEveryMs) await sweep();
-      const asked = [...hints].slice(0, limit);
-      const each = Math.ceil(limit / Math.max(asked.length, 1));
-      const found = (await Promise.all(asked.map((shard) => oldest(shard, each)))).flat();
-      // Stable, so entries of one shard, and with them those of one call, stay in order.
-      return found.sort((a, b) => a.time - b.time).slice(0, limit);
+      for (;;) {
+        const asked = [...hints].slice(0, limit);
+        if (asked.length === 0) return [];
+        const each = Math.ceil(limit / asked.length);
+        const found = (await Promise.all(asked.map((shard) => oldest(shard, each)))).flat();
+        // Stable, so entries of one shard, and with them those of one call, stay in order.
+        if (found.length > 0) return found.sort((a, b) => a.time - b.time).slice(0, limit);
+        // Nothing came of these hints, and they are gone.
+      }
     },
     remove: async (entries) => {
       const ids = new Map<number, string[]>();

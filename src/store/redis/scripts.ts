@@ -91,6 +91,7 @@ export const scripts = {
   acquire: script('acquire', ['call', 'holders', 'born'], ['session', 'open'], acquired),
   leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
   touch: script('touch', ['born'], [], (reply) => asNumber(reply, 'marker')),
+  join: script('join', ['session', 'inbox'], ['ttlMs'], yes),
   heartbeat: script('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),
   revoke: script('revoke', ['session', 'inbox'], ['call', 'epoch', 'channel'], yes),
   lease: script('lease', ['lease'], ['owner', 'forMs'], yes),

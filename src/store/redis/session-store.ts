@@ -27,8 +27,7 @@ export function redisSessions(connection: Connection, keys: Keys, wakeUps: WakeU
     join: async (session, ttlMs) => {
       const losses = connection.losses();
       joinedAt.set(session, losses);
-      // Not NX: joining twice must not leave less time than the second caller counts on (rule R4).
-      await connection.command('set', keys.session(session).session, '1', 'PX', String(Math.ceil(ttlMs)));
+      await connection.script(scripts.join, keys.session(session), { ttlMs: String(Math.ceil(ttlMs)) });
       await touchAll(losses);
     },
     heartbeat: async (session, ttlMs, done) => {

@@ -35,6 +35,8 @@ const methods = Object.fromEntries(
 type Options = RedisOptions & { readonly replyMapping: 'legacy' };
 
 const connectTimeoutMs = 2000;
+/** How long a server may take to answer the end of a connection, ms. */
+const disconnectTimeoutMs = 500;
 
 /** Bounded exponential back-off with jitter, so that instances do not return in step. */
 const backOff = (attempt: number): number =>
@@ -48,7 +50,7 @@ export function openWire(target: RedisTarget, commandTimeoutMs: number, events: 
     ...(target.tls ? { tls: {} } : {}),
     commandTimeout: commandTimeoutMs,
     connectTimeout: connectTimeoutMs,
-    disconnectTimeout: commandTimeoutMs,
+    disconnectTimeout: disconnectTimeoutMs,
     connectionName: 'tallylight',
     // Whoever waits for a command decides whether to send it again: its effect is unknown.
     maxRetriesPerRequest: 0,

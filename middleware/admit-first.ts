@@ -1,0 +1,19 @@
+import { IncomingMessage, type Server, type ServerResponse } from 'node:http';
+
+/**
+ * Keeps Node from asking for a body before anybody has decided about it. Without this, a client that sends
+ * `Expect: 100-continue` is told to go on before any handler runs; with it, it is told so when a handler begins to
+ * read, and a refused write is never sent. Call it once, for the server of the application.
+ */
+export function admitFirst(server: Pick<Server, 'on' | 'emit'>): void {
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    let asked = false;
+    // Node calls this when somebody wants the body, and also to throw away what is left after the answer.
+    req._read = function (size: number): void {
+      if (!asked && !res.headersSent) res.writeContinue();
+      asked = true;
+      IncomingMessage.prototype._read.call(this, size);
+    };
+    server.emit('request', req, res);
+  });
+}

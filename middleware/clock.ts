@@ -1,0 +1,11 @@
+import type { Clock } from '../src/core/ports.ts';
+
+/** The process's own time; timers never keep the process alive. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import { createVerifier } from '../src/auth/verify.ts';
+import { messageOf } from '../src/core/errors.ts';
+import { selectPolicy } from '../src/core/policy.ts';
+import type { Clock, Log, Meter, PolicyFor, Store } from '../src/core/ports.ts';
+import { openFileSink } from '../src/evidence/file-sink.ts';
+import { startEvidenceWriter } from '../src/evidence/writer.ts';
+import { Gate } from '../src/gate/gate.ts';
+import { createMeter } from '../src/metrics/metrics.ts';
+import { connectGraph } from '../src/upstream/graph.ts';
+import { outboundFetch } from '../src/upstream/pool.ts';
+import { systemClock } from './clock.ts';
+import { consoleLog } from './log.ts';
+import { silentMeter } from './meter.ts';
+import { gateOptions, readOptions, type GateOptions } from './options.ts';
+import { register, type RecordingGate } from './parts.ts';
+import { policiesInForce } from './policies.ts';
+
+/**
+ * Joins the store and makes the gate of a host application. Throws `ConfigurationInvalid` for a wrong option. A store
+ * that does not answer is no fault: gates stay closed until it does.
+ */
+export async function createGate(options: GateOptions): Promise<RecordingGate> {
+  const read = readOptions(gateOptions, options);
+  const { store, issuers, evidence, registry, log = consoleLog } = read;
+  const policies = policiesInForce(read.policies);
+  const policyFor: PolicyFor = (who) => selectPolicy(policies, who);
+  const meter = registry === undefined ? silentMeter : createMeter(registry);
+  const times = {
+    ttlMs: read.sessionTtlMs,
+    drainMs: read.drainMs,
+    graphTimeoutMs: read.graphTimeoutMs,
+  };
+  const outbound = outboundFetch();
+  const verifier = createVerifier(issuers, { fetch: outbound.fetch, log });
+  const stopEvidence = await startEvidence(store, evidence?.directory, { clock: systemClock, log, meter });
+  const deps = { clock: systemClock, log, meter, policyFor, newId: randomUUID };
+  const gate = new Gate({ ...deps, calls: store.calls, sessions: store.sessions, times });
+  await gate.open();
+
+  const graphs = new Map<string, ReturnType<typeof connectGraph>>();
+  const recordingGate: RecordingGate = {
+    isReady: () => gate.isReady(),
+    async close() {
+      await step(log, 'leaving the store', gate.close());
+      await stopEvidence();
+      verifier.close();
+      await step(log, 'closing the store', store.close());
+      await Promise.all([...graphs.values()].map((graph) => graph.close()));
+      await outbound.close();
+    },
+  };
+  register(recordingGate, {
+    ...deps,
+    gate,
+    verifier,
+    now: () => systemClock.now(),
+    graphAt(origin) {
+      const known = graphs.get(origin);
+      if (known !== undefined) return known;
+      // Graph's own URLs stay: the host does not serve Graph's paths.
+      const graph = connectGraph({ url: origin, publicUrl: () => origin, timeoutMs: times.graphTimeoutMs });
+      graphs.set(origin, graph);
+      return graph;
+    },
+  });
+  return recordingGate;
+}
+
+/** Drains the store's evidence to a directory; returns the way to end that, with everything written. */
+async function startEvidence(
+  { outbox }: Store,
+  directory: string | undefined,
+  deps: { readonly clock: Clock; readonly log: Log; readonly meter: Meter },
+): Promise<() => Promise<void>> {
+  const { log } = deps;
+  if (directory === undefined) {
+    log.warn(
+      {},
+      'no evidence.directory is given: evidence stays in the store until another instance writes it, and a memory store loses it',
+    );
+    return () => Promise.resolve();
+  }
+  const sink = await openFileSink(directory, { log });
+  const writer = startEvidenceWriter({ ...deps, outbox, sink, owner: randomUUID() });
+  return async () => {
+    await step(log, 'flushing the evidence', writer.flush());
+    await step(log, 'stopping the evidence writer', writer.stop());
+    await step(log, 'closing the evidence sink', sink.close());
+  };
+}
+
+/** A step that fails is told, and the next one is still taken. */
+async function step(log: Log, what: string, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    log.error({ step: what, error: messageOf(error) }, 'a step of closing the gate failed');
+  }
+}

@@ -1,0 +1,64 @@
+import type { IncomingMessage } from 'node:http';
+import type { Request } from 'express';
+import { secureUrl } from '../src/auth/fetch.ts';
+import { bearerToken } from '../src/core/bearer.ts';
+import { toGuid } from '../src/core/call-key.ts';
+import { refuse } from '../src/core/decision.ts';
+import { messageOf } from '../src/core/errors.ts';
+import { identifyAction } from '../src/core/graph-action.ts';
+import type { Method } from '../src/core/graph-actions.ts';
+import { parseRequestTarget } from '../src/core/request-target.ts';
+import { controlPlane } from '../src/http/control-plane.ts';
+import type { ControlAuth } from '../src/http/ports.ts';
+import { graphOptions, readOptions, type GraphOptions } from './options.ts';
+import { partsOf, type GateParts, type RecordingGate } from './parts.ts';
+import { callOf, mustBeUnread, type RouteHandler } from './require-recording.ts';
+
+/**
+ * Serves `updateRecordingStatus` of a call: the body is the one Graph takes, and the answer is Graph's. A start opens
+ * the gate once Graph has confirmed it; a stop is sent when no write is left anywhere.
+ */
+export const updateRecordingStatus = (gate: RecordingGate, options: GraphOptions): RouteHandler =>
+  onGraph(gate, options, 'POST', '/updateRecordingStatus');
+
+/** Hangs up a call: ends its recording first, as a stop does. */
+export const hangUp = (gate: RecordingGate, options: GraphOptions): RouteHandler =>
+  onGraph(gate, options, 'DELETE', '');
+
+/** The proxy's own control plane, for one action whose call the route names. */
+function onGraph(gate: RecordingGate, options: GraphOptions, method: Method, action: string): RouteHandler {
+  const parts = partsOf(gate);
+  const { callId, graphUrl, version, authorization } = readOptions(graphOptions, options);
+  const graph = parts.graphAt(secureUrl('graphUrl', graphUrl).origin);
+  const auth = hostAuth(parts, authorization);
+  const serve = controlPlane({ ...parts, auth, graph }, (req) => {
+    mustBeUnread(req as Request, 'the handlers of a call');
+    const call = callOf(callId(req as Request));
+    if (!call.ok) return call;
+    const target = parseRequestTarget(`/${version}/communications/calls/${toGuid(call.value)}${action}`);
+    return target.ok ? identifyAction(method, target.value) : target;
+  });
+  return (req, res) => serve(req, res);
+}
+
+/** The caller proves itself as everywhere; the credential for Graph is the host's. */
+function hostAuth(
+  { verifier, log }: GateParts,
+  authorization: GraphOptions['authorization'],
+): Extract<ControlAuth, { mode: 'jwt' }> {
+  const unavailable = (detail: string) =>
+    refuse('GraphCredentialUnavailable', { detail, retryAfterMs: 1000 });
+  const tokenFor: Extract<ControlAuth, { mode: 'jwt' }>['credentials']['tokenFor'] = async (
+    who,
+    req: IncomingMessage,
+  ) => {
+    try {
+      const token = bearerToken(await authorization(req as Request, who));
+      return token.ok ? token : unavailable('authorization() gave no "Bearer" and one token');
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'authorization() gave no credential for Graph');
+      return unavailable('authorization() failed');
+    }
+  };
+  return { mode: 'jwt', verifier, credentials: { tokenFor } };
+}

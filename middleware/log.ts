@@ -1,0 +1,11 @@
+import type { Log } from '../src/core/ports.ts';
+
+const nothing = (): void => undefined;
+
+/** For a host without a log of its own: what needs somebody's attention goes to standard error. */
+export const consoleLog: Log = {
+  debug: nothing,
+  info: nothing,
+  warn: (facts, text) => console.warn(`tallylight: ${text}`, facts),
+  error: (facts, text) => console.error(`tallylight: ${text}`, facts),
+};

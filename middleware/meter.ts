@@ -1,0 +1,19 @@
+import type { Meter } from '../src/core/ports.ts';
+
+const nothing = (): void => undefined;
+
+/** For a host that does not ask for numbers. */
+export const silentMeter: Meter = {
+  decision: nothing,
+  transition: nothing,
+  drain: nothing,
+  writesAborted: nothing,
+  bytesAdmitted: nothing,
+  storeCommand: nothing,
+  graphAnswer: nothing,
+  upstreamAnswer: nothing,
+  session: nothing,
+  policyReload: nothing,
+  evidence: nothing,
+  openGrants: nothing,
+};

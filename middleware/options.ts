@@ -1,0 +1,121 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import type { IssuerConfig } from '../src/auth/issuers.ts';
+import type { Binding } from '../src/core/call-state.ts';
+import { Fault } from '../src/core/errors.ts';
+import type { Log, Store } from '../src/core/ports.ts';
+import type { Policy, PolicyRules } from '../src/core/policy.ts';
+import type { createMeter } from '../src/metrics/metrics.ts';
+import { policySchema, toPolicy } from '../src/policies/schema.ts';
+
+/** The registry of prom-client. */
+export type MetricsRegistry = Parameters<typeof createMeter>[0];
+
+/** A policy as in a file of the proxy: what is left out is as strict as can be. */
+export type PolicyOptions = Pick<Policy, 'name' | 'match'> & Partial<PolicyRules>;
+
+export interface GateOptions {
+  /** `memoryStore()`, or `redisStore(url)` of `tallylight/redis`. It belongs to the gate, which closes it. */
+  readonly store: Store;
+  /** Whose tokens are accepted, and for whom. */
+  readonly issuers: readonly IssuerConfig[];
+  /** Who may do what beside the two laws; for a caller that none matches, the strictest default applies. */
+  readonly policies?: readonly PolicyOptions[];
+  /** Where the evidence is written: a directory of this instance, or one that all instances share. */
+  readonly evidence?: { readonly directory: string };
+  /** How long this instance's session lives without a heartbeat, ms. Default 5000. */
+  readonly sessionTtlMs?: number;
+  /** How long accepted writes may go on after a stop, ms. Default 2000. */
+  readonly drainMs?: number;
+  /** The limit of one request to Graph, ms. Default 10 000. */
+  readonly graphTimeoutMs?: number;
+  /** Where the gate's numbers are registered: a registry of prom-client. Default: nowhere. */
+  readonly registry?: MetricsRegistry;
+  /** Default: warnings and errors on standard error. */
+  readonly log?: Log;
+}
+
+export interface RequireRecordingOptions {
+  /** Where the call id is; default `req.params.callId`. */
+  readonly callId?: (req: Request) => string | undefined;
+}
+
+export interface GraphOptions extends RequireRecordingOptions {
+  /** The origin of Graph; default `https://graph.microsoft.com`. */
+  readonly graphUrl?: string;
+  /** Default `v1.0`. */
+  readonly version?: 'v1.0' | 'beta';
+  /** The credential for Graph, with its scheme (`Bearer …`), on behalf of the caller. */
+  readonly authorization: (req: Request, who: Binding) => Promise<string>;
+}
+
+const has =
+  (...methods: readonly string[]) =>
+  (value: unknown): boolean =>
+    typeof value === 'object' &&
+    value !== null &&
+    methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
+
+const isFunction = (value: unknown): boolean => typeof value === 'function';
+
+const isStore = (value: unknown): boolean =>
+  has('ping', 'close')(value) &&
+  ['calls', 'sessions', 'outbox'].every((part) => has()((value as Record<string, unknown>)[part]));
+
+const texts = z.array(z.string().min(1));
+
+const issuer = z.strictObject({
+  issuer: z.string().min(1),
+  audience: z.union([z.string().min(1), texts.min(1)]),
+  jwksUri: z.string().min(1),
+  tenants: texts.exactOptional(),
+  apps: texts.exactOptional(),
+  roles: texts.exactOptional(),
+  algorithms: texts.min(1).exactOptional(),
+});
+
+const ms = (least: number, most: number) => z.int().min(least).max(most);
+
+export const gateOptions = z.strictObject({
+  store: z.custom<Store>(isStore, 'must be a store: memoryStore() or redisStore(url)'),
+  issuers: z.array(issuer).min(1),
+  policies: z.array(policySchema.transform(toPolicy)).default([]),
+  evidence: z.strictObject({ directory: z.string().min(1) }).optional(),
+  sessionTtlMs: ms(500, 60_000).default(5000),
+  drainMs: ms(0, 60_000).default(2000),
+  graphTimeoutMs: ms(500, 60_000).default(10_000),
+  registry: z
+    .custom<MetricsRegistry>(has('registerMetric', 'metrics'), 'must be a Registry of prom-client')
+    .optional(),
+  log: z
+    .custom<Log>(has('debug', 'info', 'warn', 'error'), 'must have debug, info, warn and error')
+    .optional(),
+});
+
+const callIdOf = z
+  .custom<(req: Request) => unknown>(isFunction, 'must be a function')
+  .default(() => (req: Request) => req.params['callId']);
+
+export const requireRecordingOptions = z.strictObject({ callId: callIdOf });
+
+export const graphOptions = z.strictObject({
+  callId: callIdOf,
+  graphUrl: z.string().min(1).default('https://graph.microsoft.com'),
+  version: z.enum(['v1.0', 'beta']).default('v1.0'),
+  authorization: z.custom<GraphOptions['authorization']>(isFunction, 'must be a function'),
+});
+
+/** Reads options once, into an object of our own. Throws `ConfigurationInvalid`, which names every wrong option. */
+export function readOptions<Schema extends z.ZodType>(schema: Schema, given: unknown): z.output<Schema> {
+  const read = schema.safeParse(given);
+  if (read.success) return read.data;
+  const problems = read.error.issues.map(({ path, message }) => {
+    const name = path.reduce<string>(
+      (text, key) =>
+        typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+      '',
+    );
+    return name === '' ? message : `${name}: ${message}`;
+  });
+  throw new Fault('ConfigurationInvalid', problems.join('; '));
+}

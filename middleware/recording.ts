@@ -1,0 +1,93 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toGuid } from '../src/core/call-key.ts';
+import { Fault, messageOf } from '../src/core/errors.ts';
+import { textOf } from '../src/core/reasons.ts';
+import type { Write } from '../src/gate/write.ts';
+import { guardBody } from './guard-body.ts';
+import type { GateParts } from './parts.ts';
+
+/** A write that was let in, as its handler sees it. */
+export interface Recording {
+  /** The call, as Graph spells it in URLs: a lower-case GUID. */
+  readonly callId: string;
+  /** Grows with every start of recording of the call. */
+  readonly epoch: number;
+  /**
+   * Aborts when the write is cut: the drain limit of a stop passed, or the store was out of reach for too long.
+   * Whatever the handler keeps must end then. Request and response are destroyed already.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * The write also lasts until `work` has settled: a stop is not sent to Graph before, up to the drain limit.
+   * Returns `work`. Throws once the write is over or was cut, since then it could not be waited for.
+   */
+  hold<Work extends PromiseLike<unknown>>(work: Work): Work;
+}
+
+/** Follows a write from its admission until the response is over and every held promise has settled. */
+export function follow(
+  { gate, meter, log }: GateParts,
+  write: Write,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Recording {
+  const { call, epoch } = write.grant;
+  const controller = new AbortController();
+  let pending = 1;
+  let complete = true;
+  let responding = true;
+
+  const settle = (well: boolean): void => {
+    complete &&= well;
+    pending -= 1;
+    if (pending > 0 || write.wasCut) return;
+    // What is left of the body belongs to nobody; Node throws it away.
+    unguard();
+    write.end(complete);
+  };
+
+  const unguard = guardBody(req, {
+    mayPass() {
+      if (!write.mayContinue()) write.cut();
+      return !write.wasCut;
+    },
+    addBytes: (count) => write.addBytes(count),
+  });
+
+  res.once('close', () => {
+    responding = false;
+    if (!res.writableFinished && !write.wasCut) meter.decision('media', 'ClientGone');
+    settle(res.writableFinished && req.complete);
+  });
+
+  write.onCut(() => {
+    // After the response the connection may already carry another request.
+    if (responding) {
+      req.destroy();
+      res.destroy();
+    }
+    controller.abort(new DOMException(textOf('RecordingStopped'), 'AbortError'));
+    meter.decision('media', 'RecordingStopped');
+    gate.refused(call, 'RecordingStopped');
+  });
+
+  return {
+    callId: toGuid(call),
+    epoch,
+    signal: controller.signal,
+    hold(work) {
+      controller.signal.throwIfAborted();
+      if (pending === 0)
+        throw new Fault('Internal', 'hold() came after the write was over: nothing waits for it');
+      pending += 1;
+      work.then(
+        () => settle(true),
+        (error: unknown) => {
+          log.warn({ call, error: messageOf(error) }, 'held work of a write failed');
+          settle(false);
+        },
+      );
+      return work;
+    },
+  };
+}

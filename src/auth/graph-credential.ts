@@ -1,0 +1,185 @@
+import {
+  allowInsecureRequests,
+  clientCredentialsGrantRequest,
+  ClientSecretPost,
+  customFetch,
+  processClientCredentialsResponse,
+  ResponseBodyError,
+  type AuthorizationServer,
+  type Client,
+  type ClientAuth,
+} from 'oauth4webapi';
+import type { Binding } from '../core/call-state.ts';
+import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { Fault, isFault } from '../core/errors.ts';
+import type { Log } from '../core/ports.ts';
+import { clientKey, type ClientKeyConfig } from './client-key.ts';
+import { fetchWhole, secureUrl, type Fetch } from './fetch.ts';
+
+/** A client of Entra whose Graph tokens the proxy uses for the callers it lists. Has a secret or a key, not both. */
+export interface GraphCredentialConfig {
+  readonly tokenEndpoint: string;
+  readonly clientId: string;
+  /** Default `https://graph.microsoft.com/.default`. */
+  readonly scope?: string;
+  readonly clientSecret?: string;
+  readonly privateKey?: ClientKeyConfig;
+  /** Callers that may use it; an absent list means all. */
+  readonly tenants?: readonly string[];
+  readonly apps?: readonly string[];
+}
+
+export interface GraphCredentials {
+  /** A Graph token for a caller, without its scheme. */
+  tokenFor(who: Binding): Promise<Decision<string>>;
+}
+
+export interface GraphCredentialsOptions {
+  readonly fetch: Fetch;
+  /** Wall clock, ms; default `Date.now`. */
+  readonly now?: () => number;
+  readonly log?: Log;
+}
+
+interface Token {
+  readonly value: string;
+  readonly refreshAt: number;
+  readonly expiresAt: number;
+}
+
+const graphScope = 'https://graph.microsoft.com/.default';
+const refreshBeforeMs = 5 * 60_000;
+const refreshBeforeShare = 0.1;
+/** How long a failed request is not repeated. */
+const failureCooldownMs = 1000;
+const timeoutMs = 5000;
+const maxBytes = 256 * 1024;
+
+/** OAuth 2.0 client credentials (RFC 6749, 4.4). Throws `ConfigurationInvalid`. */
+export function createGraphCredentials(
+  config: readonly GraphCredentialConfig[],
+  options: GraphCredentialsOptions,
+): GraphCredentials {
+  const entries = config.map((each) => ({ mayUse: callersOf(each), token: tokenSource(each, options) }));
+  return {
+    tokenFor(who) {
+      const entry = entries.find(({ mayUse }) => mayUse(who));
+      return entry?.token() ?? Promise.resolve(refuse('GraphCredentialMissing'));
+    },
+  };
+}
+
+function callersOf({ tenants, apps }: GraphCredentialConfig): (who: Binding) => boolean {
+  const lists = { tenants: lowerCase(tenants), apps: lowerCase(apps) };
+  return ({ tenant, app }) =>
+    (lists.tenants?.includes(tenant) ?? true) && (lists.apps?.includes(app) ?? true);
+}
+
+const lowerCase = (list: readonly string[] | undefined): string[] | undefined =>
+  list?.map((value) => value.toLowerCase());
+
+/**
+ * One client's token: fetched once for all who wait, renewed in the background while it is still good, so that
+ * neither a slow nor a failing token endpoint is noticed before the last token has expired.
+ */
+function tokenSource(
+  config: GraphCredentialConfig,
+  { fetch, now = () => Date.now(), log }: GraphCredentialsOptions,
+): () => Promise<Decision<string>> {
+  const request = tokenRequest(config, fetch);
+  let current: Token | undefined;
+  let failure: { readonly at: number; readonly refusal: Refusal } | undefined;
+  let pending: Promise<Decision<string>> | undefined;
+
+  async function renew(): Promise<Decision<string>> {
+    // The lifetime counts from before the request: the answer may have taken long.
+    const asked = now();
+    try {
+      const { value, lifetimeMs } = await request();
+      const early = Math.min(refreshBeforeMs, lifetimeMs * refreshBeforeShare);
+      current = { value, expiresAt: asked + lifetimeMs, refreshAt: asked + lifetimeMs - early };
+      failure = undefined;
+      return grant(value);
+    } catch (error) {
+      const detail = reportable(error);
+      log?.warn({ client: config.clientId, endpoint: config.tokenEndpoint, error: detail }, 'no Graph token');
+      failure = {
+        at: now(),
+        refusal: refuse('GraphCredentialUnavailable', { detail, retryAfterMs: failureCooldownMs }),
+      };
+      return failure.refusal;
+    }
+  }
+
+  function renewOnce(): Promise<Decision<string>> {
+    const sinceFailure = failure === undefined ? Infinity : now() - failure.at;
+    if (failure !== undefined && sinceFailure >= 0 && sinceFailure < failureCooldownMs)
+      return Promise.resolve(failure.refusal);
+    pending ??= renew().finally(() => {
+      pending = undefined;
+    });
+    return pending;
+  }
+
+  return () => {
+    if (current === undefined || now() >= current.expiresAt) return renewOnce();
+    // `renew` never rejects: its failure is a value, and here nobody waits for it.
+    if (now() >= current.refreshAt) void renewOnce();
+    return Promise.resolve(grant(current.value));
+  };
+}
+
+function tokenRequest(
+  config: GraphCredentialConfig,
+  fetch: Fetch,
+): () => Promise<{ readonly value: string; readonly lifetimeMs: number }> {
+  const { clientId, scope = graphScope } = config;
+  const endpoint = secureUrl(`the token endpoint of client ${clientId}`, config.tokenEndpoint);
+  // Entra wants the token endpoint as the audience of an assertion, and nothing else here is named after the issuer.
+  const server: AuthorizationServer = { issuer: endpoint.href, token_endpoint: endpoint.href };
+  const client: Client = { client_id: clientId };
+  const authentication = clientAuthentication(config);
+
+  return async () => {
+    const response = await clientCredentialsGrantRequest(
+      server,
+      client,
+      await authentication(),
+      { scope },
+      {
+        [customFetch]: (url, { headers, body }) =>
+          fetchWhole(fetch, url, { method: 'POST', headers, body: body.toString(), timeoutMs, maxBytes }),
+        // `secureUrl` has made sure that http stays on this machine.
+        [allowInsecureRequests]: true,
+      },
+    );
+    const answer = await processClientCredentialsResponse(server, client, response);
+    if (answer.token_type !== 'bearer' || !/^[\x21-\x7e]+$/.test(answer.access_token))
+      throw new Fault('IssuerUnreachable', 'the token endpoint gave no bearer token');
+    // Without a lifetime the token is good for the request it was fetched for.
+    return { value: answer.access_token, lifetimeMs: (answer.expires_in ?? 0) * 1000 };
+  };
+}
+
+function clientAuthentication({
+  clientId,
+  clientSecret,
+  privateKey,
+}: GraphCredentialConfig): () => Promise<ClientAuth> {
+  if (clientSecret !== undefined && clientSecret !== '' && privateKey === undefined) {
+    const secret = ClientSecretPost(clientSecret);
+    return () => Promise.resolve(secret);
+  }
+  if (clientSecret === undefined && privateKey !== undefined) return clientKey(privateKey);
+  throw new Fault('ConfigurationInvalid', `Graph client ${clientId} needs either a secret or a private key`);
+}
+
+/** What may be told of a failure. A token endpoint may quote what it was sent, so only codes are taken from it. */
+function reportable(error: unknown): string {
+  if (isFault(error)) return error.message;
+  if (!(error instanceof ResponseBodyError)) return 'the token endpoint gave an answer that cannot be used';
+  const code = /^[a-z_]{1,40}$/.exec(error.error)?.[0];
+  const entra = /\bAADSTS\d{1,10}\b/.exec(error.error_description ?? '')?.[0];
+  const said = [code, entra].filter((part) => part !== undefined).join(' ');
+  return `the token endpoint answered ${error.status}${said === '' ? '' : ` (${said})`}`;
+}

@@ -1,0 +1,129 @@
+import { nextState, retentionMs, type StateName } from '../core/call-state.ts';
+import type { EvidenceRecord } from '../core/evidence.ts';
+import { shown, type Mismatch } from './verify-format.ts';
+
+/** What the last record of a call leaves behind. */
+interface Past {
+  readonly seq: number;
+  readonly hash: string;
+  /** Hash of the first record of this history of the call. */
+  readonly first: string;
+  readonly state: StateName;
+  readonly epoch: number;
+  /** The highest epoch of any history of the call. */
+  readonly highestEpoch: number;
+  readonly at: number;
+  readonly open: boolean;
+}
+
+export interface CallsOptions {
+  /** Earlier files are not at hand, so a call may appear in the middle of its life. */
+  readonly partial: boolean;
+  /** The store is known to have lost its data, so the history of a call may begin anew at any time. */
+  readonly storeLost: boolean;
+}
+
+/** By how much the store's clock may be behind itself, for instance after a failover, ms. */
+const backwardsMs = 1000;
+
+const mustBe = (what: string, expected: unknown, found: unknown): Mismatch | undefined =>
+  expected === found ? undefined : { expected: `${what} ${shown(expected)}`, found: shown(found) };
+
+/** Replays the records of all calls through the transition table. */
+export class Calls {
+  readonly #pasts = new Map<string, Past>();
+  readonly #options: CallsOptions;
+  /** Confirmed recordings, and those whose end is not among the records. */
+  intervals = 0;
+  openIntervals = 0;
+  /** Histories that began anew for a call that was known before. */
+  begunAnew = 0;
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#pasts.size;
+  }
+
+  take(record: EvidenceRecord): Mismatch | undefined {
+    const past = this.#pasts.get(record.call);
+    const at = Date.parse(record.at);
+    const anew = past !== undefined && this.#mayBeginAnew(past, record, at);
+    const mismatch = past === undefined || anew ? this.#first(record, past) : this.#next(record, past, at);
+    if (mismatch !== undefined) return mismatch;
+    const next = nextState(record.from, record.event);
+    if (next === undefined)
+      return { expected: `an event that may happen while ${record.from}`, found: shown(record.event) };
+    const other = mustBe(`the state after ${record.event},`, next, record.to);
+    if (other !== undefined) return other;
+    if (anew) this.begunAnew += 1;
+    this.#keep(record, at, anew ? undefined : past, past?.highestEpoch ?? 0);
+    return undefined;
+  }
+
+  /** The store forgets a closed call after its retention time; should its id come again, its history begins anew. */
+  #mayBeginAnew(past: Past, record: EvidenceRecord, at: number): boolean {
+    if (record.seq !== 1 || record.hash === past.first) return false;
+    if (this.#options.storeLost) return at >= past.at - backwardsMs;
+    const kept = retentionMs(past.state);
+    return kept !== undefined && at - past.at >= kept - backwardsMs;
+  }
+
+  #first(record: EvidenceRecord, past: Past | undefined): Mismatch | undefined {
+    if (this.#options.partial && past === undefined && record.seq > 1)
+      return record.prev === null
+        ? { expected: 'the hash of the record of this call before', found: 'null' }
+        : undefined;
+    return (
+      mustBe('the first record of the call, seq', 1, record.seq) ??
+      mustBe('no record of the call before, prev', null, record.prev) ??
+      mustBe('the state of an unknown call,', 'idle', record.from) ??
+      epochOf(record, 0, past?.highestEpoch ?? 0)
+    );
+  }
+
+  #next(record: EvidenceRecord, past: Past, at: number): Mismatch | undefined {
+    return (
+      (record.seq === 1
+        ? {
+            expected: `the next record of the call, seq ${past.seq + 1}`,
+            found: '1, as if the store had lost its data (see --store-lost)',
+          }
+        : mustBe('the next record of the call, seq', past.seq + 1, record.seq)) ??
+      mustBe('the hash of the record of this call before, prev', past.hash, record.prev) ??
+      mustBe('the state after the record before,', past.state, record.from) ??
+      epochOf(record, past.epoch, past.highestEpoch) ??
+      (at < past.at - backwardsMs
+        ? { expected: `a time not before ${new Date(past.at).toISOString()}`, found: record.at }
+        : undefined)
+    );
+  }
+
+  #keep(record: EvidenceRecord, at: number, past: Past | undefined, highestEpoch: number): void {
+    const wasOpen = past?.open ?? false;
+    const opens = record.event === 'startConfirmed';
+    const open = opens || (wasOpen && record.event !== 'drained');
+    if (opens) this.intervals += 1;
+    this.openIntervals += Number(open) - Number(wasOpen);
+    this.#pasts.set(record.call, {
+      seq: record.seq,
+      hash: record.hash,
+      first: past?.first ?? record.hash,
+      state: record.to,
+      epoch: record.epoch,
+      highestEpoch: Math.max(record.epoch, highestEpoch),
+      at: Math.max(at, past?.at ?? at),
+      open,
+    });
+  }
+}
+
+/** The epoch grows with a start and stays as it is otherwise. */
+function epochOf(record: EvidenceRecord, before: number, highest: number): Mismatch | undefined {
+  if (record.event !== 'startRequested') return mustBe('the epoch', before, record.epoch);
+  return record.epoch > highest
+    ? undefined
+    : { expected: `an epoch above ${highest}, for a new start`, found: shown(record.epoch) };
+}

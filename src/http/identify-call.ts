@@ -1,0 +1,35 @@
+import type { IncomingMessage } from 'node:http';
+import { grant, refuse, type Decision } from '../core/decision.ts';
+import type { Identity, Verifier } from '../core/ports.ts';
+import { authenticateMedia } from './authenticate.ts';
+import type { StageDeps } from './ports.ts';
+
+export interface IdentifyDeps extends StageDeps {
+  readonly verifier: Verifier;
+}
+
+/**
+ * Stages 1 and 2 of a media request: who asks, and for which call. The order is the same for the proxy and the
+ * middleware: without a good token nobody learns whether a call id or a route is right.
+ */
+export async function identifyMedia<Target>(
+  deps: IdentifyDeps,
+  req: IncomingMessage,
+  target: Decision<Target>,
+): Promise<Decision<{ readonly who: Identity; readonly target: Target }>> {
+  const who = await authenticateMedia(deps.verifier, req);
+  if (!who.ok) return counted(deps, who);
+  if (!target.ok) return counted(deps, target);
+  if (req.headers.expect !== undefined && !expectsContinue(req))
+    return counted(deps, refuse('ExpectationFailed'));
+  return grant({ who: who.value, target: target.value });
+}
+
+export const expectsContinue = (req: IncomingMessage): boolean =>
+  req.headers.expect?.toLowerCase() === '100-continue';
+
+/** Puts a refusal of a media request into the numbers. */
+export function counted<T>({ meter }: Pick<StageDeps, 'meter'>, decision: Decision<T>): Decision<T> {
+  if (!decision.ok) meter.decision('media', decision.reason);
+  return decision;
+}

@@ -1,0 +1,6 @@
+export { startProxy, type ProxyParts, type RunningProxy } from './server/proxy.ts';
+export { loadSettings, type ProxySettings, type Settings } from './server/settings.ts';
+export { createLog } from './server/log.ts';
+export { memoryStore, type MemoryStoreOptions } from './store/memory.ts';
+export type { FaultCode } from './core/errors.ts';
+export type { Log, Store } from './core/ports.ts';

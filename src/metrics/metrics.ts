@@ -1,0 +1,129 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Meter } from '../core/ports.ts';
+import { metrics, other, type MetricRow } from './table.ts';
+
+/** Every metric of the proxy, as the README shows them. */
+export const metricsTable: readonly {
+  readonly name: string;
+  readonly type: MetricRow['type'];
+  readonly labels: readonly string[];
+  readonly help: string;
+}[] = Object.values<MetricRow>(metrics).map(({ name, type, labels = {}, help }) => ({
+  name,
+  type,
+  labels: Object.keys(labels),
+  help,
+}));
+
+/** A registry with the numbers of the process itself. Each has its own, so that two can live in one process. */
+export function createRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** The one implementation of `Meter`. No label takes a value that its table does not list. */
+export function createMeter(registry: Registry): Meter {
+  const decisions = counter(registry, metrics.decisions);
+  const transitions = counter(registry, metrics.transitions);
+  const transitionSeconds = histogram(registry, metrics.transitionSeconds);
+  const openGrants = gauge(registry, metrics.openGrants);
+  const drainSeconds = histogram(registry, metrics.drainSeconds);
+  const writesAborted = counter(registry, metrics.writesAborted);
+  const bytesAdmitted = counter(registry, metrics.bytesAdmitted);
+  const storeSeconds = histogram(registry, metrics.storeSeconds);
+  const storeUp = gauge(registry, metrics.storeUp);
+  const graphAnswers = counter(registry, metrics.graphAnswers);
+  const graphSeconds = histogram(registry, metrics.graphSeconds);
+  const upstreamAnswers = counter(registry, metrics.upstreamAnswers);
+  const upstreamSeconds = histogram(registry, metrics.upstreamSeconds);
+  const evidenceWaiting = gauge(registry, metrics.evidenceWaiting);
+  const evidenceOldest = gauge(registry, metrics.evidenceOldest);
+  const evidenceWritten = counter(registry, metrics.evidenceWritten);
+  const sessionLive = gauge(registry, metrics.sessionLive);
+  const policyReloads = counter(registry, metrics.policyReloads);
+
+  return {
+    decision: (surface, reason) => decisions(1, { surface, reason }),
+    transition(event, from, to, seconds) {
+      transitions(1, { event, from, to });
+      transitionSeconds(seconds, { event });
+    },
+    drain: (seconds, how) => drainSeconds(seconds, { outcome: how }),
+    writesAborted: (count) => writesAborted(count),
+    bytesAdmitted: (count) => bytesAdmitted(count),
+    storeCommand(command, seconds, ok) {
+      storeSeconds(seconds, { command, outcome: outcome(ok) });
+      storeUp(ok ? 1 : 0);
+    },
+    graphAnswer(action, status, seconds) {
+      graphAnswers(1, { action, status: String(status) });
+      graphSeconds(seconds, { action });
+    },
+    upstreamAnswer(status, seconds) {
+      upstreamAnswers(1, { status: String(status) });
+      upstreamSeconds(seconds);
+    },
+    session: (live) => sessionLive(live ? 1 : 0),
+    policyReload: (ok) => policyReloads(1, { outcome: outcome(ok) }),
+    evidence({ waiting, oldestSeconds, written }) {
+      evidenceWaiting(waiting);
+      evidenceOldest(oldestSeconds);
+      evidenceWritten(written);
+    },
+    openGrants: (count) => openGrants(count),
+  };
+}
+
+const outcome = (ok: boolean): 'ok' | 'failed' => (ok ? 'ok' : 'failed');
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Reports a value with exactly the labels of its row. */
+type Report<Row extends MetricRow> = (
+  value: number,
+  ...labels: Row extends { readonly labels: infer Names }
+    ? [Readonly<Record<keyof Names & string, string>>]
+    : []
+) => void;
+
+function counter<Row extends MetricRow>(registry: Registry, row: Row): Report<Row> {
+  const metric = new Counter(described(registry, row));
+  const bounded = bounds(row);
+  return (value: number, labels?: Labels) => metric.inc(bounded(labels), value);
+}
+
+function gauge<Row extends MetricRow>(registry: Registry, row: Row): Report<Row> {
+  const metric = new Gauge(described(registry, row));
+  if (row.unknownAtFirst === true) metric.remove();
+  const bounded = bounds(row);
+  return (value: number, labels?: Labels) => metric.set(bounded(labels), value);
+}
+
+function histogram<Row extends MetricRow>(registry: Registry, row: Row): Report<Row> {
+  const metric = new Histogram({ ...described(registry, row), buckets: [...(row.buckets ?? [])] });
+  const bounded = bounds(row);
+  return (value: number, labels?: Labels) => metric.observe(bounded(labels), value);
+}
+
+const described = (
+  registry: Registry,
+  { name, help, labels = {} }: MetricRow,
+): { name: string; help: string; labelNames: string[]; registers: Registry[] } => ({
+  name,
+  help,
+  labelNames: Object.keys(labels),
+  registers: [registry],
+});
+
+/** A label whose values anybody else chooses would grow without limit. */
+function bounds({ labels = {} }: MetricRow): (given?: Labels) => Record<string, string> {
+  const known = Object.entries(labels).map(([name, values]) => [name, new Set(values)] as const);
+  return (given = {}) =>
+    Object.fromEntries(
+      known.map(([name, values]) => {
+        const value = given[name] ?? other;
+        return [name, values.has(value) ? value : other];
+      }),
+    );
+}

@@ -1,0 +1,151 @@
+import { stateNames, transitions } from '../core/call-state.ts';
+import { actionName } from '../core/graph-action.ts';
+import { actions } from '../core/graph-actions.ts';
+import { reasons } from '../core/reasons.ts';
+
+/** Every value a label can have; what is none of them is counted as `other`. */
+type LabelValues = Readonly<Record<string, readonly string[]>>;
+
+export interface MetricRow {
+  readonly name: `tallylight_${string}`;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels?: LabelValues;
+  /** Upper bounds of a histogram, seconds. */
+  readonly buckets?: readonly number[];
+  /** A gauge that is absent until its first report: 0 would be a claim. */
+  readonly unknownAtFirst?: true;
+}
+
+const events = Object.keys(transitions);
+/** 100 to 599, what HTTP knows. */
+const statuses = Array.from({ length: 500 }, (_, index) => String(100 + index));
+const outcomes = ['ok', 'failed'];
+const graphActions = [...new Set(actions.map(actionName))];
+const commands = [
+  'acquire',
+  'commit',
+  'heartbeat',
+  'leave',
+  'lease',
+  'read',
+  'release',
+  'revoke',
+  'touch',
+].concat(['del', 'ping', 'set', 'xdel', 'xlen', 'xrange']);
+
+const short = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const long = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Every number the proxy reports. The README's table is generated from it. */
+export const metrics = {
+  decisions: {
+    name: 'tallylight_gate_decisions_total',
+    type: 'counter',
+    help: 'Requests that were admitted, passed or refused, by surface and reason.',
+    labels: { surface: ['control', 'media'], reason: ['admitted', 'passed', ...Object.keys(reasons)] },
+  },
+  transitions: {
+    name: 'tallylight_call_transitions_total',
+    type: 'counter',
+    help: 'State changes of calls that this instance made.',
+    labels: { event: events, from: stateNames, to: stateNames },
+  },
+  transitionSeconds: {
+    name: 'tallylight_call_transition_duration_seconds',
+    type: 'histogram',
+    help: 'Time to make a state change durable in the store, conflicts with other instances included.',
+    labels: { event: events },
+    buckets: short,
+  },
+  openGrants: {
+    name: 'tallylight_open_grants',
+    type: 'gauge',
+    help: 'Calls for which this instance admits media now.',
+  },
+  drainSeconds: {
+    name: 'tallylight_drain_duration_seconds',
+    type: 'histogram',
+    help: 'Time from a revocation to the last write of the call on an instance, by how the writes ended.',
+    labels: { outcome: ['drained', 'cut', 'expired', 'lost'] },
+    buckets: long,
+  },
+  writesAborted: {
+    name: 'tallylight_writes_aborted_total',
+    type: 'counter',
+    help: 'Admitted writes that did not finish: cut by a stop or a deadline, or broken off by a peer.',
+  },
+  bytesAdmitted: {
+    name: 'tallylight_admitted_bytes_total',
+    type: 'counter',
+    help: 'Bytes of admitted writes, counted when the grant of their call ends.',
+  },
+  storeSeconds: {
+    name: 'tallylight_store_command_duration_seconds',
+    type: 'histogram',
+    help: 'Time of store commands, by command and outcome. The in-process store reports none.',
+    labels: { command: commands, outcome: outcomes },
+    buckets: short,
+  },
+  storeUp: {
+    name: 'tallylight_store_up',
+    type: 'gauge',
+    help: 'Whether the last store command was answered (1) or not (0). Absent before the first.',
+    unknownAtFirst: true,
+  },
+  graphAnswers: {
+    name: 'tallylight_graph_answers_total',
+    type: 'counter',
+    help: 'Answers of Graph, by action and status code.',
+    labels: { action: graphActions, status: statuses },
+  },
+  graphSeconds: {
+    name: 'tallylight_graph_answer_duration_seconds',
+    type: 'histogram',
+    help: 'Time from sending a request to Graph to the end of its answer.',
+    labels: { action: graphActions },
+    buckets: long,
+  },
+  upstreamAnswers: {
+    name: 'tallylight_upstream_answers_total',
+    type: 'counter',
+    help: 'Answers of media handlers, by status code.',
+    labels: { status: statuses },
+  },
+  upstreamSeconds: {
+    name: 'tallylight_upstream_answer_duration_seconds',
+    type: 'histogram',
+    help: 'Time from sending a request to a media handler to the end of its answer.',
+    buckets: long,
+  },
+  evidenceWaiting: {
+    name: 'tallylight_evidence_waiting_records',
+    type: 'gauge',
+    help: 'Evidence records in the store that are not yet in the durable sink. Absent while unknown.',
+    unknownAtFirst: true,
+  },
+  evidenceOldest: {
+    name: 'tallylight_evidence_oldest_waiting_seconds',
+    type: 'gauge',
+    help: 'Age of the oldest evidence record that waits; 0 if none does. Absent while unknown.',
+    unknownAtFirst: true,
+  },
+  evidenceWritten: {
+    name: 'tallylight_evidence_written_records_total',
+    type: 'counter',
+    help: 'Evidence records that this instance made durable.',
+  },
+  sessionLive: {
+    name: 'tallylight_session_live',
+    type: 'gauge',
+    help: 'Whether this instance has a live session in the store (1) or keeps all its gates closed (0).',
+  },
+  policyReloads: {
+    name: 'tallylight_policy_reloads_total',
+    type: 'counter',
+    help: 'Reloads of the policies; a failed one keeps the policies that were in force.',
+    labels: { outcome: outcomes },
+  },
+} as const satisfies Record<string, MetricRow>;
+
+export const other = 'other';

@@ -1,0 +1,47 @@
+import type { Sandbox } from './sandbox.ts';
+
+/** What a person can try, as lines for a shell. */
+export function guide({ proxy, graph, sink, mint, directory }: Sandbox, call: string): string {
+  const status = (value: string): string =>
+    `curl -i -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"status":"${value}"}' $PROXY/v1.0/communications/calls/$CALL/updateRecordingStatus`;
+  const upload = (name: string): string =>
+    `curl -i -H "Authorization: Bearer $TOKEN" --data-binary @README.md $PROXY/media/$CALL/${name}`;
+  const rows: readonly (readonly [string, string])[] = [
+    ['Set up', `PROXY=${proxy.url} CALL=${call} TOKEN=$(curl -s ${mint.url}/token)`],
+    ['1. An upload before the notice is refused', upload('early')],
+    ['2. The bot reports recording; Graph confirms', status('recording')],
+    ['3. Now the upload is stored', upload('first')],
+    [
+      '4. A long upload, and notRecording while it runs: it is cut before Graph hears of the stop',
+      `(head -c 3000000 /dev/zero | curl -s -H "Authorization: Bearer $TOKEN" --limit-rate 100k -T - $PROXY/media/$CALL/long &) ; sleep 1 ; ${status('notRecording')}`,
+    ],
+    ['5. After the stop the upload is refused again', upload('late')],
+    ['What participants saw', `curl -s ${graph.url}/sandbox/banner`],
+    ['What Graph received', `curl -s ${graph.url}/sandbox/log`],
+    ['What was stored', `curl -s -H "Authorization: Bearer $TOKEN" $PROXY/media/$CALL/`],
+    ['Numbers and readiness', `curl -s ${proxy.adminUrl}/metrics ${proxy.adminUrl}/readyz`],
+    ['Check the evidence', `npm run --silent verify -- ${settingsPath(directory)}`],
+    [
+      'Make Graph answer late once',
+      `curl -s -H 'Content-Type: application/json' -d '{"action":"updateRecordingStatus","answer":{"pending":{"afterMs":3000}}}' ${graph.url}/sandbox/script`,
+    ],
+    [
+      'Another call',
+      `CALL=$(curl -s -X POST -H 'Content-Type: application/json' -d '{"answered":true}' ${graph.url}/sandbox/calls | grep -o '[0-9a-f-]\\{36\\}')`,
+    ],
+  ];
+  return [
+    'Tallylight sandbox: everything is on loopback, nothing leaves this machine.',
+    '',
+    `  proxy       ${proxy.url}   (health and numbers: ${proxy.adminUrl})`,
+    `  fake Graph  ${graph.url}`,
+    `  media sink  ${sink.url}   (stores in ${directory}/media)`,
+    `  token mint  ${mint.url}`,
+    '',
+    'What to try, line by line, in another terminal:',
+    '',
+    ...rows.flatMap(([what, line]) => [`  # ${what}`, `  ${line}`, '']),
+  ].join('\n');
+}
+
+const settingsPath = (directory: string): string => `${directory}/evidence`;

@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import type { Log, Store } from '../../core/ports.ts';
+import { memoryStore } from '../../store/memory.ts';
+import { redisStore } from '../../store/redis/client.ts';
+import { startProxy, type ProxyParts, type RunningProxy } from '../proxy.ts';
+import type { ProxySettings, SandboxSettings } from '../settings.ts';
+import { startPeers, type Peers } from './peers.ts';
+import { sandboxApp, sandboxSecret } from './token-mint.ts';
+
+export interface Sandbox extends Peers {
+  readonly proxy: RunningProxy;
+  /** Where the evidence and the media are. */
+  readonly directory: string;
+}
+
+export interface SandboxParts {
+  readonly log: Log;
+  /** Wraps the store, so that it can be made to fail. */
+  readonly wrapStore?: (store: Store) => Store;
+}
+
+/** The proxy with everything it stands between, on loopback: a fake Graph, a media handler that stores, a token mint. */
+export async function startSandbox(
+  settings: SandboxSettings,
+  { log, wrapStore = (store) => store }: SandboxParts,
+): Promise<Sandbox> {
+  const directory = settings.sandboxDir ?? join(process.cwd(), '.tallylight');
+  const peers = await startPeers(settings.host, settings.port, directory);
+  const openStore: ProxyParts['openStore'] = (meter) =>
+    wrapStore(
+      settings.redisUrl === undefined
+        ? // Graph is as new as the store, so no older request can be on the wire.
+          memoryStore({ bornAt: 0 })
+        : redisStore(settings.redisUrl, { meter, log }),
+    );
+  const proxy = await startProxy(proxySettings(settings, directory, peers), { log, openStore });
+  return {
+    ...peers,
+    proxy,
+    directory,
+    async close() {
+      await proxy.close();
+      await peers.close();
+    },
+  };
+}
+
+/** What an operator would configure for these peers. */
+function proxySettings(
+  settings: SandboxSettings,
+  directory: string,
+  { mint, graph, sink }: Peers,
+): ProxySettings {
+  return {
+    ...settings,
+    mode: 'proxy',
+    graphUrl: graph.url,
+    controlAuth: 'jwt',
+    opaqueGraphTokens: 'refuse',
+    issuers: [{ issuer: mint.issuer, audience: mint.audience, jwksUri: mint.jwksUri }],
+    graphCredentials: [
+      { tokenEndpoint: mint.tokenEndpoint, clientId: sandboxApp, clientSecret: sandboxSecret },
+    ],
+    mediaRoutes: [{ path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'], reads: 'pass' }],
+    evidenceDir: settings.evidenceDir ?? join(directory, 'evidence'),
+  };
+}

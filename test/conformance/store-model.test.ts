@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { parseCallKey } from '../../src/core/call-key.ts';
+import { stateNames } from '../../src/core/call-state.ts';
+import type { CallView, Commit, Store } from '../../src/core/ports.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { redisStore } from '../../src/store/redis/client.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { commitOn, minute, tally } from './store-fixtures.ts';
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+/** A store with what the commands need to remember of it; versions and clocks differ from store to store. */
+interface Subject {
+  readonly store: Store;
+  readonly views: Map<string, CallView[]>;
+  readonly commits: Commit[];
+}
+
+const calls = Array.from({ length: 3 }, () => parseCallKey(randomUUID())!);
+const epochs = [0, 1, 2, 1_900_000_000_000, 1_900_000_000_001];
+const call = fc.constantFrom(...calls);
+const session = fc.constantFrom('one', 'two');
+const epoch = fc.constantFrom(...epochs);
+const state = fc.constantFrom(...stateNames);
+
+const byName = <T extends { session: string; epoch: number }>(list: readonly T[]): T[] =>
+  list.toSorted((a, b) => a.session.localeCompare(b.session) || a.epoch - b.epoch);
+
+async function look({ store, views }: Subject, key: (typeof calls)[number]): Promise<unknown> {
+  const view = await store.calls.read(key);
+  const before = views.get(key) ?? [];
+  views.set(key, [...before, view]);
+  const { state: known } = view;
+  return {
+    state: known && { state: known.state, epoch: known.epoch, binding: known.binding, seq: known.seq },
+    known: view.version > 0,
+    moved: view.version !== before.at(-1)?.version,
+    holders: byName(view.holders),
+    tallies: byName(view.tallies),
+  };
+}
+
+/** One command: what it did, in terms that are the same for every store. */
+type Command = (subject: Subject) => Promise<unknown>;
+
+const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
+  call.map((key) => ['read', (subject: Subject) => look(subject, key)] as const),
+  fc
+    .record({ key: call, state, epoch, dropTallies: fc.boolean(), late: fc.nat({ max: 2 }) })
+    .map(({ key, late, dropTallies, ...goal }) => {
+      const run: Command = async (subject) => {
+        await look(subject, key);
+        const views = subject.views.get(key)!;
+        // 0 is what was just read; others are what was read before, or never.
+        const seen = views.at(-1 - late) ?? { ...views[0]!, version: 7 };
+        const plain = commitOn(seen, key, goal.state, { dropTallies });
+        const commit = {
+          ...plain,
+          state: { ...plain.state, epoch: goal.epoch, exchange: null, openedAt: null },
+        };
+        subject.commits.push(commit);
+        return subject.store.calls.commit(commit);
+      };
+      return [`commit ${goal.state}, ${late} late`, run] as const;
+    }),
+  fc.nat({ max: 3 }).map((back) => {
+    const run: Command = async ({ store, commits }) => {
+      const commit = commits.at(-1 - back);
+      return commit === undefined ? 'none' : store.calls.commit(commit);
+    };
+    return [`commit again, ${back} back`, run] as const;
+  }),
+  fc
+    .tuple(call, session)
+    .map(([key, id]) => [`acquire ${id}`, ({ store }: Subject) => store.calls.acquire(key, id)] as const),
+  fc
+    .record({
+      key: call,
+      id: session,
+      epoch,
+      left: fc.constantFrom('drained' as const, 'lost' as const),
+      bytes: fc.nat(),
+    })
+    .map(({ key, id, epoch: held, ...how }) => {
+      const run: Command = ({ store }) => store.calls.leave(key, { session: id, epoch: held }, tally(how));
+      return [`leave ${id} ${held} ${how.left}`, run] as const;
+    }),
+  session.map((id) => [`join ${id}`, ({ store }: Subject) => store.sessions.join(id, minute)] as const),
+  session.map((id) => [`quit ${id}`, ({ store }: Subject) => store.sessions.quit(id)] as const),
+  fc.tuple(session, call, epoch).map(([id, key, revoked]) => {
+    const run: Command = ({ store }) => store.sessions.revoke(id, { call: key, epoch: revoked });
+    return [`revoke ${id} ${revoked}`, run] as const;
+  }),
+  fc.tuple(session, fc.array(fc.record({ call, epoch }), { maxLength: 3 })).map(([id, done]) => {
+    const run: Command = async ({ store }) => {
+      const inbox = await store.sessions.heartbeat(id, minute, done);
+      return inbox === 'lost' ? inbox : inbox.toSorted((a, b) => a.call.localeCompare(b.call));
+    };
+    return [`heartbeat ${id}`, run] as const;
+  }),
+  fc.integer({ min: 1, max: 3 }).map((limit) => {
+    const run: Command = async ({ store }) => {
+      // Which calls come first is the store's choice; that those of one call are in order is not.
+      const entries = await store.outbox.pending(limit);
+      const perCall = calls.map((key) => entries.filter(({ record }) => record.call === key));
+      for (const list of perCall)
+        expect(list.map(({ id }) => id)).toEqual([...new Set(list.map(({ id }) => id))]);
+      return entries.length > 0;
+    };
+    return [`pending ${limit}`, run] as const;
+  }),
+  fc.tuple(session, fc.constantFrom('lease' as const, 'release' as const)).map(([id, what]) => {
+    const run: Command = ({ store }) =>
+      what === 'lease' ? store.outbox.lease(id, minute) : store.outbox.release(id);
+    return [`${what} ${id}`, run] as const;
+  }),
+  fc.constant(['depth', ({ store }: Subject) => store.outbox.depth()] as const),
+);
+
+/** At the end: every record, per call, in the order of the drain. */
+async function drained({ store }: Subject): Promise<unknown> {
+  const perCall: Record<string, string[]> = {};
+  for (;;) {
+    const entries = await store.outbox.pending(2);
+    if (entries.length === 0) return { perCall, depth: await store.outbox.depth() };
+    for (const { record } of entries)
+      (perCall[record.call] ??= []).push(`${record.seq} ${record.from} ${record.to}`);
+    await store.outbox.remove(entries);
+  }
+}
+
+test('memory and Redis answer every sequence of commands alike', async () => {
+  const commands = fc.array(command, { minLength: 5, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(commands, async (sequence) => {
+      const onRedis = redisStore(redis.url, { prefix: randomUUID() });
+      const subjects = [memoryStore(), onRedis].map((store): Subject => ({
+        store,
+        views: new Map(),
+        commits: [],
+      }));
+      try {
+        await onRedis.ready();
+        const [expected, actual]: [unknown[], unknown[]] = [[], []];
+        for (const [name, run] of sequence) {
+          expected.push([name, await run(subjects[0]!)]);
+          actual.push([name, await run(subjects[1]!)]);
+        }
+        for (const key of calls) {
+          expected.push(await look(subjects[0]!, key));
+          actual.push(await look(subjects[1]!, key));
+        }
+        expected.push(await drained(subjects[0]!));
+        actual.push(await drained(subjects[1]!));
+        expect(actual).toEqual(expected);
+      } finally {
+        await onRedis.close();
+      }
+    }),
+    { numRuns: 150 },
+  );
+});

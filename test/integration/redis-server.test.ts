@@ -1,0 +1,233 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
+import { keysWith } from '../../src/store/redis/keys.ts';
+import { assertSuitable } from '../../src/store/redis/suitable.ts';
+import { minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+const cleanUp: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const clean of cleanUp.splice(0).reverse()) await clean();
+});
+
+async function server(...settings: string[]): Promise<TestRedis> {
+  const redis = await startRedis({ settings });
+  cleanUp.push(() => redis.stop());
+  return redis;
+}
+
+function open(url: string, options: RedisStoreOptions = {}): RedisStore {
+  const store = redisStore(url, options);
+  cleanUp.push(() => store.close());
+  return store;
+}
+
+const faultOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    (value) => value,
+    (error: unknown) => error,
+  );
+
+describe('a Redis that cannot be used safely', () => {
+  test.each(['allkeys-lru', 'volatile-ttl'])('is refused: maxmemory-policy %s', async (policy) => {
+    const redis = await server('--maxmemory-policy', policy);
+    const store = open(redis.url);
+    expect(await faultOf(store.ready())).toBeFault('StoreUnsuitable');
+    expect(await faultOf(store.ready())).toBeFault('StoreUnsuitable');
+    const fault = await faultOf(store.calls.read(newCall()));
+    expect(fault).toBeFault('StoreUnsuitable');
+    expect(String(fault)).toContain(policy);
+    expect(await redis.cli('dbsize')).toBe('0');
+  });
+
+  test.each([
+    ['redis_version:6.2.14\r\nmaxmemory_policy:noeviction\r\n', '6.2.14'],
+    ['maxmemory_policy:noeviction\r\n', 'version'],
+    ['redis_version:7.0.0\r\n', 'maxmemory-policy'],
+  ])('is refused: %j', async (info, named) => {
+    const fault = await faultOf(assertSuitable({ info: () => Promise.resolve(info) } as unknown as Redis));
+    expect(fault).toBeFault('StoreUnsuitable');
+    expect(String(fault)).toContain(named);
+  });
+
+  test.each(['7.0.0', '7.4.1', '8.2.0', '10.0.0'])(
+    'is not one of version %s that keeps its keys',
+    async (version) => {
+      const info = `# Server\r\nredis_version:${version}\r\n# Memory\r\nmaxmemory_policy:noeviction\r\n`;
+      await assertSuitable({ info: () => Promise.resolve(info) } as unknown as Redis);
+    },
+  );
+
+  test('is noticed when it takes the place of one that could', async () => {
+    const redis = await server();
+    const store = open(redis.url);
+    await store.ready();
+    await redis.cli('config', 'set', 'maxmemory-policy', 'allkeys-random');
+    await redis.cli('client', 'kill', 'type', 'normal');
+    // Either the connection is not judged yet, or it is refused: nothing gets through meanwhile.
+    for (;;) {
+      const fault = await faultOf(store.ping());
+      expect(fault).toBeInstanceOf(Error);
+      if (String(fault).includes('allkeys-random')) break;
+      await new Promise(setImmediate);
+    }
+    expect(await faultOf(store.ready())).toBeFault('StoreUnsuitable');
+  });
+});
+
+describe('the user the store connects as', () => {
+  const rights = ['~tallylight:*', '&tallylight:*', '+@all', '-@admin', '-@dangerous', '+info'];
+
+  test('needs neither CONFIG nor other dangerous commands, nor other keys and channels', async () => {
+    const redis = await server();
+    await redis.cli('acl', 'setuser', 'gate', 'on', '>s3cret/word', ...rights);
+    const store = open(redis.url.replace('//', '//gate:s3cret%2Fword@'));
+    await store.ready();
+    await store.sessions.join('session-1', minute);
+    const { call } = await recordingCall(store);
+    expect(await store.calls.acquire(call, 'session-1')).toMatchObject({ state: 'recording' });
+    expect(await store.sessions.revoke('session-1', { call, epoch: 1 })).toBe(true);
+    expect(await store.outbox.depth()).toBe(2);
+  });
+
+  test('is not named with its password when it is refused', async () => {
+    const redis = await server('--requirepass', 'right');
+    const said: string[] = [];
+    const note = (facts: unknown, text: string): void => void said.push(JSON.stringify(facts) + text);
+    const store = open(redis.url.replace('//', '//:wrong-s3cret@'), {
+      log: { debug: note, info: note, warn: note, error: note },
+    });
+    while (said.length === 0) await new Promise(setImmediate);
+    const fault = await faultOf(store.ping());
+    expect(fault).toBeFault('StoreUnavailable');
+    expect(said.join()).toContain('WRONGPASS');
+    expect(said.join() + String(fault)).not.toContain('s3cret');
+  });
+});
+
+test('every command is counted, with its name and whether it succeeded', async () => {
+  const redis = await server();
+  const counted: [string, boolean][] = [];
+  const store = open(redis.url, {
+    meter: {
+      storeCommand: (name, seconds, ok) => {
+        if (seconds >= 0) counted.push([name, ok]);
+      },
+    },
+  });
+  await store.ready();
+  const call = newCall();
+  await move(store, call, 'recording');
+  await store.calls.acquire(call, 'session-1');
+  await store.sessions.heartbeat('session-1', minute, [{ call, epoch: 1 }]);
+  await store.outbox.lease('one', minute);
+  await redis.kill('SIGKILL');
+  await faultOf(store.ping());
+  expect(counted).toEqual([
+    ['read', true],
+    ['commit', true],
+    ['acquire', true],
+    ['heartbeat', true],
+    ['lease', true],
+    ['ping', false],
+  ]);
+});
+
+test('an idle outbox is not searched with every poll', async () => {
+  const redis = await server();
+  let commands = 0;
+  const store = open(redis.url, { meter: { storeCommand: () => (commands += 1) } });
+  await store.ready();
+  await store.outbox.depth();
+  commands = 0;
+  for (let poll = 0; poll < 5; poll += 1) expect(await store.outbox.pending(10)).toEqual([]);
+  // At most one search of the 256 parts, should two seconds have passed.
+  expect(commands).toBeLessThanOrEqual(256);
+});
+
+describe('what is stored', () => {
+  const keys = keysWith('tallylight');
+
+  test('expires together: a call, its holders and its tallies', async () => {
+    const redis = await server();
+    const store = open(redis.url);
+    await store.ready();
+    const { call, epoch } = await recordingCall(store);
+    const own = keys.call(call);
+    const expiries = (): Promise<string[]> =>
+      Promise.all([own.call, own.holders, own.tallies].map((key) => redis.cli('pexpiretime', key)));
+
+    await move(store, call, 'recording', { retentionMs: minute });
+    await store.calls.acquire(call, 'session-1');
+    await store.calls.leave(call, { session: 'session-2', epoch }, tally());
+    const [at, ...others] = await expiries();
+    expect(Number(at)).toBeGreaterThan(0);
+    expect(others).toEqual([at, at]);
+    await move(store, call, 'recording');
+    expect(await expiries()).toEqual(['-1', '-1', '-1']);
+    await move(store, call, 'idle', { retentionMs: minute });
+    expect(new Set(await expiries()).size).toBe(1);
+    expect(await redis.cli('pexpiretime', own.born)).toBe('-1');
+    expect(await redis.cli('pexpiretime', own.outbox)).toBe('-1');
+  });
+
+  test('waits for a session at least as long as the session lives', async () => {
+    const redis = await server();
+    const store = open(redis.url);
+    await store.ready();
+    const { session, inbox } = keys.session('session-1');
+    const lasts = async (): Promise<boolean> => {
+      const [alive, waits] = [await redis.cli('pexpiretime', session), await redis.cli('pexpiretime', inbox)];
+      return Number(alive) > 0 && Number(waits) >= Number(alive);
+    };
+    await store.sessions.join('session-1', minute);
+    await store.sessions.revoke('session-1', { call: newCall(), epoch: 1 });
+    expect(await lasts()).toBe(true);
+    await store.sessions.heartbeat('session-1', 2 * minute, []);
+    expect(await lasts()).toBe(true);
+    await store.sessions.join('session-1', 3 * minute);
+    expect(await lasts()).toBe(true);
+  });
+
+  test.each([
+    ['value', '{"state":"recording"'],
+    ['value', '{"state":"wide open","epoch":1}'],
+    ['value', '[]'],
+    ['version', 'latest'],
+  ])('and malformed, in the field %s, is a fault of its own', async (field, content) => {
+    const redis = await server();
+    const store = open(redis.url);
+    await store.ready();
+    const call = newCall();
+    await move(store, call, 'starting');
+    await redis.cli('hset', keys.call(call).call, field, content);
+    const fault = await faultOf(store.calls.read(call));
+    expect(fault).toBeFault('Internal');
+    expect(String(fault)).not.toContain(content);
+  });
+
+  test('and malformed, in the outbox, is a fault of its own', async () => {
+    const redis = await server();
+    const store = open(redis.url);
+    await store.ready();
+    await redis.cli('xadd', keys.shard(7).outbox, '*', 'record', '{"seq":"one"}');
+    expect(await faultOf(store.outbox.pending(1))).toBeFault('Internal');
+  });
+
+  test('has no key outside the prefix, which cannot hold what would move a key to another slot', async () => {
+    const redis = await server();
+    const store = open(redis.url, { prefix: 'one:two' });
+    await store.ready();
+    await store.sessions.join('session-1', minute);
+    await recordingCall(store);
+    await store.outbox.lease('one', minute);
+    await store.outbox.claimSink('sink');
+    const names = (await redis.cli('--scan')).split('\n');
+    expect(names.filter((name) => !name.startsWith('one:two:{'))).toEqual([]);
+    for (const prefix of ['', 'a{b}', 'a b'])
+      expect(await faultOf(Promise.resolve().then(() => redisStore(redis.url, { prefix })))).toBeFault(
+        'ConfigurationInvalid',
+      );
+  });
+});

@@ -1,0 +1,404 @@
+import { expect } from '@jest/globals';
+import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
+import { nextState, type Binding } from '../../src/core/call-state.ts';
+import { grant, type Decision } from '../../src/core/decision.ts';
+import { Fault } from '../../src/core/errors.ts';
+import { hashOf, type EvidenceRecord } from '../../src/core/evidence.ts';
+import type { GraphAnswer } from '../../src/core/graph-outcome.ts';
+import { selectPolicy, type PolicyInForce } from '../../src/core/policy.ts';
+import type { CallStore, CallView, Log, Meter, SessionStore, Store } from '../../src/core/ports.ts';
+import type { GateDeps, GateTimes } from '../../src/gate/context.ts';
+import { Gate } from '../../src/gate/gate.ts';
+import type { Started } from '../../src/gate/start.ts';
+import type { StopCause, Stopped } from '../../src/gate/stop.ts';
+import type { Write } from '../../src/gate/write.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { never, ScriptedGraph, type Asked } from './gate-graph.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+export const theCall: CallKey = parseCallKey('00000000-0000-0000-0000-00000000ca11')!;
+export const bot: Binding = {
+  tenant: '11111111-1111-1111-1111-111111111111',
+  app: '22222222-2222-2222-2222-222222222222',
+};
+export const stranger: Binding = { ...bot, app: '33333333-3333-3333-3333-333333333333' };
+
+const startOfTime = Date.UTC(2026, 0, 31, 12);
+const aDayMs = 24 * 60 * 60 * 1000;
+
+export interface Command {
+  readonly instance: number;
+  readonly name: keyof CallStore | keyof SessionStore;
+}
+
+/** What befalls one store command, before it takes effect and after it, before its reply arrives. */
+export interface Disturbance {
+  readonly before?: () => Promise<void>;
+  readonly after?: () => Promise<void>;
+}
+
+interface Hold {
+  /** Whether a command waits here. */
+  readonly reached: boolean;
+  release(): void;
+}
+
+interface Rule {
+  readonly name: Command['name'];
+  readonly instance: number | undefined;
+  left: number;
+  readonly disturbance: Disturbance;
+}
+
+/** A write that an instance let in, as its handler sees it. */
+export class LiveWrite {
+  readonly instance: Instance;
+  readonly call: CallKey;
+  readonly write: Write;
+  wasCut = false;
+  isOver = false;
+
+  constructor(instance: Instance, call: CallKey, write: Write) {
+    this.instance = instance;
+    this.call = call;
+    this.write = write;
+    write.onCut(() => {
+      this.wasCut = true;
+    });
+  }
+
+  get isLive(): boolean {
+    return !this.wasCut && !this.isOver && !this.instance.isDead;
+  }
+
+  end(): void {
+    this.isOver = true;
+    this.write.end(true);
+  }
+}
+
+interface Instance {
+  readonly index: number;
+  readonly gate: Gate;
+  isDead: boolean;
+}
+
+export interface WorldOptions extends Partial<GateTimes> {
+  readonly instances?: number;
+  readonly policies?: readonly PolicyInForce[];
+  /** Called whenever an instance looks for a policy. */
+  readonly onPolicy?: () => void;
+  /** The store began without data right now; otherwise long ago. */
+  readonly fresh?: boolean;
+}
+
+export const unavailable = (): Promise<never> =>
+  Promise.reject(new Fault('StoreUnavailable', 'the store did not answer'));
+
+const silent = (): void => undefined;
+const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
+
+/** Gates of several instances on one store and one Graph; whatever happens, both laws are watched. */
+export class World {
+  readonly clock = new VirtualClock();
+  readonly times: GateTimes;
+  readonly graph: ScriptedGraph;
+  readonly instances: Instance[] = [];
+  readonly writes: LiveWrite[] = [];
+  readonly commands: Command[] = [];
+  readonly violations: string[] = [];
+  readonly drains: string[] = [];
+  /** Stores that have lost their data, with the one in use last. */
+  readonly #stores: Store[] = [];
+  #rules: Rule[] = [];
+  /** Befalls every store command that no rule is for. */
+  weather: (command: Command) => Disturbance = () => ({});
+  storeIsDown = false;
+  wakesArrive = true;
+  /** By how much the store's clock is off, ms. */
+  storeSkewMs = 0;
+  readonly #options: WorldOptions;
+  #ids = 0;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    const { ttlMs = 3000, drainMs = 1000, graphTimeoutMs = 2000 } = options;
+    this.times = { ttlMs, drainMs, graphTimeoutMs };
+    this.graph = new ScriptedGraph(this.clock, graphTimeoutMs, {
+      stopSent: (call, asked) => {
+        const live = this.live(call).length;
+        if (live > 0)
+          this.violations.push(`${live} writes live when ${asked} was sent at ${this.clock.now()}`);
+      },
+      changed: () => this.observe(),
+    });
+    this.restartStore(options.fresh === true ? 0 : aDayMs);
+  }
+
+  /** The store's clock, ms since the epoch. */
+  readonly storeNow = (): number => startOfTime + this.clock.now() + this.storeSkewMs;
+
+  /** A store without data takes the place of the one before. */
+  restartStore(ageMs = 0): void {
+    this.#stores.push(memoryStore({ clock: this.storeNow, bornAt: this.storeNow() - ageMs }));
+  }
+
+  get store(): Store {
+    return this.#stores.at(-1)!;
+  }
+
+  async boot(): Promise<Instance> {
+    const index = this.instances.length;
+    const isDead = (): boolean => this.instances[index]?.isDead ?? false;
+    const gate = new Gate(this.#deps(index, isDead));
+    const instance = { index, gate, isDead: false };
+    this.instances.push(instance);
+    void gate.open();
+    await this.clock.settle();
+    return instance;
+  }
+
+  /** The process is gone: its timers, its replies, its connections. What it had sent may still take effect. */
+  crash(index: number): void {
+    this.instances[index]!.isDead = true;
+  }
+
+  #deps(instance: number, isDead: () => boolean): GateDeps {
+    const through = <A extends unknown[], T>(
+      name: Command['name'],
+      run: (store: Store, ...args: A) => Promise<T>,
+    ): ((...args: A) => Promise<T>) => {
+      return async (...args) => {
+        if (isDead()) return never();
+        const { before, after } = this.#befalls({ instance, name });
+        await before?.();
+        if (this.storeIsDown) return isDead() ? never() : unavailable();
+        const reply = await run(this.store, ...args);
+        this.observe();
+        await after?.();
+        return isDead() ? never() : reply;
+      };
+    };
+    const calls: CallStore = {
+      read: through('read', ({ calls }, call) => calls.read(call)),
+      commit: through('commit', ({ calls }, commit) => calls.commit(commit)),
+      acquire: through('acquire', ({ calls }, ...args) => calls.acquire(...args)),
+      leave: through('leave', ({ calls }, ...args) => calls.leave(...args)),
+    };
+    const sessions: SessionStore = {
+      join: through('join', ({ sessions }, ...args) => sessions.join(...args)),
+      heartbeat: through('heartbeat', ({ sessions }, ...args) => sessions.heartbeat(...args)),
+      revoke: through('revoke', ({ sessions }, ...args) => sessions.revoke(...args)),
+      quit: through('quit', ({ sessions }, session) => sessions.quit(session)),
+      onWake: through('onWake', ({ sessions }, session, wake) =>
+        sessions.onWake(session, () => {
+          if (this.wakesArrive && !isDead()) wake();
+        }),
+      ),
+    };
+    const meter: Meter = {
+      decision: silent,
+      transition: silent,
+      drain: (_, how) => this.drains.push(how),
+      writesAborted: silent,
+      bytesAdmitted: silent,
+      storeCommand: silent,
+      graphAnswer: silent,
+      upstreamAnswer: silent,
+      session: silent,
+      policyReload: silent,
+      evidence: silent,
+      openGrants: silent,
+    };
+    return {
+      calls,
+      sessions,
+      log,
+      meter,
+      clock: {
+        now: () => this.clock.now(),
+        after: (ms, run) =>
+          this.clock.after(ms, () => {
+            if (!isDead()) run();
+          }),
+      },
+      policyFor: (who) => {
+        this.#options.onPolicy?.();
+        return selectPolicy(this.#options.policies ?? [], who);
+      },
+      newId: () => `id-${++this.#ids}`,
+      times: this.times,
+    };
+  }
+
+  #befalls(command: Command): Disturbance {
+    this.commands.push(command);
+    const rule = this.#rules.find(
+      ({ name, instance, left }) =>
+        left > 0 && name === command.name && (instance ?? command.instance) === command.instance,
+    );
+    if (rule === undefined) return this.weather(command);
+    rule.left -= 1;
+    return rule.disturbance;
+  }
+
+  /** Lets the next such commands fail, before they took effect or after. */
+  fail(name: Command['name'], when: keyof Disturbance, { instance = -1, times = 1 } = {}): void {
+    this.#disturb(name, instance, times, { [when]: unavailable });
+  }
+
+  /** Keeps the next such command from taking effect, or its reply from arriving, until it is released. */
+  hold(name: Command['name'], when: keyof Disturbance, { instance = -1 } = {}): Hold {
+    let reached = false;
+    let release = silent;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const wait = (): Promise<void> => {
+      reached = true;
+      return released;
+    };
+    this.#disturb(name, instance, 1, { [when]: wait });
+    return {
+      get reached() {
+        return reached;
+      },
+      release,
+    };
+  }
+
+  #disturb(name: Command['name'], instance: number, left: number, disturbance: Disturbance): void {
+    this.#rules.push({ name, instance: instance < 0 ? undefined : instance, left, disturbance });
+  }
+
+  /** No disturbance that was prepared befalls anyone any more. */
+  calm(): void {
+    this.#rules = [];
+    this.weather = () => ({});
+    this.storeIsDown = false;
+    this.wakesArrive = true;
+  }
+
+  start(
+    index: number,
+    { by = bot as Binding | null, call = theCall } = {},
+  ): Promise<Decision<Started<GraphAnswer>>> {
+    const { gate } = this.instances[index]!;
+    const confirmation = this.#exchange(index, call, 'notRecording');
+    const { send, poll } = this.#exchange(index, call, 'recording');
+    return gate.start({ call, by, send, poll, sendConfirmation: confirmation.send });
+  }
+
+  stop(
+    index: number,
+    cause: StopCause = 'notRecording',
+    { by = bot as Binding | null, call = theCall } = {},
+  ): Promise<Decision<Stopped<GraphAnswer>>> {
+    const { gate } = this.instances[index]!;
+    const asked = cause === 'hangUp' ? 'hangUp' : 'notRecording';
+    return gate.stop({ call, by, cause, graph: this.#exchange(index, call, asked) });
+  }
+
+  #exchange(index: number, call: CallKey, asked: Asked): ReturnType<ScriptedGraph['exchange']> {
+    const instance = this.instances[index]!;
+    return this.graph.exchange(call, asked, () => instance.isDead);
+  }
+
+  async write(index: number, who: Binding | null = bot, call = theCall): Promise<Decision<LiveWrite>> {
+    const instance = this.instances[index]!;
+    const admitted = instance.gate.admitNow(call, who) ?? (await instance.gate.admit(call, who));
+    if (!admitted.ok) {
+      instance.gate.refused(call, admitted.reason);
+      return admitted;
+    }
+    const write = new LiveWrite(instance, call, admitted.value);
+    this.writes.push(write);
+    this.observe();
+    return grant(write);
+  }
+
+  /** A write that must be let in. */
+  async admitted(index: number, who: Binding | null = bot): Promise<LiveWrite> {
+    const decision = await this.run(this.write(index, who));
+    if (!decision.ok) throw new Error(`the write was refused: ${decision.reason}`);
+    return decision.value;
+  }
+
+  /** A start that must open the gate. */
+  async recording(index = 0): Promise<void> {
+    const started = await this.run(this.start(index));
+    if (!started.ok || !started.value.open)
+      throw new Error(`the gate is not open: ${JSON.stringify(started)}`);
+  }
+
+  live(call: CallKey = theCall): LiveWrite[] {
+    return this.writes.filter((write) => write.call === call && write.isLive);
+  }
+
+  /** Law 1, and what the banner shows; law 2 is looked at whenever a stop is sent. */
+  observe(): void {
+    for (const call of new Set(this.writes.filter((write) => write.isLive).map((write) => write.call))) {
+      const { open, actual } = this.graph.light(call);
+      if (!open || !actual)
+        this.violations.push(`a write is live at ${this.clock.now()}: open ${open}, banner ${actual}`);
+    }
+  }
+
+  /** Lets time pass until the promise settles. */
+  async run<T>(promise: Promise<T>, withinMs = 10 * 60_000): Promise<T> {
+    const until = this.clock.now() + withinMs;
+    let isSettled = false;
+    const settled = promise.finally(() => (isSettled = true));
+    settled.catch(silent);
+    await this.clock.settle();
+    while (!isSettled) {
+      if (!(await this.clock.step(until))) throw new Error(`nothing settled within ${withinMs} ms`);
+    }
+    return settled;
+  }
+
+  view(call: CallKey = theCall): Promise<CallView> {
+    return this.store.calls.read(call);
+  }
+
+  async state(call: CallKey = theCall): Promise<string> {
+    return (await this.view(call)).state?.state ?? 'unknown';
+  }
+
+  /** The evidence so far, of the store in use. */
+  async records(): Promise<EvidenceRecord[]> {
+    return (await this.store.outbox.pending(100_000)).map(({ record }) => record);
+  }
+
+  async events(): Promise<string[]> {
+    return (await this.records()).map(({ event }) => event);
+  }
+
+  count(name: Command['name']): number {
+    return this.commands.filter((command) => command.name === name).length;
+  }
+
+  /** Both laws held all the time, and the evidence of every store replays. */
+  async verify(): Promise<void> {
+    this.observe();
+    expect(this.violations).toEqual([]);
+    for (const { outbox } of this.#stores) {
+      const pasts = new Map<CallKey, EvidenceRecord>();
+      for (const { record } of await outbox.pending(100_000)) {
+        const past = pasts.get(record.call);
+        const { hash, ...unsealed } = record;
+        expect(hash).toBe(hashOf(unsealed));
+        expect([record.seq, record.prev]).toEqual([(past?.seq ?? 0) + 1, past?.hash ?? null]);
+        expect(record.from).toBe(past?.to ?? 'idle');
+        expect(record.to).toBe(nextState(record.from, record.event));
+        pasts.set(record.call, record);
+      }
+    }
+  }
+}
+
+/** A world of two instances, watched to its end. */
+export async function inWorld(options: WorldOptions, story: (world: World) => Promise<void>): Promise<void> {
+  const world = new World(options);
+  for (let booted = 0; booted < (options.instances ?? 2); booted++) await world.boot();
+  await story(world);
+  await world.verify();
+}

@@ -1,0 +1,92 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Log, Store } from '../../src/core/ports.ts';
+import { verifyJournal, type Report } from '../../src/evidence/verify.ts';
+import { startProxy, type RunningProxy } from '../../src/server/proxy.ts';
+import { Bot } from '../../src/server/sandbox/bot.ts';
+import type { IncomingCall } from '../../src/server/sandbox/fake-graph-control.ts';
+import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
+import { sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
+import type { ProxySettings } from '../../src/server/settings.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export interface WorldOptions {
+  readonly settings?: Partial<ProxySettings> | ((peers: Peers) => Partial<ProxySettings>);
+  readonly openStore?: () => Store;
+  readonly log?: Log;
+}
+
+/** A proxy in this process with everything it stands between, on loopback and on free ports. */
+export interface World extends Peers {
+  readonly proxy: RunningProxy;
+  readonly directory: string;
+  /** A bot with a call that is established. */
+  bot(call?: IncomingCall): Promise<Bot>;
+  /** Closes the proxy and checks the evidence it leaves. */
+  closeAndVerify(): Promise<Report>;
+  close(): Promise<void>;
+}
+
+export async function startWorld({
+  settings = {},
+  openStore,
+  log = silentLog,
+}: WorldOptions = {}): Promise<World> {
+  const directory = await mkdtemp(join(tmpdir(), 'tallylight-'));
+  const peers = await startPeers('127.0.0.1', 0, directory);
+  const { mint, graph, sink } = peers;
+  const proxy = await startProxy(
+    {
+      mode: 'proxy',
+      host: '127.0.0.1',
+      port: 0,
+      adminPort: 0,
+      graphUrl: graph.url,
+      graphTimeoutMs: 1500,
+      sessionTtlMs: 1000,
+      drainMs: 400,
+      controlAuth: 'jwt',
+      opaqueGraphTokens: 'refuse',
+      issuers: [{ issuer: mint.issuer, audience: mint.audience, jwksUri: mint.jwksUri }],
+      graphCredentials: [
+        { tokenEndpoint: mint.tokenEndpoint, clientId: sandboxApp, clientSecret: sandboxSecret },
+      ],
+      mediaRoutes: [
+        { path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'], reads: 'pass' },
+      ],
+      evidenceDir: join(directory, 'evidence'),
+      logLevel: 'silent',
+      ...(typeof settings === 'function' ? settings(peers) : settings),
+    },
+    { log, openStore: openStore ?? (() => memoryStore({ bornAt: 0 })) },
+  );
+  let closed = false;
+  const close = async (): Promise<void> => {
+    if (!closed) await proxy.close();
+    closed = true;
+    await peers.close();
+    await rm(directory, { recursive: true });
+  };
+  return {
+    ...peers,
+    proxy,
+    directory,
+    bot: async (call = {}) =>
+      new Bot(proxy.url, await mint.mint(), graph.incomingCall({ answered: true, ...call })),
+    async closeAndVerify() {
+      closed = true;
+      await proxy.close();
+      return verifyEvidence(directory);
+    },
+    close,
+  };
+}
+
+export async function verifyEvidence(directory: string): Promise<Report> {
+  const folder = join(directory, 'evidence');
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl'));
+  return verifyJournal(files.map((name) => join(folder, name)));
+}

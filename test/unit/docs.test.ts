@@ -1,0 +1,75 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { format } from 'prettier';
+import { actionName } from '../../src/core/graph-action.ts';
+import { actions, effects } from '../../src/core/graph-actions.ts';
+import { stateNames, transitions, type StateName } from '../../src/core/call-state.ts';
+import { reasons } from '../../src/core/reasons.ts';
+import { metricsTable } from '../../src/metrics/metrics.ts';
+import { settingsTable } from '../../src/server/settings.ts';
+
+const readme = new URL('../../README.md', import.meta.url);
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows]
+    .map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+    .join('\n');
+
+/** Only the events that lead to another state are arrows; the rest happen within one. */
+function stateDiagram(): string {
+  const arrows = Object.entries(transitions).flatMap(([event, targets]) =>
+    Object.entries(targets as Partial<Record<StateName, StateName>>)
+      .filter(([from, to]) => from !== to)
+      .map(([from, to]) => `  ${from} --> ${to}: ${event}`),
+  );
+  return ['```mermaid', 'stateDiagram-v2', `  [*] --> ${stateNames[0]}`, ...arrows, '```'].join('\n');
+}
+
+const sections: Readonly<Record<string, string>> = {
+  states: stateDiagram(),
+  actions: table(
+    ['method', 'path below `/v1.0/` or `/beta/`', 'what it does to the gate', 'note'],
+    actions.map((row) => [
+      row.method,
+      `\`${row.template}\`${row.version === undefined ? '' : ` (${row.version})`}`,
+      effects[row.effect],
+      row.why ?? '',
+    ]),
+  ),
+  reasons: table(
+    ['reason', 'status', 'what it says'],
+    Object.entries(reasons).map(([code, [status, text]]) => [`\`${code}\``, String(status), text]),
+  ),
+  settings: table(
+    ['setting', 'default', 'what it is'],
+    settingsTable.map((row) => [`\`${row.name}\``, row.default, row.description]),
+  ),
+  metrics: table(
+    ['metric', 'type', 'labels', 'what it counts'],
+    metricsTable.map((row) => [`\`${row.name}\``, row.type, row.labels.join(', '), row.help]),
+  ),
+};
+
+describe('the README', () => {
+  test('repeats the tables of the code', async () => {
+    const before = readFileSync(readme, 'utf8');
+    const after = await format(
+      before.replace(
+        /(<!-- generated: (\w+) -->\n).*?(<!-- end -->)/gs,
+        (_, begin: string, name: string, end: string) => {
+          const section = sections[name];
+          if (section === undefined) throw new Error(`there is no table "${name}"`);
+          return `${begin}\n${section}\n\n${end}`;
+        },
+      ),
+      { parser: 'markdown', printWidth: 110 },
+    );
+    if (process.env.TALLYLIGHT_WRITE_DOCS === '1') writeFileSync(readme, after);
+    else expect(before).toBe(after);
+  });
+
+  test('names every action by a short name of its own per method and path', () => {
+    expect(new Set(actions.map(({ method, template }) => `${method} ${template}`)).size).toBe(actions.length);
+    expect(actions.map(actionName).every((name) => name.length > 0)).toBe(true);
+  });
+});
