@@ -32,7 +32,7 @@ export interface FileSink {
   close(): Promise<void>;
 }
 
-export interface FileSinkOptions {
+interface FileSinkOptions {
   readonly log: Log;
   /** Its UTC date names the file. */
   readonly today?: () => Date;

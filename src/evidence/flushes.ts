@@ -1,7 +1,7 @@
 import type { Fault } from '../core/errors.ts';
 
 /** Somebody who waits for these outbox entries to be durable. */
-export interface Flush {
+interface Flush {
   readonly due: Set<string>;
   readonly resolve: () => void;
   readonly reject: (fault: Fault) => void;

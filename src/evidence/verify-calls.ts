@@ -16,7 +16,7 @@ interface Past {
   readonly open: boolean;
 }
 
-export interface CallsOptions {
+interface CallsOptions {
   /** Earlier files are not at hand, so a call may appear in the middle of its life. */
   readonly partial: boolean;
   /** The store is known to have lost its data, so the history of a call may begin anew at any time. */

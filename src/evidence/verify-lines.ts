@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 
-export interface Line {
+interface Line {
   /** 1 for the first line of the file. */
   readonly number: number;
   /** null: not UTF-8, or longer than any record. */

@@ -5,7 +5,7 @@ import { Calls } from './verify-calls.ts';
 import { isMismatch, readLine, shown, type JournalLine, type Mismatch } from './verify-format.ts';
 import { linesOf } from './verify-lines.ts';
 
-export interface VerifyOptions {
+interface VerifyOptions {
   /** The hash that the last line must have: the files alone cannot tell that their end is missing. */
   readonly expectHead?: string | undefined;
   /** Earlier files are not at hand: the first line and each call may continue what is not shown. */
@@ -15,7 +15,7 @@ export interface VerifyOptions {
 }
 
 /** The first thing that does not fit. */
-export interface Misfit extends Mismatch {
+interface Misfit extends Mismatch {
   readonly file: string;
   /** 1 for the first line of the file; 0: the file as a whole. */
   readonly line: number;

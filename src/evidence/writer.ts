@@ -34,7 +34,7 @@ export interface EvidenceWriter {
  * - `failing`   store or disk is in the way; it is tried again
  * - `stopped`
  */
-export type EvidenceWriterState = 'waiting' | 'writing' | 'foreign' | 'failing' | 'stopped';
+type EvidenceWriterState = 'waiting' | 'writing' | 'foreign' | 'failing' | 'stopped';
 
 const longestBackOffMs = 5000;
 /** Failures of the sink in a row after which another instance may try. */

@@ -1,4 +1,5 @@
 import { refuse, type Refusal } from '../core/decision.ts';
+import { isRecord } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 
 /** The same faults have other names towards Graph and towards a media handler. */
@@ -42,7 +43,7 @@ export class GivenUp extends Error {
 
 export function refusalFor(error: unknown, reasons: FaultReasons): Refusal {
   if (error instanceof GivenUp) return error.refusal;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = isRecord(error) ? String(error.code ?? '') : '';
   if (unreachable.has(code)) return refuse(reasons.unreachable, { detail: code });
   return refuse(reasons.broken, { detail: code === '' ? undefined : code });
 }

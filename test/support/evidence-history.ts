@@ -16,7 +16,7 @@ export const start = Date.UTC(2026, 0, 31, 12);
 const hold = { token: 'handler', forMs: 1000 };
 
 /** One whole recording, from the first request to the confirmed stop. */
-export const recordingEvents = (epoch: number): CallEvent[] => [
+const recordingEvents = (epoch: number): CallEvent[] => [
   { type: 'startRequested', hold },
   { type: 'startConfirmed', token: 'handler', epoch, binding: who },
   { type: 'mediaRequested' },

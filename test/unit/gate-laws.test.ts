@@ -114,7 +114,11 @@ class Teller {
         this.#up[which] = (await world.boot()).index;
         break;
       case 'restart':
-        if (this.#restarts++ === 0) world.restartStore();
+        if (this.#restarts++ > 0) break;
+        world.storeIsDown = true;
+        await world.clock.advance(10);
+        world.restartStore();
+        world.storeIsDown = false;
         break;
       case 'wake':
         world.wakesArrive = !world.wakesArrive;
@@ -152,6 +156,7 @@ describe('the two laws', () => {
       fc.asyncProperty(stories, ({ seed, steps }) =>
         inWorld({ ttlMs, drainMs, graphTimeoutMs }, async (world) => {
           const chance = chances(seed);
+          await world.recording(chance(2));
           world.weather = weather(world, chance);
           world.graph.otherwise = script(chance);
           const teller = new Teller(world);

@@ -246,10 +246,8 @@ describe('the files that come with the package', () => {
 
   test('the README tells the digest of the default, as it is recomputed, and every field with its default', () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
-    const { $schema: _, ...fields } = JSON.parse(readFileSync(join(root, 'default.json'), 'utf8')) as Record<
-      string,
-      unknown
-    >;
+    const { $schema, ...fields } = JSON.parse(readFileSync(join(root, 'default.json'), 'utf8')) as JsonObject;
+    expect($schema).toBe('./policy.schema.json');
     expect(`sha256:${sha256(canonicalJson(fields))}`).toBe(defaultPolicy.digest);
     expect(readme).toContain(defaultPolicy.digest);
     for (const [field, value] of Object.entries(strictestRules)) {
