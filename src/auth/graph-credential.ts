@@ -34,7 +34,7 @@ export interface GraphCredentials {
   tokenFor(who: Binding): Promise<Decision<string>>;
 }
 
-export interface GraphCredentialsOptions {
+interface GraphCredentialsOptions {
   readonly fetch: Fetch;
   /** Wall clock, ms; default `Date.now`. */
   readonly now?: () => number;

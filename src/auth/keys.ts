@@ -30,7 +30,7 @@ export interface KeySet {
   close(): void;
 }
 
-export interface KeySetOptions {
+interface KeySetOptions {
   readonly fetch: Fetch;
   /** Wall clock, ms. */
   readonly now: () => number;

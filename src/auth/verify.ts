@@ -9,10 +9,7 @@ import type { Fetch } from './fetch.ts';
 import { readIssuer, type Issuer, type IssuerConfig } from './issuers.ts';
 import { createKeySet, failureCooldownMs, type KeySet } from './keys.ts';
 
-export type { Fetch } from './fetch.ts';
-export type { IssuerConfig } from './issuers.ts';
-
-export interface VerifierOptions {
+interface VerifierOptions {
   readonly fetch: Fetch;
   /** Wall clock, ms; default `Date.now`. */
   readonly now?: () => number;

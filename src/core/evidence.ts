@@ -74,7 +74,8 @@ export function chain(
     epoch: after.epoch,
     instance: testimony.instance,
     policy: testimony.policy,
-    by: testimony.by,
+    // A caller may know more of who asked than evidence holds.
+    by: testimony.by === null ? null : { tenant: testimony.by.tenant, app: testimony.by.app },
     detail: withoutUndefined(testimony.detail),
   };
   const record = { ...unsealed, hash: hashOf(unsealed) };

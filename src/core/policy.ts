@@ -54,7 +54,7 @@ export function collide(one: Policy, other: Policy): boolean {
   );
 }
 
-/** The strictest policy: used when no other matches, and for a caller who is not known. */
+/** The strictest policy: in force where no other matches. */
 export const strictestRules: PolicyRules = {
   drainMs: null,
   recordResponse: 'refuse',

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { breakable, type BreakableStore } from '../../src/server/sandbox/breakable-store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
-import { rawConnection } from '../support/raw-http.ts';
+import { rawConnection } from '../support/raw-connection.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 let world: World;

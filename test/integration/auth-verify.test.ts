@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { base64url, exportJWK, generateKeyPair } from 'jose';
 import { fetch } from 'undici';
-import { createVerifier, type IssuerConfig } from '../../src/auth/verify.ts';
+import type { IssuerConfig } from '../../src/auth/issuers.ts';
+import { createVerifier } from '../../src/auth/verify.ts';
 import type { Verifier } from '../../src/core/ports.ts';
 import {
   app,
@@ -17,17 +18,23 @@ import {
 const other = '99999999-9999-4999-8999-999999999999';
 
 let issuer: TestIssuer;
-const open: (() => void)[] = [];
+const open: (() => unknown)[] = [];
 
 beforeAll(async () => {
   issuer = await startIssuer();
 });
 
-afterEach(() => {
-  for (const close of open.splice(0)) close();
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
 });
 
 afterAll(() => issuer.stop());
+
+async function anotherIssuer(): Promise<TestIssuer> {
+  const another = await startIssuer();
+  open.push(() => another.stop());
+  return another;
+}
 
 const trust = (more: Partial<IssuerConfig> = {}): IssuerConfig => ({
   issuer: issuer.issuer,
@@ -141,7 +148,7 @@ describe('a token that is not valid here', () => {
   );
 
   test('is refused without a key id when its issuer has several keys that could have signed it', async () => {
-    const two = await startIssuer();
+    const two = await anotherIssuer();
     const jwk = async (): Promise<object> => exportJWK((await generateKeyPair('RS256')).publicKey);
     two.keysAnswer = { status: 200, body: JSON.stringify({ keys: [await jwk(), await jwk()] }) };
     const refusal = await verifierFor(trust({ issuer: two.issuer, jwksUri: two.jwksUri })).verify(
@@ -149,7 +156,6 @@ describe('a token that is not valid here', () => {
     );
     expect(refusal).toRefuse('TokenInvalid');
     expect(refusal).toMatchObject({ detail: expect.stringContaining('which key') });
-    await two.stop();
   });
 
   test('is refused unread when it is longer than 16 KiB', async () => {
@@ -162,7 +168,7 @@ describe('a token that is not valid here', () => {
   });
 
   test('cannot bring its own key', async () => {
-    const attacker = await startIssuer();
+    const attacker = await anotherIssuer();
     const mine = await (await fetch(attacker.jwksUri)).json();
     const [jwk] = (mine as { keys: Record<string, unknown>[] }).keys;
     const seen = attacker.fetches;
@@ -171,7 +177,6 @@ describe('a token that is not valid here', () => {
       expect(await verifierFor(trust()).verify(token)).toRefuse('TokenInvalid');
     }
     expect(attacker.fetches).toBe(seen);
-    await attacker.stop();
   });
 });
 
@@ -211,14 +216,13 @@ describe('a genuine token that is not on the list', () => {
 
 describe('several issuers', () => {
   test('are told apart by the exact issuer, and keys of one never answer for the other', async () => {
-    const second = await startIssuer();
+    const second = await anotherIssuer();
     const verifier = verifierFor(trust(), trust({ issuer: second.issuer, jwksUri: second.jwksUri }));
     // Both name their keys alike.
     expect(await verifier.verify(await issuer.mint())).toMatchObject({ value: { issuer: issuer.issuer } });
     expect(await verifier.verify(await second.mint())).toMatchObject({ value: { issuer: second.issuer } });
     expect(await verifier.verify(await second.mint({ iss: issuer.issuer }))).toRefuse('TokenInvalid');
     expect(await verifier.verify(await issuer.mint({ iss: second.issuer }))).toRefuse('TokenInvalid');
-    await second.stop();
   });
 
   test('two entries of one issuer accept their own audiences, with their own lists', async () => {

@@ -41,7 +41,7 @@ export interface TestClient {
   readonly header?: Record<string, string>;
 }
 
-export interface TokenEndpoint {
+interface TokenEndpoint {
   readonly url: string;
   /** What came, in order. */
   readonly requests: URLSearchParams[];

@@ -10,7 +10,7 @@ interface Timer {
 export class VirtualClock implements Clock {
   #now = 0;
   #timers: Timer[] = [];
-  /** By how much timers fire too early, ms: what Node does with fractions of a millisecond. */
+  /** By how much timers fire too early, ms: Node drops the fraction of a delay, but waits one millisecond at least. */
   earlyMs = 0;
 
   now(): number {
@@ -18,7 +18,8 @@ export class VirtualClock implements Clock {
   }
 
   after(ms: number, run: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, ms - this.earlyMs), run };
+    const delayMs = this.earlyMs > 0 ? Math.max(1, ms - this.earlyMs) : ms;
+    const timer = { at: this.#now + delayMs, run };
     const later = this.#timers.findIndex(({ at }) => at > timer.at);
     this.#timers.splice(later < 0 ? this.#timers.length : later, 0, timer);
     return () => {

@@ -145,7 +145,7 @@ describe('the chain of a call', () => {
   test('begins with record 1, which has nothing before it', () => {
     const { state, record } = chain(unknownCall, starting, testimony);
     const { hash, ...unsealed } = record;
-    expect(unsealed).toEqual({
+    expect(unsealed).toStrictEqual({
       version: 1,
       call,
       seq: 1,

@@ -36,19 +36,21 @@ const weather = (world: World, chance: Chance) => (): Disturbance => {
 };
 
 /** Graph may act on a request whose answer was lost until one timeout after the handler gave up on it. */
-const script = (chance: Chance) => (asked: Asked): Script => {
-  const answers: (() => Script)[] = [
-    () => completed(),
-    () => ({ ...completed(), answerAfterMs: chance(graphTimeoutMs) }),
-    () => ({ ...completed(), answerAfterMs: chance(10), pauseMs: chance(2 * graphTimeoutMs) }),
-    () => lost(chance(2 * graphTimeoutMs)),
-    () => ({ ...lost(chance(2 * graphTimeoutMs)), pauseMs: chance(2 * graphTimeoutMs) }),
-    () => lost(null),
-    () => refused(403),
-    () => (asked === 'recording' ? pending('slow') : refused(409)),
-  ];
-  return answers[chance(3) === 0 ? chance(answers.length) : 0]!();
-};
+const script =
+  (chance: Chance) =>
+  (asked: Asked): Script => {
+    const answers: (() => Script)[] = [
+      () => completed(),
+      () => ({ ...completed(), answerAfterMs: chance(graphTimeoutMs) }),
+      () => ({ ...completed(), answerAfterMs: chance(10), pauseMs: chance(2 * graphTimeoutMs) }),
+      () => lost(chance(2 * graphTimeoutMs)),
+      () => ({ ...lost(chance(2 * graphTimeoutMs)), pauseMs: chance(2 * graphTimeoutMs) }),
+      () => lost(null),
+      () => refused(403),
+      () => (asked === 'recording' ? pending('slow') : refused(409)),
+    ];
+    return answers[chance(3) === 0 ? chance(answers.length) : 0]!();
+  };
 
 const actions = ['start', 'stop', 'write', 'end', 'pass', 'crash', 'restart', 'wake', 'complete'] as const;
 type Action = (typeof actions)[number];

@@ -59,8 +59,11 @@ export function connect(
   const judge = async (): Promise<void> => {
     const mine = ++round;
     try {
-      await Promise.all(wire.masters().map((master) => assertSuitable(master)));
+      const masters = wire.masters();
+      await Promise.all(masters.map((master) => assertSuitable(master)));
       if (mine !== round || closed) return;
+      // INFO is answered during the handshake already; `changed` tells when that is over.
+      if (masters.some(({ status }) => status !== 'ready')) return;
       if (obstacle !== undefined) log?.info({}, 'the store is connected');
       troubled = false;
       settle(undefined);
@@ -81,7 +84,7 @@ export function connect(
       obstacle = unreached();
       void judge();
     },
-    joined: () => void judge(),
+    changed: () => void judge(),
     lost: () => {
       losses += 1;
       for (const listener of lossListeners) listener();

@@ -46,7 +46,7 @@ for _, key in ipairs({ call, holders, tallies }) do
   if retentionMs == '' then
     redis.call('PERSIST', key)
   else
-    redis.call('PEXPIRE', key, retentionMs)
+    redis.call('PEXPIREAT', key, decimal(at + retentionMs))
   end
 end
 return 1`,

@@ -6,8 +6,8 @@ import type { RedisTarget } from './target.ts';
 export interface WireEvents {
   /** Commands could be sent from now on, were the servers judged. */
   connected(): void;
-  /** A cluster that is in use has got a connection to one more of its servers. */
-  joined(): void;
+  /** A cluster that is in use has one more or one less of its servers connected. */
+  changed(): void;
   /** A connection that was in use has closed. */
   lost(): void;
   /** No command can be sent any more. */
@@ -126,12 +126,15 @@ function openCluster(target: RedisTarget, shared: Options, events: WireEvents): 
     let inUse = false;
     node.on('ready', () => {
       inUse = true;
-      if (cluster.status === 'ready') events.joined();
+      if (cluster.status === 'ready') events.changed();
     });
     node.on('close', () => {
       if (inUse) events.lost();
       inUse = false;
     });
+  });
+  cluster.on('-node', () => {
+    if (cluster.status === 'ready') events.changed();
   });
   cluster.on('ready', () => events.connected());
   cluster.on('close', () => events.disconnected());

@@ -18,11 +18,12 @@ redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
 if dropTallies == '1' then redis.call('DEL', tallies) end
 redis.call('XADD', outbox, '*', 'record', record)
+-- One moment for all three keys: Redis 7.0 looks at the clock anew with every PEXPIRE.
 for _, key in ipairs({ call, holders, tallies }) do
   if retentionMs == '' then
     redis.call('PERSIST', key)
   else
-    redis.call('PEXPIRE', key, retentionMs)
+    redis.call('PEXPIREAT', key, decimal(at + retentionMs))
   end
 end
 return 1

@@ -1,0 +1,69 @@
+import { isLoopback } from './settings-shapes.ts';
+import { settings, type SettingKey, type SettingValues } from './settings-table.ts';
+
+/** What is wrong with settings that are each well-formed. `has`: whether it was given, however badly. */
+export function judgeTogether(values: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const { port, adminPort } = values;
+  return [
+    ...(port !== undefined && port !== 0 && port === adminPort
+      ? ['TALLYLIGHT_PORT and TALLYLIGHT_ADMIN_PORT are the same: give each a port of its own']
+      : []),
+    ...(has('graphUrl') ? judgeProxy(values, has) : judgeSandbox(values, has)),
+  ];
+}
+
+function judgeSandbox({ host }: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const misplaced = namesOnlyFor('proxy')
+    .filter(has)
+    .map((key) => settings[key].name);
+  return [
+    ...(misplaced.length > 0
+      ? [
+          `TALLYLIGHT_GRAPH_URL is missing: without it the sandbox would start, where ${misplaced.join(', ')} would mean nothing`,
+        ]
+      : []),
+    ...(host !== undefined && !isLoopback(host)
+      ? [
+          'TALLYLIGHT_HOST must be a loopback address in the sandbox, which anybody can use; for a proxy set TALLYLIGHT_GRAPH_URL',
+        ]
+      : []),
+  ];
+}
+
+function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const problems = namesOnlyFor('sandbox')
+    .filter(has)
+    .map((key) => `${settings[key].name} is for the sandbox, which does not start with TALLYLIGHT_GRAPH_URL`);
+  const [first, second] = [settings.tlsCertFile.name, settings.tlsKeyFile.name];
+  if (has('tlsCertFile') !== has('tlsKeyFile'))
+    problems.push(`${has('tlsCertFile') ? second : first} is missing: ${first} and ${second} go together`);
+  if (!has('evidenceDir')) problems.push('TALLYLIGHT_EVIDENCE_DIR is missing: evidence must be kept');
+  if (!has('controlAuth'))
+    problems.push(
+      'TALLYLIGHT_CONTROL_AUTH is missing: "jwt" (bots present a token for the proxy, which brings its own Graph credential) or "graph" (the Graph token of the bot is passed on)',
+    );
+  const jwt = values.controlAuth === 'jwt';
+  if (!has('issuers') && has('mediaRoutes'))
+    problems.push('TALLYLIGHT_ISSUERS is missing: media is never accepted without authentication');
+  else if (!has('issuers') && jwt)
+    problems.push(
+      'TALLYLIGHT_ISSUERS is missing: with TALLYLIGHT_CONTROL_AUTH=jwt bots present a token of an issuer',
+    );
+  if (!has('graphCredential') && jwt)
+    problems.push(
+      'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy brings the Graph token',
+    );
+  const { host, publicUrl } = values;
+  const exposed = host !== undefined && !isLoopback(host);
+  if (exposed && !has('tlsCertFile') && !has('tlsKeyFile') && publicUrl?.startsWith('https:') !== true)
+    problems.push(
+      `TALLYLIGHT_HOST is not a loopback address, so tokens would travel in the clear: set ${first} and ${second}, or set TALLYLIGHT_PUBLIC_URL to the https origin of what ends TLS in front of the proxy`,
+    );
+  return problems;
+}
+
+const namesOnlyFor = (mode: 'proxy' | 'sandbox'): SettingKey[] =>
+  (Object.keys(settings) as SettingKey[]).filter((key) => {
+    const row = settings[key];
+    return 'only' in row && row.only === mode;
+  });

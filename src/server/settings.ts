@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs';
+import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
+import type { IssuerConfig } from '../auth/issuers.ts';
+import { Fault } from '../core/errors.ts';
+import { isRecord } from '../core/json.ts';
+import type { MediaRoute } from '../core/media-route.ts';
+import { check, formatFieldPath, type Checked, type Issue } from '../policies/document.ts';
+import { readText, resolveCredential, type ReadFile } from './settings-credential.ts';
+import { judgeTogether } from './settings-rules.ts';
+import { gatherSettings, type Given } from './settings-source.ts';
+import { settings, type SettingKey, type SettingRow, type SettingValues } from './settings-table.ts';
+import type { TlsPaths } from './tls.ts';
+
+interface CommonSettings {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly adminPort: number;
+  /** Origin; undefined: derived from the listener. */
+  readonly publicUrl?: string | undefined;
+  readonly graphTimeoutMs: number;
+  /** undefined: the store is in the process. */
+  readonly redisUrl?: string | undefined;
+  readonly evidenceDir?: string | undefined;
+  /** undefined: the package's own. */
+  readonly policyDir?: string | undefined;
+  readonly sessionTtlMs: number;
+  readonly drainMs: number;
+  readonly logLevel: string;
+}
+
+export interface SandboxSettings extends CommonSettings {
+  readonly mode: 'sandbox';
+  readonly sandboxDir?: string | undefined;
+}
+
+export interface ProxySettings extends CommonSettings {
+  readonly mode: 'proxy';
+  readonly evidenceDir: string;
+  readonly tls?: TlsPaths | undefined;
+  /** Origin of Graph. */
+  readonly graphUrl: string;
+  readonly controlAuth: 'jwt' | 'graph';
+  readonly opaqueGraphTokens: 'refuse' | 'allow';
+  readonly issuers: readonly IssuerConfig[];
+  readonly graphCredentials: readonly GraphCredentialConfig[];
+  readonly mediaRoutes: readonly MediaRoute[];
+}
+
+export type Settings = SandboxSettings | ProxySettings;
+
+/** As the README shows them. */
+export const settingsTable: readonly {
+  readonly name: string;
+  readonly default: string;
+  readonly description: string;
+}[] = Object.values(settings).map(({ name, default: fallback, description }) => ({
+  name,
+  default: fallback,
+  description,
+}));
+
+/**
+ * Reads every setting from the environment and the file it names, deeply frozen. Throws `ConfigurationInvalid`,
+ * which lists all that is wrong by name, and never shows a value.
+ */
+export function loadSettings(
+  env: NodeJS.ProcessEnv,
+  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+): Settings {
+  const problems: string[] = [];
+  const given = gatherSettings(env, readFile, problems);
+  const values = checkEach(given, problems);
+  const graphCredentials = readFiles(values, given, readFile, problems);
+  problems.push(...judgeTogether(values, (key) => given.has(settings[key].name)));
+  if (problems.length > 0)
+    throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '));
+  return deepFreeze(assemble(values as SettingValues, graphCredentials));
+}
+
+function checkEach(given: ReadonlyMap<string, Given>, problems: string[]): Partial<SettingValues> {
+  const values: Partial<Record<SettingKey, unknown>> = {};
+  for (const [key, row] of Object.entries(settings) as [SettingKey, SettingRow][]) {
+    const found = given.get(row.name);
+    const value = found?.value ?? (row.default === '' ? undefined : row.default);
+    if (value === undefined) continue;
+    const checked: Checked<unknown> = check(row.schema, standsAlone(row, value) ? [value] : value);
+    if (checked.ok) values[key] = checked.value;
+    else problems.push(...checked.issues.map((issue) => described(row, found, issue)));
+  }
+  return values as Partial<SettingValues>;
+}
+
+const standsAlone = ({ orOne }: SettingRow, value: unknown): boolean => orOne === true && isRecord(value);
+
+function described(row: SettingRow, given: Given | undefined, { path, text }: Issue): string {
+  const written = standsAlone(row, given?.value) ? path.slice(1) : path;
+  const place = formatFieldPath(written);
+  const dot = place === '' || place.startsWith('[') ? '' : '.';
+  return `${given?.at(written) ?? ''}${row.name}${dot}${place} ${text}`;
+}
+
+/** Files are read once at the start, so that a missing one is found then. */
+function readFiles(
+  values: Partial<SettingValues>,
+  given: ReadonlyMap<string, Given>,
+  readFile: ReadFile,
+  problems: string[],
+): readonly GraphCredentialConfig[] {
+  const tell = (row: SettingRow, issue: Issue): void =>
+    void problems.push(described(row, given.get(row.name), issue));
+  for (const key of ['tlsCertFile', 'tlsKeyFile'] as const) {
+    const path = values[key];
+    const read = path === undefined ? undefined : readText(path, readFile);
+    if (read !== undefined && 'wrong' in read) tell(settings[key], { path: [], text: read.wrong });
+  }
+  return (values.graphCredential ?? []).map((credential, index) => {
+    const issues: Issue[] = [];
+    const resolved = resolveCredential(credential, readFile, issues);
+    for (const { path, text } of issues) tell(settings.graphCredential, { path: [index, ...path], text });
+    return resolved;
+  });
+}
+
+function assemble(values: SettingValues, graphCredentials: readonly GraphCredentialConfig[]): Settings {
+  const { host, port, adminPort, publicUrl, graphTimeoutMs, redisUrl, policyDir } = values;
+  const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, tlsCertFile, tlsKeyFile } = values;
+  const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
+  const times = { graphTimeoutMs, sessionTtlMs, drainMs };
+  const common = { host, port, adminPort, publicUrl, ...times, redisUrl, policyDir, logLevel };
+  if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir };
+  if (controlAuth === undefined || evidenceDir === undefined)
+    throw new Fault('Internal', 'settings were not judged before they were put together');
+  return {
+    mode: 'proxy',
+    ...common,
+    evidenceDir,
+    ...(tlsCertFile === undefined || tlsKeyFile === undefined
+      ? {}
+      : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
+    graphUrl,
+    controlAuth,
+    opaqueGraphTokens,
+    issuers,
+    graphCredentials,
+    mediaRoutes,
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

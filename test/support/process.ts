@@ -1,0 +1,70 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../../dist/src/server/main.js', import.meta.url));
+
+export interface ProxyProcess {
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+  /** Every line it has written, standard error included. */
+  readonly lines: readonly string[];
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+}
+
+type Environment = Readonly<Record<string, string>>;
+
+/** The built proxy as a process of its own; resolves once it listens, rejects with its output if it ends before. */
+export async function startProxyProcess(settings: Environment): Promise<ProxyProcess> {
+  const { child, lines, exited } = run(settings);
+  const listening = new Promise<{ url: string; adminUrl: string }>((resolve) => {
+    watch(child, (line) => {
+      lines.push(line);
+      const facts = parse(line);
+      if (facts.msg === 'listening') resolve({ url: String(facts.url), adminUrl: String(facts.adminUrl) });
+    });
+  });
+  const started = await Promise.race([listening, exited]);
+  if (typeof started !== 'object') throw new Error(`the proxy ended with ${started}:\n${lines.join('\n')}`);
+  return { ...started, pid: child.pid ?? 0, lines, exited, kill: (signal) => child.kill(signal) };
+}
+
+/** A start that is expected to fail: its exit code and what it said. */
+export async function failedStart(
+  settings: Environment,
+): Promise<{ code: number | NodeJS.Signals; output: string }> {
+  const { child, lines, exited } = run(settings);
+  watch(child, (line) => lines.push(line));
+  const code = await exited;
+  return { code, output: lines.join('\n') };
+}
+
+function run(settings: Environment): {
+  child: ChildProcess;
+  lines: string[];
+  exited: ProxyProcess['exited'];
+} {
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(process.execPath, [main], {
+    env: { PATH, HOME, ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
+  return { child, lines: [], exited };
+}
+
+function watch({ stdout, stderr }: ChildProcess, onLine: (line: string) => void): void {
+  for (const stream of [stdout, stderr]) if (stream !== null) createInterface(stream).on('line', onLine);
+}
+
+function parse(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
