@@ -1,7 +1,7 @@
 import { grant, refuse, type Decision } from './decision.ts';
 import { isRecord } from './json.ts';
 
-export const recordingStatuses = ['recording', 'notRecording', 'failed'] as const;
+const recordingStatuses = ['recording', 'notRecording', 'failed'] as const;
 export type RecordingStatus = (typeof recordingStatuses)[number];
 
 type Body = Readonly<Record<string, unknown>>;

@@ -12,8 +12,9 @@ import { pass } from './control/pass.ts';
 import { persistMedia } from './control/persist-media.ts';
 import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
-import { belongs, Proofs, prove } from './graph-proof.ts';
+import { belongs, prove } from './graph-proof.ts';
 import type { ControlDeps } from './ports.ts';
+import { Proofs } from './proofs.ts';
 
 /** What is done for each effect of the action table. */
 const handlers: Readonly<Record<Exclude<Effect, 'refuse' | 'pass' | 'create' | 'keepAlive'>, Handler>> = {

@@ -1,24 +1,7 @@
-import { LRUCache } from 'lru-cache';
-import type { CallKey } from '../core/call-key.ts';
 import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import type { RawAnswer } from '../core/exchange.ts';
 import { callPathOf } from '../core/graph-action.ts';
 import { ownHeaders, relay, sending, type CallRequest } from './control/context.ts';
-
-const remembered = 10_000;
-
-/** Which Graph token Graph itself has accepted for which call; by hash, bounded. */
-export class Proofs {
-  readonly #accepted = new LRUCache<string, true>({ max: remembered });
-
-  has(call: CallKey, tokenHash: string): boolean {
-    return this.#accepted.has(call + tokenHash);
-  }
-
-  add(call: CallKey, tokenHash: string): void {
-    this.#accepted.set(call + tokenHash, true);
-  }
-}
 
 /**
  * In `graph` mode a status change is acted on only after Graph has accepted a request for that call with that

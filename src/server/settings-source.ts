@@ -99,7 +99,8 @@ function structuredValue(name: string, value: unknown): Taken {
   if (value === null || value === '') return empty;
   if (typeof value !== 'string') return { value, wrong: [] };
   const read = readDocument(name, value);
-  if ('document' in read) return { value: read.document.value ?? undefined, wrong: [] };
+  if ('document' in read)
+    return read.document.value === null ? empty : { value: read.document.value, wrong: [] };
   return { wrong: read.problems.map(({ text }) => text.replace(/^(this|it) /, '')) };
 }
 

@@ -43,7 +43,7 @@ export class GivenUp extends Error {
 
 export function refusalFor(error: unknown, reasons: FaultReasons): Refusal {
   if (error instanceof GivenUp) return error.refusal;
-  const code = isRecord(error) ? String(error.code ?? '') : '';
+  const code = isRecord(error) && typeof error.code === 'string' ? error.code : '';
   if (unreachable.has(code)) return refuse(reasons.unreachable, { detail: code });
   return refuse(reasons.broken, { detail: code === '' ? undefined : code });
 }

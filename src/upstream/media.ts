@@ -21,7 +21,7 @@ export interface MediaUpstream {
 
 const idleMs = 120_000;
 
-export const hasBody = (req: IncomingMessage): boolean =>
+const hasBody = (req: IncomingMessage): boolean =>
   req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
 
 export function connectMedia(url: string): MediaUpstream {

@@ -6,9 +6,9 @@ import { actionName, callPathOf, type GraphAction } from '../../core/graph-actio
 import type { JsonObject } from '../../core/json.ts';
 import type { PolicyInForce } from '../../core/policy.ts';
 import type { Caller } from '../authenticate.ts';
-import type { Proofs } from '../graph-proof.ts';
 import type { ControlDeps, GraphRequest } from '../ports.ts';
 import { header } from '../problem.ts';
+import type { Proofs } from '../proofs.ts';
 
 /** What is known of a request to Graph once it was authenticated and identified. */
 export interface ControlRequest {

@@ -9,14 +9,14 @@ export const shardCount = 256;
 /** The stable shard of a call. Graph's ids share digits, so their hash decides and not a part of them. */
 export const shardOf = (call: CallKey): number => Number.parseInt(sha256(call).slice(0, 2), 16);
 
-export interface ShardKeys {
+interface ShardKeys {
   /** A stream: the evidence that waits. */
   readonly outbox: string;
   /** When the shard began without data (rule R2). */
   readonly born: string;
 }
 
-export interface CallKeys extends ShardKeys {
+interface CallKeys extends ShardKeys {
   /** A hash: state, epoch, binding, value, version, operation. */
   readonly call: string;
   /** A hash: session -> epoch. */
@@ -25,7 +25,7 @@ export interface CallKeys extends ShardKeys {
   readonly tallies: string;
 }
 
-export interface SessionKeys {
+interface SessionKeys {
   /** A string that lives as long as the session. */
   readonly session: string;
   /** A hash: call -> highest revoked epoch. */

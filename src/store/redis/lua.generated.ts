@@ -107,7 +107,7 @@ if expires < 0 then return 0 end
 local revoked = redis.call('HGET', inbox, call)
 if not revoked or tonumber(revoked) < tonumber(epoch) then redis.call('HSET', inbox, call, epoch) end
 redis.call('PEXPIREAT', inbox, expires + 1)
-redis.call('PUBLISH', channel, call)
+redis.pcall('PUBLISH', channel, call)
 return 1`,
   touch: `${prelude}
 local born = unpack(KEYS)

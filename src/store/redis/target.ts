@@ -1,6 +1,6 @@
 import { Fault } from '../../core/errors.ts';
 
-export interface Endpoint {
+interface Endpoint {
   readonly host: string;
   readonly port: number;
 }

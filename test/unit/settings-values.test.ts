@@ -1,0 +1,358 @@
+import { describe, expect, test } from '@jest/globals';
+import { messageOf } from '../../src/core/errors.ts';
+import { loadSettings, type ProxySettings } from '../../src/server/settings.ts';
+
+const tenant = '6f1d2c3a-58b4-4f0e-9c27-1a2b3c4d5e6f';
+const issuer = {
+  issuer: 'https://login.example',
+  audience: 'api://tallylight',
+  jwksUri: 'https://login.example/keys',
+};
+const client = { tenant, clientId: 'client', clientSecret: 'hunter2!' };
+const route = { path: '/media/{callId}/*', upstream: 'http://store:9000' };
+const base = {
+  TALLYLIGHT_GRAPH_URL: 'https://graph.microsoft.com',
+  TALLYLIGHT_CONTROL_AUTH: 'jwt',
+  TALLYLIGHT_EVIDENCE_DIR: 'evidence',
+  TALLYLIGHT_ISSUERS: JSON.stringify([issuer]),
+  TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify(client),
+};
+
+const files: Readonly<Record<string, string>> = {
+  secret: 'from a file\n',
+  key: 'the key',
+  cert: 'the certificate',
+  empty: '\n',
+};
+
+function load(changes: Readonly<Record<string, unknown>>): ProxySettings {
+  const written = Object.entries(changes).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+  const settings = loadSettings({ ...base, ...Object.fromEntries(written) } as NodeJS.ProcessEnv, (path) => {
+    const text = files[path];
+    if (text === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' });
+    return text;
+  });
+  if (settings.mode !== 'proxy') throw new Error('the sandbox was chosen');
+  return settings;
+}
+
+function complaint(changes: Readonly<Record<string, unknown>>): string {
+  try {
+    load(changes);
+  } catch (error) {
+    expect(error).toBeFault('ConfigurationInvalid');
+    return messageOf(error);
+  }
+  throw new Error('the settings were accepted');
+}
+
+describe('single values', () => {
+  test.each([
+    ['TALLYLIGHT_PORT', '65536', 'must be a whole number from 0 to 65535'],
+    ['TALLYLIGHT_PORT', '8080.5', 'must be a whole number'],
+    ['TALLYLIGHT_PORT', ' 8080', 'must be a whole number'],
+    ['TALLYLIGHT_PORT', '0x50', 'must be a whole number'],
+    ['TALLYLIGHT_SESSION_TTL_MS', '299', 'must be a whole number from 300 to 60000'],
+    ['TALLYLIGHT_SESSION_TTL_MS', '60001', 'must be a whole number from 300 to 60000'],
+    ['TALLYLIGHT_DRAIN_MS', '60001', 'must be a whole number from 0 to 60000'],
+    ['TALLYLIGHT_GRAPH_TIMEOUT_MS', '0', 'must be a whole number from 100 to 60000'],
+    ['TALLYLIGHT_HOST', '[::1]', 'must be a host name or an IP address, without brackets'],
+    ['TALLYLIGHT_HOST', '127.0.0.1:80', 'must be a host name or an IP address, without brackets'],
+    ['TALLYLIGHT_HOST', '127.0.0', 'must be a host name or an IP address, without brackets'],
+    ['TALLYLIGHT_LOG_LEVEL', 'verbose', 'must be "trace" or "debug" or "info"'],
+    ['TALLYLIGHT_CONTROL_AUTH', 'none', 'must be "jwt" or "graph"'],
+    ['TALLYLIGHT_OPAQUE_GRAPH_TOKENS', 'yes', 'must be "refuse" or "allow"'],
+    ['TALLYLIGHT_EVIDENCE_DIR', '', 'is empty: give it a value, or leave it out'],
+    ['TALLYLIGHT_PUBLIC_URL', 'tallylight.example', 'must be an http or https origin'],
+    ['TALLYLIGHT_PUBLIC_URL', 'https://tallylight.example/base', 'without a path'],
+    ['TALLYLIGHT_PUBLIC_URL', 'https://tallylight.example/?', 'must be an http or https origin'],
+    ['TALLYLIGHT_PUBLIC_URL', 'https://user@tallylight.example', 'must be an http or https origin'],
+    [
+      'TALLYLIGHT_GRAPH_URL',
+      'https://graph.microsoft.com/v1.0',
+      'without /v1.0: every request brings its version',
+    ],
+    [
+      'TALLYLIGHT_GRAPH_URL',
+      'https://graph.microsoft.com/beta/',
+      'without /beta: every request brings its version',
+    ],
+    ['TALLYLIGHT_GRAPH_URL', 'https://graph.microsoft.com/path', 'without a path'],
+    ['TALLYLIGHT_GRAPH_URL', 'http://graph.microsoft.com', 'must be https, or http to a loopback address'],
+    ['TALLYLIGHT_GRAPH_URL', 'http://127.0.0.1.evil.example', 'must be https, or http to a loopback address'],
+    ['TALLYLIGHT_REDIS_URL', 'http://localhost', 'must begin with redis://'],
+    ['TALLYLIGHT_REDIS_URL', 'redis:///0', 'and name a host'],
+    ['TALLYLIGHT_REDIS_URL', 'rediss+sentinel://localhost/main', 'must begin with redis://'],
+  ])('%s=%s is refused', (name, value, expected) => {
+    const text = complaint({ [name]: value });
+    expect(text).toContain(`\n  ${name} `);
+    expect(text).toContain(expected);
+  });
+
+  test.each([
+    ['http://localhost:9999', 'http://localhost:9999'],
+    ['http://127.1.2.3', 'http://127.1.2.3'],
+    ['http://[::1]:80/', 'http://[::1]'],
+    ['HTTPS://Graph.Microsoft.US', 'https://graph.microsoft.us'],
+  ])('Graph may be at %s', (given, origin) => {
+    expect(load({ TALLYLIGHT_GRAPH_URL: given }).graphUrl).toBe(origin);
+  });
+
+  test.each([
+    'redis://:secret@localhost:6379/2',
+    'rediss://localhost',
+    'redis+cluster://a:1,b:2',
+    'rediss+cluster://a:1,b:2',
+    'redis+sentinel://a:1,b:2/main',
+  ])('the store may be at %s', (url) => {
+    expect(load({ TALLYLIGHT_REDIS_URL: url }).redisUrl).toBe(url);
+  });
+});
+
+describe('Graph credentials', () => {
+  const one = (credential: object): ProxySettings['graphCredentials'][number] | undefined =>
+    load({ TALLYLIGHT_GRAPH_CREDENTIAL: credential }).graphCredentials[0];
+  const rest = { clientId: 'client', clientSecret: 'hunter2!' };
+  const elsewhere = { ...rest, tokenEndpoint: 'https://login.example/token' };
+  const keyed = { tenant, clientId: 'client', privateKeyFile: 'key' };
+
+  test('may be one or a list', () => {
+    const { graphCredentials } = load({ TALLYLIGHT_GRAPH_CREDENTIAL: [client, elsewhere] });
+    expect(graphCredentials.map(({ tokenEndpoint }) => tokenEndpoint)).toEqual([
+      `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`,
+      'https://login.example/token',
+    ]);
+  });
+
+  test('take a secret from a file, without the line break at its end', () => {
+    const noSecret = { tenant, clientId: 'client' };
+    expect(one({ ...noSecret, clientSecretFile: 'secret' })?.clientSecret).toBe('from a file');
+  });
+
+  test('take a key, its certificate and what a token endpoint needs to know of them', () => {
+    const given = { ...keyed, certificateFile: 'cert', keyId: 'k1', algorithm: 'ES256', scope: 's' };
+    expect(one({ ...given, tenants: [tenant.toUpperCase()], apps: [tenant] })).toEqual({
+      tokenEndpoint: `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`,
+      clientId: 'client',
+      scope: 's',
+      privateKey: { pem: 'the key', algorithm: 'ES256', keyId: 'k1', certificatePem: 'the certificate' },
+      tenants: [tenant],
+      apps: [tenant],
+    });
+    expect(one(keyed)).toEqual({
+      tokenEndpoint: `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`,
+      clientId: 'client',
+      privateKey: { pem: 'the key' },
+    });
+  });
+
+  test.each<[string, unknown, string]>([
+    ['no place to ask', rest, ' must have either "tenant" or "tokenEndpoint"'],
+    ['two places to ask', { ...client, ...elsewhere }, ' must have either "tenant" or "tokenEndpoint"'],
+    [
+      'a tenant that is none',
+      { ...client, tenant: 'common' },
+      '.tenant must be the id or a domain of one tenant',
+    ],
+    [
+      'a tenant that is a path',
+      { ...client, tenant: '../x' },
+      '.tenant must be the id or a domain of one tenant',
+    ],
+    [
+      'a place in the clear',
+      { ...elsewhere, tokenEndpoint: 'http://login.example' },
+      '.tokenEndpoint must be a URL and must be https',
+    ],
+    [
+      'no secret',
+      { tenant, clientId: 'c' },
+      ' must have exactly one of clientSecret, clientSecretFile, privateKeyFile',
+    ],
+    ['two secrets', { ...client, privateKeyFile: 'key' }, ' must have exactly one of clientSecret'],
+    [
+      'a certificate without a key',
+      { ...client, certificateFile: 'cert' },
+      '.certificateFile belongs to "privateKeyFile" only',
+    ],
+    [
+      'a key that is not there',
+      { ...keyed, privateKeyFile: 'gone' },
+      '.privateKeyFile names a file that cannot be read (ENOENT)',
+    ],
+    [
+      'a key that is empty',
+      { ...keyed, privateKeyFile: 'empty' },
+      '.privateKeyFile names a file that is empty',
+    ],
+    [
+      'a certificate that is not there',
+      { ...keyed, certificateFile: 'gone' },
+      '.certificateFile names a file that cannot be read',
+    ],
+    [
+      'a weak algorithm',
+      { ...keyed, algorithm: 'HS256' },
+      '.algorithm must be "RS256" or "PS256" or "ES256"',
+    ],
+    ['nobody', { ...client, tenants: [] }, '.tenants must not be empty: leave it out to allow all'],
+    ['a second that is wrong', [client, { tenant }], '[1].clientId is missing'],
+    [
+      'a second whose file is gone',
+      [client, { ...keyed, privateKeyFile: 'gone' }],
+      '[1].privateKeyFile names a file',
+    ],
+    ['an empty list', [], ' must not be empty'],
+    ['text', '"client"', ' must be a list'],
+    ['nothing', 'null', ' is empty: give it a value'],
+  ])('are refused with %s', (_name, given, expected) => {
+    expect(complaint({ TALLYLIGHT_GRAPH_CREDENTIAL: given })).toContain(
+      `\n  TALLYLIGHT_GRAPH_CREDENTIAL${expected}`,
+    );
+  });
+});
+
+describe('issuers', () => {
+  const full = { ...issuer, audience: ['a', 'b'], apps: [tenant], roles: [], algorithms: ['PS512'] };
+
+  test('say whose tokens are accepted, and for whom', () => {
+    const { issuers } = load({ TALLYLIGHT_ISSUERS: [issuer, { ...full, tenants: [tenant.toUpperCase()] }] });
+    expect(issuers).toEqual([issuer, { ...full, tenants: [tenant] }]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['one without a list', issuer, ' must be a list'],
+    ['an empty list', [], ' must not be empty'],
+    ['no audience', [{ ...issuer, audience: undefined }], '[0].audience must be text or a list of texts'],
+    ['an empty audience', [{ ...issuer, audience: [] }], '[0].audience must not be empty'],
+    [
+      'keys in the clear',
+      [{ ...issuer, jwksUri: 'http://login.example' }],
+      '[0].jwksUri must be a URL and must be https',
+    ],
+    ['a symmetric algorithm', [{ ...issuer, algorithms: ['HS256'] }], '[0].algorithms[0] must be "RS256" or'],
+    ['a tenant that is no GUID', [{ ...issuer, tenants: ['x'] }], '[0].tenants[0] must be a GUID'],
+    [
+      'an unknown key',
+      [{ ...issuer, role: [] }],
+      '[0].role is not known here; allowed: issuer, audience, jwksUri',
+    ],
+    ['a key twice', '[{"issuer":"a","issuer":"b"}]', ' is not valid YAML or JSON (duplicate key)'],
+    ['broken JSON', '[{', ' is not valid YAML or JSON'],
+  ])('are refused with %s', (_name, given, expected) => {
+    expect(complaint({ TALLYLIGHT_ISSUERS: given })).toContain(`\n  TALLYLIGHT_ISSUERS${expected}`);
+  });
+});
+
+describe('media routes', () => {
+  const routes = (...given: object[]): ProxySettings['mediaRoutes'] =>
+    load({ TALLYLIGHT_MEDIA_ROUTES: given }).mediaRoutes;
+
+  test('write with the four methods and are read freely, unless they say otherwise', () => {
+    expect(routes(route)).toEqual([{ ...route, methods: ['POST', 'PUT', 'PATCH', 'DELETE'], reads: 'pass' }]);
+    const said = { ...route, methods: ['PUT', 'MOVE'], reads: 'refuse' };
+    expect(routes(said)).toEqual([said]);
+  });
+
+  test('find the call id in the path, a header or a query parameter', () => {
+    const given = [
+      { ...route, path: '/a/{callId}' },
+      { ...route, path: '/b/*', callId: { header: 'X-Call' } },
+      { ...route, path: '/c', callId: { query: 'call' }, upstream: 'https://store.example/base' },
+    ];
+    expect(routes(...given)).toMatchObject(given);
+  });
+
+  test.each([
+    ['media/{callId}', 'must begin with "/"'],
+    ['/{callId}/*', 'must begin with a literal segment'],
+    ['/*', 'must begin with a literal segment'],
+    ['/', 'must have plain segments'],
+    ['/media//{callId}', 'must have plain segments'],
+    ['/media/{callId}/', 'must have plain segments'],
+    ['/media/*/{callId}', 'must have plain segments'],
+    ['/media/x{callId}', 'must have plain segments'],
+    ['/media/{call}', 'must have plain segments'],
+    ['/media/%2e/{callId}', 'must have plain segments'],
+    ['/media/{callId}?x', 'must have plain segments'],
+    ['/media/../{callId}', 'must have no dot segments'],
+    ['/media/./{callId}', 'must have no dot segments'],
+    ['/media/{callId}/{callId}', 'must have {callId} only once'],
+    ['/v1.0/{callId}', 'must not begin with /v1.0, /beta or /app'],
+    ['/BETA/{callId}', 'must not begin with /v1.0, /beta or /app'],
+    ['/app/{callId}', 'must not begin with /v1.0, /beta or /app'],
+    ['/media', 'must have a segment {callId}, unless "callId" names a header'],
+  ])('must not have the path %s', (path, expected) => {
+    expect(complaint({ TALLYLIGHT_MEDIA_ROUTES: [{ ...route, path }] })).toContain(
+      `TALLYLIGHT_MEDIA_ROUTES[0].path ${expected}`,
+    );
+  });
+
+  test.each<[string, object, string]>([
+    [
+      'a call id in two places',
+      { callId: { header: 'x' } },
+      '.callId must be left out: the path already has {callId}',
+    ],
+    [
+      'a call id in a header and a query',
+      { path: '/a', callId: { header: 'x', query: 'y' } },
+      '.callId must be either',
+    ],
+    [
+      'a header that is no name',
+      { path: '/a', callId: { header: 'x y' } },
+      '.callId.header must be the name of a header',
+    ],
+    [
+      'a read among the writes',
+      { methods: ['POST', 'GET'] },
+      '.methods[1] must be a method that writes, in capitals',
+    ],
+    ['a tunnel', { methods: ['CONNECT'] }, '.methods[0] must be a method that writes'],
+    ['a method in small letters', { methods: ['post'] }, '.methods[0] must be a method that writes'],
+    [
+      'a handler with a query',
+      { upstream: 'http://store/?a' },
+      '.upstream must be an http or https URL without a query',
+    ],
+    ['a handler that is no URL', { upstream: 'store:9000' }, '.upstream must be an http or https URL'],
+    ['other reads', { reads: 'asRouted' }, '.reads must be "pass" or "whileRecording" or "refuse"'],
+  ])('must not have %s', (_name, changes, expected) => {
+    expect(complaint({ TALLYLIGHT_MEDIA_ROUTES: [{ ...route, ...changes }] })).toContain(
+      `TALLYLIGHT_MEDIA_ROUTES[0]${expected}`,
+    );
+  });
+
+  test('must not share a path', () => {
+    expect(complaint({ TALLYLIGHT_MEDIA_ROUTES: [route, { ...route, upstream: 'http://other' }] })).toContain(
+      'TALLYLIGHT_MEDIA_ROUTES[1].path is also the path of entry 0',
+    );
+  });
+});
+
+test('no message shows a secret, wherever it was put', () => {
+  const secret = 'hunter2!';
+  const attempts: Readonly<Record<string, unknown>>[] = [
+    ...Object.keys(base).map((name) => ({ [name]: secret })),
+    { TALLYLIGHT_GRAPH_CREDENTIAL: { ...client, clientId: 5 } },
+    { TALLYLIGHT_GRAPH_CREDENTIAL: { ...client, clientSecretFile: secret } },
+    { TALLYLIGHT_GRAPH_CREDENTIAL: { tenant, clientId: 'c', clientSecretFile: secret } },
+    { TALLYLIGHT_GRAPH_CREDENTIAL: { ...client, tenant: secret } },
+    { TALLYLIGHT_GRAPH_CREDENTIAL: `{tenant: ${tenant}, clientId: c, clientSecret:${secret}}` },
+    { TALLYLIGHT_GRAPH_CREDENTIAL: `{clientSecret: *${secret}}` },
+    { TALLYLIGHT_GRAPH_CREDENTIAL: `{clientSecret: !${secret} x}` },
+    { TALLYLIGHT_GRAPH_CREDENTIAL: `{"clientSecret": "${secret}` },
+    { TALLYLIGHT_REDIS_URL: `http://:${secret}@localhost` },
+    { TALLYLIGHT_PUBLIC_URL: `https://:${secret}@localhost` },
+    { TALLYLIGHT_LOG_LEVEL: secret },
+    { TALLYLIGHT_TLS_KEY_FILE: secret },
+    { TALLYLIGHT_CONFIG: secret },
+    { [`TALLYLIGHT_${secret}`]: 'x' },
+  ].filter((attempt) => !('TALLYLIGHT_EVIDENCE_DIR' in attempt));
+  expect(attempts).toHaveLength(18);
+  for (const attempt of attempts) expect(complaint(attempt)).not.toContain(secret);
+});
