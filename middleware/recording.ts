@@ -21,7 +21,7 @@ export interface Recording {
    * The write also lasts until `work` has settled: a stop is not sent to Graph before, up to the drain limit.
    * Returns `work`. Throws once the write is over or was cut, since then it could not be waited for.
    */
-  hold<Work extends PromiseLike<unknown>>(work: Work): Work;
+  readonly hold: <Work extends PromiseLike<unknown>>(work: Work) => Work;
 }
 
 /** Follows a write from its admission until the response is over and every held promise has settled. */

@@ -22,17 +22,11 @@ const events = Object.keys(transitions);
 const statuses = Array.from({ length: 500 }, (_, index) => String(100 + index));
 const outcomes = ['ok', 'failed'];
 const graphActions = [...new Set(actions.map(actionName))];
+/** Scripts of the store and the plain commands beside them. */
 const commands = [
-  'acquire',
-  'commit',
-  'heartbeat',
-  'leave',
-  'lease',
-  'read',
-  'release',
-  'revoke',
-  'touch',
-].concat(['del', 'ping', 'set', 'xdel', 'xlen', 'xrange']);
+  ...['acquire', 'commit', 'heartbeat', 'join', 'lease', 'leave', 'read', 'release', 'revoke', 'touch'],
+  ...['del', 'ping', 'set', 'xdel', 'xlen', 'xrange'],
+];
 
 const short = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const long = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { finished } from 'node:stream/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import express, { type Request, type RequestHandler } from 'express';
 import request from 'supertest';
 import type { Recording } from '../../middleware/index.ts';
+import { Fault } from '../../src/core/errors.ts';
 import { eventually } from '../support/eventually.ts';
 import { newStore, startHost, writesOf, type Host, type HostParts } from './middleware-host.ts';
 
@@ -114,7 +115,7 @@ describe('a write behind requireRecording', () => {
     let failure: unknown;
     const reading: RequestHandler = async (req) => {
       try {
-        for await (const _ of req);
+        await finished(req.resume());
       } catch (error) {
         failure = error;
       }
@@ -179,7 +180,7 @@ describe('a write behind requireRecording', () => {
     await bot.upload('a', 5);
     const late = await eventually(() => {
       try {
-        seen[0]!.hold(Promise.resolve());
+        void seen[0]!.hold(Promise.resolve());
         return undefined;
       } catch (error) {
         return error;
@@ -191,10 +192,14 @@ describe('a write behind requireRecording', () => {
   test('is cut when the store is out of reach for longer than a session lives', async () => {
     const store = newStore();
     let reachable = true;
-    const { heartbeat, join } = store.sessions;
+    const reaching =
+      <Args extends unknown[], T>(step: (...args: Args) => Promise<T>) =>
+      (...args: Args): Promise<T> =>
+        reachable ? step(...args) : Promise.reject(new Fault('StoreUnavailable', 'away'));
+    const sessions = { ...store.sessions };
     Object.assign(store.sessions, {
-      heartbeat: (...args: Parameters<typeof heartbeat>) => (reachable ? heartbeat(...args) : never),
-      join: (...args: Parameters<typeof join>) => (reachable ? join(...args) : never),
+      heartbeat: reaching((...args: Parameters<typeof sessions.heartbeat>) => sessions.heartbeat(...args)),
+      join: reaching((...args: Parameters<typeof sessions.join>) => sessions.join(...args)),
     });
     const { handler, seen } = watched();
     await start({ options: { store, sessionTtlMs: 500 }, handlers: [handler, stored] });
@@ -259,14 +264,18 @@ describe('the status of a call behind the middleware', () => {
   });
 
   test('ends with the hang-up, after the writes', async () => {
-    await start({ handlers: [stored] });
+    const { handler, seen } = watched();
+    await start({ options: { drainMs: 20_000 }, handlers: [handler, stored] });
     const bot = await host!.bot();
     await bot.report('recording');
     const upload = bot.slowUpload('a');
     upload.send(5);
-    await sleep(0);
+    await eventually(() => seen.length === 1);
     const hungUp = bot.hangUp();
+    await eventually(async () => (await bot.upload('b', 1)).status === 403, { what: 'the gate to close' });
+    expect(host!.graph.log.map(({ method }) => method)).not.toContain('DELETE');
     upload.end();
+    expect((await upload.over)?.status).toBe(201);
     expect((await hungUp).status).toBe(204);
     expect((await bot.report('recording')).headers['tallylight-reason']).toBe('CallEnded');
     expect((await bot.upload('b', 1)).status).toBe(403);
