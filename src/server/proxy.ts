@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createGraphCredentials } from '../auth/graph-credential.ts';
 import { createVerifier } from '../auth/verify.ts';
-import { messageOf } from '../core/errors.ts';
+import { Fault, isFault, messageOf } from '../core/errors.ts';
 import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
 import { startEvidenceWriter } from '../evidence/writer.ts';
@@ -42,10 +42,12 @@ export async function startProxy(
 ): Promise<RunningProxy> {
   const registry = createRegistry();
   const meter = createMeter(registry);
-  const policies = createPolicySet(settings.policyDir, { log, meter });
+  const policies = named('TALLYLIGHT_POLICY_DIR', () => createPolicySet(settings.policyDir, { log, meter }));
   const store = openStore(meter);
   const outbound = outboundFetch();
-  const verifier = createVerifier(settings.issuers, { fetch: outbound.fetch, log });
+  const verifier = named('TALLYLIGHT_ISSUERS', () =>
+    createVerifier(settings.issuers, { fetch: outbound.fetch, log }),
+  );
   const gate = new Gate({
     calls: store.calls,
     sessions: store.sessions,
@@ -79,7 +81,9 @@ export async function startProxy(
       ? {
           mode: 'jwt',
           verifier,
-          credentials: createGraphCredentials(settings.graphCredentials, { fetch: outbound.fetch, log }),
+          credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
+            createGraphCredentials(settings.graphCredentials, { fetch: outbound.fetch, log }),
+          ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
   const control: ControlDeps = { ...stages, auth, graph };
@@ -130,6 +134,16 @@ export async function startProxy(
       await closeServer(admin, 1000);
     },
   };
+}
+
+/** What an adapter finds wrong with its configuration is told with the name of the setting. */
+function named<T>(setting: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!isFault(error, 'ConfigurationInvalid')) throw error;
+    throw new Fault('ConfigurationInvalid', `${setting}: ${error.message}`, { cause: error });
+  }
 }
 
 /** A step of the shutdown that fails is told, and the next one is still taken. */

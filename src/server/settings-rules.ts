@@ -59,8 +59,14 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       `TALLYLIGHT_HOST is not a loopback address, so tokens would travel in the clear: set ${first} and ${second}, or set TALLYLIGHT_PUBLIC_URL to the https origin of what ends TLS in front of the proxy`,
     );
+  else if (host !== undefined && isWildcard(host) && publicUrl === undefined)
+    problems.push(
+      'TALLYLIGHT_PUBLIC_URL is missing: TALLYLIGHT_HOST names every address, so the one that bots see cannot be derived from it',
+    );
   return problems;
 }
+
+const isWildcard = (host: string): boolean => ['0.0.0.0', '::', '[::]'].includes(host);
 
 const namesOnlyFor = (mode: 'proxy' | 'sandbox'): SettingKey[] =>
   (Object.keys(settings) as SettingKey[]).filter((key) => {

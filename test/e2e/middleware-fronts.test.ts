@@ -66,8 +66,7 @@ describe('the proxy and the middleware', () => {
     });
     const sink = opened(await listen(createServer(app), {}));
     const outbound = opened(outboundFetch());
-    const verifier = createVerifier(issuers, { fetch: outbound.fetch });
-    closing.unshift(() => Promise.resolve(verifier.close()));
+    const verifier = opened(createVerifier(issuers, { fetch: outbound.fetch }));
     const deps = {
       clock: systemClock,
       log: silentLog,

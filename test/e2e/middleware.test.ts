@@ -57,7 +57,7 @@ describe('a write behind requireRecording', () => {
       // A body that never comes: whoever waits for it never answers.
       body: new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('x')) }),
       duplex: 'half',
-    } as RequestInit);
+    });
     expect(answer.status).toBe(403);
     expect(answer.headers.get('tallylight-reason')).toBe('RecordingNotActive');
     expect(await answer.json()).toMatchObject({
@@ -164,7 +164,7 @@ describe('a write behind requireRecording', () => {
       body: new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('x')) }),
       duplex: 'half',
       signal: leaving.signal,
-    } as RequestInit);
+    });
     await eventually(() => seen.length === 2);
     leaving.abort();
     await expect(left).rejects.toThrow();

@@ -234,9 +234,16 @@ describe('a proxy', () => {
     });
 
     test('starts with TLS files', () => {
-      expect(load({ ...open, ...tls }, { '/c.pem': 'c', '/k.pem': 'k' })).toMatchObject({
+      const named = { TALLYLIGHT_PUBLIC_URL: 'https://tallylight.example' };
+      expect(load({ ...open, ...tls, ...named }, { '/c.pem': 'c', '/k.pem': 'k' })).toMatchObject({
         tls: { certFile: '/c.pem', keyFile: '/k.pem' },
       });
+    });
+
+    test('needs a public URL where the host names every address', () => {
+      expect(complaints({ ...open, ...tls }, { '/c.pem': 'c', '/k.pem': 'k' })).toEqual([
+        expect.stringContaining('TALLYLIGHT_PUBLIC_URL is missing'),
+      ]);
     });
 
     test('starts behind a declared end of TLS', () => {
@@ -246,7 +253,8 @@ describe('a proxy', () => {
     });
 
     test('names the TLS setting whose file cannot be read', () => {
-      expect(complaints({ ...open, ...tls }, { '/c.pem': 'c' })).toEqual([
+      const named = { TALLYLIGHT_PUBLIC_URL: 'https://tallylight.example' };
+      expect(complaints({ ...open, ...tls, ...named }, { '/c.pem': 'c' })).toEqual([
         'TALLYLIGHT_TLS_KEY_FILE names a file that cannot be read (ENOENT)',
       ]);
     });

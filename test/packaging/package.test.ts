@@ -1,0 +1,155 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { cjsApp, esmApp, importApp, namesApp, typedApp } from './consumers.ts';
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '../..');
+const call = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
+
+interface Manifest {
+  readonly version: string;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+/** The newest file of a folder, ms; 0 if there is none. */
+async function newest(folder: string, suffix: string): Promise<number> {
+  const names = await readdir(join(root, folder), { recursive: true }).catch(() => []);
+  const times = await Promise.all(
+    names
+      .filter((name) => name.endsWith(suffix))
+      .map(async (name) => (await stat(join(root, folder, name))).mtimeMs),
+  );
+  return Math.max(0, ...times);
+}
+
+async function buildIfStale(): Promise<void> {
+  const sources = Math.max(await newest('src', '.ts'), await newest('middleware', '.ts'));
+  if (sources > (await newest('dist', '.js'))) await run('npm', ['run', '--silent', 'build'], { cwd: root });
+}
+
+describe('the packed package', () => {
+  let place = '';
+  let packed: readonly string[] = [];
+  const node = (folder: string, ...args: string[]) =>
+    run(process.execPath, args, { cwd: join(place, folder), timeout: 30_000 });
+
+  /** One installation, below which an ESM and a CommonJS project live. */
+  beforeAll(async () => {
+    place = await mkdtemp(join(tmpdir(), 'tallylight-package-'));
+    await buildIfStale();
+    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', place], {
+      cwd: root,
+    });
+    const [pack] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+    packed = pack.files.map(({ path }) => path);
+    const { dependencies, devDependencies } = JSON.parse(
+      await readFile(join(root, 'package.json'), 'utf8'),
+    ) as Manifest;
+    await writeFile(join(place, 'package.json'), '{ "name": "customer", "private": true }');
+    const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'];
+    const beside = [
+      `express@${dependencies.express!}`,
+      ...['@types/express', '@types/node'].map((name) => `${name}@${devDependencies[name]!}`),
+    ];
+    await run('npm', ['install', ...flags, `./${pack.filename}`, ...beside], { cwd: place });
+    for (const [folder, type, files] of [
+      [
+        'esm',
+        'module',
+        { 'app.js': esmApp, 'names.js': namesApp, 'import.js': importApp, 'typed.ts': typedApp },
+      ],
+      ['cjs', 'commonjs', { 'app.js': cjsApp }],
+    ] as const) {
+      await mkdir(join(place, folder));
+      await writeFile(join(place, folder, 'package.json'), JSON.stringify({ name: folder, type }));
+      for (const [name, text] of Object.entries(files)) await writeFile(join(place, folder, name), text);
+    }
+  }, 240_000);
+
+  afterAll(() => rm(place, { recursive: true, force: true }));
+
+  test('holds the build, the policies and the papers, and nothing else', () => {
+    expect(packed).toEqual(expect.arrayContaining(['LICENSE', 'package.json', 'dist/middleware/index.d.ts']));
+    expect(packed).toEqual(expect.arrayContaining(['policies/default.json', 'middleware/README.md']));
+    const elsewhere = packed.filter(
+      (path) => !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|policies\/.*)$/.test(path),
+    );
+    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'middleware/README.md', 'package.json'];
+    expect(papers).toEqual(expect.arrayContaining(elsewhere));
+  });
+
+  test.each(['esm', 'cjs'])('guards the application of a customer: %s', async (folder) => {
+    const { stdout, stderr } = await node(folder, 'app.js', 'evidence');
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toEqual({
+      answers: [
+        [403, 'RecordingNotActive'],
+        [200, null],
+        [201, null],
+        [200, null],
+        [403, 'RecordingNotActive'],
+      ],
+      stored: JSON.stringify({ bytes: 1000, call }),
+      asked: Array<string>(2).fill(
+        `POST /v1.0/communications/calls/${call}/updateRecordingStatus Bearer graph-token`,
+      ),
+    });
+    const verifier = join(place, 'node_modules/.bin/tallylight-verify');
+    await expect(run(verifier, ['evidence'], { cwd: join(place, folder) })).resolves.toBeDefined();
+  });
+
+  test('has these names in its entries, and no other entry', async () => {
+    const { stdout } = await node('esm', 'names.js');
+    expect(JSON.parse(stdout)).toEqual({
+      main: ['createLog', 'loadSettings', 'memoryStore', 'startProxy'],
+      middleware: [
+        'admitFirst',
+        'createGate',
+        'hangUp',
+        'memoryStore',
+        'requireRecording',
+        'updateRecordingStatus',
+      ],
+      redis: ['redisStore'],
+      inside: 'ERR_PACKAGE_PATH_NOT_EXPORTED',
+    });
+  });
+
+  test('does nothing when the middleware is imported: no server, no Redis client, no setting, nothing left open', async () => {
+    const { stdout } = await node('esm', 'import.js');
+    const lines = stdout.trim().split('\n');
+    const facts = (kind: string): string[] =>
+      lines.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
+    const loaded = facts('loaded');
+    expect(loaded.some((url) => url.endsWith('/dist/src/gate/gate.js'))).toBe(true);
+    expect(
+      loaded.filter((url) =>
+        /\/dist\/src\/(server|store\/redis|index|redis)\b|\/ioredis\/|\/pino\//.test(url),
+      ),
+    ).toEqual([]);
+    expect(facts('read').filter((name) => name.startsWith('TALLYLIGHT'))).toEqual([]);
+    expect(facts('left')).toEqual(['[]']);
+  });
+
+  test('tells TypeScript what a request has, and what it has not', async () => {
+    const compilerOptions = {
+      target: 'es2023',
+      module: 'nodenext',
+      strict: true,
+      noEmit: true,
+      types: ['node'],
+    };
+    const project = join(place, 'esm', 'tsconfig.json');
+    await writeFile(project, JSON.stringify({ compilerOptions, files: ['typed.ts'] }));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const { stdout } = await node('esm', tsc, '--project', project).catch(
+      (error: unknown) => error as { stdout: string },
+    );
+    expect(stdout).toBe('');
+  });
+});
