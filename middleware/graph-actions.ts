@@ -32,7 +32,7 @@ function onGraph(gate: RecordingGate, options: GraphOptions, method: Method, act
   const graph = parts.graphAt(secureUrl('graphUrl', graphUrl).origin);
   const auth = hostAuth(parts, authorization);
   const serve = controlPlane({ ...parts, auth, graph }, (req) => {
-    mustBeUnread(req as Request, 'the handlers of a call');
+    mustBeUnread(req, 'the handlers of a call');
     const call = callOf(callId(req as Request));
     if (!call.ok) return call;
     const target = parseRequestTarget(`/${version}/communications/calls/${toGuid(call.value)}${action}`);

@@ -16,10 +16,11 @@ export interface BodyWatch {
 export function guardBody(req: IncomingMessage, { mayPass, addBytes }: BodyWatch): () => void {
   const read = req.read.bind(req);
   const emit = req.emit.bind(req) as (event: string | symbol, ...args: unknown[]) => boolean;
+  let watching = true;
   const guarded = {
-    read: (size?: number): unknown => (mayPass() ? read(size) : null),
+    read: (size?: number): unknown => (watching && !mayPass() ? null : read(size)),
     emit: (event: string | symbol, ...args: unknown[]): boolean => {
-      if (event !== 'data') return emit(event, ...args);
+      if (event !== 'data' || !watching) return emit(event, ...args);
       if (!mayPass()) return false;
       addBytes(bytesOf(args[0], req.readableEncoding));
       return emit(event, ...args);
@@ -27,8 +28,7 @@ export function guardBody(req: IncomingMessage, { mayPass, addBytes }: BodyWatch
   };
   Object.assign(req, guarded);
   return () => {
-    Reflect.deleteProperty(req, 'read');
-    Reflect.deleteProperty(req, 'emit');
+    watching = false;
   };
 }
 

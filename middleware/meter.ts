@@ -16,4 +16,5 @@ export const silentMeter: Meter = {
   policyReload: nothing,
   evidence: nothing,
   openGrants: nothing,
+  calls: nothing,
 };

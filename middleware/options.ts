@@ -25,7 +25,7 @@ export interface GateOptions {
   readonly evidence?: { readonly directory: string };
   /** How long this instance's session lives without a heartbeat, ms. Default 5000. */
   readonly sessionTtlMs?: number;
-  /** How long accepted writes may go on after a stop, ms. Default 2000. */
+  /** How long accepted writes may go on after a stop, ms. Default 5000. */
   readonly drainMs?: number;
   /** The limit of one request to Graph, ms. Default 10 000. */
   readonly graphTimeoutMs?: number;
@@ -81,9 +81,9 @@ export const gateOptions = z.strictObject({
   issuers: z.array(issuer).min(1),
   policies: z.array(policySchema.transform(toPolicy)).default([]),
   evidence: z.strictObject({ directory: z.string().min(1) }).optional(),
-  sessionTtlMs: ms(500, 60_000).default(5000),
-  drainMs: ms(0, 60_000).default(2000),
-  graphTimeoutMs: ms(500, 60_000).default(10_000),
+  sessionTtlMs: ms(300, 60_000).default(5000),
+  drainMs: ms(0, 60_000).default(5000),
+  graphTimeoutMs: ms(100, 60_000).default(10_000),
   registry: z
     .custom<MetricsRegistry>(has('registerMetric', 'metrics'), 'must be a Registry of prom-client')
     .optional(),

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import { parseCallKey, type CallKey } from '../src/core/call-key.ts';
 import { grant, refuse, type Decision } from '../src/core/decision.ts';
@@ -20,8 +21,8 @@ declare global {
   }
 }
 
-/** A handler for one route of an Express application. */
-export type RouteHandler = (req: Request, res: Response, next: NextFunction) => void;
+/** A handler for any route of an Express application; it leaves the types of the route's parameters as they are. */
+export type RouteHandler = <Params>(req: Request<Params>, res: Response, next: NextFunction) => void;
 
 /**
  * Lets a request that persists media, or data derived from it, through to the next handler only while recording of
@@ -34,7 +35,7 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
   return (req, res, next) => {
     const stages = async (): Promise<Decision<void>> => {
       mustBeUnread(req, 'requireRecording');
-      const known = await identifyMedia(parts, req, callOf(callId(req)));
+      const known = await identifyMedia(parts, req, callOf(callId(req as Request)));
       if (!known.ok) return known;
       const { who, target: call } = known.value;
       const admitted = await admitWrite(parts, call, who);
@@ -57,7 +58,7 @@ export function callOf(id: unknown): Decision<CallKey> {
 }
 
 /** What has read the body before may have kept it. */
-export function mustBeUnread(req: Request, name: string): void {
+export function mustBeUnread(req: IncomingMessage, name: string): void {
   if (req.readableDidRead)
     throw new Fault('Internal', `the body was read before ${name}: mount body parsers after it`);
 }

@@ -53,6 +53,9 @@ export interface Commit {
   readonly operation: string;
 }
 
+/** Calls by state, without those that `retentionMs` lets the store forget. */
+export type Census = Readonly<Partial<Record<StateName, number>>>;
+
 /** The per-call state machine, made durable. A fault is thrown as `StoreUnavailable`. */
 export interface CallStore {
   read(call: CallKey): Promise<CallView>;
@@ -62,6 +65,8 @@ export interface CallStore {
   acquire(call: CallKey, session: SessionId): Promise<Acquired>;
   /** Leaves the holders and reports the totals. Safe to repeat. */
   leave(call: CallKey, holder: Holder, tally: Tally): Promise<void>;
+  /** How many calls are in each state now; calls in states that are forgotten after a while are not counted. */
+  census(): Promise<Census>;
 }
 
 export type Acquired =
@@ -166,4 +171,5 @@ export interface Meter {
     readonly written: number;
   }): void;
   openGrants(count: number): void;
+  calls(census: Census): void;
 }

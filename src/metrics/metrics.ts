@@ -27,6 +27,7 @@ export function createMeter(registry: Registry): Meter {
   const decisions = counter(registry, metrics.decisions);
   const transitions = counter(registry, metrics.transitions);
   const transitionSeconds = histogram(registry, metrics.transitionSeconds);
+  const calls = gauge(registry, metrics.calls);
   const openGrants = gauge(registry, metrics.openGrants);
   const drainSeconds = histogram(registry, metrics.drainSeconds);
   const writesAborted = counter(registry, metrics.writesAborted);
@@ -72,6 +73,9 @@ export function createMeter(registry: Registry): Meter {
       evidenceWritten(written);
     },
     openGrants: (count) => openGrants(count),
+    calls(census) {
+      for (const [state, count] of Object.entries(census)) calls(count, { state });
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { stateNames, transitions } from '../core/call-state.ts';
+import { keptStates, stateNames, transitions } from '../core/call-state.ts';
 import { actionName } from '../core/graph-action.ts';
 import { actions } from '../core/graph-actions.ts';
 import { reasons } from '../core/reasons.ts';
@@ -25,7 +25,7 @@ const graphActions = [...new Set(actions.map(actionName))];
 /** Scripts of the store and the plain commands beside them. */
 const commands = [
   ...['acquire', 'commit', 'heartbeat', 'join', 'lease', 'leave', 'read', 'release', 'revoke', 'touch'],
-  ...['del', 'ping', 'set', 'xdel', 'xlen', 'xrange'],
+  ...['del', 'hgetall', 'ping', 'set', 'xdel', 'xlen', 'xrange'],
 ];
 
 const short = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -51,6 +51,12 @@ export const metrics = {
     help: 'Time to make a state change durable in the store, conflicts with other instances included.',
     labels: { event: events },
     buckets: short,
+  },
+  calls: {
+    name: 'tallylight_calls',
+    type: 'gauge',
+    help: 'Calls by state, as the store told last; idle and ended ones are forgotten in time and not counted.',
+    labels: { state: keptStates },
   },
   openGrants: {
     name: 'tallylight_open_grants',

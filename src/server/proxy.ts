@@ -111,7 +111,11 @@ export async function startProxy(
       signalling: !closing,
       gates: closing ? 'shutting down' : await mayOpenGates(store, gate),
     }),
-    metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    metrics: async () => {
+      // A store that does not answer leaves the last census; whether it answers is a number of its own.
+      await store.calls.census().then(meter.calls, () => undefined);
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
   });
   const adminAddress = await listen(admin, settings.adminPort, settings.host);
 

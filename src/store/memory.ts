@@ -1,5 +1,5 @@
 import type { CallKey } from '../core/call-key.ts';
-import type { CallState } from '../core/call-state.ts';
+import { keptStates, type CallState, type StateName } from '../core/call-state.ts';
 import { Fault } from '../core/errors.ts';
 import type { Holder, OutboxEntry, SessionId, Store, Tally } from '../core/ports.ts';
 
@@ -116,6 +116,15 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           // 'lost' is said by others, who know nothing: the session's own report stays.
           if (tally.left !== 'lost' || !call.tallies.has(name))
             call.tallies.set(name, { ...tally, session, epoch });
+        }),
+      census: () =>
+        step(() => {
+          const counts = new Map<StateName, number>(keptStates.map((state) => [state, 0]));
+          for (const { state } of calls.values()) {
+            const count = counts.get(state.state);
+            if (count !== undefined) counts.set(state.state, count + 1);
+          }
+          return Object.fromEntries(counts);
         }),
     },
     sessions: {

@@ -30,6 +30,24 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     afterEach(() => fixture.close());
 
     describe('the state of a call', () => {
+      test('is counted, unless it is one that is forgotten in time', async () => {
+        const before = await store.calls.census();
+        const [first, second] = [newCall(), newCall()];
+        await move(store, first, 'starting');
+        await move(store, first, 'recording');
+        await move(peer, second, 'recording');
+        await move(store, second, 'recording');
+        await move(store, newCall(), 'idle');
+        const after = await peer.calls.census();
+        expect(after.recording).toBe((before.recording ?? 0) + 2);
+        expect(after.starting).toBe(before.starting);
+        await move(store, first, 'stopping');
+        await move(store, first, 'unconfirmed');
+        await move(store, first, 'idle');
+        expect((await store.calls.census()).recording).toBe((before.recording ?? 0) + 1);
+        expect(Object.keys(after).sort()).toEqual(['recording', 'starting', 'stopping', 'unconfirmed']);
+      });
+
       test('is unknown at first, with version 0, nobody holding it and the store clock', async () => {
         const view = await store.calls.read(newCall());
         expect(view).toMatchObject({ state: null, version: 0, holders: [], tallies: [] });

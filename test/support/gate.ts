@@ -184,6 +184,7 @@ export class World {
       commit: through('commit', ({ calls }, commit) => calls.commit(commit)),
       acquire: through('acquire', ({ calls }, ...args) => calls.acquire(...args)),
       leave: through('leave', ({ calls }, ...args) => calls.leave(...args)),
+      census: through('census', ({ calls }) => calls.census()),
     };
     const sessions: SessionStore = {
       join: through('join', ({ sessions }, ...args) => sessions.join(...args)),
@@ -209,6 +210,7 @@ export class World {
       policyReload: silent,
       evidence: silent,
       openGrants: silent,
+      calls: silent,
     };
     return {
       calls,
@@ -277,10 +279,7 @@ export class World {
     this.wakesArrive = true;
   }
 
-  start(
-    index: number,
-    { by = bot as Binding | null, call = theCall } = {},
-  ): Promise<Decision<Started<GraphAnswer>>> {
+  start(index: number, { by = bot, call = theCall } = {}): Promise<Decision<Started<GraphAnswer>>> {
     const { gate } = this.instances[index]!;
     const confirmation = this.#exchange(index, call, 'notRecording');
     const { send, poll } = this.#exchange(index, call, 'recording');
@@ -290,7 +289,7 @@ export class World {
   stop(
     index: number,
     cause: StopCause = 'notRecording',
-    { by = bot as Binding | null, call = theCall } = {},
+    { by = bot, call = theCall } = {},
   ): Promise<Decision<Stopped<GraphAnswer>>> {
     const { gate } = this.instances[index]!;
     const asked = cause === 'hangUp' ? 'hangUp' : 'notRecording';
@@ -345,11 +344,11 @@ export class World {
   /** Lets time pass until the promise settles. */
   async run<T>(promise: Promise<T>, withinMs = 10 * 60_000): Promise<T> {
     const until = this.clock.now() + withinMs;
-    let isSettled = false;
-    const settled = promise.finally(() => (isSettled = true));
+    const progress = { isSettled: false };
+    const settled = promise.finally(() => (progress.isSettled = true));
     settled.catch(silent);
     await this.clock.settle();
-    while (!isSettled) {
+    while (!progress.isSettled) {
       if (!(await this.clock.step(until))) throw new Error(`nothing settled within ${withinMs} ms`);
     }
     return settled;

@@ -85,6 +85,17 @@ describe('the rules of the gate protocol', () => {
       expect(world.graph.log).toEqual(['recording', 'notRecording', 'notRecording', 'recording']);
     }));
 
+  test('R3: a stop of unknown outcome is confirmed before the next start, however long ago it was', () =>
+    inWorld(times, async (world) => {
+      await world.recording();
+      world.graph.next('notRecording', lost(null));
+      await world.run(world.stop(0));
+      await world.clock.advance(100 * graphTimeoutMs);
+
+      await world.recording(1);
+      expect(world.graph.log).toEqual(['recording', 'notRecording', 'notRecording', 'recording']);
+    }));
+
   test('R3: a confirmed stop does not let a start overtake the one before that was lost', () =>
     inWorld(times, async (world) => {
       await world.recording();

@@ -106,6 +106,7 @@ describe('every report changes its metrics', () => {
       ],
     ],
     ['open grants', (meter) => meter.openGrants(2), ['tallylight_open_grants 2']],
+    ['a census', (meter) => meter.calls({ recording: 3 }), ['tallylight_calls{state="recording"} 3']],
   ];
 
   test.each(cases)('%s', async (_name, report, expected) => {

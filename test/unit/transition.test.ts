@@ -291,17 +291,15 @@ describe('any sequence of events', () => {
     fc
       .constantFrom('startRequested', 'repeatRequested', 'stopRequested', 'stopTakenOver', 'drained')
       .chain((type) => held.map((hold) => (): CallEvent => ({ type, hold }))),
-    fc
-      .tuple(token, epochShift, binding)
-      .map(([token, shift, binding]) => (epoch): CallEvent => ({
-        type: 'startConfirmed',
-        token,
-        epoch: epoch + shift,
-        binding,
-      })),
+    fc.tuple(token, epochShift, binding).map(([token, shift, binding]) => (epoch: number): CallEvent => ({
+      type: 'startConfirmed',
+      token,
+      epoch: epoch + shift,
+      binding,
+    })),
     fc
       .tuple(fc.constantFrom('startRefused', 'startUnknown'), token, epochShift)
-      .map(([type, token, shift]) => (epoch): CallEvent => ({ type, token, epoch: epoch + shift })),
+      .map(([type, token, shift]) => (epoch: number): CallEvent => ({ type, token, epoch: epoch + shift })),
     fc
       .constantFrom('repeatSettled', 'stopDeferred', 'stopConfirmed', 'stopRefused', 'stopUnknown')
       .chain((type) => token.map((token) => (): CallEvent => ({ type, token }))),

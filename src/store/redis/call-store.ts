@@ -1,6 +1,7 @@
 import type { CallStore } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
-import { type Keys, shardOf } from './keys.ts';
+import { sumCensus } from './decode.ts';
+import { type Keys, shardCount, shardOf } from './keys.ts';
 import { openState, scripts, tallyName } from './scripts.ts';
 
 /** `committed` hears in which shard evidence may now wait, also when the reply was lost. */
@@ -46,6 +47,11 @@ export function redisCalls(
         // 'lost' is said by others, who know nothing: the session's own report stays.
         how: tally.left === 'lost' ? 'HSETNX' : 'HSET',
       });
+    },
+    census: async () => {
+      const shards = Array.from({ length: shardCount }, (_, shard) => keys.shard(shard).census);
+      const found = await Promise.all(shards.map((key) => connection.command('hgetall', key)));
+      return sumCensus(found);
     },
   };
 }

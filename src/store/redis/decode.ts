@@ -1,9 +1,15 @@
 import { parseCallKey, type CallKey } from '../../core/call-key.ts';
-import { stateNames, type Binding, type CallState, type StateName } from '../../core/call-state.ts';
+import {
+  keptStates,
+  stateNames,
+  type Binding,
+  type CallState,
+  type StateName,
+} from '../../core/call-state.ts';
 import { Fault } from '../../core/errors.ts';
 import type { EvidenceRecord } from '../../core/evidence.ts';
 import { isRecord } from '../../core/json.ts';
-import type { Tally } from '../../core/ports.ts';
+import type { Census, Tally } from '../../core/ports.ts';
 
 /** What comes from the store is data: others may have written it. */
 export const malformed = (what: string): Fault =>
@@ -90,6 +96,20 @@ export function parseCallState(text: unknown): CallState {
     seq: asNumber(value.seq, 'call state'),
     head: value.head === null ? null : asText(value.head, 'call state'),
   };
+}
+
+/** The calls of all shards by state; a reply to HGETALL is a flat list or, from ioredis, a record. */
+export function sumCensus(replies: readonly unknown[]): Census {
+  const counts = new Map<StateName, number>(keptStates.map((state) => [state, 0]));
+  for (const reply of replies) {
+    const pairs = isRecord(reply) ? Object.entries(reply) : asPairs(reply, 'census');
+    for (const [name, text] of pairs) {
+      const state = asStateName(name);
+      const count = counts.get(state);
+      if (count !== undefined) counts.set(state, count + asNumber(text, 'census'));
+    }
+  }
+  return Object.fromEntries(counts);
 }
 
 const ways: readonly Tally['left'][] = ['drained', 'cut', 'expired', 'lost'];

@@ -14,6 +14,8 @@ interface ShardKeys {
   readonly outbox: string;
   /** When the shard began without data (rule R2). */
   readonly born: string;
+  /** A hash: state -> number of calls. */
+  readonly census: string;
 }
 
 interface CallKeys extends ShardKeys {
@@ -52,6 +54,7 @@ export function keysWith(prefix: string): Keys {
   const shard = (n: number): ShardKeys => ({
     outbox: `${prefix}:{${n}}:outbox`,
     born: `${prefix}:{${n}}:born`,
+    census: `${prefix}:{${n}}:census`,
   });
   return {
     shard,

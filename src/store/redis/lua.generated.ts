@@ -30,17 +30,19 @@ redis.call('HSET', holders, session, stored[2])
 follow(holders, call)
 return stored`,
   commit: `${prelude}
-local call, holders, tallies, outbox, born = unpack(KEYS)
+local call, holders, tallies, outbox, born, census = unpack(KEYS)
 local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs = unpack(ARGV)
 local at = now()
 mark(born, at)
-local stored = redis.call('HMGET', call, 'operation', 'version')
+local stored = redis.call('HMGET', call, 'operation', 'version', 'state')
 if stored[1] == operation then return 1 end
 if (stored[2] or '0') ~= version then return 0 end
 local following = decimal(math.max(tonumber(version) + 1, at))
 redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
 if dropTallies == '1' then redis.call('DEL', tallies) end
+if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
+redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
 for _, key in ipairs({ call, holders, tallies }) do
   if retentionMs == '' then

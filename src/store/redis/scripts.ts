@@ -84,7 +84,7 @@ export const scripts = {
   read: script('read', ['call', 'holders', 'tallies', 'born'], [], view),
   commit: script(
     'commit',
-    ['call', 'holders', 'tallies', 'outbox', 'born'],
+    ['call', 'holders', 'tallies', 'outbox', 'born', 'census'],
     ['operation', 'version', 'state', 'epoch', 'binding', 'value', 'record', 'dropTallies', 'retentionMs'],
     yes,
   ),
