@@ -17,4 +17,5 @@ export const silentMeter: Meter = {
   evidence: nothing,
   openGrants: nothing,
   calls: nothing,
+  calls: nothing,
 };

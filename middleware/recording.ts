@@ -63,7 +63,8 @@ export function follow(
   write.onCut(() => {
     // After the response the connection may already carry another request.
     if (responding) {
-      
+      req.destroy();
+      res.destroy();
     }
     controller.abort(new DOMException(textOf('RecordingStopped'), 'AbortError'));
     meter.decision('media', 'RecordingStopped');

@@ -130,6 +130,49 @@ describe('two instances on one Redis', () => {
     expect(write.lastByteAt).toBeLessThan(stopOf(atB.call)?.receivedAt ?? 0);
   });
 
+  test('one that is killed in the middle of a stop is taken over', async () => {
+    const victim = await start();
+    const [atVictim, atB] = (await botAt(victim, b)) as [Bot, Bot];
+    await recording(atB);
+    peers.graph.script({
+      action: 'updateRecordingStatus',
+      call: atB.call,
+      asked: 'notRecording',
+      answer: 'none',
+    });
+    const lost = atVictim.report('notRecording');
+    await eventually(() => stopOf(atB.call));
+    await end(victim, 'SIGKILL');
+    await lost;
+    await eventually(async () => (await atB.report('notRecording')).status === 200);
+    expect((await atB.upload('late', 640)).status).toBe(403);
+    await recording(atB);
+    expect(peers.graph.recordingState(atB.call)).toBe('recording');
+    expect((await atB.upload('again', 640)).status).toBe(201);
+  });
+
+  test('one that is killed in the middle of a start opens nothing, and another may start', async () => {
+    const victim = await start();
+    const [atVictim, atB] = (await botAt(victim, b)) as [Bot, Bot];
+    await recording(atB);
+    await atB.report('notRecording');
+    peers.graph.script({
+      action: 'updateRecordingStatus',
+      call: atB.call,
+      asked: 'recording',
+      answer: 'none',
+      effect: 'now',
+    });
+    const before = peers.graph.log.length;
+    const lost = atVictim.report('recording');
+    await eventually(() => peers.graph.log.slice(before).some(({ asked }) => asked === 'recording'));
+    await end(victim, 'SIGKILL');
+    await lost;
+    expect((await atB.upload('unconfirmed', 640)).status).toBe(403);
+    await recording(atB);
+    expect((await atB.upload('confirmed', 640)).status).toBe(201);
+  });
+
   test('one that sleeps past its deadline lets nothing through when it wakes', async () => {
     const sleeper = await start();
     const [atSleeper, atB] = (await botAt(sleeper, b)) as [Bot, Bot];

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import express, { type Request, type RequestHandler } from 'express';
 import request from 'supertest';
@@ -103,6 +104,8 @@ describe('a write behind requireRecording', () => {
     await eventually(async () => (await bot.upload('b', 1)).status === 403, { what: 'the gate to close' });
     answerNow();
     expect((await upload).status).toBe(201);
+    // Much longer than a stop takes to see that the last write is over.
+    await sleep(250);
     expect(asked(host!)).not.toContain('notRecording');
     finishWork();
     expect((await stop).status).toBe(200);
