@@ -17,5 +17,4 @@ export const silentMeter: Meter = {
   evidence: nothing,
   openGrants: nothing,
   calls: nothing,
-  calls: nothing,
 };
