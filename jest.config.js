@@ -15,6 +15,6 @@ export default {
     ],
   },
   setupFilesAfterEnv: ['<rootDir>/test/support/matchers.ts'],
-  testTimeout: 30000,
+  testTimeout: 60000,
   maxWorkers: 2,
 };

@@ -9,7 +9,7 @@ import { Gate } from '../src/gate/gate.ts';
 import { createMeter } from '../src/metrics/metrics.ts';
 import { connectGraph } from '../src/upstream/graph.ts';
 import { outboundFetch } from '../src/upstream/pool.ts';
-import { systemClock } from './clock.ts';
+import { systemClock } from '../src/http/clock.ts';
 import { consoleLog } from './log.ts';
 import { silentMeter } from './meter.ts';
 import { gateOptions, readOptions, type GateOptions } from './options.ts';

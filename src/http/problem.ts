@@ -54,7 +54,7 @@ export function answerRefusal(
  */
 function lingerOver(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = res;
-  if (socket === null || req.complete) return;
+  if (socket === null || socket.destroyed || req.complete) return;
   const before = socket.bytesRead;
   const check = setInterval(() => {
     if (socket.bytesRead - before > lingerBytes) socket.destroy();

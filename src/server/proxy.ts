@@ -15,7 +15,7 @@ import { connectGraph } from '../upstream/graph.ts';
 import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
 import { createAdmin, type Readiness } from './admin.ts';
-import { systemClock } from './clock.ts';
+import { systemClock } from '../http/clock.ts';
 import { closeServer, createListener, listen } from './server.ts';
 import type { ProxySettings } from './settings.ts';
 import { readTls, watchTls } from './tls.ts';

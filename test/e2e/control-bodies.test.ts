@@ -8,12 +8,12 @@ import { startWorld, type World } from '../support/world.ts';
 let world: World;
 let token: string;
 let call: string;
-let sockets: number;
-const tcpResources = (): number =>
-  process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;
+let before: number;
+const resources = (): number =>
+  process.getActiveResourcesInfo().filter((name) => /^TCP|^Timeout$/.test(name)).length;
 
 beforeAll(async () => {
-  sockets = tcpResources();
+  before = resources();
   world = await startWorld();
   token = await world.mint.mint();
 });
@@ -21,14 +21,14 @@ beforeEach(() => {
   call = world.graph.incomingCall({ answered: true });
 });
 
-/** Still serves, left no socket behind, and its evidence is whole. */
+/** Still serves, left no socket and no timer behind, and its evidence is whole. */
 afterAll(async () => {
   const bot = await world.bot();
   expect((await bot.report('recording')).headers['tallylight-gate']).toBe('open');
   expect((await bot.upload('last', 1)).status).toBe(201);
   expect(await world.closeAndVerify()).toMatchObject({ misfit: null });
   await world.close();
-  await eventually(() => tcpResources() <= sockets, { what: 'the end of every socket' });
+  await eventually(() => resources() <= before, { what: 'the end of every socket and timer' });
 });
 
 const path = (): string => `/v1.0/communications/calls/${call}/updateRecordingStatus`;

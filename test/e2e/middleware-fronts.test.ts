@@ -8,7 +8,7 @@ import { defaultPolicy } from '../../src/core/policy.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { ControlDeps } from '../../src/http/ports.ts';
 import { createMeter, createRegistry } from '../../src/metrics/metrics.ts';
-import { systemClock } from '../../src/server/clock.ts';
+import { systemClock } from '../../src/http/clock.ts';
 import { Bot, type Reply } from '../../src/server/sandbox/bot.ts';
 import { startFakeGraph, type FakeGraph } from '../../src/server/sandbox/fake-graph.ts';
 import { listen } from '../../src/server/sandbox/loopback.ts';
