@@ -35,6 +35,8 @@ function isUtf8Json(contentType: string): boolean {
 }
 
 function readAll(req: IncomingMessage, withinMs: number): Promise<Decision<Buffer>> {
+  // It was cut while the stages before were under way: nothing will tell of it any more.
+  if (req.destroyed) return Promise.resolve(refuse('BodyIncomplete'));
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;

@@ -163,11 +163,17 @@ export async function startCluster(): Promise<TestCluster> {
 export async function startSentinel(master: TestRedis): Promise<Pick<TestRedis, 'url' | 'cli' | 'stop'>> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-sentinel-'));
   const file = join(directory, 'sentinel.conf');
-  const port = await freePort();
-  const lines = [`port ${port}`, 'bind 127.0.0.1', `sentinel monitor primary 127.0.0.1 ${master.port} 1`];
-  await writeFile(file, lines.join('\n'));
-  const child = await launch([file, '--sentinel'], directory, '+monitor master primary');
-  if (child === false) throw new Error('no free port for the sentinel');
+  const begin = async (): Promise<{ port: number; child: ChildProcess }> => {
+    for (;;) {
+      const port = await freePort();
+      const lines = [`port ${port}`, 'bind 127.0.0.1', `sentinel monitor primary 127.0.0.1 ${master.port} 1`];
+      await writeFile(file, lines.join('\n'));
+      const child = await launch([file, '--sentinel'], directory, '+monitor master primary');
+      // Another test was faster to take the port.
+      if (child !== false) return { port, child };
+    }
+  };
+  const { port, child } = await begin();
   return {
     url: `redis+sentinel://127.0.0.1:${port}/primary`,
     cli: async (...args) => (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim(),
