@@ -8,13 +8,14 @@ import {
   type Reads,
   type RouteMatch,
 } from '../core/media-route.ts';
+import { mayUpload } from '../core/policy.ts';
 import type { Identity } from '../core/ports.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
 import { answering } from './answer.ts';
 import { admitWrite } from './enforce.ts';
 import { counted, expectsContinue, identifyMedia, type IdentifyDeps } from './identify-call.ts';
 import type { MediaPort } from './ports.ts';
-import { header } from './problem.ts';
+import { hasBody, header } from './problem.ts';
 
 /** A route with the handler behind it. */
 export interface ServedRoute extends MediaRoute {
@@ -92,8 +93,12 @@ async function write({ deps, req, res, match, who }: MediaRequest): Promise<Deci
 
 /** The stricter of what the route and the policy say decides about reads. */
 async function read({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
-  const owner = await deps.gate.bindingOf(match.call);
-  const reads = stricter(match.route.reads, deps.policyFor(owner ?? who).mediaReads);
+  // A handler could keep the body of what is only called a read.
+  if (hasBody(req)) return counted(deps, refuse('BodyInvalid', { detail: 'a read has no body' }));
+  const owner = (await deps.gate.bindingOf(match.call)) ?? null;
+  const policy = deps.policyFor(owner ?? who);
+  if (!mayUpload(policy, owner, who)) return counted(deps, refuse('CallNotFound'));
+  const reads = stricter(match.route.reads, policy.mediaReads);
   if (reads === 'refuse') return counted(deps, refuse('ReadsRefused'));
   if (reads === 'whileRecording') {
     const open = await deps.gate.isOpen(match.call, who);

@@ -222,6 +222,28 @@ describe('a read of a media route', () => {
     expect(await read(`/gated/${bot.call}/x`)).toMatch(/404/);
   });
 
+  test('is no way to bring a body in', async () => {
+    const bot = await world.bot();
+    const connection = await rawConnection(world.proxy.url);
+    connection.write((await head('GET', `/media/${bot.call}/x`, ['Content-Length: 5'])) + 'hello');
+    expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 400 [^]*a read has no body/);
+    connection.close();
+    expect(bytesAt(bot.call)).toBe(0);
+  });
+
+  test('of a call that is bound to another application finds no such call', async () => {
+    const bot = await world.bot();
+    await bot.report('recording');
+    await bot.upload('first', 640);
+    const connection = await rawConnection(world.proxy.url);
+    const stranger = await world.mint.mint({ azp: '33333333-3333-4333-8333-333333333333' });
+    connection.write(
+      `GET /media/${bot.call}/ HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer ${stranger}\r\n\r\n`,
+    );
+    expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 404 [^]*CallNotFound/);
+    connection.close();
+  });
+
   test('needs a token like any other request', async () => {
     const bot = await world.bot();
     const connection = await rawConnection(world.proxy.url);

@@ -26,6 +26,8 @@ const fine = answerOf(200, '{}');
 
 beforeAll(async () => {
   graph = createServer((socket) => {
+    // Or the kernel keeps what is planted until the next request acknowledges what came before.
+    socket.setNoDelay(true);
     connections.add(socket);
     socket.on('close', () => connections.delete(socket));
     socket.on('error', () => undefined);

@@ -3,6 +3,7 @@ import { grant } from '../../core/decision.ts';
 import type { Forwarded, HeaderMap } from '../../core/exchange.ts';
 import { actionName } from '../../core/graph-action.ts';
 import { accept } from '../graph-proof.ts';
+import { hasBody } from '../problem.ts';
 import type { CallRequest, ControlRequest, Handler } from './context.ts';
 import type { GraphRequest } from '../ports.ts';
 import type { WriteGuard } from '../../core/exchange.ts';
@@ -13,15 +14,13 @@ export async function streamToGraph(request: ControlRequest, guard?: WriteGuard)
   const authorization = await caller.authorization();
   if (!authorization.ok) return { kind: 'failed', refusal: authorization };
   const began = deps.now();
-  const hasBody =
-    req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
   const forwarded = await deps.graph.forward(
     {
       method: req.method as GraphRequest['method'],
       path: action.path,
       headers: req.headers,
       authorization: authorization.value,
-      body: hasBody ? req : null,
+      body: hasBody(req) ? req : null,
       ...(guard === undefined ? {} : { guard }),
     },
     res,
