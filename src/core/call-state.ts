@@ -105,7 +105,9 @@ export const unknownCall: CallState = {
 const day = 24 * 60 * 60 * 1000;
 
 /** The states in which the store keeps a call until it leaves them. */
-export const keptStates: readonly StateName[] = stateNames.filter((state) => state !== 'ended' && state !== 'idle');
+export const keptStates: readonly StateName[] = stateNames.filter(
+  (state) => state !== 'ended' && state !== 'idle',
+);
 
 /** How long a call is remembered after its last change; `undefined`: until it ends, since a holder may exist. */
 export const retentionMs = (state: StateName): number | undefined =>

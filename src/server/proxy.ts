@@ -113,7 +113,10 @@ export async function startProxy(
     }),
     metrics: async () => {
       // A store that does not answer leaves the last census; whether it answers is a number of its own.
-      await store.calls.census().then(meter.calls, () => undefined);
+      await store.calls.census().then(
+        (census) => meter.calls(census),
+        () => undefined,
+      );
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   });

@@ -10,13 +10,13 @@ export function rewriteLocation(
   publicUrl: string,
 ): (status: number, headers: OutgoingHttpHeaders) => Decision<OutgoingHttpHeaders> {
   return (status, headers) => {
-    const { location } = headers;
+    const { location, ...others } = headers;
     if (typeof location !== 'string') return grant(headers);
     const url = URL.canParse(location, graphOrigin) ? new URL(location, graphOrigin) : undefined;
     if (url?.origin === graphOrigin) {
       return grant({ ...headers, location: publicUrl + url.pathname + url.search + url.hash });
     }
     if (status >= 300 && status < 400) return refuse('GraphRedirect');
-    return grant({ ...headers, location: undefined });
+    return grant(others);
   };
 }

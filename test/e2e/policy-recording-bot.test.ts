@@ -1,4 +1,4 @@
-import { setInterval as every } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Bot } from '../../src/server/sandbox/bot.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -18,9 +18,9 @@ afterAll(async () => {
 /** 16 kHz audio as the sample's sockets deliver it: one frame every 20 ms, each an upload of its own. */
 async function audio(bot: Bot, frames: number): Promise<number[]> {
   const answers: Promise<number>[] = [];
-  for await (const _ of every(frameMs)) {
+  while (answers.length < frames) {
+    await sleep(frameMs);
     answers.push(bot.upload('audio', frameBytes).then(({ status }) => status));
-    if (answers.length === frames) break;
   }
   return Promise.all(answers);
 }

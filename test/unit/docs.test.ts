@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { format } from 'prettier';
+import { format, resolveConfig } from 'prettier';
 import { actionName } from '../../src/core/graph-action.ts';
 import { actions, effects } from '../../src/core/graph-actions.ts';
 import { stateNames, transitions, type StateName } from '../../src/core/call-state.ts';
@@ -62,7 +62,7 @@ describe('the README', () => {
           return `${begin}\n${section}\n\n${end}`;
         },
       ),
-      { parser: 'markdown', printWidth: 110 },
+      { ...(await resolveConfig(readme)), parser: 'markdown' },
     );
     if (process.env.TALLYLIGHT_WRITE_DOCS === '1') writeFileSync(readme, after);
     else expect(before).toBe(after);
