@@ -37,6 +37,11 @@ const failed = (status: number, reason: string): Expected => ({ status, gate: un
 const answers: readonly (readonly [string, ScriptRule['answer'], Expected])[] = [
   ['completed', 'asUsual', opened],
   ['Completed, written unusually', raw(200, oddBody), { ...opened, body: oddBody }],
+  [
+    'completed, with a Location at another place',
+    raw(200, '{"status":"completed"}', { location: 'https://elsewhere.example/' }),
+    opened,
+  ],
   ['completed with a result of 200', operation('completed', { code: 200, subcode: 0 }), opened],
   ['completed with a result of "204"', operation('completed', { code: '204' }), opened],
   ['completed with a result of 403', operation('completed', { code: 403 }), closed],

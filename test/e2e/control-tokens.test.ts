@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { importJWK, exportSPKI, SignJWT, type JWK } from 'jose';
+import { createPublicKey, randomUUID, type JsonWebKey } from 'node:crypto';
+import { SignJWT, type JWK } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   sandboxApp,
@@ -98,7 +98,7 @@ describe('a token that', () => {
 
   test.each<[string, () => Promise<string>]>([
     ['is not valid yet', () => world.mint.mint({ nbf: seconds() + 300 })],
-    ['has no end', () => world.mint.mint({ exp: undefined })],
+    ['has no end', () => world.mint.mint({ exp: undefined } as Record<string, unknown>)],
     ['is for another audience', () => world.mint.mint({ aud: 'api://other' })],
     ['is a token for Graph', () => world.mint.mintGraphToken()],
     ['is of another issuer', () => world.mint.mint({ iss: 'https://issuer.example' })],
@@ -113,10 +113,13 @@ describe('a token that', () => {
       'is signed with the public key as if it were a secret',
       async () => {
         const jwk = await publicJwk();
-        const pem = await exportSPKI((await importJWK(jwk, 'RS256')) as CryptoKey);
+        const pem = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }).export({
+          type: 'spki',
+          format: 'pem',
+        });
         return new SignJWT(claims())
           .setProtectedHeader({ alg: 'HS256', kid: jwk.kid! })
-          .sign(new TextEncoder().encode(pem));
+          .sign(new TextEncoder().encode(pem.toString()));
       },
     ],
     [

@@ -7,7 +7,7 @@ export interface Answer {
   readonly body: string;
 }
 
-export interface Sending {
+interface Sending {
   readonly method?: string;
   readonly path: string;
   readonly token?: string;
