@@ -50,7 +50,7 @@ async function onlyConfirmedOpens({ sandbox, bot }: Place): Promise<void> {
   for (const answer of [
     { pending: { then: 'failed', afterMs: 100 } },
     'serverError',
-    'empty',
+    'throttled',
     'reset',
   ] as const) {
     sandbox.graph.script({ action: 'updateRecordingStatus', call: it.call, answer });
