@@ -127,8 +127,9 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
       return happens('stopTakenOver', takeOver(state, event.hold, now, wireMs));
     }
     case 'drained':
-      if (state.exchange?.token !== event.hold.token || liveExchange(state, now) === null)
-        return refuse('StatusInProgress');
+      // Its time may be over: as long as nobody took the exchange over, nobody else sends.
+      if (state.exchange?.token !== event.hold.token)
+        return refuse('StatusInProgress', { retryAfterMs: 1000 });
       return happens('drained', {
         openedAt: null,
         exchange: { kind: 'stop', token: event.hold.token, until: now + event.hold.forMs },

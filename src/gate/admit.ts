@@ -217,9 +217,11 @@ export class Admission {
       return;
     }
     this.#leaving.delete(leaving);
+    // What another session left says nothing of the holders of this one.
+    if (grant.session !== this.session.id) return;
     const revoked = this.#revoked.get(grant.call);
     if (revoked !== undefined) revoked.left = Math.max(revoked.left, grant.epoch);
-    if (grant.session === this.session.id && grant.revokedAt !== undefined) {
+    if (grant.revokedAt !== undefined) {
       this.#done.set(grant.call, { call: grant.call, epoch: grant.epoch });
     }
   }
@@ -230,6 +232,7 @@ export class Admission {
     this.#grants.clear();
     this.#acquiring.clear();
     this.#done.clear();
+    for (const revoked of this.#revoked.values()) revoked.left = 0;
     this.#report();
     for (const grant of grants) {
       this.#draining.delete(grant);
@@ -247,7 +250,9 @@ export class Admission {
   }
 
   #isLeaving(call: CallKey, epoch: number): boolean {
-    const concerns = (grant: Grant): boolean => grant.call === call && grant.epoch <= epoch;
+    const session = this.session.id;
+    const concerns = (grant: Grant): boolean =>
+      grant.call === call && grant.epoch <= epoch && grant.session === session;
     return [...this.#draining].some(concerns) || [...this.#leaving].some(({ grant }) => concerns(grant));
   }
 

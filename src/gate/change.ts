@@ -67,7 +67,7 @@ export async function change(
       record,
       dropTallies,
       retentionMs: retentionMs(state.state),
-      operation: record.hash,
+      operation: deps.newId(),
     });
     if (!swapped) continue;
     deps.meter.transition(record.event, record.from, record.to, (deps.clock.now() - began) / 1000);

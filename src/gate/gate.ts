@@ -20,7 +20,7 @@ export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested'
 export type KnownBinding = Binding | null | undefined;
 
 const rememberedBindings = 10_000;
-const bindingWaitMs = 250;
+const storeWaitMs = 250;
 
 /** The gate of every call, as one instance sees it (design, section 3). */
 export class Gate {
@@ -59,6 +59,20 @@ export class Gate {
 
   admit(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
     return this.#admission.admit(call, who);
+  }
+
+  /** For signalling that needs the gate only for a part of it: a store that hangs counts as a closed gate. */
+  async admitSoon(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
+    const admitting = this.#admission.admit(call, who);
+    const soon = await Promise.race([admitting, sleep(this.#deps.clock, storeWaitMs).then(() => undefined)]);
+    if (soon !== undefined) return soon;
+    admitting.then(
+      (late) => {
+        if (late.ok) late.value.end(true);
+      },
+      (error: unknown) => this.#deps.log.error({ call, error: messageOf(error) }, 'a late admission failed'),
+    );
+    return refuse('StoreUnavailable', { retryAfterMs: 1000 });
   }
 
   /** Whether the gate is open for `who`, without writing anything. */
@@ -123,7 +137,7 @@ export class Gate {
     if (known !== undefined) return known;
     return Promise.race([
       this.#readBinding(call),
-      sleep(this.#deps.clock, bindingWaitMs).then(() => undefined),
+      sleep(this.#deps.clock, storeWaitMs).then(() => undefined),
     ]);
   }
 

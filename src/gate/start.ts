@@ -1,7 +1,7 @@
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding, StateName } from '../core/call-state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
-import { isFault } from '../core/errors.ts';
+import { isFault, messageOf } from '../core/errors.ts';
 import type { Poll, Send, Sent } from '../core/exchange.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -99,6 +99,9 @@ async function begin<Answer extends GraphAnswer>(
       if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
       const type = state.state === 'recording' ? 'repeatRequested' : 'startRequested';
       return grant({ event: { type, hold }, detail });
+    }).catch((error: unknown) => {
+      void release(deps, call, witness, token);
+      throw error;
     });
     if (requested.ok) {
       const { before, state } = requested.value;
@@ -107,6 +110,37 @@ async function begin<Answer extends GraphAnswer>(
     const inTheWay = await makeWay(request, requested, found, stopFirst);
     if (inTheWay !== undefined || clock.now() >= bound) return inTheWay ?? requested;
     await sleep(clock, 25);
+  }
+}
+
+/**
+ * The reservation may be in the store though its reply was lost. Nothing was sent and nothing will be, so it must
+ * not keep a stop waiting until its time is over.
+ */
+async function release(deps: GateDeps, call: CallKey, witness: Witness, token: string): Promise<void> {
+  const deadline = deps.clock.now() + 3 * deps.times.graphTimeoutMs;
+  try {
+    await changeInsistently(
+      deps,
+      call,
+      witness,
+      (view) => {
+        const { state, epoch, exchange } = stateOf(view);
+        if (exchange?.token !== token) return refuse('StatusInProgress');
+        const event =
+          state === 'starting'
+            ? { type: 'startUnknown' as const, token, epoch }
+            : { type: 'repeatSettled' as const, token };
+        return grant({ event, detail: { outcome: 'notSent' } });
+      },
+      deadline,
+    );
+  } catch (error) {
+    // Its time ends by itself.
+    deps.log.warn(
+      { call, error: messageOf(error) },
+      'a start that was not sent still holds its place in the store',
+    );
   }
 }
 

@@ -5,7 +5,7 @@ import type { Poll, Send, Sent } from '../core/exchange.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallView, Revocation, SessionId } from '../core/ports.ts';
+import type { CallView, Holder, Revocation, SessionId } from '../core/ports.ts';
 import { liveExchange } from '../core/transition.ts';
 import {
   belongsTo,
@@ -69,12 +69,14 @@ export async function stop<Answer extends GraphAnswer>(
     bound: clock.now() + drainMs + times.ttlMs,
   };
   try {
-    const begun = await begin(deps, doing);
+    const begun = await begin(deps, own, doing);
     if (!begun.ok) return begun;
     const drained = await drain(deps, own, doing);
     if (!drained.ok) return await defer(deps, doing, drained);
     return await sendAndSettle(deps, doing);
   } catch (error) {
+    // The state may be `stopping` already: then nobody may go on admitting, whoever ends the stop.
+    await revokeWherePossible(deps, own, request.call);
     return asRefusal(error);
   }
 }
@@ -82,6 +84,7 @@ export async function stop<Answer extends GraphAnswer>(
 /** `stopping`, and the exchange is ours: a start in flight is shut out at once, then waited for. */
 async function begin<Answer extends GraphAnswer>(
   deps: GateDeps,
+  own: OwnSession,
   { request, token, witness, bound }: Stop<Answer>,
 ): Promise<Decision<void>> {
   const { call, by, cause, detail = {} } = request;
@@ -100,6 +103,8 @@ async function begin<Answer extends GraphAnswer>(
     });
     if (requested.ok && requested.value.state.exchange?.token === token) return grant(undefined);
     if (!requested.ok && requested.reason !== 'StatusInProgress') return requested;
+    // While a start in flight, or another stop, is waited for, the gate is closed all the same.
+    await revokeAll(deps, own, await deps.calls.read(call), call);
     if (deps.clock.now() >= bound) {
       const retryAfterMs = requested.ok ? 1000 : Math.max(1000, requested.retryAfterMs ?? 0);
       return refuse('StatusInProgress', { retryAfterMs });
@@ -114,28 +119,26 @@ async function drain<Answer extends GraphAnswer>(
   own: OwnSession,
   { request, witness, bound }: Stop<Answer>,
 ): Promise<Decision<void>> {
-  const { clock, times, calls, sessions } = deps;
+  const { clock, times, calls } = deps;
   const missingSince = new Map<SessionId, number>();
   for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 2)) {
     const view = await calls.read(request.call);
     const freshMs = freshForMs(deps, view);
     if (view.holders.length === 0 && freshMs <= 0) return grant(undefined);
-    for (const { session, epoch } of view.holders) {
-      const revocation = { call: request.call, epoch };
-      if (session === own.id) {
-        own.revoke([revocation]);
-        continue;
-      }
-      if (await sessions.revoke(session, revocation)) {
-        missingSince.delete(session);
-        continue;
-      }
-      const since = missingSince.get(session) ?? clock.now();
-      missingSince.set(session, since);
-      if (clock.now() - since >= times.ttlMs)
-        await waitedOut(deps, request.call, witness, { session, epoch });
+    const missing = await revokeAll(deps, own, view, request.call);
+    for (const session of missingSince.keys()) {
+      if (!missing.some((holder) => holder.session === session)) missingSince.delete(session);
     }
-    if (clock.now() >= bound) {
+    for (const holder of missing) {
+      const since = missingSince.get(holder.session) ?? clock.now();
+      missingSince.set(holder.session, since);
+      if (clock.now() - since >= times.ttlMs) await waitedOut(deps, request.call, witness, holder);
+    }
+    // A holder that is being waited out needs its whole TTL, from when it was missed; giving up would only begin it anew.
+    if (
+      clock.now() >= bound &&
+      (missing.length === 0 || freshMs > 0 || missing.length < view.holders.length)
+    ) {
       return freshMs > 0
         ? refuse('StoreFresh', { retryAfterMs: freshMs })
         : refuse('DrainTimeout', { retryAfterMs: times.ttlMs });
@@ -144,12 +147,33 @@ async function drain<Answer extends GraphAnswer>(
   }
 }
 
-async function waitedOut(
-  deps: GateDeps,
+/** Pushes a revocation to every holder, and returns those whose session is missing. */
+async function revokeAll(
+  { sessions }: GateDeps,
+  own: OwnSession,
+  { state, holders }: CallView,
   call: CallKey,
-  witness: Witness,
-  holder: { session: SessionId; epoch: number },
-): Promise<void> {
+): Promise<readonly Holder[]> {
+  const missing: Holder[] = [];
+  if (state?.state !== 'stopping') return missing;
+  for (const holder of holders) {
+    const revocation = { call, epoch: holder.epoch };
+    if (holder.session === own.id) own.revoke([revocation]);
+    else if (!(await sessions.revoke(holder.session, revocation))) missing.push(holder);
+  }
+  return missing;
+}
+
+async function revokeWherePossible(deps: GateDeps, own: OwnSession, call: CallKey): Promise<void> {
+  try {
+    await revokeAll(deps, own, await deps.calls.read(call), call);
+  } catch (error) {
+    // Without the store nobody's session lives on: every instance cuts its own writes within one TTL.
+    if (!isFault(error)) throw error;
+  }
+}
+
+async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder: Holder): Promise<void> {
   const unknown = { admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null } as const;
   await change(deps, call, witness, () =>
     grant({ event: { type: 'holderLost' }, detail: { session: holder.session } }),

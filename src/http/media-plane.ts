@@ -95,7 +95,8 @@ async function write({ deps, req, res, match, who }: MediaRequest): Promise<Deci
 async function read({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
   // A handler could keep the body of what is only called a read.
   if (hasBody(req)) return counted(deps, refuse('BodyInvalid', { detail: 'a read has no body' }));
-  const owner = (await deps.gate.bindingOf(match.call)) ?? null;
+  const owner = await deps.gate.bindingOf(match.call);
+  if (owner === undefined) return counted(deps, refuse('StoreUnavailable', { retryAfterMs: 1000 }));
   const policy = deps.policyFor(owner ?? who);
   if (!mayUpload(policy, owner, who)) return counted(deps, refuse('CallNotFound'));
   const reads = stricter(match.route.reads, policy.mediaReads);

@@ -18,6 +18,8 @@ export interface GraphPort {
   exchange(
     request: GraphRequest & { readonly body: Buffer | null },
     mayStill?: () => boolean,
+    /** For a request that is a write: it is not begun, or given up, when the write is cut. */
+    guard?: WriteGuard,
   ): Promise<Sent<RawAnswer>>;
   /** Streams both ways. */
   forward(

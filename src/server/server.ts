@@ -61,6 +61,8 @@ export function createListener(
 
 /** Where there is no request to answer, only a socket. */
 function endWith(socket: Duplex, status: number, reason: ReasonCode): void {
+  // Node has taken its own listener away by now, and a reset without one ends the process.
+  socket.on('error', () => socket.destroy());
   if (!socket.writable) {
     socket.destroy();
     return;

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher, Pool } from 'undici';
-import { refuse } from '../core/decision.ts';
-import type { RawAnswer, Sent } from '../core/exchange.ts';
+import { refuse, type Refusal } from '../core/decision.ts';
+import type { RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
 import type { JsonObject } from '../core/json.ts';
 import { GivenUp, graphFaults, refusalFor } from './errors.ts';
 
@@ -23,6 +23,7 @@ export function exchange(
   request: ExchangeRequest,
   timeoutMs: number,
   mayStill: () => boolean,
+  guard?: WriteGuard,
 ): Promise<Sent<RawAnswer>> {
   return new Promise((settle) => {
     const sentAt = Date.now();
@@ -32,13 +33,12 @@ export function exchange(
     const chunks: Buffer[] = [];
     let size = 0;
     const facts = (more: JsonObject): JsonObject => ({ sentAt: new Date(sentAt).toISOString(), ...more });
-    const giveUp = (): void => {
-      const refusal = refuse('GraphTimeout');
+    const giveUp = (refusal: Refusal): void => {
       if (controller === undefined)
         finish(started ? { kind: 'lost', refusal, facts: facts({}) } : { kind: 'notSent', refusal });
       else controller.abort(new GivenUp(refusal));
     };
-    const timer = setTimeout(giveUp, timeoutMs);
+    const timer = setTimeout(() => giveUp(refuse('GraphTimeout')), timeoutMs);
     let over = false;
     const finish = (sent: Sent<RawAnswer>): void => {
       if (over) return;
@@ -46,11 +46,12 @@ export function exchange(
       clearTimeout(timer);
       settle(sent);
     };
+    guard?.onCut(() => giveUp(refuse('RecordingStopped')));
     pool.dispatch(
       { ...request, reset: true },
       {
         onRequestStart(ctl) {
-          if (over || !mayStill()) {
+          if (over || !mayStill() || guard?.mayContinue() === false) {
             // Throwing here keeps undici from writing anything.
             throw new GivenUp(refuse('StatusInProgress', { retryAfterMs: 1000 }));
           }

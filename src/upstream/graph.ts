@@ -31,6 +31,7 @@ export interface Graph {
   exchange(
     request: GraphRequest & { readonly body: Buffer | null },
     mayStill?: () => boolean,
+    guard?: WriteGuard,
   ): Promise<Sent<RawAnswer>>;
   /** Streams everything else. */
   forward(
@@ -49,7 +50,7 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions): Graph
   const rewrite = (status: number, headers: OutgoingHttpHeaders): Decision<OutgoingHttpHeaders> =>
     rewriteLocation(origin, publicUrl())(status, headers);
   return {
-    exchange({ method, path, headers, authorization, body }, mayStill = () => true) {
+    exchange({ method, path, headers, authorization, body }, mayStill = () => true, guard) {
       const length = body === null ? null : String(body.length);
       // A compressed answer could not be judged.
       const set = { authorization, 'accept-encoding': 'identity', 'content-length': length };
@@ -58,6 +59,7 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions): Graph
         { method, path, headers: requestHeaders(headers, set), body },
         timeoutMs,
         mayStill,
+        guard,
       );
     },
     forward({ method, path, headers, authorization, body, guard }, res) {

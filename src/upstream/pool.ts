@@ -1,3 +1,4 @@
+import { createConnection, type Socket } from 'node:net';
 import { buildConnector, fetch as undiciFetch, Agent, Pool } from 'undici';
 
 /** Where an upstream is, and which path its own paths are below. */
@@ -15,46 +16,70 @@ export function parseBase(url: string): Base {
 const connectTimeoutMs = 5000;
 
 /**
- * A connection that is given up is reset, not closed: what still waits in the kernel's send buffer is discarded,
- * so that a write that was cut sends nothing any more.
+ * A connection that is given up is reset, not closed: what still waits in the kernel's send buffer is discarded, so
+ * that a write that was cut, or a status change that was given up, sends nothing any more. Under TLS it is the
+ * socket below that must be reset, so that one is made here.
  */
 function resettingConnector(): buildConnector.connector {
   const connect = buildConnector({ timeout: connectTimeoutMs });
   return (options, callback) => {
-    connect(options, (...result) => {
-      const [error, socket] = result;
-      if (error === null && !('encrypted' in socket)) {
-        const destroy = socket.destroy.bind(socket);
-        let resetting = false;
-        socket.destroy = (cause?: Error) => {
-          if (cause === undefined || resetting || socket.destroyed) return destroy(cause);
-          resetting = true;
-          return socket.resetAndDestroy();
-        };
-      }
-      callback(...result);
+    if (options.protocol !== 'https:') {
+      connect(options, resetWhenGivenUp(undefined, callback));
+      return;
+    }
+    const below = createConnection({ host: options.hostname, port: Number(options.port || 443) });
+    const timer = setTimeout(() => below.destroy(new ConnectTimeout()), connectTimeoutMs);
+    const failed = (error: Error): void => {
+      clearTimeout(timer);
+      callback(error, null);
+    };
+    below.once('error', failed);
+    below.once('connect', () => {
+      clearTimeout(timer);
+      below.off('error', failed);
+      connect({ ...options, httpSocket: below }, resetWhenGivenUp(below, callback));
     });
   };
 }
 
+class ConnectTimeout extends Error {
+  readonly code = 'UND_ERR_CONNECT_TIMEOUT';
+}
+
+function resetWhenGivenUp(
+  below: Socket | undefined,
+  callback: buildConnector.Callback,
+): buildConnector.Callback {
+  return (...result) => {
+    const [error, socket] = result;
+    if (error === null) {
+      const destroy = socket.destroy.bind(socket);
+      let resetting = false;
+      socket.destroy = (cause?: Error) => {
+        if (cause === undefined || resetting || socket.destroyed) return destroy(cause);
+        resetting = true;
+        if (below === undefined) return socket.resetAndDestroy();
+        below.resetAndDestroy();
+        return destroy(cause);
+      };
+    }
+    callback(...result);
+  };
+}
+
 /** Keep-alive connections for ordinary traffic. undici discards a response that comes before its request. */
-export const streamingPool = (origin: string): Pool =>
+export const streamingPool = (origin: string): Pool => pool(origin, 512);
+
+/** For status changes: every request asks for a connection of its own, so no earlier answer can be taken for its own. */
+export const exchangePool = (origin: string): Pool => pool(origin, 256);
+
+const pool = (origin: string, connections: number): Pool =>
   new Pool(origin, {
-    connections: 512,
+    connections,
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: resettingConnector(),
-  });
-
-/** For status changes: every request gets a connection of its own, so no earlier answer can be taken for its own. */
-export const exchangePool = (origin: string): Pool =>
-  new Pool(origin, {
-    connections: 256,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: connectTimeoutMs },
   });
 
 /** `fetch` for key sets and token endpoints, on undici from npm rather than Node's bundled one. */

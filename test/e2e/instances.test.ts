@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Bot } from '../../src/server/sandbox/bot.ts';
 import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
-import { sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
-import { startProxyProcess, type ProxyProcess } from '../support/process.ts';
+import { send } from '../support/raw-http.ts';
+import { settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { verifyEvidence } from '../support/world.ts';
 
@@ -20,28 +20,16 @@ let redis: TestRedis;
 const running = new Set<ProxyProcess>();
 
 const start = async (): Promise<ProxyProcess> => {
-  const { mint, graph, sink } = peers;
   const proxy = await startProxyProcess({
-    TALLYLIGHT_PORT: '0',
-    TALLYLIGHT_ADMIN_PORT: '0',
-    TALLYLIGHT_GRAPH_URL: graph.url,
+    ...settingsFor(peers, directory),
     TALLYLIGHT_GRAPH_TIMEOUT_MS: String(graphTimeoutMs),
     TALLYLIGHT_SESSION_TTL_MS: String(ttlMs),
     TALLYLIGHT_DRAIN_MS: String(drainMs),
-    TALLYLIGHT_CONTROL_AUTH: 'jwt',
-    TALLYLIGHT_ISSUERS: JSON.stringify([
-      { issuer: mint.issuer, audience: mint.audience, jwksUri: mint.jwksUri },
-    ]),
-    TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify({
-      tokenEndpoint: mint.tokenEndpoint,
-      clientId: sandboxApp,
-      clientSecret: sandboxSecret,
-    }),
-    TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([{ path: '/media/{callId}/*', upstream: sink.url }]),
     TALLYLIGHT_REDIS_URL: redis.url,
-    TALLYLIGHT_EVIDENCE_DIR: join(directory, 'evidence'),
   });
   running.add(proxy);
+  // It listens at once; gates may open once it has joined the store.
+  await eventually(async () => (await send(proxy.adminUrl, { path: '/readyz/gates' })).status === 200);
   return proxy;
 };
 

@@ -10,9 +10,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Bot } from '../../src/server/sandbox/bot.ts';
 import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
-import { sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
-import { failedStart, startProxyProcess, type ProxyProcess } from '../support/process.ts';
+import { failedStart, settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
 import { verifyEvidence } from '../support/world.ts';
 
 const run = promisify(execFile);
@@ -24,26 +24,11 @@ let drain: Server;
 let drained = 0;
 
 const settings = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
-  TALLYLIGHT_PORT: '0',
-  TALLYLIGHT_ADMIN_PORT: '0',
-  TALLYLIGHT_GRAPH_URL: peers.graph.url,
-  TALLYLIGHT_GRAPH_TIMEOUT_MS: '300',
-  TALLYLIGHT_SESSION_TTL_MS: '700',
-  TALLYLIGHT_DRAIN_MS: '300',
-  TALLYLIGHT_CONTROL_AUTH: 'jwt',
-  TALLYLIGHT_ISSUERS: JSON.stringify([
-    { issuer: peers.mint.issuer, audience: peers.mint.audience, jwksUri: peers.mint.jwksUri },
-  ]),
-  TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify({
-    tokenEndpoint: peers.mint.tokenEndpoint,
-    clientId: sandboxApp,
-    clientSecret: sandboxSecret,
-  }),
+  ...settingsFor(peers, directory),
   TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([
     { path: '/media/{callId}/*', upstream: peers.sink.url },
     { path: '/drain/{callId}', upstream: `http://127.0.0.1:${(drain.address() as AddressInfo).port}` },
   ]),
-  TALLYLIGHT_EVIDENCE_DIR: join(directory, 'evidence'),
   ...more,
 });
 

@@ -1,7 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Peers } from '../../src/server/sandbox/peers.ts';
+import { sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
 
 const main = fileURLToPath(new URL('../../dist/src/server/main.js', import.meta.url));
 
@@ -17,6 +20,27 @@ export interface ProxyProcess {
 }
 
 type Environment = Readonly<Record<string, string>>;
+
+/** Settings for a proxy between these peers, with short times. */
+export const settingsFor = ({ mint, graph, sink }: Peers, directory: string): Record<string, string> => ({
+  TALLYLIGHT_PORT: '0',
+  TALLYLIGHT_ADMIN_PORT: '0',
+  TALLYLIGHT_GRAPH_URL: graph.url,
+  TALLYLIGHT_GRAPH_TIMEOUT_MS: '300',
+  TALLYLIGHT_SESSION_TTL_MS: '700',
+  TALLYLIGHT_DRAIN_MS: '300',
+  TALLYLIGHT_CONTROL_AUTH: 'jwt',
+  TALLYLIGHT_ISSUERS: JSON.stringify([
+    { issuer: mint.issuer, audience: mint.audience, jwksUri: mint.jwksUri },
+  ]),
+  TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify({
+    tokenEndpoint: mint.tokenEndpoint,
+    clientId: sandboxApp,
+    clientSecret: sandboxSecret,
+  }),
+  TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([{ path: '/media/{callId}/*', upstream: sink.url }]),
+  TALLYLIGHT_EVIDENCE_DIR: join(directory, 'evidence'),
+});
 
 /** The built proxy as a process of its own; resolves once it listens, rejects with its output if it ends before. */
 export async function startProxyProcess(settings: Environment): Promise<ProxyProcess> {

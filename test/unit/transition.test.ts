@@ -234,9 +234,6 @@ describe('a stop', () => {
       openedAt: null,
       exchange: mine('stop', noon + 900),
     });
-    expect(transition(stopping, { type: 'drained', hold }, occasion(noon + 500))).toRefuse(
-      'StatusInProgress',
-    );
     const taken = inState('stopping', { exchange: others('stop') });
     expect(transition(taken, { type: 'drained', hold }, occasion(noon))).toRefuse('StatusInProgress');
   });

@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { CallKey } from '../../core/call-key.ts';
 import { grant, type Decision } from '../../core/decision.ts';
-import type { Poll, RawAnswer, Send } from '../../core/exchange.ts';
+import type { Poll, RawAnswer, Send, WriteGuard } from '../../core/exchange.ts';
 import { actionName, callPathOf, type GraphAction } from '../../core/graph-action.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { PolicyInForce } from '../../core/policy.ts';
+import type { Write } from '../../gate/write.ts';
 import type { Caller } from '../authenticate.ts';
 import type { ControlDeps, GraphRequest } from '../ports.ts';
 import { header } from '../problem.ts';
@@ -41,17 +42,36 @@ interface Outgoing {
 
 /** Sends a small request with the caller's credential; the answer is judged. */
 export const sending =
-  ({ deps, caller, action }: ControlRequest, outgoing: Outgoing): Send<RawAnswer> =>
+  ({ deps, caller, action }: ControlRequest, outgoing: Outgoing, guard?: WriteGuard): Send<RawAnswer> =>
   async (mayStill) => {
     const authorization = await caller.authorization();
     if (!authorization.ok) return { kind: 'notSent', refusal: authorization };
     const began = deps.now();
-    const sent = await deps.graph.exchange({ ...outgoing, authorization: authorization.value }, mayStill);
+    const sent = await deps.graph.exchange(
+      { ...outgoing, authorization: authorization.value },
+      mayStill,
+      guard,
+    );
     if (sent.kind === 'answered') {
       deps.meter.graphAnswer(actionName(action.row), sent.answer.status, (deps.now() - began) / 1000);
     }
     return sent;
   };
+
+/** A write is over when what it was let in for is, whatever came of it. */
+export async function duringWrite(
+  write: Write,
+  run: () => Promise<Decision<number>>,
+): Promise<Decision<number>> {
+  let complete = false;
+  try {
+    const decision = await run();
+    complete = decision.ok;
+    return decision;
+  } finally {
+    write.end(complete);
+  }
+}
 
 /** Headers of a request of our own on behalf of the caller's. */
 export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>

@@ -2,9 +2,10 @@ import type { Decision } from '../../core/decision.ts';
 import { refuse } from '../../core/decision.ts';
 import { sha256 } from '../../core/evidence.ts';
 import { judgeMetadataBody, judgeOperationBody } from '../../core/graph-bodies.ts';
+import type { Write } from '../../gate/write.ts';
 import { readJson, type JsonBody } from '../body.ts';
 import { accept } from '../graph-proof.ts';
-import { askedFacts, relay, sending, type CallRequest, type Handler } from './context.ts';
+import { askedFacts, duringWrite, relay, sending, type CallRequest, type Handler } from './context.ts';
 
 /** updateMetadata: validated, and passed where the policy allows it; a digest stands in the evidence, never the blob. */
 export const updateMetadata: Handler = async (request) => {
@@ -14,15 +15,17 @@ export const updateMetadata: Handler = async (request) => {
   if (!body.ok) return body;
   const judged = judgeMetadataBody(body.value.value);
   if (!judged.ok) return judged;
-  const admitted =
-    policy.updateMetadata === 'whileRecording' ? await deps.gate.admit(call, caller.who) : undefined;
-  if (admitted?.ok === false) return admitted;
   const { metadata } = judged.value;
   const detail = { sha256: sha256(metadata), bytes: Buffer.byteLength(metadata), ...askedFacts(request) };
-  const noted = await deps.gate.note('metadataUpdated', call, caller.who, detail);
-  const answered = noted.ok ? await passOn(request, body.value, 'POST') : noted;
-  admitted?.value.end(answered.ok);
-  return answered;
+  const update = async (write?: Write): Promise<Decision<number>> => {
+    const noted = await deps.gate.note('metadataUpdated', call, caller.who, detail);
+    return noted.ok ? passOn(request, body.value, 'POST', write) : noted;
+  };
+  if (policy.updateMetadata === 'forward') return update();
+  const admitted = await deps.gate.admit(call, caller.who);
+  if (!admitted.ok) return admitted;
+  const write = admitted.value;
+  return duringWrite(write, () => update(write));
 };
 
 /** PATCH of an operation: whatever is answered, it never opens a gate. */
@@ -49,11 +52,11 @@ async function passOn(
   request: CallRequest,
   body: JsonBody,
   method: 'POST' | 'PATCH',
+  write?: Write,
 ): Promise<Decision<number>> {
   const { action, req } = request;
-  const sent = await sending(request, { method, path: action.path, headers: req.headers, body: body.raw })(
-    () => true,
-  );
+  const outgoing = { method, path: action.path, headers: req.headers, body: body.raw };
+  const sent = await sending(request, outgoing, write)(() => true);
   if (sent.kind !== 'answered') return sent.refusal;
   if (sent.answer.status >= 200 && sent.answer.status < 300) await accept(request);
   return relay(request, sent.answer);

@@ -41,8 +41,10 @@ export const pass: Handler<ControlRequest> = async (request) => {
   if (call !== undefined) {
     const about: CallRequest = { ...request, call };
     if (status >= 200 && status < 300) await accept(about);
-    if (status === 404 && action.row.effect === 'keepAlive')
-      await request.deps.gate.callGone(call, request.caller.who);
+    const { who } = request.caller;
+    // Nobody in particular cannot end a call.
+    if (status === 404 && action.row.effect === 'keepAlive' && who !== null)
+      await request.deps.gate.callGone(call, who);
   }
   return grant(status);
 };

@@ -1,6 +1,6 @@
 import { grant, refuse } from '../../core/decision.ts';
 import { actionName } from '../../core/graph-action.ts';
-import { askedFacts, type Handler } from './context.ts';
+import { askedFacts, duringWrite, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
 
 /** recordResponse and its older twin: Graph itself persists media, so the request is a write like any other. */
@@ -17,15 +17,13 @@ export const persistMedia: Handler = async (request) => {
     return admitted;
   }
   const write = admitted.value;
-  const noted = await deps.gate.note('mediaRequested', call, caller.who, {
-    action: actionName(action.row),
-    ...askedFacts(request),
+  return duringWrite(write, async () => {
+    const noted = await deps.gate.note('mediaRequested', call, caller.who, {
+      action: actionName(action.row),
+      ...askedFacts(request),
+    });
+    if (!noted.ok) return noted;
+    const forwarded = await streamToGraph(request, write);
+    return forwarded.kind === 'answered' ? grant(forwarded.status) : forwarded.refusal;
   });
-  if (!noted.ok) {
-    write.end(false);
-    return noted;
-  }
-  const forwarded = await streamToGraph(request, write);
-  write.end(forwarded.kind === 'answered');
-  return forwarded.kind === 'answered' ? grant(forwarded.status) : forwarded.refusal;
 };

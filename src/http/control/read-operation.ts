@@ -2,18 +2,19 @@ import { grant, refuse } from '../../core/decision.ts';
 import { withholdRecording } from '../../core/graph-bodies.ts';
 import { parseJson } from '../body.ts';
 import { accept } from '../graph-proof.ts';
-import { ownHeaders, relay, sending, type Handler } from './context.ts';
+import { duringWrite, ownHeaders, relay, sending, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
 
 /** What can fetch a recording that Graph made is withheld while the gate is closed. */
 export const readOperation: Handler = async (request) => {
   const { deps, call, caller, action } = request;
-  const admitted = await deps.gate.admit(call, caller.who);
+  const admitted = await deps.gate.admitSoon(call, caller.who);
   if (admitted.ok) {
     const write = admitted.value;
-    const forwarded = await streamToGraph(request, write);
-    write.end(forwarded.kind === 'answered');
-    return forwarded.kind === 'answered' ? grant(forwarded.status) : forwarded.refusal;
+    return duringWrite(write, async () => {
+      const forwarded = await streamToGraph(request, write);
+      return forwarded.kind === 'answered' ? grant(forwarded.status) : forwarded.refusal;
+    });
   }
   const sent = await sending(request, {
     method: 'GET',
