@@ -36,12 +36,13 @@ export function follow(
   let pending = 1;
   let complete = true;
   let responding = true;
+  let reading = false;
 
   const settle = (well: boolean): void => {
     complete &&= well;
     pending -= 1;
     if (pending > 0 || write.wasCut) return;
-    // What is left of the body belongs to nobody; Node throws it away.
+    // What nobody has begun to read is thrown away by Node.
     unguard();
     write.end(complete);
   };
@@ -57,15 +58,20 @@ export function follow(
   res.once('close', () => {
     responding = false;
     if (!res.writableFinished && !write.wasCut) meter.decision('media', 'ClientGone');
-    settle(res.writableFinished && req.complete);
+    const stillRead = !req.complete && !req.destroyed && req.readableDidRead;
+    if (stillRead) {
+      // Answered early: the rest of the body goes on to whoever reads it, so it belongs to the write.
+      pending += 1;
+      reading = true;
+      req.once('close', () => settle(req.complete));
+    }
+    settle(res.writableFinished && (req.complete || stillRead));
   });
 
   write.onCut(() => {
-    // After the response the connection may already carry another request.
-    if (responding) {
-      req.destroy();
-      res.destroy();
-    }
+    // After response and body the connection may already carry another request.
+    if (responding || (reading && !req.complete)) req.destroy();
+    if (responding) res.destroy();
     controller.abort(new DOMException(textOf('RecordingStopped'), 'AbortError'));
     meter.decision('media', 'RecordingStopped');
     gate.refused(call, 'RecordingStopped');
@@ -79,6 +85,7 @@ export function follow(
       controller.signal.throwIfAborted();
       if (pending === 0)
         throw new Fault('Internal', 'hold() came after the write was over: nothing waits for it');
+      if (!isThenable(work)) throw new Fault('Internal', 'hold() takes a promise');
       pending += 1;
       work.then(
         () => settle(true),
@@ -91,3 +98,7 @@ export function follow(
     },
   };
 }
+
+/** Callers in JavaScript are not told by the compiler. */
+const isThenable = (work: unknown): boolean =>
+  typeof (work as { readonly then?: unknown } | null | undefined)?.then === 'function';
