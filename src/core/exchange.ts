@@ -25,6 +25,10 @@ export type Poll<Answer extends GraphAnswer = GraphAnswer> = (operationId: strin
 /** Header names in lower case, as Node gives them. */
 export type HeaderMap = Readonly<Record<string, string | string[] | undefined>>;
 
+/** Whether a request brings a body (RFC 9112, section 6). */
+export const hasBody = (headers: HeaderMap): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
 /** Graph's answer with everything needed to pass it on unchanged. */
 export interface RawAnswer extends GraphAnswer {
   readonly headers: HeaderMap;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../core/call-key.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
+import { hasBody } from '../core/exchange.ts';
 import {
   matchRoute,
   readMethods,
@@ -15,7 +16,7 @@ import { answering } from './answer.ts';
 import { admitWrite } from './enforce.ts';
 import { counted, expectsContinue, identifyMedia, type IdentifyDeps } from './identify-call.ts';
 import type { MediaPort } from './ports.ts';
-import { hasBody, header } from './problem.ts';
+import { header } from './problem.ts';
 
 /** A route with the handler behind it. */
 export interface ServedRoute extends MediaRoute {
@@ -94,7 +95,7 @@ async function write({ deps, req, res, match, who }: MediaRequest): Promise<Deci
 /** The stricter of what the route and the policy say decides about reads. */
 async function read({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
   // A handler could keep the body of what is only called a read.
-  if (hasBody(req)) return counted(deps, refuse('BodyInvalid', { detail: 'a read has no body' }));
+  if (hasBody(req.headers)) return counted(deps, refuse('BodyInvalid', { detail: 'a read has no body' }));
   const owner = await deps.gate.bindingOf(match.call);
   if (owner === undefined) return counted(deps, refuse('StoreUnavailable', { retryAfterMs: 1000 }));
   const policy = deps.policyFor(owner ?? who);

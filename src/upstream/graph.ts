@@ -16,7 +16,7 @@ export interface GraphOptions {
   readonly timeoutMs: number;
 }
 
-export interface GraphRequest {
+interface GraphRequest {
   readonly method: ExchangeRequest['method'];
   readonly path: string;
   /** What the client sent. */
@@ -25,32 +25,19 @@ export interface GraphRequest {
   readonly authorization: string;
 }
 
-/** Graph, as the stages see it. */
-export interface Graph {
-  /** A small request whose answer is judged; on a connection of its own. */
-  exchange(
-    request: GraphRequest & { readonly body: Buffer | null },
-    mayStill?: () => boolean,
-    guard?: WriteGuard,
-  ): Promise<Sent<RawAnswer>>;
-  /** Streams everything else. */
-  forward(
-    request: GraphRequest & { readonly body: IncomingMessage | Buffer | null; readonly guard?: WriteGuard },
-    res: ServerResponse,
-  ): Promise<Forwarded>;
-  /** The headers of a judged answer, as the client gets them. */
-  answerHeaders(answer: RawAnswer): Decision<OutgoingHttpHeaders>;
-  close(): Promise<void>;
-}
-
-export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions): Graph {
+/** Graph: small requests whose answers are judged, each on a connection of its own, and streams for everything else. */
+export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions) {
   const { origin } = parseBase(url);
   const statusPool = exchangePool(origin);
   const pool = streamingPool(origin);
   const rewrite = (status: number, headers: OutgoingHttpHeaders): Decision<OutgoingHttpHeaders> =>
     rewriteLocation(origin, publicUrl())(status, headers);
   return {
-    exchange({ method, path, headers, authorization, body }, mayStill = () => true, guard) {
+    exchange(
+      { method, path, headers, authorization, body }: GraphRequest & { readonly body: Buffer | null },
+      mayStill: () => boolean = () => true,
+      guard?: WriteGuard,
+    ): Promise<Sent<RawAnswer>> {
       const length = body === null ? null : String(body.length);
       // A compressed answer could not be judged.
       const set = { authorization, 'accept-encoding': 'identity', 'content-length': length };
@@ -62,7 +49,17 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions): Graph
         guard,
       );
     },
-    forward({ method, path, headers, authorization, body, guard }, res) {
+    forward(
+      {
+        method,
+        path,
+        headers,
+        authorization,
+        body,
+        guard,
+      }: GraphRequest & { readonly body: IncomingMessage | Buffer | null; readonly guard?: WriteGuard },
+      res: ServerResponse,
+    ): Promise<Forwarded> {
       const set = {
         authorization,
         ...(Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {}),
@@ -82,8 +79,9 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions): Graph
         res,
       );
     },
-    answerHeaders: (answer) => rewrite(answer.status, responseHeaders(answer.headers)),
-    async close() {
+    answerHeaders: (answer: RawAnswer): Decision<OutgoingHttpHeaders> =>
+      rewrite(answer.status, responseHeaders(answer.headers)),
+    async close(): Promise<void> {
       await Promise.all([statusPool.destroy(), pool.destroy()]);
     },
   };

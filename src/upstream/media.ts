@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Forwarded, WriteGuard } from '../core/exchange.ts';
+import { hasBody, type Forwarded, type WriteGuard } from '../core/exchange.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
 import { requestHeaders } from './headers.ts';
@@ -21,9 +21,6 @@ export interface MediaUpstream {
 
 const idleMs = 120_000;
 
-const hasBody = (req: IncomingMessage): boolean =>
-  req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
-
 export function connectMedia(url: string): MediaUpstream {
   const { origin, path: basePath } = parseBase(url);
   const pool = streamingPool(origin);
@@ -35,7 +32,7 @@ export function connectMedia(url: string): MediaUpstream {
           method: req.method ?? 'GET',
           path: basePath + path,
           headers: requestHeaders(req.headers, { authorization: null, ...facts }),
-          body: hasBody(req) ? req : null,
+          body: hasBody(req.headers) ? req : null,
           idleMs,
           faults: mediaFaults,
           ...(guard === undefined ? {} : { guard }),

@@ -1,12 +1,10 @@
 import { parseCallKey } from '../../core/call-key.ts';
 import { grant } from '../../core/decision.ts';
-import type { Forwarded, HeaderMap } from '../../core/exchange.ts';
+import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/exchange.ts';
 import { actionName } from '../../core/graph-action.ts';
 import { accept } from '../graph-proof.ts';
-import { hasBody } from '../problem.ts';
 import type { CallRequest, ControlRequest, Handler } from './context.ts';
 import type { GraphRequest } from '../ports.ts';
-import type { WriteGuard } from '../../core/exchange.ts';
 
 /** Streams the request to Graph and the answer back. */
 export async function streamToGraph(request: ControlRequest, guard?: WriteGuard): Promise<Forwarded> {
@@ -20,7 +18,7 @@ export async function streamToGraph(request: ControlRequest, guard?: WriteGuard)
       path: action.path,
       headers: req.headers,
       authorization: authorization.value,
-      body: hasBody(req) ? req : null,
+      body: hasBody(req.headers) ? req : null,
       ...(guard === undefined ? {} : { guard }),
     },
     res,
