@@ -1,4 +1,4 @@
-import { pino } from 'pino';
+import { pino, type DestinationStream } from 'pino';
 import type { Log } from '../core/ports.ts';
 
 /** Names under which a token, a join token or a body could reach a log line. */
@@ -15,11 +15,14 @@ const secretNames = [
 ];
 
 /** JSON lines on standard output; secrets are removed by name, at the top and one level down. */
-export const createLog = (level: string): Log =>
-  pino({
-    level,
-    base: { name: 'tallylight' },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
-  });
+export const createLog = (level: string, destination: DestinationStream = pino.destination(1)): Log =>
+  pino(
+    {
+      level,
+      base: { name: 'tallylight' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    },
+    destination,
+  );

@@ -44,6 +44,7 @@ function chooseStore(settings: ProxySettings, log: Log): ProxyParts['openStore']
     const store = redisStore(redisUrl, { meter, log });
     // An unsuitable server stops the start; one that is away only keeps gates closed until it comes.
     store.ready().catch((error: unknown) => {
+      if (!isFault(error, 'StoreUnsuitable')) return;
       log.error({ error: messageOf(error) }, 'TALLYLIGHT_REDIS_URL names a server that cannot be used');
       process.exit(1);
     });

@@ -13,6 +13,7 @@ import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
 import { sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { failedStart, settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
+import { startRedis } from '../support/redis.ts';
 import { verifyEvidence } from '../support/world.ts';
 
 const run = promisify(execFile);
@@ -72,6 +73,14 @@ describe('the proxy as a process', () => {
     expect(code).toBe(1);
     expect(output).toContain(name);
     expect(output).not.toContain(sandboxSecret);
+  });
+
+  test('does not stay with a Redis that may evict keys', async () => {
+    const redis = await startRedis({ settings: ['--maxmemory-policy', 'allkeys-lru'] });
+    const { code, output } = await failedStart(settings({ TALLYLIGHT_REDIS_URL: redis.url }));
+    expect(code).toBe(1);
+    expect(output).toContain('TALLYLIGHT_REDIS_URL names a server that cannot be used');
+    await redis.stop();
   });
 
   test('carries an upload of 1 GiB in flat memory', async () => {
