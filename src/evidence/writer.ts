@@ -1,4 +1,5 @@
 import { Fault, isFault, messageOf } from '../core/errors.ts';
+import type { EvidenceRecord } from '../core/evidence.ts';
 import type { Clock, Log, Meter, Outbox, OutboxEntry } from '../core/ports.ts';
 import type { FileSink } from './file-sink.ts';
 import { Flushes } from './flushes.ts';
@@ -17,6 +18,8 @@ export interface EvidenceWriterDeps {
   readonly idleMs?: number;
   /** Records per write; 1000 at most, since the sink must recognise a whole batch after a crash. */
   readonly batch?: number;
+  /** Hears of every record of the store once it is durable, whichever instance made it. */
+  readonly onDurable?: (record: EvidenceRecord) => void;
 }
 
 export interface EvidenceWriter {
@@ -45,7 +48,7 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
   const batch = deps.batch ?? 500;
   if (!Number.isInteger(batch) || batch < 1 || batch > 1000)
     throw new Fault('ConfigurationInvalid', `an evidence batch has 1 to 1000 records, not ${batch}`);
-  const writer = new Writer({ leaseMs: 10_000, idleMs: 250, ...deps, batch });
+  const writer = new Writer({ leaseMs: 10_000, idleMs: 250, onDurable: () => undefined, ...deps, batch });
   writer.start();
   return writer;
 }
@@ -134,6 +137,7 @@ class Writer implements EvidenceWriter {
         return 0;
       }
       this.#written += records.length;
+      records.forEach(this.#deps.onDurable);
     }
     if (entries.length === 0) {
       this.#succeeded('writing');

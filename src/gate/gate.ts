@@ -11,7 +11,7 @@ import { asRefusal, change, stateOf } from './change.ts';
 import { sleep, type GateDeps } from './context.ts';
 import { Refusals } from './refusals.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import { stop, type OwnSession, type Stopped, type StopRequest } from './stop.ts';
+import { revokeWherePossible, stop, type OwnSession, type Stopped, type StopRequest } from './stop.ts';
 import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested';
@@ -107,6 +107,14 @@ export class Gate {
         'a call is gone, but its gate could not be ended yet',
       );
     }
+  }
+
+  /**
+   * Makes sure that no instance goes on admitting for a call whose stop was stored, should the handler of that stop
+   * have died before it told them. Does nothing for a call that is not stopping.
+   */
+  closeEverywhere(call: CallKey): Promise<void> {
+    return revokeWherePossible(this.#deps, this.#own(), call);
   }
 
   /** Remembers who a call belongs to: the first whom Graph accepted for it. */

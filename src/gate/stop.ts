@@ -164,7 +164,8 @@ async function revokeAll(
   return missing;
 }
 
-async function revokeWherePossible(deps: GateDeps, own: OwnSession, call: CallKey): Promise<void> {
+/** Closes the gate of a call that is stopping on every instance, for a handler that cannot or could not. */
+export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call: CallKey): Promise<void> {
   try {
     await revokeAll(deps, own, await deps.calls.read(call), call);
   } catch (error) {

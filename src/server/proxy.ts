@@ -93,7 +93,17 @@ export async function startProxy(
 
   const sink = await openFileSink(settings.evidenceDir, { log });
   const owner = randomUUID();
-  const writer = startEvidenceWriter({ outbox: store.outbox, sink, owner, clock: systemClock, log, meter });
+  const writer = startEvidenceWriter({
+    outbox: store.outbox,
+    sink,
+    owner,
+    clock: systemClock,
+    log,
+    meter,
+    onDurable: ({ event, call }) => {
+      if (event === 'stopRequested') void gate.closeEverywhere(call);
+    },
+  });
   await gate.open();
 
   const server = createListener(
