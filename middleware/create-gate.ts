@@ -33,9 +33,13 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
   };
   const outbound = outboundFetch();
   const verifier = createVerifier(issuers, { fetch: outbound.fetch, log });
-  const stopEvidence = await startEvidence(store, evidence?.directory, { clock: systemClock, log, meter });
   const deps = { clock: systemClock, log, meter, policyFor, newId: randomUUID };
   const gate = new Gate({ ...deps, calls: store.calls, sessions: store.sessions, times });
+  const stopEvidence = await startEvidence(store, evidence?.directory, gate, {
+    clock: systemClock,
+    log,
+    meter,
+  });
   await gate.open();
 
   const graphs = new Map<string, ReturnType<typeof connectGraph>>();
@@ -71,6 +75,7 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
 async function startEvidence(
   { outbox }: Store,
   directory: string | undefined,
+  gate: Gate,
   deps: { readonly clock: Clock; readonly log: Log; readonly meter: Meter },
 ): Promise<() => Promise<void>> {
   const { log } = deps;
@@ -82,7 +87,15 @@ async function startEvidence(
     return () => Promise.resolve();
   }
   const sink = await openFileSink(directory, { log });
-  const writer = startEvidenceWriter({ ...deps, outbox, sink, owner: randomUUID() });
+  const writer = startEvidenceWriter({
+    ...deps,
+    outbox,
+    sink,
+    owner: randomUUID(),
+    onDurable: ({ event, call }) => {
+      if (event === 'stopRequested') void gate.closeEverywhere(call);
+    },
+  });
   return async () => {
     await step(log, 'flushing the evidence', writer.flush());
     await step(log, 'stopping the evidence writer', writer.stop());
