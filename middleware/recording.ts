@@ -24,7 +24,7 @@ export interface Recording {
   readonly hold: <Work extends PromiseLike<unknown>>(work: Work) => Work;
 }
 
-/** Follows a write from its admission until the response is over and every held promise has settled. */
+/** Follows a write from its admission until the response, a body read beyond it and every held promise are over. */
 export function follow(
   { gate, meter, log }: GateParts,
   write: Write,
@@ -58,19 +58,23 @@ export function follow(
   res.once('close', () => {
     responding = false;
     if (!res.writableFinished && !write.wasCut) meter.decision('media', 'ClientGone');
-    const stillRead = !req.complete && !req.destroyed && req.readableDidRead;
-    if (stillRead) {
-      // Answered early: the rest of the body goes on to whoever reads it, so it belongs to the write.
+    const early = mayStillBeRead(req);
+    if (early) {
+      // Answered early: the rest of the body goes to whoever reads it, so it belongs to the write.
       pending += 1;
       reading = true;
-      req.once('close', () => settle(req.complete));
+      onceOver(req, () => {
+        reading = false;
+        settle(req.complete);
+      });
     }
-    settle(res.writableFinished && (req.complete || stillRead));
+    settle(res.writableFinished && (early || req.complete));
   });
 
   write.onCut(() => {
-    // After response and body the connection may already carry another request.
-    if (responding || (reading && !req.complete)) req.destroy();
+    // After the response and a whole body the connection may already carry another request.
+    if (reading && req.complete) req._destroy = (error, done) => done(error);
+    if (responding || reading) req.destroy();
     if (responding) res.destroy();
     controller.abort(new DOMException(textOf('RecordingStopped'), 'AbortError'));
     meter.decision('media', 'RecordingStopped');
@@ -97,6 +101,28 @@ export function follow(
       return work;
     },
   };
+}
+
+/**
+ * Whether a body can give out more after its response. Node drops the rest of one that nobody had begun to read, and
+ * says so only in `_dumped`: `readableDidRead` misses a reader that waits for the first chunk, and is set by the
+ * dropping itself. Where Node does not say it, the body stays guarded.
+ */
+const mayStillBeRead = (req: IncomingMessage & { readonly _dumped?: boolean }): boolean =>
+  !req.destroyed && !req.readableEnded && (req._dumped !== true || req.readableLength > 0);
+
+/** Calls back when a body that outlived its response has ended. Node no longer tells it that its client has left. */
+function onceOver(req: IncomingMessage, over: () => void): void {
+  const { socket } = req;
+  const clientGone = (): void => {
+    // A whole body may be read to its end without its client.
+    if (!req.complete) req.destroy();
+  };
+  socket.once('close', clientGone);
+  req.once('close', () => {
+    socket.off('close', clientGone);
+    over();
+  });
 }
 
 /** Callers in JavaScript are not told by the compiler. */
