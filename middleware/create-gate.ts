@@ -92,9 +92,7 @@ async function startEvidence(
     outbox,
     sink,
     owner: randomUUID(),
-    onDurable: ({ event, call }) => {
-      if (event === 'stopRequested') void gate.closeEverywhere(call);
-    },
+    onDurable: (record) => gate.witnessed(record),
   });
   return async () => {
     await step(log, 'flushing the evidence', writer.flush());

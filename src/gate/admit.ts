@@ -2,9 +2,9 @@ import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
+import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
 import type { GateDeps } from './context.ts';
-import { mayUpload } from '../core/policy.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
 

@@ -3,6 +3,7 @@ import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
+import type { EvidenceRecord } from '../core/evidence.ts';
 import type { GraphAnswer } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
@@ -110,11 +111,11 @@ export class Gate {
   }
 
   /**
-   * Makes sure that no instance goes on admitting for a call whose stop was stored, should the handler of that stop
-   * have died before it told them. Does nothing for a call that is not stopping.
+   * Hears of a durable record, whichever instance made it. After a stop was asked for, no instance may go on
+   * admitting, even if the handler of that stop died before it told them; for any other state this does nothing.
    */
-  closeEverywhere(call: CallKey): Promise<void> {
-    return revokeWherePossible(this.#deps, this.#own(), call);
+  witnessed({ event, call }: EvidenceRecord): void {
+    if (event === 'stopRequested') void revokeWherePossible(this.#deps, this.#own(), call);
   }
 
   /** Remembers who a call belongs to: the first whom Graph accepted for it. */

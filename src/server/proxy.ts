@@ -100,9 +100,7 @@ export async function startProxy(
     clock: systemClock,
     log,
     meter,
-    onDurable: ({ event, call }) => {
-      if (event === 'stopRequested') void gate.closeEverywhere(call);
-    },
+    onDurable: (record) => gate.witnessed(record),
   });
   await gate.open();
 
