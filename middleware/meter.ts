@@ -17,4 +17,9 @@ export const silentMeter: Meter = {
   evidence: nothing,
   openGrants: nothing,
   calls: nothing,
+  callEnded: nothing,
+  contradiction: nothing,
+  notice: nothing,
+  notification: nothing,
+  callbackUri: nothing,
 };

@@ -1,6 +1,6 @@
 import type { Binding } from './call-state.ts';
 import { grant, refuse, type Decision } from './decision.ts';
-import { isRecord } from './json.ts';
+import { isRecord, parseJsonText } from './json.ts';
 
 /** RFC 6750 with the scheme in any letter case (RFC 9110, 11.1): one scheme, one token68, nothing else. */
 const credentials = /^bearer +([a-z0-9\-._~+/]+=*)$/i;
@@ -45,15 +45,7 @@ function guidOf(value: unknown): string | undefined {
 export function readGraphToken(token: string): Binding | undefined {
   const [, payload, signature, ...rest] = token.split('.');
   if (payload === undefined || signature === undefined || rest.length > 0) return undefined;
-  const claims = parse(Buffer.from(payload, 'base64url').toString());
+  const claims = parseJsonText(Buffer.from(payload, 'base64url').toString());
   const named = isRecord(claims) ? claimedBinding(claims) : undefined;
   return named?.ok === true ? named.value : undefined;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

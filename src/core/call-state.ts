@@ -1,3 +1,6 @@
+import type { GraphCallState } from './graph-notice.ts';
+import { emptyRoster, type Roster } from './roster.ts';
+
 /**
  * The life of a call's gate, as data. What holds in each state:
  *
@@ -14,6 +17,7 @@ export type StateName = (typeof stateNames)[number];
 type Targets = Readonly<Partial<Record<StateName, StateName>>>;
 
 const same = (...states: StateName[]): Targets => Object.fromEntries(states.map((state) => [state, state]));
+const living = same('idle', 'starting', 'recording', 'stopping', 'unconfirmed');
 
 /** Event -> state it may happen in -> state afterwards. The one table that the gate, the stores and the verifier share. */
 export const transitions = {
@@ -25,6 +29,8 @@ export const transitions = {
   startUnknown: { starting: 'idle' },
   /** Graph's answer to a start came when a stop had already shut it out. */
   startSuperseded: same(...stateNames),
+  /** Graph took a status change and named an operation whose end is to be seen. */
+  operationPending: same('starting', 'recording', 'stopping', 'unconfirmed'),
   /** `recording` is sent again while recording; its failure does not undo the first success. */
   repeatRequested: same('recording'),
   repeatSettled: same(...stateNames),
@@ -53,6 +59,14 @@ export const transitions = {
   metadataUpdated: same(...stateNames),
   operationPatched: same(...stateNames),
   mediaRequested: same('recording'),
+  /** Graph told of the call, or of another state of it. */
+  notified: living,
+  /** Who of the participants shows a recording has changed. */
+  rosterNotified: living,
+  /** The roster says something against the gate, which does not move for it. */
+  contradicted: living,
+  /** The notifications of this call will not come through the proxy. */
+  callbackBypassed: living,
 } as const satisfies Record<string, Targets>;
 
 export type EventName = keyof typeof transitions;
@@ -73,7 +87,20 @@ export interface Exchange {
   readonly token: string;
   /** Store clock, ms: from then on its handler sends nothing any more. */
   readonly until: number;
+  /** The operation that Graph named, while its end is awaited. */
+  readonly operation?: string;
 }
+
+/** What Graph's notifications have told of a call. */
+export interface Told {
+  /** Each state once, in the order in which they were first told. */
+  readonly states: readonly GraphCallState[];
+  /** Object id of the application instance that was invited. */
+  readonly applicationInstance: string | null;
+  readonly roster: Roster;
+}
+
+export const nothingTold: Told = { states: [], applicationInstance: null, roster: emptyRoster };
 
 /** What the store keeps of a call. Times are the store's clock, ms since the epoch. */
 export interface CallState {
@@ -86,6 +113,10 @@ export interface CallState {
   readonly wireUntil: number;
   /** When the open interval began; null while closed. */
   readonly openedAt: number | null;
+  /** When Graph had last answered the stop that ended an interval of this epoch; null: none has ended. */
+  readonly closedAt: number | null;
+  /** null: nothing was told yet. */
+  readonly told: Told | null;
   /** The evidence chain: number of records, and the hash of the last one. */
   readonly seq: number;
   readonly head: string | null;
@@ -98,6 +129,8 @@ export const unknownCall: CallState = {
   exchange: null,
   wireUntil: 0,
   openedAt: null,
+  closedAt: null,
+  told: null,
   seq: 0,
   head: null,
 };

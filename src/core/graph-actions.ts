@@ -30,6 +30,8 @@ export interface ActionRow {
   /** Why the row is refused, or what to know about it. */
   readonly why?: string;
   readonly reason?: ReasonCode;
+  /** Its body may say where Graph sends the notifications of the call. */
+  readonly callbackUri?: true;
 }
 
 const call = 'communications/calls/{call}';
@@ -66,9 +68,9 @@ export const actions: readonly ActionRow[] = [
   onCall('record', 'persistMedia', { version: 'beta', why: 'the older twin of recordResponse' }),
   onCall('updateMetadata', 'updateMetadata'),
   onCall('keepAlive', 'keepAlive'),
-  onCall('answer'),
+  onCall('answer', 'pass', { callbackUri: true }),
   onCall('reject'),
-  onCall('redirect'),
+  onCall('redirect', 'pass', { callbackUri: true }),
   onCall('transfer'),
   onCall('playPrompt'),
   onCall('subscribeToTone', 'pass', {
@@ -80,7 +82,7 @@ export const actions: readonly ActionRow[] = [
   onCall('sendDtmfTones'),
   onCall('changeScreenSharingRole'),
   onCall('addLargeGalleryView'),
-  row('POST', 'communications/calls', 'create'),
+  { ...row('POST', 'communications/calls', 'create'), callbackUri: true },
   on('communications/calls')('logTeleconferenceDeviceQuality'),
   row('GET', call),
   row('PATCH', call, 'refuse', 'it could point the notifications of the call elsewhere'),

@@ -3,5 +3,14 @@ export interface JsonObject {
   readonly [name: string]: Json | undefined;
 }
 
+/** The value of a JSON text; undefined: it is none. */
+export function parseJsonText(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

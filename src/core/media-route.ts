@@ -1,6 +1,7 @@
 import { parseCallKey, type CallKey } from './call-key.ts';
 import { grant, refuse, type Decision } from './decision.ts';
-import { formatPath, queryValues, type RequestTarget } from './request-target.ts';
+import { queryValues, type RequestTarget } from './request-target.ts';
+import { closest, formatTarget, isLiteral, overlaps } from './route-path.ts';
 
 export type Reads = 'pass' | 'whileRecording' | 'refuse';
 
@@ -36,34 +37,26 @@ export function matchRoute<Route extends MediaRoute>(
   target: RequestTarget,
   header: (name: string) => string | undefined,
 ): Decision<RouteMatch<Route>> | undefined {
-  let best: { route: Route; callId: string | undefined; rank: number } | undefined;
-  for (const route of routes) {
-    const matched = matchPath(route.path, target.segments);
-    if (matched !== undefined && matched.rank > (best?.rank ?? -1)) best = { route, ...matched };
-  }
+  const best = closest(routes, target.segments);
   if (best === undefined) return undefined;
-  const { route, callId } = best;
-  const call = parseCallKey(callId ?? captured(route, target, header) ?? '');
+  const { route, params } = best;
+  const call = parseCallKey(params.callId ?? captured(route, target, header) ?? '');
   if (call === undefined) return refuse('CallIdInvalid');
-  const query = target.query === '' ? '' : `?${target.query}`;
-  return grant({ route, call, path: formatPath(target.segments) + query });
+  return grant({ route, call, path: formatTarget(target) });
 }
 
-function matchPath(
-  path: string,
-  segments: readonly string[],
-): { callId: string | undefined; rank: number } | undefined {
-  const wanted = path.split('/').filter((segment) => segment !== '');
-  const open = wanted.at(-1) === '*';
-  const fixed = open ? wanted.slice(0, -1) : wanted;
-  if (segments.length < fixed.length || (!open && segments.length > fixed.length)) return undefined;
-  let callId: string | undefined;
-  for (const [index, want] of fixed.entries()) {
-    if (want === '{callId}') callId = segments[index];
-    else if (want !== segments[index]) return undefined;
-  }
-  const literals = fixed.filter((want) => want !== '{callId}').length;
-  return { callId, rank: 4 * literals + 2 * (fixed.length - literals) + (open ? 0 : 1) };
+/**
+ * Whether a media request and a request for another pattern could have one path. No call id is a word such as
+ * `api`, so `/media/{callId}/*` and `/{pod}/api/calling/*` share none.
+ */
+export function sharesPath(mediaPath: string, pattern: string): boolean {
+  const others = pattern.split('/');
+  const noCallId = mediaPath.split('/').some((segment, index) => {
+    const other = others[index];
+    const word = other !== undefined && isLiteral(other) && parseCallKey(other) === undefined;
+    return segment === '{callId}' && word;
+  });
+  return !noCallId && overlaps(mediaPath, pattern);
 }
 
 /** A value that is there twice names no call: two readers could choose differently. */

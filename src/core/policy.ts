@@ -14,6 +14,11 @@ export interface PolicyRules {
   readonly appAlias: 'refuse' | 'forward';
   /** When Graph refuses a start: keep the call, or hang up (which, under Teams' defaults, ends the user's call). */
   readonly onStartRefused: 'keepCall' | 'hangUp';
+  /**
+   * A `callbackUri` that is none of the proxy's callback paths: pass it and flag the call, or write the proxy's own in
+   * its place where that path is served here.
+   */
+  readonly callbackUri: 'flag' | 'rewrite';
   /** Reads of media routes: as the route says, only while recording, or never. */
   readonly mediaReads: 'asRouted' | 'whileRecording' | 'refuse';
   /** Further applications (client ids) that may upload for the bot. */
@@ -62,6 +67,7 @@ export const strictestRules: PolicyRules = {
   updateMetadata: 'refuse',
   appAlias: 'refuse',
   onStartRefused: 'keepCall',
+  callbackUri: 'flag',
   mediaReads: 'asRouted',
   uploaders: [],
 };

@@ -1,10 +1,14 @@
 import type { CallKey } from './call-key.ts';
+import type { CallEnd } from './call-ends.ts';
 import type { Binding, CallState, StateName } from './call-state.ts';
 import type { Decision } from './decision.ts';
 import type { EvidenceRecord } from './evidence.ts';
+import type { Notice } from './graph-notice.ts';
 import type { JsonObject } from './json.ts';
+import type { NoticeOutcome } from './notice-outcome.ts';
 import type { PolicyInForce } from './policy.ts';
 import type { ReasonCode } from './reasons.ts';
+import type { Contradiction } from './roster.ts';
 
 /** An instance's membership in the store; never resumed once lost. */
 export type SessionId = string;
@@ -67,6 +71,12 @@ export interface CallStore {
   leave(call: CallKey, holder: Holder, tally: Tally): Promise<void>;
   /** How many calls are in each state now; calls in states that are forgotten after a while are not counted. */
   census(): Promise<Census>;
+  /** Something was heard of these calls now, store clock. A commit says so by itself. A call that is not kept, or has ended, stays unlisted. */
+  heard(calls: readonly CallKey[]): Promise<void>;
+  /** Calls that have not ended and of which nothing was heard for `forMs`, at most `limit`; the state of some may have expired. */
+  silent(forMs: number, limit: number): Promise<readonly CallKey[]>;
+  /** Takes a call whose state has expired off that list. */
+  forget(call: CallKey): Promise<void>;
 }
 
 export type Acquired =
@@ -150,12 +160,26 @@ export interface Verifier {
   verify(token: string): Promise<Decision<Identity>>;
 }
 
+/**
+ * Asks Graph whether a call is still there, with a credential of our own for those it belongs to. `unknown`: no answer
+ * that tells; `noCredential`: there is none to ask with.
+ */
+export type CallProbe = (
+  call: CallKey,
+  who: Binding,
+) => Promise<'found' | 'gone' | 'unknown' | 'noCredential'>;
+
+/** Verifies the token of a notification: granted are the tenant it is for (`tid`) and the bot's application (`aud`). */
+export interface NotificationVerifier {
+  verify(token: string): Promise<Decision<Binding>>;
+}
+
 /** Finds the policy in force for a caller. */
 export type PolicyFor = (who: Binding | null) => PolicyInForce;
 
 /** The numbers the gate and the stages report; one implementation in `metrics`. */
 export interface Meter {
-  decision(surface: 'control' | 'media', reason: ReasonCode | 'admitted' | 'passed'): void;
+  decision(surface: 'control' | 'media' | 'notification', reason: ReasonCode | 'admitted' | 'passed'): void;
   transition(event: string, from: string, to: string, seconds: number): void;
   drain(seconds: number, how: Tally['left']): void;
   writesAborted(count: number): void;
@@ -172,4 +196,10 @@ export interface Meter {
   }): void;
   openGrants(count: number): void;
   calls(census: Census): void;
+  callEnded(end: CallEnd): void;
+  contradiction(kind: Contradiction): void;
+  notice(kind: Notice['kind'] | 'ignored', outcome: NoticeOutcome, count: number): void;
+  /** A notification that was forwarded: the bot's status, and what the proxy added to the bot's own time. */
+  notification(status: number, addedSeconds: number): void;
+  callbackUri(outcome: 'proxied' | 'rewritten' | 'bypasses' | 'absent' | 'unreadable'): void;
 }

@@ -28,7 +28,7 @@ export const reasons = {
   CallEnded: [404, 'The call has ended. A new call needs its own confirmation.'],
 
   BodyInvalid: [400, 'The body is not the JSON that this action takes.'],
-  BodyTooLarge: [413, 'The body is larger than 64 KiB.'],
+  BodyTooLarge: [413, 'The body is larger than what is read here.'],
   BodyIncomplete: [400, 'The body ended before it was complete.'],
   BodyTimeout: [408, 'The body did not arrive in time.'],
   ContentTypeUnsupported: [415, 'The body must be application/json.'],
@@ -70,6 +70,9 @@ export const reasons = {
   UpstreamUnreachable: [502, 'The media handler could not be reached.'],
   UpstreamTimeout: [504, 'The media handler did not answer in time.'],
   UpstreamFailed: [502, 'The media handler broke the connection.'],
+  BotUnreachable: [502, 'The notification endpoint of the bot could not be reached.'],
+  BotTimeout: [504, 'The notification endpoint of the bot did not answer in time.'],
+  BotFailed: [502, 'The notification endpoint of the bot broke the connection.'],
   ShuttingDown: [503, 'This instance is shutting down. Try again: another one will answer.'],
   ClientGone: [499, 'The client went away before the answer.'],
   InternalFault: [500, 'Something that should work did not. Gates stay closed.'],

@@ -1,4 +1,11 @@
-import { nextState, type Binding, type CallState, type EventName } from './call-state.ts';
+import {
+  nextState,
+  type Binding,
+  type CallState,
+  type EventName,
+  type Exchange,
+  type Told,
+} from './call-state.ts';
 import type { CallKey } from './call-key.ts';
 import { chain, type EvidenceRecord } from './evidence.ts';
 import { grant, refuse, type Decision } from './decision.ts';
@@ -29,9 +36,16 @@ export type CallEvent =
   | { readonly type: 'drained'; readonly hold: Hold }
   | { readonly type: 'stopConfirmed' | 'stopRefused' | 'stopUnknown'; readonly token: string }
   | { readonly type: 'ended' }
+  | { readonly type: 'operationPending'; readonly token: string; readonly operation: string }
+  | { readonly type: 'notified' | 'rosterNotified' | 'contradicted'; readonly told: Told }
   | {
       readonly type:
-        'holderLost' | 'writesRefused' | 'metadataUpdated' | 'operationPatched' | 'mediaRequested';
+        | 'holderLost'
+        | 'writesRefused'
+        | 'metadataUpdated'
+        | 'operationPatched'
+        | 'mediaRequested'
+        | 'callbackBypassed';
     };
 
 /** What every event carries besides its type. */
@@ -88,7 +102,8 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
       if (busy !== undefined) return busy;
       return happens('startRequested', {
         epoch: Math.max(state.epoch + 1, now),
-        exchange: { kind: 'start', token: event.hold.token, until: now + event.hold.forMs },
+        exchange: held('start', event.hold, now),
+        closedAt: null,
       });
     }
     case 'startConfirmed':
@@ -109,9 +124,7 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
     case 'repeatRequested': {
       const live = liveExchange(state, now);
       if (live !== null) return refuse('StatusInProgress', { retryAfterMs: live.until - now });
-      return happens('repeatRequested', {
-        exchange: { kind: 'start', token: event.hold.token, until: now + event.hold.forMs },
-      });
+      return happens('repeatRequested', { exchange: held('start', event.hold, now) });
     }
     case 'repeatSettled':
       return happens('repeatSettled', state.exchange?.token === event.token ? { exchange: null } : {});
@@ -132,14 +145,26 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
         return refuse('StatusInProgress', { retryAfterMs: 1000 });
       return happens('drained', {
         openedAt: null,
-        exchange: { kind: 'stop', token: event.hold.token, until: now + event.hold.forMs },
+        closedAt: state.openedAt === null ? state.closedAt : now,
+        exchange: held('stop', event.hold, now),
       });
     case 'stopDeferred':
-    case 'stopConfirmed':
-    case 'stopRefused':
       return state.exchange?.token === event.token
         ? happens(event.type, { exchange: null })
         : refuse('StatusInProgress');
+    case 'stopConfirmed':
+    case 'stopRefused':
+      return state.exchange?.token === event.token
+        ? happens(event.type, { exchange: null, closedAt: state.closedAt === null ? null : now })
+        : refuse('StatusInProgress');
+    case 'operationPending':
+      return state.exchange?.token === event.token
+        ? happens(event.type, { exchange: { ...state.exchange, operation: event.operation } })
+        : refuse('StatusInProgress');
+    case 'notified':
+    case 'rosterNotified':
+    case 'contradicted':
+      return happens(event.type, { told: event.told });
     case 'stopUnknown':
       return state.exchange?.token === event.token
         ? happens('stopUnknown', { exchange: null, wireUntil: Math.max(state.wireUntil, now + wireMs) })
@@ -151,6 +176,7 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
     case 'metadataUpdated':
     case 'operationPatched':
     case 'mediaRequested':
+    case 'callbackBypassed':
       return happens(event.type);
   }
 }
@@ -169,5 +195,11 @@ function takeOver(state: CallState, hold: Hold, now: number, wireMs: number): Ch
   const { exchange } = state;
   const mayHaveSent = exchange?.kind === 'stop' && state.state === 'unconfirmed';
   const wireUntil = mayHaveSent ? Math.max(state.wireUntil, exchange.until + wireMs) : state.wireUntil;
-  return { exchange: { kind: 'stop', token: hold.token, until: now + hold.forMs }, wireUntil };
+  return { exchange: held('stop', hold, now), wireUntil };
 }
+
+const held = (kind: Exchange['kind'], { token, forMs }: Hold, now: number): Exchange => ({
+  kind,
+  token,
+  until: now + forMs,
+});

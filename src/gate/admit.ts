@@ -90,6 +90,17 @@ export class Admission {
     if (grant !== undefined) grant.refused += 1;
   }
 
+  /** Calls whose media moved here since this was asked last. */
+  moved(): CallKey[] {
+    const calls: CallKey[] = [];
+    for (const grant of this.#grants.values()) {
+      const total = grant.admitted + grant.bytes;
+      if (total !== grant.reported) calls.push(grant.call);
+      grant.reported = total;
+    }
+    return calls;
+  }
+
   /** Stops admitting before it returns; draining goes on in the background. */
   revoke(revocations: readonly Revocation[]): void {
     const now = this.#deps.clock.now();

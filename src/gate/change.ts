@@ -1,6 +1,6 @@
 import type { CallKey } from '../core/call-key.ts';
 import { retentionMs, unknownCall, type Binding, type CallState } from '../core/call-state.ts';
-import type { Decision, Refusal } from '../core/decision.ts';
+import { grant, type Decision, type Refusal } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports.ts';
@@ -12,7 +12,7 @@ export interface Witness {
   readonly instance: string;
 }
 
-/** What to do with a call as it is now: an event, or nothing. */
+/** What is to happen to a call as it is now. */
 export interface Proposal {
   readonly event: CallEvent;
   readonly detail?: JsonObject;
@@ -34,21 +34,22 @@ const attempts = 100;
 
 /**
  * The one function that changes the state of a call: read, compute the next state and its evidence, swap.
- * `propose` runs again on the newest view whenever another handler was faster.
+ * `propose` runs again on the newest view whenever another handler was faster; null: there is nothing to change.
  */
 export async function change(
   deps: GateDeps,
   call: CallKey,
   witness: Witness,
-  propose: (view: CallView) => Decision<Proposal>,
+  propose: (view: CallView) => Decision<Proposal | null>,
 ): Promise<Decision<Changed>> {
   const began = deps.clock.now();
   for (let attempt = 0; attempt < attempts; attempt++) {
     const view = await deps.calls.read(call);
     const proposal = propose(view);
     if (!proposal.ok) return proposal;
-    const { event, detail = {}, dropTallies = false } = proposal.value;
     const before = stateOf(view);
+    if (proposal.value === null) return grant({ state: before, before, now: view.now });
+    const { event, detail = {}, dropTallies = false } = proposal.value;
     const step = transition(before, event, {
       call,
       now: view.now,
@@ -71,7 +72,7 @@ export async function change(
     });
     if (!swapped) continue;
     deps.meter.transition(record.event, record.from, record.to, (deps.clock.now() - began) / 1000);
-    return { ok: true, value: { state, before, now: view.now } };
+    return grant({ state, before, now: view.now });
   }
   throw new Fault(
     'StoreUnavailable',

@@ -1,4 +1,5 @@
-import type { CallStore, Clock, Log, Meter, PolicyFor, SessionStore } from '../core/ports.ts';
+import type { CallProbe, CallStore, Clock, Log, Meter, PolicyFor, SessionStore } from '../core/ports.ts';
+import type { Operations } from './operations.ts';
 
 export interface GateTimes {
   /** How long a session lives in the store without a heartbeat, ms. */
@@ -7,6 +8,10 @@ export interface GateTimes {
   readonly drainMs: number;
   /** The limit of one request to Graph, ms. */
   readonly graphTimeoutMs: number;
+  /** How long nothing may be heard of a call before it is ended, ms; undefined: for ever. */
+  readonly silenceMs?: number;
+  /** How long the roster may lag behind a confirmed start or stop, ms; 30 s if absent. */
+  readonly witnessGraceMs?: number;
 }
 
 /** What the use cases need; a root supplies it. */
@@ -19,6 +24,13 @@ export interface GateDeps {
   readonly policyFor: PolicyFor;
   readonly newId: () => string;
   readonly times: GateTimes;
+  /** undefined: there is no credential of our own to ask Graph with. */
+  readonly probe?: CallProbe;
+}
+
+/** What start and stop share besides. */
+export interface StatusDeps extends GateDeps {
+  readonly operations: Operations;
 }
 
 export const sleep = (clock: Clock, ms: number): Promise<void> =>

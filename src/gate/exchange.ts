@@ -1,12 +1,16 @@
+import type { CallKey } from '../core/call-key.ts';
 import type { Poll, Sent } from '../core/exchange.ts';
+import { isFault, messageOf } from '../core/errors.ts';
 import {
   judgeOperation,
   judgeStatusAnswer,
   type GraphAnswer,
   type StatusOutcome,
 } from '../core/graph-outcome.ts';
+import { grant } from '../core/decision.ts';
 import type { JsonObject } from '../core/json.ts';
-import { sleep, type GateDeps } from './context.ts';
+import { change, type Witness } from './change.ts';
+import type { StatusDeps } from './context.ts';
 
 /** What the evidence says of an outcome. */
 export const outcomeFacts = (outcome: StatusOutcome): JsonObject => {
@@ -21,6 +25,20 @@ export const outcomeFacts = (outcome: StatusOutcome): JsonObject => {
   }
 };
 
+/** A status change that was sent, and how its operation can be read. */
+export interface SentChange<Answer extends GraphAnswer> {
+  readonly call: CallKey;
+  readonly witness: Witness;
+  /** Names the handler that holds the exchange. */
+  readonly token: string;
+  readonly sent: Sent<Answer>;
+  readonly poll: Poll<Answer>;
+  /** Local clock: the outcome is waited for until then. */
+  readonly deadline: number;
+  /** Whether nobody needs the outcome any more. */
+  readonly abandoned?: () => Promise<boolean>;
+}
+
 export interface Resolved<Answer extends GraphAnswer> {
   readonly outcome: StatusOutcome;
   /** The answer the outcome was read from. */
@@ -28,26 +46,57 @@ export interface Resolved<Answer extends GraphAnswer> {
 }
 
 /**
- * What a sent status change came to: Graph's answer, or for a pending operation our own reading of it until
- * `deadline` (local clock) or until `abandoned`. A 404 on an operation says nothing about success.
+ * What a sent status change came to: Graph's answer, or for a pending operation our own reading of it, again and again
+ * and whenever a notification tells of its end. A 404 on an operation says nothing about success.
  */
 export async function resolve<Answer extends GraphAnswer>(
-  { clock }: GateDeps,
-  sent: Sent<Answer>,
-  poll: Poll<Answer>,
-  deadline: number,
-  abandoned: () => Promise<boolean>,
+  deps: StatusDeps,
+  change: SentChange<Answer>,
 ): Promise<Resolved<Answer>> {
+  const { sent } = change;
   if (sent.kind !== 'answered') return { outcome: { kind: 'unknown', why: sent.refusal.reason }, sent };
-  const first = judgeStatusAnswer(sent.answer);
-  if (first.kind !== 'pending' || first.operationId === undefined) return { outcome: first, sent };
-  for (let pauseMs = 100; clock.now() + pauseMs < deadline; pauseMs = Math.min(1000, pauseMs * 2)) {
-    await sleep(clock, pauseMs);
-    if (await abandoned()) break;
-    const read = await poll(first.operationId);
-    if (read.kind !== 'answered' || read.answer.status !== 200) continue;
-    const outcome = judgeOperation(read.answer);
-    if (outcome.kind !== 'pending') return { outcome, sent: read };
+  const outcome = judgeStatusAnswer(sent.answer);
+  if (outcome.kind !== 'pending' || outcome.operationId === undefined) return { outcome, sent };
+  const pending = { outcome, sent };
+  const awaited = deps.operations.await(change.call, outcome.operationId);
+  try {
+    await tellPending(deps, change, outcome.operationId);
+    return (await read(deps, change, outcome.operationId, (ms) => awaited.pause(ms))) ?? pending;
+  } finally {
+    awaited.close();
   }
-  return { outcome: first, sent };
+}
+
+async function read<Answer extends GraphAnswer>(
+  { clock }: StatusDeps,
+  { poll, deadline, abandoned }: SentChange<Answer>,
+  operation: string,
+  pause: (ms: number) => Promise<void>,
+): Promise<Resolved<Answer> | undefined> {
+  for (let pauseMs = 100; clock.now() + pauseMs < deadline; pauseMs = Math.min(1000, pauseMs * 2)) {
+    await pause(pauseMs);
+    if ((await abandoned?.()) === true) break;
+    const sent = await poll(operation);
+    if (sent.kind !== 'answered' || sent.answer.status !== 200) continue;
+    const outcome = judgeOperation(sent.answer);
+    if (outcome.kind !== 'pending') return { outcome, sent };
+  }
+  return undefined;
+}
+
+/** Other instances must know the operation: its end may be told to them. */
+async function tellPending<Answer extends GraphAnswer>(
+  deps: StatusDeps,
+  { call, witness, token }: SentChange<Answer>,
+  operation: string,
+): Promise<void> {
+  try {
+    await change(deps, call, witness, () =>
+      grant({ event: { type: 'operationPending', token, operation }, detail: { operation } }),
+    );
+  } catch (error) {
+    // The outcome does not depend on it.
+    if (!isFault(error, 'StoreUnavailable')) throw error;
+    deps.log.warn({ call, error: messageOf(error) }, 'a pending operation could not be noted in the store');
+  }
 }

@@ -1,40 +1,59 @@
-import { LRUCache } from 'lru-cache';
+import type { CallEnd } from '../core/call-ends.ts';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
-import { isFault, messageOf } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/evidence.ts';
 import type { GraphAnswer } from '../core/graph-outcome.ts';
+import type { Notice } from '../core/graph-notice.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
-import { asRefusal, change, stateOf } from './change.ts';
-import { sleep, type GateDeps } from './context.ts';
+import { Bindings, type KnownBinding } from './bindings.ts';
+import { asRefusal, change } from './change.ts';
+import { sleep, type GateDeps, type StatusDeps } from './context.ts';
+import { Learner } from './learner.ts';
+import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
+import { Silence } from './silence.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type OwnSession, type Stopped, type StopRequest } from './stop.ts';
 import type { Write } from './write.ts';
 
-export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested';
+export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
 
-/** A call's binding as far as it is known: `undefined` when the store does not answer. */
-export type KnownBinding = Binding | null | undefined;
-
-const rememberedBindings = 10_000;
 const storeWaitMs = 250;
+/** How long what notifications taught may still be taken in when the instance leaves, ms. */
+const learningMs = 3000;
 
 /** The gate of every call, as one instance sees it (design, section 3). */
 export class Gate {
-  readonly #deps: GateDeps;
+  readonly #deps: StatusDeps;
   readonly #admission: Admission;
   readonly #refusals: Refusals;
-  /** A binding never changes, so it may be remembered for as long as there is room. */
-  readonly #bindings = new LRUCache<CallKey, Binding>({ max: rememberedBindings });
+  readonly #bindings: Bindings;
+  readonly #learner: Learner;
+  readonly #silence: Silence | undefined;
 
-  constructor(deps: GateDeps) {
+  constructor(given: GateDeps) {
+    const operations = new Operations(given.clock);
+    const deps = { ...given, operations };
+    const instance = (): string => this.#instance;
+    const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
+      this.stop({ call, by, cause });
     this.#deps = deps;
     this.#admission = new Admission(deps);
-    this.#refusals = new Refusals(deps, () => this.#instance);
+    this.#refusals = new Refusals(deps, instance);
+    this.#bindings = new Bindings(deps, instance);
+    this.#learner = new Learner({ ...deps, bindings: this.#bindings, instance, end });
+    const { silenceMs } = deps.times;
+    const listening = {
+      ...deps,
+      moved: () => this.#admission.moved(),
+      isLive: () => this.isReady(),
+      end: (call: CallKey, cause: CallEnd) => end(call, null, cause),
+    };
+    this.#silence = silenceMs === undefined ? undefined : new Silence(listening, silenceMs);
   }
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
@@ -44,6 +63,8 @@ export class Gate {
 
   /** Stops admitting, drains, leaves the store. */
   async close(): Promise<void> {
+    this.#silence?.close();
+    await this.#learner.close(learningMs);
     await this.#admission.close();
     await this.#refusals.flush();
   }
@@ -94,20 +115,34 @@ export class Gate {
    * The call is over without anything left to tell Graph. Only for a call that is bound: for any other, the 404
    * may only mean that it is somebody else's.
    */
-  async callGone(call: CallKey, by: Binding | null): Promise<void> {
-    const binding = this.#bindings.get(call) ?? (await this.#readBinding(call));
+  async callEnded(call: CallKey, by: Binding | null, cause: CallEnd): Promise<void> {
+    const binding = await this.#bindings.read(call);
     if (binding === null) return;
     if (binding === undefined) {
       this.#deps.log.warn({ call }, 'a call is gone, but the store does not say whether it is bound');
       return;
     }
-    const stopped = await this.stop({ call, by, cause: 'callGone' });
+    const stopped = await this.stop({ call, by, cause });
     if (!stopped.ok && stopped.reason !== 'CallEnded') {
       this.#deps.log.warn(
         { call, reason: stopped.reason },
         'a call is gone, but its gate could not be ended yet',
       );
     }
+  }
+
+  /**
+   * Takes in what Graph's notifications tell, by whom their token is for. Returns at once; nothing that is learned here
+   * opens a gate.
+   */
+  learn(by: Binding, notices: readonly Notice[]): void {
+    this.#learner.learn(by, notices);
+    for (const { call } of notices) this.heard(call);
+  }
+
+  /** Something was heard of the call, so it is not silent. */
+  heard(call: CallKey): void {
+    this.#silence?.heard(call);
   }
 
   /**
@@ -120,45 +155,12 @@ export class Gate {
 
   /** Remembers who a call belongs to: the first whom Graph accepted for it. */
   async bind(call: CallKey, who: Binding): Promise<void> {
-    if (this.#bindings.has(call)) return;
-    try {
-      const bound = await change(this.#deps, call, { by: who, instance: this.#instance }, (view) =>
-        stateOf(view).binding === null
-          ? grant({ event: { type: 'bound', binding: who } })
-          : refuse('CallNotFound'),
-      );
-      if (bound.ok) this.#bindings.set(call, who);
-    } catch (error) {
-      if (!isFault(error, 'StoreUnavailable')) throw error;
-      this.#deps.log.warn(
-        { call, error: messageOf(error) },
-        'a call could not be bound; the next request tries again',
-      );
-    }
+    await this.#bindings.bind(call, who);
   }
 
-  /**
-   * Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer.
-   * Signalling waits for this, so a store that hangs is not waited for long (promise 3 of the design).
-   */
-  async bindingOf(call: CallKey): Promise<KnownBinding> {
-    const known = this.#bindings.get(call);
-    if (known !== undefined) return known;
-    return Promise.race([
-      this.#readBinding(call),
-      sleep(this.#deps.clock, storeWaitMs).then(() => undefined),
-    ]);
-  }
-
-  async #readBinding(call: CallKey): Promise<KnownBinding> {
-    try {
-      const { binding } = stateOf(await this.#deps.calls.read(call));
-      if (binding !== null) this.#bindings.set(call, binding);
-      return binding;
-    } catch (error) {
-      if (!isFault(error)) throw error;
-      return undefined;
-    }
+  /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */
+  bindingOf(call: CallKey): Promise<KnownBinding> {
+    return this.#bindings.of(call);
   }
 
   /** Counts a refused write for the evidence. */

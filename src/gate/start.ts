@@ -14,7 +14,7 @@ import {
   stateOf,
   type Witness,
 } from './change.ts';
-import { sleep, type GateDeps } from './context.ts';
+import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
 import type { Stopped, StopRequest } from './stop.ts';
 
@@ -35,6 +35,11 @@ export interface Started<Answer extends GraphAnswer> {
   readonly open: boolean;
 }
 
+interface Settled<Answer extends GraphAnswer> extends Started<Answer> {
+  /** Whether it is known who the call belongs to. */
+  readonly bound: boolean;
+}
+
 type StopFirst<Answer extends GraphAnswer> = (
   request: StopRequest<Answer>,
 ) => Promise<Decision<Stopped<Answer>>>;
@@ -51,7 +56,7 @@ interface Begun {
  * Reserves an epoch, lets Graph decide, and opens the gate only on a confirmed success of that epoch (law 1).
  */
 export async function start<Answer extends GraphAnswer>(
-  deps: GateDeps,
+  deps: StatusDeps,
   instance: string,
   request: StartRequest<Answer>,
   stopFirst: StopFirst<Answer>,
@@ -60,20 +65,29 @@ export async function start<Answer extends GraphAnswer>(
   try {
     const begun = await begin(deps, witness, request, stopFirst);
     if (!begun.ok) return begun;
-    const started = await sendAndSettle(deps, witness, request, begun.value);
-    if (!started.ok || !begun.value.repeated || started.value.outcome.kind !== 'refused') return started;
-    const { gone, notPolicyCall } = started.value.outcome;
-    if (!gone && !notPolicyCall) return started;
-    // The first success is void: the call is gone, or can never be recorded.
-    const stopped = await stopFirst({
-      call: request.call,
-      by: request.by,
-      cause: gone ? 'callGone' : 'notPolicyCall',
-    });
-    return stopped.ok ? grant({ ...started.value, open: false }) : stopped;
+    const settled = await sendAndSettle(deps, witness, request, begun.value);
+    if (!settled.ok) return settled;
+    const { bound, ...started } = settled.value;
+    const cause = voided(started.outcome, begun.value.repeated, bound);
+    if (cause === undefined) return grant(started);
+    const stopped = await stopFirst({ call: request.call, by: request.by, cause });
+    // Where it was not open before, Graph's own answer is the better one.
+    return stopped.ok || !begun.value.repeated ? grant({ ...started, open: false }) : stopped;
   } catch (error) {
     return asRefusal(error);
   }
+}
+
+/** Why even what was confirmed before does not count any more: the call is gone, or can never be recorded. */
+function voided(
+  outcome: StatusOutcome,
+  repeated: boolean,
+  bound: boolean,
+): 'statusNotFound' | 'notPolicyCall' | undefined {
+  if (outcome.kind !== 'refused') return undefined;
+  // For a call that nobody is bound to, a 404 may only mean that it is somebody else's.
+  if (outcome.gone && (repeated || bound)) return 'statusNotFound';
+  return outcome.notPolicyCall && repeated ? 'notPolicyCall' : undefined;
 }
 
 async function begin<Answer extends GraphAnswer>(
@@ -167,11 +181,11 @@ async function makeWay<Answer extends GraphAnswer>(
 }
 
 async function sendAndSettle<Answer extends GraphAnswer>(
-  deps: GateDeps,
+  deps: StatusDeps,
   witness: Witness,
   { call, by, send, poll, detail = {} }: StartRequest<Answer>,
   { token, epoch, repeated, sendBefore }: Begun,
-): Promise<Decision<Started<Answer>>> {
+): Promise<Decision<Settled<Answer>>> {
   const { clock, times, calls } = deps;
   const first = await send(() => clock.now() < sendBefore);
   const deadline = sendBefore + times.graphTimeoutMs;
@@ -185,7 +199,15 @@ async function sendAndSettle<Answer extends GraphAnswer>(
       return false;
     }
   };
-  const { outcome, sent } = await resolve(deps, first, poll, deadline, shutOut);
+  const { outcome, sent } = await resolve(deps, {
+    call,
+    witness,
+    token,
+    sent: first,
+    poll,
+    deadline,
+    abandoned: shutOut,
+  });
   const facts = {
     ...detail,
     ...outcomeFacts(outcome),
@@ -207,5 +229,6 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   );
   if (!settled.ok) return settled;
   const { state } = settled.value;
-  return grant({ sent, outcome, open: state.state === 'recording' && state.epoch === epoch });
+  const open = state.state === 'recording' && state.epoch === epoch;
+  return grant({ sent, outcome, open, bound: state.binding !== null });
 }

@@ -1,3 +1,4 @@
+import { callEnds, type CallEnd } from '../core/call-ends.ts';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
@@ -16,10 +17,12 @@ import {
   asRefusal,
   type Witness,
 } from './change.ts';
-import { sleep, type GateDeps } from './context.ts';
+import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
+import { intervalOf } from './interval.ts';
 
-export type StopCause = 'notRecording' | 'failed' | 'hangUp' | 'callGone' | 'notPolicyCall' | 'confirmation';
+/** What a stop is for; the end of a call closes its gate as well. */
+export type StopCause = 'notRecording' | 'failed' | 'notPolicyCall' | 'confirmation' | CallEnd;
 
 export interface StopRequest<Answer extends GraphAnswer> {
   readonly call: CallKey;
@@ -56,7 +59,7 @@ interface Stop<Answer extends GraphAnswer> {
  * A refusal leaves the gate closed and the stop to be taken over by the next request (rule R5).
  */
 export async function stop<Answer extends GraphAnswer>(
-  deps: GateDeps,
+  deps: StatusDeps,
   own: OwnSession,
   request: StopRequest<Answer>,
 ): Promise<Decision<Stopped<Answer>>> {
@@ -196,7 +199,7 @@ async function defer<Answer extends GraphAnswer>(
 }
 
 async function sendAndSettle<Answer extends GraphAnswer>(
-  deps: GateDeps,
+  deps: StatusDeps,
   doing: Stop<Answer>,
 ): Promise<Decision<Stopped<Answer>>> {
   const { clock, times } = deps;
@@ -215,7 +218,14 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   }
   const first = await graph.send(() => clock.now() < sendBefore);
   const deadline = sendBefore + times.graphTimeoutMs;
-  const { outcome, sent } = await resolve(deps, first, graph.poll, deadline, () => Promise.resolve(false));
+  const { outcome, sent } = await resolve(deps, {
+    call,
+    witness,
+    token,
+    sent: first,
+    poll: graph.poll,
+    deadline,
+  });
   await settle(deps, doing, sent, outcome, deadline);
   return grant({ sent, outcome });
 }
@@ -225,7 +235,7 @@ async function withoutGraph<Answer extends GraphAnswer>(
   deps: GateDeps,
   { request: { call, cause }, token, witness }: Stop<Answer>,
 ): Promise<void> {
-  if (cause !== 'notPolicyCall') return end(deps, call, witness, cause);
+  if (isEnd(cause)) return end(deps, call, witness, cause);
   await change(deps, call, witness, () =>
     grant({ event: { type: 'stopRefused', token }, detail: { cause } }),
   );
@@ -259,7 +269,8 @@ async function settle<Answer extends GraphAnswer>(
     // For a call that nobody is bound to, a 404 may only mean that it is somebody else's.
     const gone =
       outcome.kind === 'refused' && outcome.gone && settled.ok && settled.value.state.binding !== null;
-    if (gone || (taken && cause === 'hangUp')) await end(deps, call, witness, gone ? 'callGone' : cause);
+    if (gone) await end(deps, call, witness, 'statusNotFound');
+    else if (taken && cause === 'hangUp') await end(deps, call, witness, 'hangUp');
   } catch (error) {
     // The store still says `unconfirmed`: closed, and to be confirmed before the next start.
     if (!isFault(error)) throw error;
@@ -270,26 +281,11 @@ async function settle<Answer extends GraphAnswer>(
   }
 }
 
-async function end(deps: GateDeps, call: CallKey, witness: Witness, cause: StopCause): Promise<void> {
-  await change(deps, call, witness, () => grant({ event: { type: 'ended' }, detail: { cause } }));
-}
+const isEnd = (cause: StopCause): cause is CallEnd => Object.hasOwn(callEnds, cause);
 
-/** The interval that ends here: when it was open, and what every instance did in it. */
-function intervalOf(view: CallView): JsonObject {
-  const { openedAt, epoch } = stateOf(view);
-  const sum = (pick: (tally: CallView['tallies'][number]) => number): number =>
-    view.tallies.reduce((total, tally) => total + pick(tally), 0);
-  return {
-    interval:
-      openedAt === null
-        ? null
-        : { epoch, openedAt: new Date(openedAt).toISOString(), closedAt: new Date(view.now).toISOString() },
-    writes: {
-      admitted: sum((tally) => tally.admitted),
-      aborted: sum((tally) => tally.aborted),
-      refused: sum((tally) => tally.refused),
-      bytes: sum((tally) => tally.bytes),
-    },
-    holders: view.tallies.map((tally) => ({ ...tally })),
-  };
+async function end(deps: GateDeps, call: CallKey, witness: Witness, cause: CallEnd): Promise<void> {
+  const ended = await change(deps, call, witness, () =>
+    grant({ event: { type: 'ended' }, detail: { cause } }),
+  );
+  if (ended.ok) deps.meter.callEnded(cause);
 }

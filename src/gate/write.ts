@@ -13,6 +13,8 @@ export class Grant {
   aborted = 0;
   refused = 0;
   bytes = 0;
+  /** What `admitted` and `bytes` came to when media was last reported to move. */
+  reported = 0;
   /** Local clock, ms; undefined while it may still be used. */
   revokedAt: number | undefined;
   /** Called when the last write of a revoked grant has ended. */

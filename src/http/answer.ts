@@ -10,7 +10,7 @@ import { answerRefusal } from './problem.ts';
  */
 export function answering(
   { log, meter, newId }: StageDeps,
-  surface: 'control' | 'media',
+  surface: 'control' | 'media' | 'notification',
   req: IncomingMessage,
   res: ServerResponse,
   stages: (requestId: string) => Promise<Decision<unknown>>,

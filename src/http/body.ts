@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { visit } from 'jsonc-parser';
-import { grant, refuse, type Decision } from '../core/decision.ts';
+import { parseTree, visit } from 'jsonc-parser';
+import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { Fault } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 
 export interface JsonBody {
@@ -13,17 +14,39 @@ export interface JsonBody {
 export const maxJsonBytes = 64 * 1024;
 const maxDepth = 64;
 
+const bodyWithinMs = 10_000;
+
 /** Reads a body that must be judged: one JSON object without duplicate keys, at most 64 KiB, within 10 s. */
-export async function readJson(req: IncomingMessage, withinMs = 10_000): Promise<Decision<JsonBody>> {
-  if (!isUtf8Json(req.headers['content-type'] ?? '')) return refuse('ContentTypeUnsupported');
-  if (!['', 'identity'].includes(req.headers['content-encoding'] ?? ''))
-    return refuse('ContentEncodingUnsupported');
-  if (Number(req.headers['content-length'] ?? 0) > maxJsonBytes) return refuse('BodyTooLarge');
-  const raw = await readAll(req, withinMs);
+export async function readJson(req: IncomingMessage, withinMs = bodyWithinMs): Promise<Decision<JsonBody>> {
+  const unfit = unfitForJson(req);
+  if (unfit !== undefined) return unfit;
+  const raw = await readBody(req, maxJsonBytes, withinMs);
   if (!raw.ok) return raw;
   const value = parseJson(raw.value);
   return value.ok ? grant({ value: value.value, raw: raw.value }) : value;
 }
+
+/** Why the head of a request says that its body is no JSON that can be judged here. */
+export function unfitForJson({ headers }: IncomingMessage): Refusal | undefined {
+  if (!isUtf8Json(headers['content-type'] ?? '')) return refuse('ContentTypeUnsupported');
+  if (!['', 'identity'].includes(headers['content-encoding'] ?? ''))
+    return refuse('ContentEncodingUnsupported');
+  return undefined;
+}
+
+/** Reads a whole body of at most `maxBytes`, within 10 s. */
+export function readBody(
+  req: IncomingMessage,
+  maxBytes: number,
+  withinMs = bodyWithinMs,
+): Promise<Decision<Buffer>> {
+  return Number(req.headers['content-length'] ?? 0) > maxBytes
+    ? Promise.resolve(tooLarge(maxBytes))
+    : readAll(req, maxBytes, withinMs);
+}
+
+const tooLarge = (maxBytes: number): Refusal =>
+  refuse('BodyTooLarge', { detail: `the limit is ${maxBytes / 1024} KiB` });
 
 /** Attacker-controlled: in another charset the same bytes can be another status. */
 function isUtf8Json(contentType: string): boolean {
@@ -34,7 +57,7 @@ function isUtf8Json(contentType: string): boolean {
   );
 }
 
-function readAll(req: IncomingMessage, withinMs: number): Promise<Decision<Buffer>> {
+function readAll(req: IncomingMessage, maxBytes: number, withinMs: number): Promise<Decision<Buffer>> {
   // It was cut while the stages before were under way: nothing will tell of it any more.
   if (req.destroyed) return Promise.resolve(refuse('BodyIncomplete'));
   return new Promise((resolve) => {
@@ -48,7 +71,7 @@ function readAll(req: IncomingMessage, withinMs: number): Promise<Decision<Buffe
     const timer = setTimeout(() => finish(refuse('BodyTimeout')), withinMs);
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > maxJsonBytes) finish(refuse('BodyTooLarge'));
+      if (size > maxBytes) finish(tooLarge(maxBytes));
       else chunks.push(chunk);
     };
     const onEnd = (): void => finish(grant(Buffer.concat(chunks)));
@@ -104,4 +127,13 @@ function objection(text: string): string | undefined {
     onArrayEnd: leave,
   });
   return found;
+}
+
+/** The same JSON object with another text in one of its own properties; every other byte stays as it is. */
+export function replaceText(raw: Uint8Array, key: string, value: string): Buffer {
+  const text = new TextDecoder().decode(raw);
+  const property = parseTree(text)?.children?.find(({ children }) => children?.[0]?.value === key);
+  const old = property?.children?.[1];
+  if (old === undefined) throw new Fault('Internal', `the property "${key}" is not there`);
+  return Buffer.from(text.slice(0, old.offset) + JSON.stringify(value) + text.slice(old.offset + old.length));
 }

@@ -21,7 +21,8 @@ export async function prove(request: CallRequest): Promise<Decision<number | und
   if (sent.kind !== 'answered') return sent.refusal;
   if (!accepted(sent.answer)) {
     // Graph judges the token before it looks for the call, so this is its word about the caller's own call.
-    if (sent.answer.status === 404 && caller.who !== null) await deps.gate.callGone(call, caller.who);
+    if (sent.answer.status === 404 && caller.who !== null)
+      await deps.gate.callEnded(call, caller.who, 'callNotFound');
     return relay(request, sent.answer);
   }
   await accept(request);
@@ -34,6 +35,7 @@ const accepted = ({ status }: RawAnswer): boolean => status >= 200 && status < 3
 /** Graph has accepted the caller for this call: the first one binds it. */
 export async function accept({ caller, call, proofs, deps }: CallRequest): Promise<void> {
   proofs.add(call, caller.tokenHash);
+  deps.gate.heard(call);
   if (caller.who !== null) await deps.gate.bind(call, caller.who);
 }
 

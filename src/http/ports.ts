@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Binding } from '../core/call-state.ts';
+import type { CallbackPlace } from '../core/callback-uri.ts';
 import type { Decision } from '../core/decision.ts';
 import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
 import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
@@ -68,7 +69,19 @@ export interface StageDeps {
   readonly now: () => number;
 }
 
+/** The notification endpoint of a bot. */
+export interface BotPort {
+  /** Passes a notification on with its own token, and the answer back. */
+  forward(
+    notification: { readonly path: string; readonly body: Buffer },
+    req: IncomingMessage,
+    res: ServerResponse,
+  ): Promise<Forwarded>;
+}
+
 export interface ControlDeps extends StageDeps {
   readonly auth: ControlAuth;
   readonly graph: GraphPort;
+  /** Where notifications come through the proxy; undefined: nowhere, so no `callbackUri` is judged. */
+  readonly callbacks?: CallbackPlace;
 }

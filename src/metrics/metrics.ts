@@ -38,6 +38,12 @@ export function createMeter(registry: Registry): Meter {
   const graphSeconds = histogram(registry, metrics.graphSeconds);
   const upstreamAnswers = counter(registry, metrics.upstreamAnswers);
   const upstreamSeconds = histogram(registry, metrics.upstreamSeconds);
+  const callsEnded = counter(registry, metrics.callsEnded);
+  const notifications = counter(registry, metrics.notifications);
+  const notificationSeconds = histogram(registry, metrics.notificationSeconds);
+  const notices = counter(registry, metrics.notices);
+  const contradictions = counter(registry, metrics.contradictions);
+  const callbackUris = counter(registry, metrics.callbackUris);
   const evidenceWaiting = gauge(registry, metrics.evidenceWaiting);
   const evidenceOldest = gauge(registry, metrics.evidenceOldest);
   const evidenceWritten = counter(registry, metrics.evidenceWritten);
@@ -76,6 +82,14 @@ export function createMeter(registry: Registry): Meter {
     calls(census) {
       for (const [state, count] of Object.entries(census)) calls(count, { state });
     },
+    callEnded: (end) => callsEnded(1, { reason: end }),
+    contradiction: (kind) => contradictions(1, { kind }),
+    notice: (kind, outcome, count) => notices(count, { kind, outcome }),
+    notification(status, addedSeconds) {
+      notifications(1, { status: String(status) });
+      notificationSeconds(addedSeconds);
+    },
+    callbackUri: (outcome) => callbackUris(1, { outcome }),
   };
 }
 

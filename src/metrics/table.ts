@@ -1,7 +1,10 @@
+import { callEnds } from '../core/call-ends.ts';
 import { keptStates, stateNames, transitions } from '../core/call-state.ts';
 import { actionName } from '../core/graph-action.ts';
 import { actions } from '../core/graph-actions.ts';
+import { noticeOutcomes } from '../core/notice-outcome.ts';
 import { reasons } from '../core/reasons.ts';
+import { contradictions } from '../core/roster.ts';
 
 /** Every value a label can have; what is none of them is counted as `other`. */
 type LabelValues = Readonly<Record<string, readonly string[]>>;
@@ -24,7 +27,8 @@ const outcomes = ['ok', 'failed'];
 const graphActions = [...new Set(actions.map(actionName))];
 /** Scripts of the store and the plain commands beside them. */
 const commands = [
-  ...['acquire', 'commit', 'heartbeat', 'join', 'lease', 'leave', 'read', 'release', 'revoke', 'touch'],
+  ...['acquire', 'commit', 'forget', 'heard', 'heartbeat', 'join', 'lease', 'leave', 'read', 'release'],
+  ...['revoke', 'silent', 'touch'],
   ...['del', 'hgetall', 'ping', 'set', 'xdel', 'xlen', 'xrange'],
 ];
 
@@ -37,7 +41,10 @@ export const metrics = {
     name: 'tallylight_gate_decisions_total',
     type: 'counter',
     help: 'Requests that were admitted, passed or refused, by surface and reason.',
-    labels: { surface: ['control', 'media'], reason: ['admitted', 'passed', ...Object.keys(reasons)] },
+    labels: {
+      surface: ['control', 'media', 'notification'],
+      reason: ['admitted', 'passed', ...Object.keys(reasons)],
+    },
   },
   transitions: {
     name: 'tallylight_call_transitions_total',
@@ -117,6 +124,42 @@ export const metrics = {
     type: 'histogram',
     help: 'Time from sending a request to a media handler to the end of its answer.',
     buckets: long,
+  },
+  callsEnded: {
+    name: 'tallylight_calls_ended_total',
+    type: 'counter',
+    help: 'Calls that this instance ended, by how their end was known.',
+    labels: { reason: Object.keys(callEnds) },
+  },
+  notifications: {
+    name: 'tallylight_notifications_total',
+    type: 'counter',
+    help: 'Notifications of Graph that were passed to a bot, by the status that the bot answered.',
+    labels: { status: statuses },
+  },
+  notificationSeconds: {
+    name: 'tallylight_notification_added_duration_seconds',
+    type: 'histogram',
+    help: "Time that the proxy added to a notification: from its head to the bot, and from the end of the bot's answer to Graph.",
+    buckets: short,
+  },
+  notices: {
+    name: 'tallylight_notices_total',
+    type: 'counter',
+    help: 'What notifications told, one by one, and what became of it.',
+    labels: { kind: ['call', 'operation', 'roster', 'ignored'], outcome: Object.keys(noticeOutcomes) },
+  },
+  contradictions: {
+    name: 'tallylight_contradictions_total',
+    type: 'counter',
+    help: "Contradictions between the gate and the roster's own recording status, by kind. The gate does not move for them.",
+    labels: { kind: Object.keys(contradictions) },
+  },
+  callbackUris: {
+    name: 'tallylight_callback_uris_total',
+    type: 'counter',
+    help: 'Callback addresses that bots gave for a call; notifications of one that bypasses are never seen here.',
+    labels: { outcome: ['proxied', 'rewritten', 'bypasses', 'absent', 'unreadable'] },
   },
   evidenceWaiting: {
     name: 'tallylight_evidence_waiting_records',

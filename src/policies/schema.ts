@@ -67,6 +67,12 @@ export const policySchema = strictObject({
     .describe(
       "When Microsoft refuses to confirm recording: keep the unrecorded call, or hang up, which under Teams' defaults ends the user's call.",
     ),
+  callbackUri: z
+    .enum(['flag', 'rewrite'])
+    .default(strictestRules.callbackUri)
+    .describe(
+      "When a bot asks for its notifications at an address that is not the proxy's: let it, and flag the call, or put the proxy's address in its place where the proxy serves that path.",
+    ),
   mediaReads: z
     .enum(['asRouted', 'whileRecording', 'refuse'])
     .default(strictestRules.mediaReads)

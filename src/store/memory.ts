@@ -31,6 +31,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const clock = options.clock ?? Date.now;
   const bornAt = options.bornAt ?? clock();
   const calls = new Map<CallKey, Call>();
+  /** When something was last heard of each call that has not ended. */
+  const heard = new Map<CallKey, number>();
   const sessions = new Map<SessionId, Session>();
   const wakes = new Map<SessionId, Set<() => void>>();
   const outbox = new Map<string, OutboxEntry>();
@@ -62,6 +64,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     if (now - purgedAt < purgeEveryMs) return;
     purgedAt = now;
     for (const call of calls.keys()) living(calls, call, now);
+    for (const call of heard.keys()) if (!calls.has(call)) heard.delete(call);
     for (const session of sessions.keys()) living(sessions, session, now);
   };
 
@@ -93,6 +96,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             holders: before?.holders ?? new Map<SessionId, number>(),
             tallies: dropTallies || before === undefined ? new Map<string, Holder & Tally>() : before.tallies,
           });
+          if (state.state === 'ended') heard.delete(key);
+          else heard.set(key, now);
           const id = String(++entries);
           outbox.set(id, { id, record });
           return true;
@@ -125,6 +130,22 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             if (count !== undefined) counts.set(state.state, count + 1);
           }
           return Object.fromEntries(counts);
+        }),
+      heard: (keys) =>
+        step((now) => {
+          for (const key of keys) if (heard.has(key)) heard.set(key, now);
+        }),
+      silent: (forMs, limit) =>
+        step((now) =>
+          [...heard]
+            .filter(([, at]) => at <= now - forMs)
+            .sort(([, a], [, b]) => a - b)
+            .slice(0, Math.max(0, limit))
+            .map(([key]) => key),
+        ),
+      forget: (key) =>
+        step((now) => {
+          if (living(calls, key, now) === undefined) heard.delete(key);
         }),
     },
     sessions: {

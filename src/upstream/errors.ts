@@ -2,7 +2,7 @@ import { refuse, type Refusal } from '../core/decision.ts';
 import { isRecord } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 
-/** The same faults have other names towards Graph and towards a media handler. */
+/** The same faults have other names towards Graph, a media handler and a bot. */
 export interface FaultReasons {
   readonly unreachable: ReasonCode;
   readonly timeout: ReasonCode;
@@ -19,6 +19,12 @@ export const mediaFaults: FaultReasons = {
   unreachable: 'UpstreamUnreachable',
   timeout: 'UpstreamTimeout',
   broken: 'UpstreamFailed',
+};
+
+export const botFaults: FaultReasons = {
+  unreachable: 'BotUnreachable',
+  timeout: 'BotTimeout',
+  broken: 'BotFailed',
 };
 
 const unreachable = new Set([

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher, Pool } from 'undici';
 import { refuse, type Refusal } from '../core/decision.ts';
 import type { RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
-import type { JsonObject } from '../core/json.ts';
+import { parseJsonText, type JsonObject } from '../core/json.ts';
 import { GivenUp, graphFaults, refusalFor } from './errors.ts';
 
 export interface ExchangeRequest {
@@ -78,7 +78,8 @@ export function exchange(
               status,
               headers,
               raw,
-              body: parse(raw),
+              // An unreadable body says nothing: the outcome is pending, never success.
+              body: parseJsonText(raw.toString('utf8')),
               ...(location === undefined ? {} : { location }),
             },
             facts: facts({
@@ -96,15 +97,6 @@ export function exchange(
       },
     );
   });
-}
-
-function parse(raw: Buffer): unknown {
-  try {
-    return JSON.parse(raw.toString('utf8')) as unknown;
-  } catch {
-    // An unreadable body says nothing: the outcome is pending, never success.
-    return undefined;
-  }
 }
 
 /** Ids come from outside: short ones are kept, anything else is not evidence. */

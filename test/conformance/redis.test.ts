@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { CallKey } from '../../src/core/call-key.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
+import { shardOf } from '../../src/store/redis/keys.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { commitOn, move, newCall } from './store-fixtures.ts';
 import { describeStore } from './store-suite.ts';
 
 let redis: TestRedis;
@@ -21,4 +24,46 @@ describeStore('one Redis', async () => {
       await Promise.all([store.close(), peer.close()]);
     },
   };
+});
+
+test('hearing of many calls takes one command per part of the store, and a commit one command', async () => {
+  const commands = new Map<string, number>();
+  const store = redisStore(redis.url, {
+    prefix: randomUUID(),
+    meter: { storeCommand: (name) => void commands.set(name, (commands.get(name) ?? 0) + 1) },
+  });
+  try {
+    await store.ready();
+    const calls = Array.from({ length: 600 }, newCall);
+    const [call] = calls as [CallKey];
+    const commit = commitOn(await store.calls.read(call), call, 'starting');
+    commands.clear();
+    await store.calls.commit(commit);
+    expect([...commands]).toEqual([['commit', 1]]);
+    commands.clear();
+    await store.calls.heard([]);
+    expect([...commands]).toEqual([]);
+    await store.calls.heard(calls);
+    expect([...commands]).toEqual([['heard', new Set(calls.map(shardOf)).size]]);
+  } finally {
+    await store.close();
+  }
+});
+
+test('a call of which something was heard this very millisecond is silent for no time at all', async () => {
+  const store = redisStore(redis.url, { prefix: randomUUID() });
+  try {
+    await store.ready();
+    await move(store, newCall(), 'starting');
+    await store.calls.silent(0, 1);
+    // Sent together, the two often run within one millisecond, and always in this order.
+    for (let round = 0; round < 40; round += 1) {
+      const call = newCall();
+      const commit = commitOn(await store.calls.read(call), call, 'starting');
+      const [, found] = await Promise.all([store.calls.commit(commit), store.calls.silent(0, 100)]);
+      expect(found).toContain(call);
+    }
+  } finally {
+    await store.close();
+  }
 });

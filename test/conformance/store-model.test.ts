@@ -91,6 +91,15 @@ const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
       const run: Command = ({ store }) => store.calls.leave(key, { session: id, epoch: held }, tally(how));
       return [`leave ${id} ${held} ${how.left}`, run] as const;
     }),
+  fc
+    .array(call)
+    .map((keys) => [`heard ${keys.length}`, ({ store }: Subject) => store.calls.heard(keys)] as const),
+  call.map((key) => ['forget', ({ store }: Subject) => store.calls.forget(key)] as const),
+  fc.nat({ max: 2 }).map((limit) => {
+    // Which calls are silent longest depends on the clock; how many there are does not.
+    const run: Command = async ({ store }) => (await store.calls.silent(0, limit)).length;
+    return [`silent ${limit}`, run] as const;
+  }),
   session.map((id) => [`join ${id}`, ({ store }: Subject) => store.sessions.join(id, minute)] as const),
   session.map((id) => [`quit ${id}`, ({ store }: Subject) => store.sessions.quit(id)] as const),
   fc.tuple(session, call, epoch).map(([id, key, revoked]) => {
@@ -152,6 +161,8 @@ test('memory and Redis answer every sequence of commands alike', async () => {
           expected.push([name, await run(subjects[0]!)]);
           actual.push([name, await run(subjects[1]!)]);
         }
+        const [listed, found] = await Promise.all(subjects.map((one) => one.store.calls.silent(0, 100)));
+        expect(found?.toSorted()).toEqual(listed?.toSorted());
         for (const key of calls) {
           expected.push(await look(subjects[0]!, key));
           actual.push(await look(subjects[1]!, key));

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { OutboxEntry, Revocation, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
+import { describeSilence } from './silence-laws.ts';
 import { commitOn, minute, move, newCall, recordingCall, tally, type Fixture } from './store-fixtures.ts';
 
 const session = (): string => `session-${randomUUID()}`;
@@ -131,6 +132,8 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         expect((await store.calls.read(call)).tallies).toEqual([]);
       });
     });
+
+    describeSilence(() => fixture);
 
     describe('holders', () => {
       test('are added while the call is recording, with its epoch and binding; twice changes nothing', async () => {

@@ -1,12 +1,23 @@
 import { expect } from '@jest/globals';
+import type { CallEnd } from '../../src/core/call-ends.ts';
 import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
 import { nextState, type Binding } from '../../src/core/call-state.ts';
 import { grant, type Decision } from '../../src/core/decision.ts';
 import { Fault } from '../../src/core/errors.ts';
 import { hashOf, type EvidenceRecord } from '../../src/core/evidence.ts';
 import type { GraphAnswer } from '../../src/core/graph-outcome.ts';
+import type { NoticeOutcome } from '../../src/core/notice-outcome.ts';
 import { selectPolicy, type PolicyInForce } from '../../src/core/policy.ts';
-import type { CallStore, CallView, Log, Meter, SessionStore, Store } from '../../src/core/ports.ts';
+import type {
+  CallProbe,
+  CallStore,
+  CallView,
+  Log,
+  Meter,
+  SessionStore,
+  Store,
+} from '../../src/core/ports.ts';
+import type { Contradiction } from '../../src/core/roster.ts';
 import type { GateDeps, GateTimes } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Started } from '../../src/gate/start.ts';
@@ -88,6 +99,8 @@ export interface WorldOptions extends Partial<GateTimes> {
   readonly policies?: readonly PolicyInForce[];
   /** Called whenever an instance looks for a policy. */
   readonly onPolicy?: () => void;
+  /** How Graph is asked for a call; absent: there is no credential for it. */
+  readonly probe?: CallProbe;
   /** The store began without data right now; otherwise long ago. */
   readonly fresh?: boolean;
 }
@@ -108,6 +121,11 @@ export class World {
   readonly commands: Command[] = [];
   readonly violations: string[] = [];
   readonly drains: string[] = [];
+  readonly ends: CallEnd[] = [];
+  readonly contradictions: Contradiction[] = [];
+  /** What became of the notifications that were learned from. */
+  readonly outcomes: NoticeOutcome[] = [];
+
   /** Stores that have lost their data, with the one in use last. */
   readonly #stores: Store[] = [];
   #rules: Rule[] = [];
@@ -122,8 +140,15 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.#options = options;
-    const { ttlMs = 3000, drainMs = 1000, graphTimeoutMs = 2000 } = options;
-    this.times = { ttlMs, drainMs, graphTimeoutMs };
+    const { ttlMs = 3000, drainMs = 1000, graphTimeoutMs = 2000, ...more } = options;
+    const { silenceMs, witnessGraceMs = 5000 } = more;
+    this.times = {
+      ttlMs,
+      drainMs,
+      graphTimeoutMs,
+      witnessGraceMs,
+      ...(silenceMs === undefined ? {} : { silenceMs }),
+    };
     this.graph = new ScriptedGraph(this.clock, graphTimeoutMs, {
       stopSent: (call, asked) => {
         const live = this.live(call).length;
@@ -185,6 +210,9 @@ export class World {
       acquire: through('acquire', ({ calls }, ...args) => calls.acquire(...args)),
       leave: through('leave', ({ calls }, ...args) => calls.leave(...args)),
       census: through('census', ({ calls }) => calls.census()),
+      heard: through('heard', ({ calls }, heard) => calls.heard(heard)),
+      silent: through('silent', ({ calls }, ...args) => calls.silent(...args)),
+      forget: through('forget', ({ calls }, call) => calls.forget(call)),
     };
     const sessions: SessionStore = {
       join: through('join', ({ sessions }, ...args) => sessions.join(...args)),
@@ -211,6 +239,11 @@ export class World {
       evidence: silent,
       openGrants: silent,
       calls: silent,
+      callEnded: (end) => this.ends.push(end),
+      contradiction: (kind) => this.contradictions.push(kind),
+      notice: (_, outcome) => this.outcomes.push(outcome),
+      notification: silent,
+      callbackUri: silent,
     };
     return {
       calls,
@@ -230,6 +263,7 @@ export class World {
       },
       newId: () => `id-${++this.#ids}`,
       times: this.times,
+      ...(this.#options.probe === undefined ? {} : { probe: this.#options.probe }),
     };
   }
 

@@ -6,6 +6,7 @@ import {
   defaultWriteMethods,
   matchRoute,
   readMethods,
+  sharesPath,
   type MediaRoute,
   type RouteMatch,
 } from '../../src/core/media-route.ts';
@@ -226,6 +227,22 @@ describe('the path of a media request', () => {
       { numRuns: 2000 },
     );
   });
+});
+
+test.each([
+  ['/media/{callId}/*', '/media/*', true],
+  ['/media/{callId}/*', '/{pod}/*', true],
+  ['/media/{callId}', '/{pod}/{name}', true],
+  ['/media/{callId}/*', '/{pod}/api/calling/*', false],
+  ['/media/{callId}/*', `/{pod}/${guid}/calling`, true],
+  ['/media/{callId}/*', `/{pod}/${undashed}`, true],
+  ['/media/{callId}/*', '/api/calling/*', false],
+  ['/media/*', '/{pod}/api/calling/*', true],
+  ['/api/{callId}', '/api/calling/*', false],
+  ['/api/{callId}', '/api/*', true],
+  ['/api/{callId}/live', '/{callId}/{x}/live', true],
+])('the media path %s shares a path with the pattern %s: %j', (path, pattern, shared) => {
+  expect(sharesPath(path, pattern)).toBe(shared);
 });
 
 test('no method is both a read and a write', () => {

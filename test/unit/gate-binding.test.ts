@@ -76,7 +76,7 @@ describe('a call that is gone', () => {
     inWorld(times, async (world) => {
       await world.recording();
       const write = await world.admitted(0);
-      await world.run(world.instances[1]!.gate.callGone(theCall, bot));
+      await world.run(world.instances[1]!.gate.callEnded(theCall, bot, 'callNotFound'));
       expect(write.wasCut).toBe(true);
       expect(await world.state()).toBe('ended');
       expect(world.graph.log).toEqual(['recording']);
@@ -84,14 +84,14 @@ describe('a call that is gone', () => {
 
   test('is left alone when nobody is bound to it', () =>
     inWorld(times, async (world) => {
-      await world.run(world.instances[1]!.gate.callGone(theCall, stranger));
+      await world.run(world.instances[1]!.gate.callEnded(theCall, stranger, 'callNotFound'));
       expect(await world.state()).toBe('unknown');
     }));
 
   test('is left alone when nobody is bound to it, also if the store is slow to say so', () =>
     inWorld(times, async (world) => {
       const read = world.hold('read', 'before', { instance: 1 });
-      const gone = world.instances[1]!.gate.callGone(theCall, stranger);
+      const gone = world.instances[1]!.gate.callEnded(theCall, stranger, 'callNotFound');
       await world.clock.advance(500);
       read.release();
       await world.run(gone);
@@ -102,7 +102,7 @@ describe('a call that is gone', () => {
     inWorld(times, async (world) => {
       await world.recording();
       const write = await world.admitted(0);
-      await world.run(world.instances[1]!.gate.callGone(theCall, stranger));
+      await world.run(world.instances[1]!.gate.callEnded(theCall, stranger, 'callNotFound'));
       expect(write.isLive).toBe(true);
       expect(await world.state()).toBe('recording');
     }));
@@ -111,10 +111,10 @@ describe('a call that is gone', () => {
     inWorld(times, async (world) => {
       await world.recording();
       world.storeIsDown = true;
-      await world.run(world.instances[1]!.gate.callGone(theCall, bot));
+      await world.run(world.instances[1]!.gate.callEnded(theCall, bot, 'callNotFound'));
       world.storeIsDown = false;
       expect(await world.state()).toBe('recording');
-      await world.run(world.instances[1]!.gate.callGone(theCall, bot));
+      await world.run(world.instances[1]!.gate.callEnded(theCall, bot, 'callNotFound'));
       expect(await world.state()).toBe('ended');
     }));
 });

@@ -76,7 +76,7 @@ describe('a start', () => {
       world.graph.operation = (id) => ({ status: 200, body: { id, status: 'failed' } });
       const started = await world.run(world.start(0));
       expect(started).toMatchObject({ ok: true, value: { open: false, outcome: { kind: 'refused' } } });
-      expect(await world.events()).toEqual(['startRequested', 'startRefused']);
+      expect(await world.events()).toEqual(['startRequested', 'operationPending', 'startRefused']);
     }));
 
   test('takes a 404 of an operation for no answer at all', () =>

@@ -12,7 +12,7 @@ const files = readdirSync(folder)
   .map((file) => file.replace('.lua', ''));
 const registry: readonly (readonly [string, Script])[] = Object.entries(scripts);
 
-const header = /^-- purpose: (.+)\n-- KEYS: (.+)\n-- ARGV:(.*)\n-- reply: (.+)\n-- writes: (.+)\n/;
+const header = /^-- purpose: (.+)\n-- KEYS: (.+)\n-- ARGV:(.*)\n-- reply: (.+)\n-- writes:(.*)\n/;
 const words = (text: string | undefined): string[] => (text ?? '').split(' ').filter(Boolean);
 const unpacked = (text: string, table: string): string[] =>
   words(new RegExp(`^local (.+) = unpack\\(${table}\\)$`, 'm').exec(text)?.[1]?.replaceAll(',', ''));

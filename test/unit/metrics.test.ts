@@ -105,6 +105,35 @@ describe('every report changes its metrics', () => {
         'tallylight_evidence_written_records_total 7',
       ],
     ],
+    [
+      'the end of a call',
+      (meter) => meter.callEnded('silence'),
+      ['tallylight_calls_ended_total{reason="silence"} 1'],
+    ],
+    [
+      'a notification',
+      (meter) => meter.notification(202, 0.25),
+      [
+        'tallylight_notifications_total{status="202"} 1',
+        'tallylight_notification_added_duration_seconds_sum 0.25',
+        'tallylight_notification_added_duration_seconds_count 1',
+      ],
+    ],
+    [
+      'what notifications told',
+      (meter) => meter.notice('roster', 'known', 3),
+      ['tallylight_notices_total{kind="roster",outcome="known"} 3'],
+    ],
+    [
+      'a contradiction',
+      (meter) => meter.contradiction('neverShown'),
+      ['tallylight_contradictions_total{kind="neverShown"} 1'],
+    ],
+    [
+      'a callback address',
+      (meter) => meter.callbackUri('bypasses'),
+      ['tallylight_callback_uris_total{outcome="bypasses"} 1'],
+    ],
     ['open grants', (meter) => meter.openGrants(2), ['tallylight_open_grants 2']],
     ['a census', (meter) => meter.calls({ recording: 3 }), ['tallylight_calls{state="recording"} 3']],
   ];

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { CallKey } from '../../core/call-key.ts';
 import { grant, type Decision } from '../../core/decision.ts';
-import type { Poll, RawAnswer, Send, WriteGuard } from '../../core/exchange.ts';
-import { actionName, callPathOf, type GraphAction } from '../../core/graph-action.ts';
+import type { RawAnswer, Send, WriteGuard } from '../../core/exchange.ts';
+import { actionName, type GraphAction } from '../../core/graph-action.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { PolicyInForce } from '../../core/policy.ts';
 import type { Write } from '../../gate/write.ts';
@@ -78,14 +78,6 @@ export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>
   Object.fromEntries(
     ['client-request-id', 'scenario-id', 'user-agent'].map((name) => [name, header(req, name)]),
   );
-
-/** Reads an operation of the call with the caller's credential. */
-export const polling =
-  (request: ControlRequest): Poll<RawAnswer> =>
-  (operationId) => {
-    const path = `${callPathOf(request.action)}/operations/${encodeURIComponent(operationId)}`;
-    return sending(request, { method: 'GET', path, headers: ownHeaders(request), body: null })(() => true);
-  };
 
 /** Passes a judged answer on: status and body unchanged, headers end to end, `Location` rewritten. */
 export function relay(

@@ -4,15 +4,8 @@ import type { Decision } from '../../core/decision.ts';
 import type { RawAnswer } from '../../core/exchange.ts';
 import { callPathOf } from '../../core/graph-action.ts';
 import type { Stopped } from '../../gate/stop.ts';
-import {
-  askedFacts,
-  ownHeaders,
-  polling,
-  relay,
-  sending,
-  type CallRequest,
-  type Handler,
-} from './context.ts';
+import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
+import { polling } from './call-gone.ts';
 
 /** Ends recording first, bounded, and only then hangs up. */
 export const hangUp: Handler = async (request) => {

@@ -3,11 +3,15 @@ import { grant } from '../../core/decision.ts';
 import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/exchange.ts';
 import { actionName } from '../../core/graph-action.ts';
 import { accept } from '../graph-proof.ts';
+import { readCallbackBody, tellCallback } from './callback-uri.ts';
 import type { CallRequest, ControlRequest, Handler } from './context.ts';
 import type { GraphRequest } from '../ports.ts';
 
 /** Streams the request to Graph and the answer back. */
-export async function streamToGraph(request: ControlRequest, guard?: WriteGuard): Promise<Forwarded> {
+export async function streamToGraph(
+  request: ControlRequest,
+  { guard, body }: { readonly guard?: WriteGuard; readonly body?: Buffer } = {},
+): Promise<Forwarded> {
   const { deps, req, res, action, caller } = request;
   const authorization = await caller.authorization();
   if (!authorization.ok) return { kind: 'failed', refusal: authorization };
@@ -18,7 +22,7 @@ export async function streamToGraph(request: ControlRequest, guard?: WriteGuard)
       path: action.path,
       headers: req.headers,
       authorization: authorization.value,
-      body: hasBody(req.headers) ? req : null,
+      body: body ?? (hasBody(req.headers) ? req : null),
       ...(guard === undefined ? {} : { guard }),
     },
     res,
@@ -31,18 +35,23 @@ export async function streamToGraph(request: ControlRequest, guard?: WriteGuard)
 
 /** Signalling passes, also with the store down; what Graph accepts binds the call. */
 export const pass: Handler<ControlRequest> = async (request) => {
-  const forwarded = await streamToGraph(request);
+  const { action, deps } = request;
+  const judgesCallback = deps.callbacks !== undefined && action.row.callbackUri === true;
+  const callback = judgesCallback ? await readCallbackBody(request) : undefined;
+  if (callback?.ok === false) return callback;
+  const forwarded = await streamToGraph(request, callback === undefined ? {} : { body: callback.value.body });
   if (forwarded.kind === 'failed') return forwarded.refusal;
   const { status } = forwarded;
-  const { action } = request;
+  const taken = status >= 200 && status < 300;
   const call = action.row.effect === 'create' ? createdCall(forwarded.headers) : action.call;
+  if (taken && callback !== undefined) tellCallback(request, call, callback.value);
   if (call !== undefined) {
     const about: CallRequest = { ...request, call };
-    if (status >= 200 && status < 300) await accept(about);
+    if (taken) await accept(about);
     const { who } = request.caller;
     // Nobody in particular cannot end a call.
     if (status === 404 && action.row.effect === 'keepAlive' && who !== null)
-      await request.deps.gate.callGone(call, who);
+      await deps.gate.callEnded(call, who, 'keepAliveNotFound');
   }
   return grant(status);
 };

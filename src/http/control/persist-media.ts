@@ -23,7 +23,7 @@ export const persistMedia: Handler = async (request) => {
       ...askedFacts(request),
     });
     if (!noted.ok) return noted;
-    const forwarded = await streamToGraph(request, write);
+    const forwarded = await streamToGraph(request, { guard: write });
     return forwarded.kind === 'answered' ? grant(forwarded.status) : forwarded.refusal;
   });
 };

@@ -2,6 +2,7 @@ import { grant, refuse } from '../../core/decision.ts';
 import { withholdRecording } from '../../core/graph-bodies.ts';
 import { parseJson } from '../body.ts';
 import { accept } from '../graph-proof.ts';
+import { operationNotFound } from './call-gone.ts';
 import { duringWrite, ownHeaders, relay, sending, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
 
@@ -12,8 +13,10 @@ export const readOperation: Handler = async (request) => {
   if (admitted.ok) {
     const write = admitted.value;
     return duringWrite(write, async () => {
-      const forwarded = await streamToGraph(request, write);
-      return forwarded.kind === 'answered' ? grant(forwarded.status) : forwarded.refusal;
+      const forwarded = await streamToGraph(request, { guard: write });
+      if (forwarded.kind === 'failed') return forwarded.refusal;
+      if (forwarded.status === 404) operationNotFound(request);
+      return grant(forwarded.status);
     });
   }
   const sent = await sending(request, {
@@ -24,6 +27,7 @@ export const readOperation: Handler = async (request) => {
   })(() => true);
   if (sent.kind !== 'answered') return sent.refusal;
   const { answer } = sent;
+  if (answer.status === 404) operationNotFound(request);
   if (answer.status >= 200 && answer.status < 300) await accept(request);
   if (answer.raw.length === 0) return relay(request, answer);
   const parsed = parseJson(answer.raw);

@@ -5,15 +5,8 @@ import type { StatusOutcome } from '../../core/graph-outcome.ts';
 import type { StartRequest } from '../../gate/start.ts';
 import { readJson, type JsonBody } from '../body.ts';
 import { hangUpNow } from './hang-up.ts';
-import {
-  askedFacts,
-  ownHeaders,
-  polling,
-  relay,
-  sending,
-  type CallRequest,
-  type Handler,
-} from './context.ts';
+import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
+import { polling } from './call-gone.ts';
 
 /** updateRecordingStatus: a start, or a stop (design, sections 3 and 4). */
 export const recordingStatus: Handler = async (request) => {

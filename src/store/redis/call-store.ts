@@ -1,3 +1,4 @@
+import type { CallKey } from '../../core/call-key.ts';
 import type { CallStore } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';
@@ -24,6 +25,8 @@ export function redisCalls(
           record: JSON.stringify(record),
           dropTallies: dropTallies ? '1' : '0',
           retentionMs: retentionMs === undefined ? '' : String(Math.ceil(retentionMs)),
+          id: call,
+          listed: state.state === 'ended' ? '0' : '1',
         });
       } finally {
         committed(shardOf(call));
@@ -52,6 +55,37 @@ export function redisCalls(
       const shards = Array.from({ length: shardCount }, (_, shard) => keys.shard(shard).census);
       const found = await Promise.all(shards.map((key) => connection.command('hgetall', key)));
       return sumCensus(found);
+    },
+    heard: async (calls) => {
+      const ids = new Map<number, CallKey[]>();
+      for (const call of calls) {
+        const shard = shardOf(call);
+        const others = ids.get(shard);
+        if (others === undefined) ids.set(shard, [call]);
+        else others.push(call);
+      }
+      await Promise.all(
+        [...ids].map(([shard, list]) =>
+          connection.script(scripts.heard, keys.shard(shard), { ids: JSON.stringify(list) }),
+        ),
+      );
+    },
+    silent: async (forMs, limit) => {
+      // To Redis a limit below zero is none.
+      if (limit <= 0) return [];
+      const wanted = { forMs: String(Math.ceil(forMs)), limit: String(Math.floor(limit)) };
+      const shards = Array.from({ length: shardCount }, (_, shard) => keys.shard(shard));
+      const found = await Promise.all(
+        shards.map((shard) => connection.script(scripts.silent, shard, wanted)),
+      );
+      return found
+        .flat()
+        .sort((a, b) => a.since - b.since)
+        .slice(0, limit)
+        .map(({ call }) => call);
+    },
+    forget: async (call) => {
+      await connection.script(scripts.forget, keys.call(call), { id: call });
     },
   };
 }

@@ -5,11 +5,14 @@ import {
   type Binding,
   type CallState,
   type StateName,
+  type Told,
 } from '../../core/call-state.ts';
 import { Fault } from '../../core/errors.ts';
 import type { EvidenceRecord } from '../../core/evidence.ts';
+import type { GraphCallState } from '../../core/graph-notice.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Census, Tally } from '../../core/ports.ts';
+import type { Roster } from '../../core/roster.ts';
 
 /** What comes from the store is data: others may have written it. */
 export const malformed = (what: string): Fault =>
@@ -90,11 +93,38 @@ export function parseCallState(text: unknown): CallState {
             kind: exchange.kind as 'start' | 'stop',
             token: asText(exchange.token, 'exchange'),
             until: asNumber(exchange.until, 'exchange'),
+            ...(exchange.operation === undefined
+              ? {}
+              : { operation: asText(exchange.operation, 'exchange') }),
           },
     wireUntil: asNumber(value.wireUntil, 'call state'),
-    openedAt: value.openedAt === null ? null : asNumber(value.openedAt, 'call state'),
+    openedAt: asTime(value.openedAt),
+    closedAt: asTime(value.closedAt),
+    told: told(value.told),
     seq: asNumber(value.seq, 'call state'),
     head: value.head === null ? null : asText(value.head, 'call state'),
+  };
+}
+
+/** A time that may be unknown; an instance of an earlier release leaves some out. */
+const asTime = (value: unknown): number | null =>
+  value === null || value === undefined ? null : asNumber(value, 'call state');
+
+/** Only what the gate reads: it never opens for any of this. */
+function told(value: unknown): Told | null {
+  if (value === null || value === undefined) return null;
+  if (!isRecord(value) || !isRecord(value.roster)) throw malformed('call state');
+  const { participants, contradictedIn, shownIn } = value.roster;
+  if (!isRecord(participants) || !isRecord(contradictedIn)) throw malformed('call state');
+  const { applicationInstance } = value;
+  return {
+    states: asList(value.states, 'call state').map((state) => asText(state, 'call state') as GraphCallState),
+    applicationInstance: applicationInstance === null ? null : asText(applicationInstance, 'call state'),
+    roster: {
+      participants: participants as Roster['participants'],
+      shownIn: asNumber(shownIn, 'call state'),
+      contradictedIn: contradictedIn as Roster['contradictedIn'],
+    },
   };
 }
 

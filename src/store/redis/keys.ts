@@ -16,6 +16,8 @@ interface ShardKeys {
   readonly born: string;
   /** A hash: state -> number of calls. */
   readonly census: string;
+  /** A sorted set: call id -> when something was last heard of it, ms. Of calls that have not ended. */
+  readonly heard: string;
 }
 
 interface CallKeys extends ShardKeys {
@@ -55,6 +57,7 @@ export function keysWith(prefix: string): Keys {
     outbox: `${prefix}:{${n}}:outbox`,
     born: `${prefix}:{${n}}:born`,
     census: `${prefix}:{${n}}:census`,
+    heard: `${prefix}:{${n}}:heard`,
   });
   return {
     shard,

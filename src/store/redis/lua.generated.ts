@@ -30,8 +30,8 @@ redis.call('HSET', holders, session, stored[2])
 follow(holders, call)
 return stored`,
   commit: `${prelude}
-local call, holders, tallies, outbox, born, census = unpack(KEYS)
-local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs = unpack(ARGV)
+local call, holders, tallies, outbox, born, census, heard = unpack(KEYS)
+local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed = unpack(ARGV)
 local at = now()
 mark(born, at)
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state')
@@ -44,6 +44,11 @@ if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
+if listed == '1' then
+  redis.call('ZADD', heard, decimal(at), id)
+else
+  redis.call('ZREM', heard, id)
+end
 for _, key in ipairs({ call, holders, tallies }) do
   if retentionMs == '' then
     redis.call('PERSIST', key)
@@ -51,6 +56,18 @@ for _, key in ipairs({ call, holders, tallies }) do
     redis.call('PEXPIREAT', key, decimal(at + retentionMs))
   end
 end
+return 1`,
+  forget: `${prelude}
+local call, heard = unpack(KEYS)
+local id = unpack(ARGV)
+if redis.call('EXISTS', call) == 1 then return 0 end
+redis.call('ZREM', heard, id)
+return 1`,
+  heard: `${prelude}
+local heard = unpack(KEYS)
+local ids = unpack(ARGV)
+local at = decimal(now())
+for _, id in ipairs(cjson.decode(ids)) do redis.call('ZADD', heard, 'XX', at, id) end
 return 1`,
   heartbeat: `${prelude}
 local session, inbox = unpack(KEYS)
@@ -111,6 +128,11 @@ if not revoked or tonumber(revoked) < tonumber(epoch) then redis.call('HSET', in
 redis.call('PEXPIREAT', inbox, expires + 1)
 redis.pcall('PUBLISH', channel, call)
 return 1`,
+  silent: `${prelude}
+local heard = unpack(KEYS)
+local forMs, limit = unpack(ARGV)
+local latest = decimal(now() - forMs)
+return redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')`,
   touch: `${prelude}
 local born = unpack(KEYS)
 return mark(born, now())`,

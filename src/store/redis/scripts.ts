@@ -1,3 +1,4 @@
+import type { CallKey } from '../../core/call-key.ts';
 import type { Acquired, CallView, Revocation } from '../../core/ports.ts';
 import {
   asCallKey,
@@ -71,6 +72,19 @@ function acquired(reply: unknown): Acquired {
   return { state, epoch: asNumber(epoch, 'epoch'), binding: parseBinding(binding) };
 }
 
+interface Silence {
+  readonly call: CallKey;
+  /** When something was last heard, ms: unlike an age, it does not depend on when its shard was asked. */
+  readonly since: number;
+}
+
+function silences(reply: unknown): readonly Silence[] {
+  return asPairs(reply, 'listed call').map(([id, time]) => ({
+    call: asCallKey(id),
+    since: asNumber(time, 'listed call'),
+  }));
+}
+
 function inbox(reply: unknown): readonly Revocation[] | 'lost' {
   if (reply === null) return 'lost';
   return asPairs(reply, 'revocation').map(([call, epoch]) => ({
@@ -84,12 +98,27 @@ export const scripts = {
   read: script('read', ['call', 'holders', 'tallies', 'born'], [], view),
   commit: script(
     'commit',
-    ['call', 'holders', 'tallies', 'outbox', 'born', 'census'],
-    ['operation', 'version', 'state', 'epoch', 'binding', 'value', 'record', 'dropTallies', 'retentionMs'],
+    ['call', 'holders', 'tallies', 'outbox', 'born', 'census', 'heard'],
+    [
+      'operation',
+      'version',
+      'state',
+      'epoch',
+      'binding',
+      'value',
+      'record',
+      'dropTallies',
+      'retentionMs',
+      'id',
+      'listed',
+    ],
     yes,
   ),
   acquire: script('acquire', ['call', 'holders', 'born'], ['session', 'open'], acquired),
   leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
+  heard: script('heard', ['heard'], ['ids'], yes),
+  silent: script('silent', ['heard'], ['forMs', 'limit'], silences),
+  forget: script('forget', ['call', 'heard'], ['id'], yes),
   touch: script('touch', ['born'], [], (reply) => asNumber(reply, 'marker')),
   join: script('join', ['session', 'inbox'], ['ttlMs'], yes),
   heartbeat: script('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),

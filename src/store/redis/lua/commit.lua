@@ -1,10 +1,10 @@
 -- purpose: Swaps the state of a call and appends its evidence, if the version is the expected one.
--- KEYS: call holders tallies outbox born census
--- ARGV: operation version state epoch binding value record dropTallies retentionMs
+-- KEYS: call holders tallies outbox born census heard
+-- ARGV: operation version state epoch binding value record dropTallies retentionMs id listed
 -- reply: 1 done, now or by an earlier run of the same operation; 0 the version is another
--- writes: call holders tallies outbox born census
-local call, holders, tallies, outbox, born, census = unpack(KEYS)
-local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs = unpack(ARGV)
+-- writes: call holders tallies outbox born census heard
+local call, holders, tallies, outbox, born, census, heard = unpack(KEYS)
+local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed = unpack(ARGV)
 
 local at = now()
 mark(born, at)
@@ -20,6 +20,11 @@ if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
+if listed == '1' then
+  redis.call('ZADD', heard, decimal(at), id)
+else
+  redis.call('ZREM', heard, id)
+end
 -- One moment for all three keys: Redis 7.0 looks at the clock anew with every PEXPIRE.
 for _, key in ipairs({ call, holders, tallies }) do
   if retentionMs == '' then

@@ -1,0 +1,23 @@
+import type { JsonObject } from '../core/json.ts';
+import type { CallView } from '../core/ports.ts';
+import { stateOf } from './change.ts';
+
+/** The interval that ends here: when it was open, and what every instance did in it. */
+export function intervalOf(view: CallView): JsonObject {
+  const { openedAt, epoch } = stateOf(view);
+  const sum = (pick: (tally: CallView['tallies'][number]) => number): number =>
+    view.tallies.reduce((total, tally) => total + pick(tally), 0);
+  return {
+    interval:
+      openedAt === null
+        ? null
+        : { epoch, openedAt: new Date(openedAt).toISOString(), closedAt: new Date(view.now).toISOString() },
+    writes: {
+      admitted: sum((tally) => tally.admitted),
+      aborted: sum((tally) => tally.aborted),
+      refused: sum((tally) => tally.refused),
+      bytes: sum((tally) => tally.bytes),
+    },
+    holders: view.tallies.map((tally) => ({ ...tally })),
+  };
+}

@@ -1,0 +1,176 @@
+import type { CallEnd } from '../core/call-ends.ts';
+import type { CallKey } from '../core/call-key.ts';
+import { nothingTold, type Binding, type CallState } from '../core/call-state.ts';
+import { grant, refuse, type Decision } from '../core/decision.ts';
+import type { Notice } from '../core/graph-notice.ts';
+import type { NoticeOutcome } from '../core/notice-outcome.ts';
+import type { CallView } from '../core/ports.ts';
+import { readRoster, showingOf } from '../core/roster.ts';
+import { contradictionOf } from '../core/witness.ts';
+import type { Bindings } from './bindings.ts';
+import { asRefusal, change, stateOf, type Proposal, type Witness } from './change.ts';
+import type { GateDeps } from './context.ts';
+import type { Operations } from './operations.ts';
+
+/** One notification, and whose it is by its token. */
+export interface Lesson {
+  readonly by: Binding;
+  readonly notice: Notice;
+}
+
+/** `again`: the store or a status change under way is in the way for now. */
+export type Taken = NoticeOutcome | 'again';
+
+export interface Teaching extends GateDeps {
+  readonly bindings: Bindings;
+  readonly operations: Operations;
+  readonly instance: () => string;
+  /** Closes, drains and ends the call. */
+  readonly end: (call: CallKey, by: Binding, cause: CallEnd) => Promise<Decision<unknown>>;
+}
+
+const graceMs = 30_000;
+
+type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
+
+/** Takes one notification into the state of its call. Nothing that is learned here ever opens a gate. */
+export async function take(teaching: Teaching, { by, notice }: Lesson): Promise<Taken> {
+  const { call } = notice;
+  const owner = await teaching.bindings.bind(call, by);
+  if (owner === undefined) return 'again';
+  if (owner === null || owner.tenant !== by.tenant || owner.app !== by.app) return 'stranger';
+  const witness = { by, instance: teaching.instance() };
+  try {
+    switch (notice.kind) {
+      case 'call':
+        return await takeCall(teaching, witness, by, notice);
+      case 'operation':
+        return await takeOperation(teaching, notice);
+      case 'roster':
+        return await takeRoster(teaching, witness, by, notice);
+    }
+  } catch (error) {
+    asRefusal(error);
+    return 'again';
+  }
+}
+
+async function takeCall(
+  teaching: Teaching,
+  witness: Witness,
+  by: Binding,
+  notice: NoticeOf<'call'>,
+): Promise<Taken> {
+  const { call } = notice;
+  const told = await learn(teaching, call, witness, ({ state }) => tell(state, notice));
+  if (told === 'ended' || told === 'again') return told;
+  const end = endOf(notice);
+  if (end === undefined) return told;
+  const ended = await teaching.end(call, by, end);
+  // A state that is in the way passes; until then the gate is closed, or closing.
+  return ended.ok || ended.reason === 'CallEnded' ? 'learned' : 'again';
+}
+
+const endOf = ({ state, changeType }: NoticeOf<'call'>): CallEnd | undefined =>
+  state === 'terminated' ? 'terminated' : changeType === 'deleted' ? 'deleted' : undefined;
+
+function tell(state: CallState, { changeType, state: told, leg, result }: NoticeOf<'call'>): Proposal | null {
+  const before = state.told ?? nothingTold;
+  const first = state.told === null;
+  const isNew = told !== null && !before.states.includes(told);
+  if (!first && !isNew) return null;
+  return {
+    event: {
+      type: 'notified',
+      told: {
+        ...before,
+        states: isNew ? [...before.states, told] : before.states,
+        applicationInstance: before.applicationInstance ?? leg.applicationInstance,
+      },
+    },
+    detail: { changeType, state: told, result, ...(first || changeType === 'created' ? { leg } : {}) },
+  };
+}
+
+async function takeOperation(
+  { operations, calls }: Teaching,
+  { call, operation, type, final }: NoticeOf<'operation'>,
+): Promise<Taken> {
+  if (type === 'other') return 'otherOperation';
+  if (!final) return 'known';
+  if (operations.wake(call, operation)) return 'awaited';
+  const awaited = stateOf(await calls.read(call)).exchange?.operation;
+  return awaited?.toLowerCase() === operation.toLowerCase() ? 'awaited' : 'unknownOperation';
+}
+
+/** First who shows a recording, then whether that contradicts the gate. */
+async function takeRoster(
+  teaching: Teaching,
+  witness: Witness,
+  by: Binding,
+  notice: NoticeOf<'roster'>,
+): Promise<Taken> {
+  const { call } = notice;
+  const seen = await learn(teaching, call, witness, ({ state }) => see(state, by, notice));
+  if (seen === 'ended' || seen === 'again') return seen;
+  const objected = await learn(teaching, call, witness, ({ state, now }) =>
+    object(teaching, state, by, notice, now),
+  );
+  return objected === 'known' ? seen : objected;
+}
+
+function see(state: CallState, by: Binding, notice: NoticeOf<'roster'>): Proposal | null {
+  const told = state.told ?? nothingTold;
+  const reading = readRoster(told.roster, notice, selfOf(state, by));
+  const counts = state.state === 'starting' || state.state === 'recording';
+  const shownIn = reading.shown && counts ? state.epoch : told.roster.shownIn;
+  if (!reading.changed && shownIn === told.roster.shownIn) return null;
+  return {
+    event: { type: 'rosterNotified', told: { ...told, roster: { ...reading.roster, shownIn } } },
+    detail: { showing: showingOf(reading.roster.participants), delta: notice.delta },
+  };
+}
+
+function object(
+  { times, meter, log }: Teaching,
+  state: CallState,
+  by: Binding,
+  notice: NoticeOf<'roster'>,
+  now: number,
+): Proposal | null {
+  const told = state.told ?? nothingTold;
+  const reading = readRoster(told.roster, notice, selfOf(state, by));
+  const kind = contradictionOf(state, told.roster, reading, now, times.witnessGraceMs ?? graceMs);
+  if (kind === undefined) return null;
+  meter.contradiction(kind);
+  log.warn({ call: notice.call, kind }, 'the roster contradicts the gate, which does not move for it');
+  const contradictedIn = { ...told.roster.contradictedIn, [kind]: state.epoch };
+  return {
+    event: { type: 'contradicted', told: { ...told, roster: { ...told.roster, contradictedIn } } },
+    detail: { kind, showing: showingOf(reading.roster.participants) },
+  };
+}
+
+const selfOf = (
+  { told }: CallState,
+  { app }: Binding,
+): { application: string; applicationInstance: string | null } => ({
+  application: app,
+  applicationInstance: told?.applicationInstance ?? null,
+});
+
+/** `propose` on the newest state: `known` where it has nothing to change. */
+async function learn(
+  teaching: Teaching,
+  call: CallKey,
+  witness: Witness,
+  propose: (view: { readonly state: CallState; readonly now: number }) => Proposal | null,
+): Promise<'learned' | 'known' | 'ended' | 'again'> {
+  const changed = await change(teaching, call, witness, (view: CallView) => {
+    const state = stateOf(view);
+    return state.state === 'ended' ? refuse('CallEnded') : grant(propose({ state, now: view.now }));
+  });
+  if (!changed.ok) return changed.reason === 'CallEnded' ? 'ended' : 'again';
+  const { state, before } = changed.value;
+  return state === before ? 'known' : 'learned';
+}

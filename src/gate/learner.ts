@@ -1,0 +1,115 @@
+import type { CallKey } from '../core/call-key.ts';
+import type { Binding } from '../core/call-state.ts';
+import { messageOf } from '../core/errors.ts';
+import type { Notice } from '../core/graph-notice.ts';
+import { sleep } from './context.ts';
+import { take, type Lesson, type Taken, type Teaching } from './learn.ts';
+
+/** How many calls are attended to at a time. */
+const maxBusy = 128;
+/** How much may wait for a store that does not answer: notifications, and participants named in them. */
+const maxWaiting = 50_000;
+const firstRetryMs = 100;
+const longestRetryMs = 5000;
+
+const weightOf = ({ notice }: Lesson): number => (notice.kind === 'roster' ? 1 + notice.entries.length : 1);
+
+/**
+ * What Graph's notifications teach, taken in behind the bot's back: in order per call, tried again for as long as the
+ * store is away, bounded. Nobody waits for it.
+ */
+export class Learner {
+  readonly #teaching: Teaching;
+  readonly #waiting = new Map<CallKey, Lesson[]>();
+  readonly #ready: CallKey[] = [];
+  #weight = 0;
+  #busy = 0;
+  #closing = false;
+  #closed = false;
+  #whenIdle: () => void = () => undefined;
+
+  constructor(teaching: Teaching) {
+    this.#teaching = teaching;
+  }
+
+  learn(by: Binding, notices: readonly Notice[]): void {
+    for (const notice of notices) this.#add({ by, notice });
+    this.#attend();
+  }
+
+  /** Takes in what can be taken in within `withinMs`; for the rest there is silence. */
+  async close(withinMs: number): Promise<void> {
+    this.#closing = true;
+    if (this.#waiting.size === 0) return;
+    const idle = new Promise<void>((resolve) => (this.#whenIdle = resolve));
+    await Promise.race([idle, sleep(this.#teaching.clock, withinMs)]);
+    this.#closed = true;
+  }
+
+  #add(lesson: Lesson): void {
+    const { meter, log } = this.#teaching;
+    const weight = weightOf(lesson);
+    const { call, kind } = lesson.notice;
+    if (this.#closing || this.#weight + weight > maxWaiting) {
+      meter.notice(kind, 'dropped', 1);
+      log.error({ call, kind }, 'a notification reached the bot, but there was no room to learn from it');
+      return;
+    }
+    this.#weight += weight;
+    const queue = this.#waiting.get(call);
+    if (queue !== undefined) {
+      queue.push(lesson);
+      return;
+    }
+    this.#waiting.set(call, [lesson]);
+    this.#ready.push(call);
+  }
+
+  #attend(): void {
+    while (this.#busy < maxBusy) {
+      const call = this.#ready.shift();
+      if (call === undefined) return;
+      this.#busy += 1;
+      void this.#teach(call);
+    }
+  }
+
+  /** The lessons of one call, in order; one that cannot be taken now keeps the later ones waiting. */
+  async #teach(call: CallKey): Promise<void> {
+    const queue = this.#waiting.get(call) ?? [];
+    for (let retryMs = firstRetryMs; queue[0] !== undefined;) {
+      const [lesson] = queue;
+      const taken = await this.#take(lesson);
+      if (taken === 'again' && !this.#closed) {
+        // Meanwhile others are attended to.
+        this.#busy -= 1;
+        this.#attend();
+        await sleep(this.#teaching.clock, retryMs);
+        this.#busy += 1;
+        retryMs = Math.min(longestRetryMs, 2 * retryMs);
+        continue;
+      }
+      retryMs = firstRetryMs;
+      queue.shift();
+      this.#weight -= weightOf(lesson);
+      this.#teaching.meter.notice(lesson.notice.kind, taken === 'again' ? 'dropped' : taken, 1);
+    }
+    this.#waiting.delete(call);
+    this.#busy -= 1;
+    this.#attend();
+    if (this.#waiting.size === 0) this.#whenIdle();
+  }
+
+  async #take(lesson: Lesson): Promise<Taken> {
+    try {
+      return await take(this.#teaching, lesson);
+    } catch (error) {
+      const { call, kind } = lesson.notice;
+      this.#teaching.log.error(
+        { call, kind, error: messageOf(error) },
+        'a notification could not be learned',
+      );
+      return 'dropped';
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { CallKey } from '../core/call-key.ts';
+import type { Clock } from '../core/ports.ts';
+
+/** One status operation of Graph whose end is awaited here. */
+export interface Awaited {
+  /** Resolves after `ms`, or as soon as somebody tells that the operation has ended. */
+  pause(ms: number): Promise<void>;
+  close(): void;
+}
+
+/** The operations whose end this instance awaits. A notification only wakes who reads the operation itself. */
+export class Operations {
+  readonly #clock: Clock;
+  readonly #awaited = new Map<string, () => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  await(call: CallKey, operation: string): Awaited {
+    const name = nameOf(call, operation);
+    let told = false;
+    let end: () => void = () => undefined;
+    const wake = (): void => {
+      told = true;
+      end();
+    };
+    this.#awaited.set(name, wake);
+    return {
+      pause: (ms) =>
+        new Promise((resolve) => {
+          const cancel = this.#clock.after(ms, resolve);
+          end = () => {
+            told = false;
+            cancel();
+            resolve();
+          };
+          // It was told while the operation was being read.
+          if (told) end();
+        }),
+      close: () => {
+        if (this.#awaited.get(name) === wake) this.#awaited.delete(name);
+      },
+    };
+  }
+
+  /** Whether somebody here awaits it. */
+  wake(call: CallKey, operation: string): boolean {
+    const wake = this.#awaited.get(nameOf(call, operation));
+    wake?.();
+    return wake !== undefined;
+  }
+}
+
+const nameOf = (call: CallKey, operation: string): string => `${call} ${operation.toLowerCase()}`;

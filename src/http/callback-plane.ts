@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { matchCallback, type CallbackRoute } from '../core/callback-route.ts';
+import type { Binding } from '../core/call-state.ts';
+import { bearerToken } from '../core/bearer.ts';
+import { grant, refuse, type Decision } from '../core/decision.ts';
+import { parseJsonText } from '../core/json.ts';
+import type { NotificationVerifier } from '../core/ports.ts';
+import type { IgnoredNotice } from '../core/graph-notice.ts';
+import { readNotices } from '../core/read-notices.ts';
+import { parseRequestTarget } from '../core/request-target.ts';
+import { answering } from './answer.ts';
+import { readBody } from './body.ts';
+import { expectsContinue } from './identify-call.ts';
+import type { BotPort, StageDeps } from './ports.ts';
+
+/** A callback path with the bot behind it. */
+export interface ServedCallback extends CallbackRoute {
+  readonly bot: BotPort;
+}
+
+export interface CallbackDeps extends StageDeps {
+  readonly verifier: NotificationVerifier;
+  readonly routes: readonly ServedCallback[];
+}
+
+/** A batch of Graph is far smaller; what is larger is not from Graph. */
+const maxBytes = 1024 * 1024;
+/** Larger bodies are read for what they teach only when the bot has answered: reading them takes noticeable time. */
+const readAtOnceBytes = 64 * 1024;
+
+/** Answers what comes to the callback paths; false: the path is none of them. */
+export type CallbackPlane = (req: IncomingMessage, res: ServerResponse) => boolean;
+
+/**
+ * Graph's notifications: authenticate, forward to the bot unchanged, learn. The bot never waits for what is learned,
+ * and gets its notifications also while the store is down.
+ */
+export function callbackPlane(deps: CallbackDeps): CallbackPlane {
+  return (req, res) => {
+    const target = parseRequestTarget(req.url ?? '');
+    const match = target.ok ? matchCallback(deps.routes, target.value) : undefined;
+    if (match === undefined) return false;
+    answering(deps, 'notification', req, res, async () => {
+      const passed = await serve(deps, req, res, match);
+      deps.meter.decision('notification', passed.ok ? 'passed' : passed.reason);
+      return passed;
+    });
+    return true;
+  };
+}
+
+async function serve(
+  deps: CallbackDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { route, path }: { readonly route: ServedCallback; readonly path: string },
+): Promise<Decision<void>> {
+  const began = deps.now();
+  const token = bearerToken(req.headers.authorization);
+  if (!token.ok) return token;
+  const by = await deps.verifier.verify(token.value);
+  if (!by.ok) return by;
+  if (req.method !== 'POST') return refuse('MethodNotAllowed', { detail: 'offered: POST' });
+  if (expectsContinue(req)) res.writeContinue();
+  const body = await readBody(req, maxBytes);
+  if (!body.ok) return body;
+  const isSmall = body.value.length <= readAtOnceBytes;
+  // Before the bot hears of the call, its requests must find whose it is.
+  if (isSmall) learn(deps, by.value, body.value);
+  const asked = deps.now();
+  const forwarded = await route.bot.forward({ path, body: body.value }, req, res);
+  const botMs = deps.now() - asked;
+  if (!isSmall) learn(deps, by.value, body.value);
+  if (forwarded.kind === 'failed') return forwarded.refusal;
+  const { status } = forwarded;
+  const done = (): void => deps.meter.notification(status, Math.max(0, deps.now() - began - botMs) / 1000);
+  if (res.writableFinished || res.destroyed) done();
+  else res.once('close', done);
+  return grant(undefined);
+}
+
+function learn({ gate, meter, log }: CallbackDeps, by: Binding, body: Buffer): void {
+  const { notices, ignored } = readNotices(parseJsonText(body.toString('utf8')), by.tenant);
+  for (const [why, count] of Object.entries(ignored)) {
+    meter.notice('ignored', why as IgnoredNotice, count);
+    log.warn(
+      { why, count, tenant: by.tenant, app: by.app },
+      'notifications were passed on, but taught nothing',
+    );
+  }
+  gate.learn(by, notices);
+}

@@ -1,0 +1,40 @@
+import { messageOf } from '../../core/errors.ts';
+import type { Poll, RawAnswer } from '../../core/exchange.ts';
+import { callPathOf } from '../../core/graph-action.ts';
+import { ownHeaders, sending, type CallRequest } from './context.ts';
+
+/** Reads an operation of the call with the caller's credential. */
+export function polling(request: CallRequest): Poll<RawAnswer> {
+  let asked = false;
+  return async (operationId) => {
+    const path = `${callPathOf(request.action)}/operations/${encodeURIComponent(operationId)}`;
+    const headers = ownHeaders(request);
+    const sent = await sending(request, { method: 'GET', path, headers, body: null })(() => true);
+    if (sent.kind === 'answered' && sent.answer.status === 404 && !asked) {
+      asked = true;
+      operationNotFound(request);
+    }
+    return sent;
+  };
+}
+
+/**
+ * Graph does not know an operation of the call, which may only mean that the operation is over: so it is asked for the
+ * call itself, and a call that it does not know either is ended. Nobody waits for it.
+ */
+export function operationNotFound(request: CallRequest): void {
+  const { deps, call, caller } = request;
+  const { who } = caller;
+  // Nobody in particular cannot end a call.
+  if (who === null) return;
+  const path = callPathOf(request.action);
+  const ask = sending(request, { method: 'GET', path, headers: ownHeaders(request), body: null });
+  ask(() => true)
+    .then(async (sent) => {
+      if (sent.kind === 'answered' && sent.answer.status === 404)
+        await deps.gate.callEnded(call, who, 'operationNotFound');
+    })
+    .catch((error: unknown) =>
+      deps.log.error({ call, error: messageOf(error) }, 'whether a call is gone could not be looked at'),
+    );
+}

@@ -1,0 +1,42 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Forwarded } from '../core/exchange.ts';
+import { botFaults } from './errors.ts';
+import { forward } from './forward.ts';
+import { requestHeaders } from './headers.ts';
+import { parseBase, streamingPool } from './pool.ts';
+
+/** The notification endpoint of a bot, as the stages see it. */
+export interface BotUpstream {
+  /** Passes a notification on with its own token, and the answer back: neither is judged, no redirect is followed. */
+  forward(
+    notification: { readonly path: string; readonly body: Buffer },
+    req: IncomingMessage,
+    res: ServerResponse,
+  ): Promise<Forwarded>;
+  close(): Promise<void>;
+}
+
+/** Graph waits for seconds only; what comes later comes too late. */
+const idleMs = 15_000;
+
+export function connectBot(url: string): BotUpstream {
+  const { origin, path: basePath } = parseBase(url);
+  const pool = streamingPool(origin);
+  return {
+    forward({ path, body }, req, res) {
+      return forward(
+        pool,
+        {
+          method: 'POST',
+          path: basePath + path,
+          headers: requestHeaders(req.headers, { 'content-length': String(body.length) }),
+          body,
+          idleMs,
+          faults: botFaults,
+        },
+        res,
+      );
+    },
+    close: () => pool.destroy(),
+  };
+}

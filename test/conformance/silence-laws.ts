@@ -1,0 +1,179 @@
+import { describe, expect, test } from '@jest/globals';
+import type { CallKey } from '../../src/core/call-key.ts';
+import { stateNames } from '../../src/core/call-state.ts';
+import type { Store } from '../../src/core/ports.ts';
+import { shardOf } from '../../src/store/redis/keys.ts';
+import { eventually } from '../support/eventually.ts';
+import { commitOn, minute, move, newCall, type Fixture } from './store-fixtures.ts';
+
+const probe = newCall();
+const clockOf = async (store: Store): Promise<number> => (await store.calls.read(probe)).now;
+
+/** Waits until the store clock shows a later time, so that what was heard before and after can be told apart. */
+async function later(store: Store): Promise<void> {
+  const now = await clockOf(store);
+  await eventually(async () => (await clockOf(store)) > now);
+}
+
+const newCalls = (count: number): CallKey[] => Array.from({ length: count }, newCall);
+
+/** Calls that a store which divides its calls keeps in one part. */
+function neighbours(count: number): CallKey[] {
+  const [first] = newCalls(1) as [CallKey];
+  const found = [first];
+  while (found.length < count) {
+    const call = newCall();
+    if (shardOf(call) === shardOf(first)) found.push(call);
+  }
+  return found;
+}
+
+/** Commits the calls one after the other, each at a later time than the one before. */
+async function inTurn(store: Store, calls: readonly CallKey[]): Promise<void> {
+  for (const call of calls) {
+    await move(store, call, 'starting');
+    await later(store);
+  }
+}
+
+/** What every store must tell of calls of which nothing is heard. */
+export function describeSilence(stores: () => Fixture): void {
+  describe('silence', () => {
+    const all = (): Promise<readonly CallKey[]> => stores().peer.calls.silent(0, 10_000);
+
+    test.each(stateNames)(
+      'is measured from the commit of a call as %s, unless that is its end',
+      async (state) => {
+        const { store } = stores();
+        const [unknown, known] = newCalls(2) as [CallKey, CallKey];
+        await move(store, known, 'starting');
+        expect(await all()).toEqual([known]);
+        await move(store, known, state);
+        await move(store, unknown, state);
+        expect([...(await all())].sort()).toEqual(state === 'ended' ? [] : [known, unknown].sort());
+      },
+    );
+
+    test('lasts until the next commit or until something is heard, and begins anew', async () => {
+      const { store, peer } = stores();
+      const [first, second, third] = newCalls(3) as [CallKey, CallKey, CallKey];
+      await inTurn(store, [first, second, third]);
+      expect(await all()).toEqual([first, second, third]);
+      await move(store, first, 'recording');
+      await later(store);
+      expect(await all()).toEqual([second, third, first]);
+      await peer.calls.heard([second]);
+      expect(await all()).toEqual([third, first, second]);
+    });
+
+    test('of one part of the calls is told in order and within the limit, too', async () => {
+      const { store } = stores();
+      const [first, second, third] = neighbours(3) as [CallKey, CallKey, CallKey];
+      await inTurn(store, [first, second, third]);
+      expect(await store.calls.silent(0, 2)).toEqual([first, second]);
+      await store.calls.heard([first, third]);
+      expect(await store.calls.silent(0, 1)).toEqual([second]);
+    });
+
+    test('of many calls is told longest first, at most as many as are asked for', async () => {
+      const { store, peer } = stores();
+      const groups = [newCalls(70), newCalls(70), newCalls(70)];
+      for (const group of groups) {
+        await Promise.all(group.map((call) => move(store, call, 'starting')));
+        await later(store);
+      }
+      const groupOf = (call: CallKey): number => groups.findIndex((group) => group.includes(call));
+      const turns = (...order: readonly number[]): number[] =>
+        order.flatMap((n) => Array<number>(70).fill(n));
+
+      const listed = await all();
+      expect(new Set(listed)).toEqual(new Set(groups.flat()));
+      expect(listed.map(groupOf)).toEqual(turns(0, 1, 2));
+      expect((await store.calls.silent(0, 100)).map(groupOf)).toEqual(turns(0, 1, 2).slice(0, 100));
+      expect((await store.calls.silent(0, 1)).map(groupOf)).toEqual([0]);
+      expect(await store.calls.silent(0, 0)).toEqual([]);
+
+      await peer.calls.heard(groups[0]!);
+      expect((await all()).map(groupOf)).toEqual(turns(1, 2, 0));
+    });
+
+    test('shorter than what is asked for is not told', async () => {
+      const { store } = stores();
+      const call = newCall();
+      const before = await clockOf(store);
+      await move(store, call, 'starting');
+      expect(await store.calls.silent(minute, 10)).toEqual([]);
+      const found = await eventually(async () => {
+        const calls = await store.calls.silent(40, 10);
+        return calls.length > 0 ? calls : undefined;
+      });
+      expect(found).toEqual([call]);
+      expect((await clockOf(store)) - before).toBeGreaterThanOrEqual(40);
+    });
+
+    test('is not known of a call that was never kept or has ended, whatever is heard of it', async () => {
+      const { store } = stores();
+      const [kept, ended, stranger] = newCalls(3) as [CallKey, CallKey, CallKey];
+      await move(store, kept, 'starting');
+      await move(store, ended, 'unconfirmed');
+      await move(store, ended, 'ended');
+      await store.calls.heard([stranger, ended, kept, kept]);
+      await move(store, ended, 'ended');
+      expect(await all()).toEqual([kept]);
+      expect(await store.calls.read(stranger)).toMatchObject({ state: null, version: 0 });
+    });
+
+    test('is not broken by hearing of nothing', async () => {
+      const { store } = stores();
+      const [first, second] = newCalls(2) as [CallKey, CallKey];
+      await inTurn(store, [first, second]);
+      await store.calls.heard([]);
+      expect(await all()).toEqual([first, second]);
+    });
+
+    test('is not broken by a commit that is repeated or refused', async () => {
+      const { store, peer } = stores();
+      const [first, second, ended] = newCalls(3) as [CallKey, CallKey, CallKey];
+      const early = await move(store, first, 'starting');
+      const commit = await move(store, first, 'recording');
+      await later(store);
+      const end = await move(store, ended, 'starting');
+      await move(store, ended, 'ended');
+      await move(store, second, 'starting');
+      await later(store);
+      expect(await peer.calls.commit(commit)).toBe(true);
+      expect(await peer.calls.commit(early)).toBe(false);
+      expect(await peer.calls.commit(commitOn(await store.calls.read(second), first, 'ended'))).toBe(false);
+      expect(await peer.calls.commit(end)).toBe(false);
+      expect(await all()).toEqual([first, second]);
+    });
+
+    test('is still known of a call whose state has expired, until the call is forgotten', async () => {
+      const { store, peer } = stores();
+      const [call, other] = newCalls(2) as [CallKey, CallKey];
+      await move(store, call, 'idle', { retentionMs: 20 });
+      await eventually(async () => (await store.calls.read(call)).state === null);
+      await move(store, other, 'starting');
+      expect(await all()).toEqual([call, other]);
+      await peer.calls.forget(call);
+      expect(await all()).toEqual([other]);
+      await store.calls.forget(call);
+      await store.calls.heard([call]);
+      expect(await all()).toEqual([other]);
+    });
+
+    test('of a call that is kept, or came back, is not forgotten', async () => {
+      const { store } = stores();
+      const [kept, back, stranger] = newCalls(3) as [CallKey, CallKey, CallKey];
+      await move(store, back, 'idle', { retentionMs: 20 });
+      await eventually(async () => (await store.calls.read(back)).state === null);
+      await move(store, kept, 'idle', { retentionMs: minute });
+      await later(store);
+      const { state } = await move(store, back, 'starting');
+      await later(store);
+      for (const call of [kept, back, stranger]) await store.calls.forget(call);
+      expect(await all()).toEqual([kept, back]);
+      expect((await store.calls.read(back)).state).toEqual(state);
+    });
+  });
+}
