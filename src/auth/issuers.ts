@@ -3,7 +3,8 @@ import { claimedBinding } from '../core/bearer.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { Fault } from '../core/errors.ts';
-import { secureUrl } from './fetch.ts';
+import { keysAt } from './key-source.ts';
+import type { TrustedIssuer } from './token-verifier.ts';
 
 /** Whose tokens are accepted, and for whom. */
 export interface IssuerConfig {
@@ -21,26 +22,18 @@ export interface IssuerConfig {
   readonly algorithms?: readonly string[];
 }
 
-export interface Issuer {
-  readonly issuer: string;
-  readonly audience: string[];
-  readonly algorithms: string[];
-  readonly jwksUri: URL;
-  /** What is left to check once the signature, the audience and the times were good. */
-  judge(claims: JWTPayload): Decision<Binding>;
-}
-
 /** The permissions of Graph without which an application cannot be in a call with media. */
 const defaultRoles = ['Calls.AccessMedia.All', 'Calls.JoinGroupCall.All'];
 const defaultAlgorithms = ['RS256', 'PS256', 'ES256'];
 /** A symmetric algorithm would make a signing key of whatever is public. */
 const asymmetric = /^(?:RS|PS|ES)(?:256|384|512)$/;
 
-/** Checks a configured issuer; throws `ConfigurationInvalid`. */
-export function readIssuer(config: IssuerConfig): Issuer {
-  const { issuer, tenants, apps } = config;
-  const audience = [config.audience].flat();
-  const algorithms = [...(config.algorithms ?? defaultAlgorithms)];
+/** Throws `ConfigurationInvalid` for what would accept too much. */
+export function checkIssuer(
+  issuer: string,
+  audience: readonly string[],
+  algorithms: readonly string[],
+): void {
   if (issuer === '') throw new Fault('ConfigurationInvalid', 'an issuer has no name');
   if (audience.length === 0 || audience.includes(''))
     throw new Fault('ConfigurationInvalid', `issuer ${issuer} has no audience`);
@@ -50,6 +43,13 @@ export function readIssuer(config: IssuerConfig): Issuer {
       'ConfigurationInvalid',
       `issuer ${issuer}: algorithm ${unfit ?? '(none)'} is not accepted`,
     );
+}
+
+/** Checks a configured issuer of callers' tokens; throws `ConfigurationInvalid`. */
+export function readIssuer(config: IssuerConfig): TrustedIssuer<Binding> {
+  const { issuer, tenants, apps, algorithms = defaultAlgorithms } = config;
+  const audience = [config.audience].flat();
+  checkIssuer(issuer, audience, algorithms);
   const mayCall = {
     tenant: memberOf(tenants),
     app: memberOf(apps),
@@ -60,8 +60,9 @@ export function readIssuer(config: IssuerConfig): Issuer {
   return {
     issuer,
     audience,
-    algorithms,
-    jwksUri: secureUrl(`the key server of issuer ${issuer}`, config.jwksUri),
+    algorithms: [...algorithms],
+    requiredClaims: ['exp'],
+    keys: keysAt(issuer, config.jwksUri),
     judge(claims) {
       if (Object.hasOwn(claims, 'scp'))
         return refuse('TokenInvalid', { detail: 'it is the token of a user (scp), not of an application' });
@@ -76,11 +77,11 @@ export function readIssuer(config: IssuerConfig): Issuer {
   };
 }
 
-const notAllowed = (what: string): Decision<never> =>
+export const notAllowed = (what: string): Decision<never> =>
   refuse('TokenNotAllowed', { detail: `the ${what} is not on the list` });
 
 /** Without a list everybody is a member; letter case does not matter. */
-function memberOf(list: readonly string[] | undefined): (value: string) => boolean {
+export function memberOf(list: readonly string[] | undefined): (value: string) => boolean {
   const members = list && new Set(list.map((value) => value.toLowerCase()));
   return (value) => members?.has(value.toLowerCase()) ?? true;
 }

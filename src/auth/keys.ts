@@ -8,7 +8,8 @@ import {
 } from 'jose';
 import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
-import { fetchWhole, type Fetch } from './fetch.ts';
+import type { Fetch } from './fetch.ts';
+import type { KeySource } from './key-source.ts';
 
 const minute = 60_000;
 const reloadEveryMs = 10 * minute;
@@ -18,15 +19,15 @@ const staleAfterMs = 24 * 60 * minute;
 const refreshCooldownMs = 30_000;
 /** How long a failed fetch is not repeated. */
 export const failureCooldownMs = 5000;
-const timeoutMs = 5000;
-const maxBytes = 1024 * 1024;
 
 type FindKey = (header?: JWSHeaderParameters, token?: FlattenedJWSInput) => Promise<CryptoKey>;
 
-/** The keys published at one address. */
+/** The keys published at one place. */
 export interface KeySet {
   /** Throws `IssuerUnreachable` when the answer is not known, an error of jose when there is no such key. */
   readonly find: FindKey;
+  /** Fetches the keys before anybody asks for one; a failure is logged, and the next who asks tries again. */
+  prefetch(): void;
   close(): void;
 }
 
@@ -43,7 +44,7 @@ interface KeySetOptions {
  * jose's own remote key set forgets known keys when the server is down for longer than its cache lives, and then
  * asks again for every token. This one keeps them for a day, and asks at a bounded rate.
  */
-export function createKeySet(url: URL, { fetch, now, onChange, log }: KeySetOptions): KeySet {
+export function createKeySet(source: KeySource, { fetch, now, onChange, log }: KeySetOptions): KeySet {
   let known: { readonly find: FindKey; readonly content: string } | undefined;
   let fetchedAt = -Infinity;
   let failedAt = -Infinity;
@@ -52,29 +53,21 @@ export function createKeySet(url: URL, { fetch, now, onChange, log }: KeySetOpti
   /** A time in the future means that the clock was set back: it counts as long ago. */
   const within = (ms: number, at: number): boolean => now() >= at && now() - at < ms;
 
-  async function download(): Promise<string> {
-    const headers = { accept: 'application/jwk-set+json, application/json' };
-    const response = await fetchWhole(fetch, url.href, { method: 'GET', headers, timeoutMs, maxBytes });
-    if (response.status !== 200)
-      throw new Fault('IssuerUnreachable', `the key server answered ${response.status}`);
-    return response.text();
-  }
-
   async function load(): Promise<FindKey> {
     try {
-      const content = await download();
+      const content = await source.download(fetch);
       const before = known;
       fetchedAt = now();
       if (before?.content === content) return before.find;
       const find = createLocalJWKSet(JSON.parse(content) as JSONWebKeySet);
       known = { find, content };
       if (before !== undefined) onChange();
-      log?.info({ keys: url.href }, before === undefined ? 'key set fetched' : 'key set changed');
+      log?.info({ keys: source.name }, before === undefined ? 'key set fetched' : 'key set changed');
       return find;
     } catch (error) {
       failedAt = now();
       const why = messageOf(error);
-      log?.warn({ keys: url.href, error: why }, 'the key set could not be fetched');
+      log?.warn({ keys: source.name, error: why }, 'the key set could not be fetched');
       throw new Fault('IssuerUnreachable', `no key set: ${why}`, { cause: error });
     }
   }
@@ -92,10 +85,11 @@ export function createKeySet(url: URL, { fetch, now, onChange, log }: KeySetOpti
     return refresh();
   }
 
-  const timer = setInterval(() => {
+  const prefetch = (): void => {
     // The failure is logged and remembered where it happens.
     refresh().catch(() => undefined);
-  }, reloadEveryMs);
+  };
+  const timer = setInterval(prefetch, reloadEveryMs);
   timer.unref();
 
   return {
@@ -109,6 +103,7 @@ export function createKeySet(url: URL, { fetch, now, onChange, log }: KeySetOpti
         return (await refreshOrRest())(header, token);
       }
     },
+    prefetch,
     close: () => clearInterval(timer),
   };
 }

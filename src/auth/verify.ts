@@ -1,160 +1,20 @@
-import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
-import { LRUCache } from 'lru-cache';
-import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
-import { isFault, messageOf } from '../core/errors.ts';
-import { sha256 } from '../core/evidence.ts';
-import type { Identity, Log, Verifier } from '../core/ports.ts';
-import type { ReasonCode } from '../core/reasons.ts';
-import type { Fetch } from './fetch.ts';
-import { readIssuer, type Issuer, type IssuerConfig } from './issuers.ts';
-import { createKeySet, failureCooldownMs, type KeySet } from './keys.ts';
+import { grant } from '../core/decision.ts';
+import type { Identity, Verifier } from '../core/ports.ts';
+import { readIssuer, type IssuerConfig } from './issuers.ts';
+import { createTokenVerifier, type TrustedIssuer, type VerifierOptions } from './token-verifier.ts';
 
-interface VerifierOptions {
-  readonly fetch: Fetch;
-  /** Wall clock, ms; default `Date.now`. */
-  readonly now?: () => number;
-  /** How far clocks may be apart; default 30. */
-  readonly clockToleranceSeconds?: number;
-  /** How many verified tokens are remembered; default 10 000. */
-  readonly remember?: number;
-  readonly log?: Log;
-}
-
-interface Trusted extends Issuer {
-  readonly keys: KeySet;
-}
-
-const maxTokenLength = 16 * 1024;
-/** How long a verified token is believed without another look, unless it expires before. */
-const rememberMs = 5 * 60_000;
-
-/** Verifies tokens of the configured issuers; throws `ConfigurationInvalid` (design, section 6). */
+/** Verifies the tokens of callers from the configured issuers; throws `ConfigurationInvalid` (design, section 6). */
 export function createVerifier(
   issuers: readonly IssuerConfig[],
   options: VerifierOptions,
 ): Verifier & { close(): void } {
-  const { fetch, clockToleranceSeconds = 30, remember = 10_000, log } = options;
-  const now = options.now ?? (() => Date.now());
-  /** By SHA-256 of the exact token, so that no token is kept. */
-  const remembered = new LRUCache<string, { identity: Identity; until: number }>({ max: remember });
-  const underWay = new Map<string, Promise<Decision<Identity>>>();
-  let generation = 0;
-
-  /** A key that was withdrawn must not live on in what it verified. */
-  const onChange = (): void => {
-    generation += 1;
-    remembered.clear();
-    underWay.clear();
-  };
-  const keySets = new Map<string, KeySet>();
-  const trusted = issuers.map(readIssuer).map((issuer): Trusted => {
-    // One set per issuer and address: no issuer's keys ever answer for another.
-    const place = JSON.stringify([issuer.issuer, issuer.jwksUri.href]);
-    const keys = keySets.get(place) ?? createKeySet(issuer.jwksUri, { fetch, now, onChange, log });
-    keySets.set(place, keys);
-    return { ...issuer, keys };
-  });
-
-  async function verifyFor(issuer: Trusted, token: string): Promise<Decision<Identity>> {
-    let claims: JWTPayload;
-    try {
-      ({ payload: claims } = await jwtVerify(token, issuer.keys.find, {
-        issuer: issuer.issuer,
-        audience: issuer.audience,
-        algorithms: issuer.algorithms,
-        requiredClaims: ['exp'],
-        clockTolerance: clockToleranceSeconds,
-        currentDate: new Date(now()),
-      }));
-    } catch (error) {
-      return refusalFor(error, log);
-    }
-    const judged = issuer.judge(claims);
-    if (!judged.ok) return judged;
-    return grant({ ...judged.value, issuer: issuer.issuer, expiresAt: Number(claims.exp) * 1000 });
-  }
-
-  async function verifyAnew(token: string, name: string): Promise<Decision<Identity>> {
-    const issuer = unverifiedIssuer(token);
-    const candidates = trusted.filter((each) => each.issuer === issuer);
-    if (candidates.length === 0) return invalid('it is not a token of an issuer known here');
-    const begun = generation;
-    const refusals: Refusal[] = [];
-    for (const candidate of candidates) {
-      const verified = await verifyFor(candidate, token);
-      if (verified.ok) {
-        const until = Math.min(verified.value.expiresAt, now() + rememberMs);
-        if (generation === begun) remembered.set(name, { identity: verified.value, until });
-        return verified;
-      }
-      refusals.push(verified);
-    }
-    return mostTelling(refusals);
-  }
-
-  function verify(token: string): Promise<Decision<Identity>> {
-    if (token.length > maxTokenLength) return Promise.resolve(invalid('it is longer than 16 KiB'));
-    const name = sha256(token);
-    const known = remembered.get(name);
-    if (known !== undefined && now() < known.until) return Promise.resolve(grant(known.identity));
-    const joined = underWay.get(name);
-    if (joined !== undefined) return joined;
-    const verifying = verifyAnew(token, name).finally(() => {
-      if (underWay.get(name) === verifying) underWay.delete(name);
-    });
-    underWay.set(name, verifying);
-    return verifying;
-  }
-
-  return {
-    verify,
-    close() {
-      for (const keys of keySets.values()) keys.close();
+  const trusted = issuers.map(readIssuer).map((issuer): TrustedIssuer<Identity> => ({
+    ...issuer,
+    judge(claims) {
+      const judged = issuer.judge(claims);
+      if (!judged.ok) return judged;
+      return grant({ ...judged.value, issuer: issuer.issuer, expiresAt: Number(claims.exp) * 1000 });
     },
-  };
-}
-
-const invalid = (detail: string): Refusal => refuse('TokenInvalid', { detail });
-
-function unverifiedIssuer(token: string): string | undefined {
-  try {
-    return decodeJwt(token).iss;
-  } catch {
-    return undefined;
-  }
-}
-
-/** When several configurations of one issuer refuse, the one that came closest to a grant explains it. */
-const closeness: readonly ReasonCode[] = ['TokenExpired', 'CannotVerify', 'TokenNotAllowed', 'TokenInvalid'];
-
-function mostTelling(refusals: readonly Refusal[]): Refusal {
-  const rank = ({ reason }: Refusal): number => closeness.indexOf(reason);
-  return refusals.reduce((best, next) => (rank(next) < rank(best) ? next : best));
-}
-
-/** What jose throws for a token that is bad; anything else it throws means that keys or server are bad. */
-const badToken: readonly (readonly [new (...args: never[]) => Error, string])[] = [
-  [errors.JWSSignatureVerificationFailed, 'the signature is not that of its issuer'],
-  [errors.JWKSNoMatchingKey, 'its issuer has no such key (kid)'],
-  [errors.JWKSMultipleMatchingKeys, 'it does not say which key of its issuer signed it (kid)'],
-  [errors.JOSEAlgNotAllowed, 'the signature algorithm (alg) is not accepted'],
-  [errors.JOSENotSupported, 'its header asks for what is not supported'],
-  [errors.JWSInvalid, 'it is not a signed token'],
-  [errors.JWTInvalid, 'its claims cannot be read'],
-];
-
-function refusalFor(error: unknown, log: Log | undefined): Refusal {
-  if (error instanceof errors.JWTExpired) return refuse('TokenExpired');
-  if (error instanceof errors.JWTClaimValidationFailed) return invalid(claimDetail(error));
-  const known = badToken.find(([type]) => error instanceof type);
-  if (known !== undefined) return invalid(known[1]);
-  // The key set says by itself, and not for every token, that it cannot be fetched.
-  if (!isFault(error, 'IssuerUnreachable'))
-    log?.error({ error: messageOf(error) }, 'a published key cannot be used');
-  return refuse('CannotVerify', { retryAfterMs: failureCooldownMs });
-}
-
-function claimDetail({ claim, reason }: errors.JWTClaimValidationFailed): string {
-  if (reason !== 'check_failed') return `the claim ${claim} is ${reason}`;
-  return claim === 'nbf' ? 'it is not valid yet (nbf)' : `the claim ${claim} is not the one expected here`;
+  }));
+  return createTokenVerifier(trusted, options);
 }

@@ -10,7 +10,7 @@ import { contradictionOf } from '../core/witness.ts';
 import type { Bindings } from './bindings.ts';
 import { asRefusal, change, stateOf, type Proposal, type Witness } from './change.ts';
 import type { GateDeps } from './context.ts';
-import type { Operations } from './operations.ts';
+import { operationKey, type Operations } from './operations.ts';
 
 /** One notification, and whose it is by its token. */
 export interface Lesson {
@@ -99,8 +99,8 @@ async function takeOperation(
   if (type === 'other') return 'otherOperation';
   if (!final) return 'known';
   if (operations.wake(call, operation)) return 'awaited';
-  const awaited = stateOf(await calls.read(call)).exchange?.operation;
-  return awaited?.toLowerCase() === operation.toLowerCase() ? 'awaited' : 'unknownOperation';
+  const awaited = stateOf(await calls.read(call)).exchange?.operation ?? '';
+  return operationKey(awaited) === operationKey(operation) ? 'awaited' : 'unknownOperation';
 }
 
 /** First who shows a recording, then whether that contradicts the gate. */

@@ -52,4 +52,7 @@ export class Operations {
   }
 }
 
-const nameOf = (call: CallKey, operation: string): string => `${call} ${operation.toLowerCase()}`;
+const nameOf = (call: CallKey, operation: string): string => `${call} ${operationKey(operation)}`;
+
+/** Graph spells one id with hyphens in lower case, and without them in upper case. */
+export const operationKey = (operation: string): string => operation.replaceAll('-', '').toLowerCase();

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { isFault, messageOf } from '../core/errors.ts';
+import { Fault, isFault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { memoryStore } from '../store/memory.ts';
 import { redisStore } from '../store/redis/client.ts';
+import { parseCommand, usage } from './cli.ts';
 import { createLog } from './log.ts';
 import { startProxy, type ProxyParts, type RunningProxy } from './proxy.ts';
 import { loadSettings, type ProxySettings, type Settings } from './settings.ts';
@@ -16,13 +17,32 @@ interface Running {
 }
 
 async function main(): Promise<void> {
+  const command = parseCommand(process.argv.slice(2));
+  if (command.kind === 'help') process.stdout.write(usage);
+  else if (command.kind === 'run') await run(command.sandboxOnly);
+  else {
+    process.stderr.write(`tallylight: ${command.message}\n\n${usage}`);
+    process.exitCode = 2;
+  }
+}
+
+async function run(sandboxOnly: boolean): Promise<void> {
+  // Before the other settings are judged: whatever else is wrong with them, they are those of a proxy.
+  if (sandboxOnly && (process.env.TALLYLIGHT_GRAPH_URL ?? '') !== '') throw notSandbox();
   const settings = loadSettings(process.env);
+  if (sandboxOnly && settings.mode !== 'sandbox') throw notSandbox();
   const log = createLog(settings.logLevel);
   const running = settings.mode === 'sandbox' ? await sandbox(settings, log) : await proxy(settings, log);
   process.on('SIGHUP', () => running.reloadPolicies());
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void shutDown(running, log, signal));
 }
+
+const notSandbox = (): Fault =>
+  new Fault(
+    'ConfigurationInvalid',
+    'TALLYLIGHT_GRAPH_URL is set, so this would be a proxy for real calls: unset it to start the sandbox, or leave out the argument',
+  );
 
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
   const openStore = chooseStore(settings, log);

@@ -1,19 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createGraphCredentials } from '../auth/graph-credential.ts';
-import { createVerifier } from '../auth/verify.ts';
-import { Fault, isFault, messageOf } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
 import { startEvidenceWriter } from '../evidence/writer.ts';
 import { Gate } from '../gate/gate.ts';
-import type { MediaDeps } from '../http/media-plane.ts';
-import type { ControlAuth, ControlDeps } from '../http/ports.ts';
+import { callProbe } from '../http/call-probe.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
 import { createPolicySet } from '../policies/load.ts';
-import { connectGraph } from '../upstream/graph.ts';
-import { connectMedia } from '../upstream/media.ts';
-import { outboundFetch } from '../upstream/pool.ts';
+import { connectAdapters, named } from './adapters.ts';
 import { createAdmin, type Readiness } from './admin.ts';
 import { systemClock } from '../http/clock.ts';
 import { closeServer, createListener, listen } from './server.ts';
@@ -44,10 +39,9 @@ export async function startProxy(
   const meter = createMeter(registry);
   const policies = named('TALLYLIGHT_POLICY_DIR', () => createPolicySet(settings.policyDir, { log, meter }));
   const store = openStore(meter);
-  const outbound = outboundFetch();
-  const verifier = named('TALLYLIGHT_ISSUERS', () =>
-    createVerifier(settings.issuers, { fetch: outbound.fetch, log }),
-  );
+  let publicUrl = settings.publicUrl ?? '';
+  const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
+  const { auth, graph } = adapters;
   const gate = new Gate({
     calls: store.calls,
     sessions: store.sessions,
@@ -60,13 +54,10 @@ export async function startProxy(
       ttlMs: settings.sessionTtlMs,
       drainMs: settings.drainMs,
       graphTimeoutMs: settings.graphTimeoutMs,
+      silenceMs: settings.callSilenceMs,
+      witnessGraceMs: settings.witnessGraceMs,
     },
-  });
-  let publicUrl = settings.publicUrl ?? '';
-  const graph = connectGraph({
-    url: settings.graphUrl,
-    publicUrl: () => publicUrl,
-    timeoutMs: settings.graphTimeoutMs,
+    ...(auth.mode === 'jwt' ? { probe: callProbe(graph, (who) => auth.credentials.tokenFor(who)) } : {}),
   });
   const stages = {
     gate,
@@ -76,20 +67,6 @@ export async function startProxy(
     newId: randomUUID,
     now: () => performance.now(),
   };
-  const auth: ControlAuth =
-    settings.controlAuth === 'jwt'
-      ? {
-          mode: 'jwt',
-          verifier,
-          credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
-            createGraphCredentials(settings.graphCredentials, { fetch: outbound.fetch, log }),
-          ),
-        }
-      : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
-  const control: ControlDeps = { ...stages, auth, graph };
-  const handlers = settings.mediaRoutes.map((route) => ({ ...route, handler: connectMedia(route.upstream) }));
-  const media: MediaDeps | undefined =
-    handlers.length === 0 ? undefined : { ...stages, verifier, routes: handlers };
 
   const sink = await openFileSink(settings.evidenceDir, { log });
   const owner = randomUUID();
@@ -105,8 +82,7 @@ export async function startProxy(
   await gate.open();
 
   const server = createListener(
-    control,
-    media,
+    adapters.planes(stages),
     settings.tls === undefined ? undefined : readTls(settings.tls),
   );
   const address = await listen(server, settings.port, settings.host);
@@ -143,22 +119,11 @@ export async function startProxy(
       await step(log, 'flushing the evidence', writer.flush());
       await step(log, 'stopping the evidence writer', writer.stop());
       await step(log, 'closing the evidence sink', sink.close());
-      verifier.close();
       await step(log, 'closing the store', store.close());
-      await Promise.all([graph.close(), outbound.close(), ...handlers.map(({ handler }) => handler.close())]);
+      await step(log, 'closing the connections', adapters.close());
       await closeServer(admin, 1000);
     },
   };
-}
-
-/** What an adapter finds wrong with its configuration is told with the name of the setting. */
-function named<T>(setting: string, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    if (!isFault(error, 'ConfigurationInvalid')) throw error;
-    throw new Fault('ConfigurationInvalid', `${setting}: ${error.message}`, { cause: error });
-  }
 }
 
 /** A step of the shutdown that fails is told, and the next one is still taken. */

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import express from 'express';
 import { refuse } from '../core/decision.ts';
 import type { ReasonCode } from '../core/reasons.ts';
+import { callbackPlane, type CallbackDeps } from '../http/callback-plane.ts';
 import { controlPlane } from '../http/control-plane.ts';
 import { mediaPlane, type MediaDeps } from '../http/media-plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
@@ -20,13 +21,19 @@ export interface TlsFiles {
   readonly key: string;
 }
 
+/** What is served; a plane that is absent serves nothing. */
+export interface Planes {
+  readonly control: ControlDeps;
+  readonly media?: MediaDeps;
+  readonly callbacks?: CallbackDeps;
+}
+
 /**
- * The listener that bots see: media routes are handled by the plain server before Express,
+ * The listener that bots and Graph see: media routes and callback paths are handled by the plain server before Express,
  * which carries everything for Graph (design, section 10).
  */
 export function createListener(
-  control: ControlDeps,
-  media: MediaDeps | undefined,
+  { control, media, callbacks }: Planes,
   tls: TlsFiles | undefined,
 ): http.Server {
   const app = express();
@@ -34,6 +41,9 @@ export function createListener(
   app.disable('etag');
   app.use(controlPlane(control));
   const serveMedia = media === undefined ? () => false : mediaPlane(media);
+  const serveCallback = callbacks === undefined ? () => false : callbackPlane(callbacks);
+  const serve = (req: http.IncomingMessage, res: http.ServerResponse): boolean =>
+    serveMedia(req, res) || serveCallback(req, res);
 
   const options = { maxHeaderSize: maxHeaderBytes, insecureHTTPParser: false };
   const server = tls === undefined ? http.createServer(options) : https.createServer({ ...options, ...tls });
@@ -41,11 +51,11 @@ export function createListener(
   server.requestTimeout = 0;
   server.keepAliveTimeout = keepAliveTimeoutMs;
   server.on('request', (req: http.IncomingMessage, res: http.ServerResponse) => {
-    if (!serveMedia(req, res)) app(req, res);
+    if (!serve(req, res)) app(req, res);
   });
   // Media is asked for only after admission; the small bodies for Graph may come at once.
   server.on('checkContinue', (req: http.IncomingMessage, res: http.ServerResponse) => {
-    if (serveMedia(req, res)) return;
+    if (serve(req, res)) return;
     res.writeContinue();
     app(req, res);
   });

@@ -1,3 +1,4 @@
+import { sharesPath } from '../core/media-route.ts';
 import { isLoopback } from './settings-shapes.ts';
 import { settings, type SettingKey, type SettingValues } from './settings-table.ts';
 
@@ -53,6 +54,7 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy brings the Graph token',
     );
+  problems.push(...judgeCallbacks(values, has));
   const { host, publicUrl } = values;
   const exposed = host !== undefined && !isLoopback(host);
   if (exposed && !has('tlsCertFile') && !has('tlsKeyFile') && publicUrl?.startsWith('https:') !== true)
@@ -63,6 +65,31 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_PUBLIC_URL is missing: TALLYLIGHT_HOST names every address, so the one that bots see cannot be derived from it',
     );
+  return problems;
+}
+
+function judgeCallbacks(
+  { callbacks = [], mediaRoutes = [] }: Partial<SettingValues>,
+  has: (key: SettingKey) => boolean,
+): string[] {
+  const { callbacks: paths, notificationIssuers: issuers, mediaRoutes: media } = settings;
+  const problems: string[] = [];
+  if (has('callbacks') && !has('notificationIssuers'))
+    problems.push(`${issuers.name} is missing: notifications are never accepted without authentication`);
+  const aimless = (['notificationIssuers', 'callbackUrl'] as const).filter(
+    (key) => !has('callbacks') && has(key),
+  );
+  if (aimless.length > 0)
+    problems.push(
+      `${paths.name} is missing: without it no notification is taken, and ${aimless.map((key) => settings[key].name).join(' and ')} would mean nothing`,
+    );
+  for (const [index, { path }] of callbacks.entries()) {
+    const shared = mediaRoutes.findIndex((route) => sharesPath(route.path, path));
+    if (shared >= 0)
+      problems.push(
+        `${paths.name}[${index}].path and ${media.name}[${shared}].path could match one path: begin one of them with a segment that the other cannot have`,
+      );
+  }
   return problems;
 }
 

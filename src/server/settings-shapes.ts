@@ -1,14 +1,13 @@
-import { METHODS } from 'node:http';
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { defaultWriteMethods, readMethods } from '../core/media-route.ts';
 import { strictObject } from '../policies/document.ts';
 
 /** Whether an address, or the host of a URL, is this machine and no other. */
 export const isLoopback = (host: string): boolean =>
   /^(?:localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/i.test(host);
 
-const fails = (error: string): { error: string } => ({ error });
+/** A message for zod. */
+export const fails = (error: string): { error: string } => ({ error });
 
 export const text = z.string().min(1);
 
@@ -29,7 +28,7 @@ export const host = z
   );
 
 /** `undefined` for what is no http(s) URL, or carries credentials, a query or a fragment. */
-function plainUrl(given: string): URL | undefined {
+export function plainUrl(given: string): URL | undefined {
   if (!/^https?:\/\/[^/?#]/i.test(given) || /[?#\\\s]/.test(given) || !URL.canParse(given)) return undefined;
   const url = new URL(given);
   return url.username === '' && url.password === '' ? url : undefined;
@@ -83,6 +82,10 @@ const guid = z.guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e8
 /** An empty list would lock everybody out, which nobody means. */
 export const someGuids = z.array(guid).min(1, fails('must not be empty: leave it out to allow all'));
 
+const algorithms = z
+  .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']))
+  .min(1);
+
 export const issuer = strictObject({
   issuer: text,
   audience: z.union([text, z.array(text).min(1)], fails('must be text or a list of texts, not empty')),
@@ -90,84 +93,23 @@ export const issuer = strictObject({
   tenants: someGuids.exactOptional(),
   apps: someGuids.exactOptional(),
   roles: z.array(text).exactOptional(),
-  algorithms: z
-    .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']))
-    .min(1)
-    .exactOptional(),
+  algorithms: algorithms.exactOptional(),
 });
 
-const headerName = z
-  .string()
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, fails('must be the name of a header'));
+const botId = z.guid(fails('must be the application id of a bot, which is a GUID')).toLowerCase();
 
-/** Where a route without `{callId}` finds the call id. */
-const callId = z.union([strictObject({ header: headerName }), strictObject({ query: text })], {
-  error: 'must be either { header: name } or { query: name }',
+export const notificationIssuer = strictObject({
+  issuer: text,
+  audience: z.union(
+    [botId, z.array(botId).min(1)],
+    fails('must be the application id of a bot or a list of such ids, not empty'),
+  ),
+  jwksUri: secureUrl.exactOptional(),
+  metadataUri: secureUrl.exactOptional(),
+  tenants: someGuids.exactOptional(),
+  apps: z.array(guid).exactOptional(),
+  algorithms: algorithms.exactOptional(),
+}).superRefine(({ jwksUri, metadataUri }, context) => {
+  if ((jwksUri === undefined) === (metadataUri === undefined))
+    context.addIssue('must have either "jwksUri" or "metadataUri"');
 });
-
-const writeMethod = z
-  .string()
-  .refine(
-    (method) => METHODS.includes(method) && ![...readMethods, 'CONNECT', 'TRACE'].includes(method),
-    fails(
-      `must be a method that writes, in capitals, such as ${defaultWriteMethods.join(', ')}; ${readMethods.join(', ')} are reads, see "reads"`,
-    ),
-  );
-
-export const mediaRoute = strictObject({
-  path: z.string().superRefine((path, context) => {
-    const wrong = wrongPath(path);
-    if (wrong !== undefined) context.addIssue(wrong);
-  }),
-  upstream: z
-    .string()
-    .refine((given) => plainUrl(given) !== undefined, fails('must be an http or https URL without a query')),
-  methods: z.array(writeMethod).default([...defaultWriteMethods]),
-  reads: z.enum(['pass', 'whileRecording', 'refuse']).default('pass'),
-  callId: callId.exactOptional(),
-}).superRefine((route, context) => {
-  const inPath = route.path.split('/').includes('{callId}');
-  if (inPath && route.callId !== undefined)
-    context.addIssue({
-      code: 'custom',
-      path: ['callId'],
-      message: 'must be left out: the path already has {callId}',
-    });
-  if (!inPath && route.callId === undefined)
-    context.addIssue({
-      code: 'custom',
-      path: ['path'],
-      message: 'must have a segment {callId}, unless "callId" names a header or a query parameter',
-    });
-});
-
-export const mediaRoutes = z
-  .array(mediaRoute)
-  .min(1)
-  .superRefine((routes, context) => {
-    for (const [index, { path }] of routes.entries()) {
-      const first = routes.findIndex((route) => route.path === path);
-      if (first < index)
-        context.addIssue({
-          code: 'custom',
-          path: [index, 'path'],
-          message: `is also the path of entry ${first}; every path leads to one handler`,
-        });
-    }
-  });
-
-function wrongPath(path: string): string | undefined {
-  const [root, first = '', ...rest] = path.split('/');
-  const segments = [first, ...rest];
-  if (root !== '') return 'must begin with "/", such as /media/{callId}/*';
-  const fixed = segments.at(-1) === '*' ? segments.slice(0, -1) : segments;
-  if (fixed.some((segment) => segment === '.' || segment === '..')) return 'must have no dot segments';
-  if (fixed.some((segment) => segment !== '{callId}' && !/^[A-Za-z0-9._~!$&'()+,=:@-]+$/.test(segment)))
-    return 'must have plain segments with neither an empty one nor percent-encoding; "*" only as the last, {callId} only as a whole';
-  if (fixed.filter((segment) => segment === '{callId}').length > 1) return 'must have {callId} only once';
-  if (fixed[0] === undefined || fixed[0] === '{callId}')
-    return 'must begin with a literal segment, since it would hide the paths of Graph otherwise';
-  if (/^(?:v1\.0|beta|app)$/i.test(first))
-    return 'must not begin with /v1.0, /beta or /app: those are for Graph';
-  return undefined;
-}

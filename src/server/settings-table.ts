@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { graphCredential } from './settings-credential.ts';
+import { callbacks, mediaRoutes } from './settings-routes.ts';
 import {
   graphOrigin,
   host,
   issuer,
-  mediaRoutes,
+  notificationIssuer,
   origin,
   redisUrl,
   text,
@@ -132,6 +133,31 @@ export const settings = {
     structured: true,
     only: 'proxy',
   },
+  callbacks: {
+    name: 'TALLYLIGHT_CALLBACKS',
+    default: '',
+    description:
+      'Routes for Graph\'s notifications to bots: a list of `{ path, upstream }`, such as `{ "path": "/{pod}/api/calling/*", "upstream": "http://bot:9441" }`. Needs `TALLYLIGHT_NOTIFICATION_ISSUERS`.',
+    schema: callbacks,
+    structured: true,
+    only: 'proxy',
+  },
+  callbackUrl: {
+    name: 'TALLYLIGHT_CALLBACK_URL',
+    default: '',
+    description: 'Origin under which Graph sees the proxy; `TALLYLIGHT_PUBLIC_URL` if absent.',
+    schema: origin,
+    only: 'proxy',
+  },
+  notificationIssuers: {
+    name: 'TALLYLIGHT_NOTIFICATION_ISSUERS',
+    default: '',
+    description:
+      'Whose tokens notifications may bring: a list of `{ issuer, audience, jwksUri or metadataUri, tenants, apps, algorithms }`, where `audience` is the application id of a bot or a list of them. Needed with `TALLYLIGHT_CALLBACKS`.',
+    schema: z.array(notificationIssuer).min(1),
+    structured: true,
+    only: 'proxy',
+  },
   redisUrl: {
     name: 'TALLYLIGHT_REDIS_URL',
     default: '',
@@ -164,6 +190,20 @@ export const settings = {
     description:
       'How long accepted writes may go on after a stop was asked for, ms (0 to 60000), where no policy says otherwise.',
     schema: wholeNumber(0, 60_000),
+  },
+  callSilenceMs: {
+    name: 'TALLYLIGHT_CALL_SILENCE_MS',
+    default: '3000000',
+    description:
+      'How long nothing may be heard of a call (no keepAlive, no notification, no media) before it is ended, ms (1000 to 86400000), after asking Graph where there is a credential.',
+    schema: wholeNumber(1000, 86_400_000),
+  },
+  witnessGraceMs: {
+    name: 'TALLYLIGHT_WITNESS_GRACE_MS',
+    default: '30000',
+    description:
+      'How long the roster may lag behind a confirmed start or stop before it counts as a contradiction, ms (0 to 3600000).',
+    schema: wholeNumber(0, 3_600_000),
   },
   logLevel: {
     name: 'TALLYLIGHT_LOG_LEVEL',

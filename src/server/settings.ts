@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import type { IssuerConfig } from '../auth/issuers.ts';
+import type { NotificationIssuerConfig } from '../auth/notification-issuers.ts';
+import type { CallbackRoute } from '../core/callback-route.ts';
 import { Fault } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import type { MediaRoute } from '../core/media-route.ts';
@@ -26,6 +28,10 @@ interface CommonSettings {
   readonly policyDir?: string | undefined;
   readonly sessionTtlMs: number;
   readonly drainMs: number;
+  /** How long nothing may be heard of a call before it is ended. */
+  readonly callSilenceMs: number;
+  /** How long the roster may lag behind a confirmed start or stop. */
+  readonly witnessGraceMs: number;
   readonly logLevel: string;
 }
 
@@ -45,6 +51,10 @@ export interface ProxySettings extends CommonSettings {
   readonly issuers: readonly IssuerConfig[];
   readonly graphCredentials: readonly GraphCredentialConfig[];
   readonly mediaRoutes: readonly MediaRoute[];
+  readonly callbacks: readonly CallbackRoute[];
+  /** Origin under which Graph sees the proxy; undefined: the one that bots see. */
+  readonly callbackUrl?: string | undefined;
+  readonly notificationIssuers: readonly NotificationIssuerConfig[];
 }
 
 export type Settings = SandboxSettings | ProxySettings;
@@ -126,7 +136,8 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { host, port, adminPort, publicUrl, graphTimeoutMs, redisUrl, policyDir } = values;
   const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, tlsCertFile, tlsKeyFile } = values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
-  const times = { graphTimeoutMs, sessionTtlMs, drainMs };
+  const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
+  const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
   const common = { host, port, adminPort, publicUrl, ...times, redisUrl, policyDir, logLevel };
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir };
   if (controlAuth === undefined || evidenceDir === undefined)
@@ -144,6 +155,9 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     issuers,
     graphCredentials,
     mediaRoutes,
+    callbacks,
+    callbackUrl,
+    notificationIssuers,
   };
 }
 

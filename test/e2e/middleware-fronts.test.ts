@@ -97,7 +97,7 @@ describe('the proxy and the middleware', () => {
       reads: 'pass',
       handler,
     } as const;
-    const server = createListener(control, { ...stages, verifier, routes: [route] }, undefined);
+    const server = createListener({ control, media: { ...stages, verifier, routes: [route] } }, undefined);
     const proxy = opened(await listen(server, {}));
 
     const gate = opened(

@@ -3,9 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import request from 'supertest';
+import { startBotEndpoint, type BotEndpoint } from '../../src/server/sandbox/bot-endpoint.ts';
 import { startFakeGraph, type FakeGraph } from '../../src/server/sandbox/fake-graph.ts';
 import type { ScriptRule } from '../../src/server/sandbox/fake-graph-script.ts';
 import { startTokenMint, type TokenMint } from '../../src/server/sandbox/token-mint.ts';
+import { eventually } from '../support/eventually.ts';
 
 interface Schema {
   readonly $ref?: string;
@@ -66,13 +68,16 @@ const wholeDay = `fromDateTime=${new Date(Date.now() - 24 * anHour).toISOString(
 let mint: TokenMint;
 let graph: FakeGraph;
 let token: string;
+let bot: BotEndpoint;
 
 beforeAll(async () => {
   mint = await startTokenMint();
-  graph = await startFakeGraph({ verify: mint.verifyGraphToken });
+  graph = await startFakeGraph({ verify: mint.verifyGraphToken, sign: mint.mintNotificationToken });
+  bot = await startBotEndpoint();
+  graph.connect({ webhook: bot.url });
   token = await mint.mintGraphToken();
 });
-afterAll(() => Promise.all([graph.close(), mint.close()]));
+afterAll(() => Promise.all([graph.close(), mint.close(), bot.close()]));
 
 async function send(method: string, path: string, body?: object): Promise<request.Response> {
   const sent = request(graph.url)[method as 'get' | 'post' | 'patch'](`/v1.0${path}`).auth(token, {
@@ -336,6 +341,50 @@ describe("the fake's answers against Microsoft's description", () => {
     expect(validate({ error: { code: 8506, message: 'a number, not a string' } })).toBe(false);
     expect(validate({ error: { code: '8506' } })).toBe(false);
   });
+});
+
+/** Properties of real notifications that the description does not have. */
+const undeclared = ['applicationMetadata', 'endpointType'];
+
+describe("the fake's notifications against Microsoft's description", () => {
+  const told = async (call: string): Promise<Record<string, unknown>[]> => {
+    await eventually(() => graph.deliveries.filter((one) => one.call === call).at(-1)?.status === 202);
+    return bot.received
+      .flatMap(
+        ({ body }) => (JSON.parse(body) as { value: { resourceData: unknown; resource: string }[] }).value,
+      )
+      .filter(({ resource }) => resource.includes(call))
+      .flatMap(({ resourceData }) => {
+        const { participants = resourceData } = resourceData as { participants?: unknown };
+        return participants as Record<string, unknown>[];
+      });
+  };
+
+  test.each([{}, { isDeltaRosterEnabled: true }])(
+    'with %j, all data are of their types',
+    async (callOptions) => {
+      const id = graph.incomingCall({ transferor: '33333333-3333-4333-8333-333333333333' });
+      await send('post', `/communications/calls/${id}/answer`, { callOptions });
+      const script = graph.script({ action: 'updateRecordingStatus', answer: { pending: {} } });
+      await send('post', `/communications/calls/${id}/updateRecordingStatus`, { status: 'recording' });
+      script.release();
+      graph.removeParticipant(id, graph.addParticipant(id)!);
+      graph.endCall(id);
+      const data = await told(id);
+      const types = data.map((item) => String(item['@odata.type']).replace('#', ''));
+      expect(new Set(types)).toEqual(
+        new Set(
+          ['call', 'participant', 'updateRecordingStatusOperation'].map((name) => `microsoft.graph.${name}`),
+        ),
+      );
+      for (const [index, item] of data.entries()) {
+        const type = types[index]!;
+        expectValid(ajv.compile({ $ref: `graph#/components/schemas/${type}` }), item);
+        const known = [...declared(schemaNamed(type)), ...undeclared];
+        expect(Object.keys(item).filter((key) => !key.startsWith('@') && !known.includes(key))).toEqual([]);
+      }
+    },
+  );
 });
 
 function expectValid(validate: ValidateFunction, body: unknown): void {

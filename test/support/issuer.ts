@@ -15,10 +15,13 @@ import {
   type GenerateKeyPairResult,
   type JWTPayload,
 } from 'jose';
+import { callingService } from '../../src/auth/notification-issuers.ts';
 
 export const tenant = '11111111-1111-4111-8111-111111111111';
 export const app = '22222222-2222-4222-8222-222222222222';
 export const audience = 'api://tallylight';
+/** The bot's application, which notifications are for. */
+export const bot = '33333333-3333-4333-8333-333333333333';
 
 /** A claim that is undefined is left out. */
 export type Claims = Readonly<Record<string, unknown>>;
@@ -55,13 +58,23 @@ interface TokenEndpoint {
 export interface TestIssuer {
   readonly issuer: string;
   readonly jwksUri: string;
+  /** OpenID metadata, which names `jwksUri`. */
+  readonly metadataUri: string;
   /** How often the keys were fetched. */
   readonly fetches: number;
+  /** The path at which the keys were last asked for. */
+  readonly keysPath: string | undefined;
+  /** How often the metadata was fetched. */
+  readonly metadataFetches: number;
   readonly token: TokenEndpoint;
   /** Answers this instead of the keys. */
   keysAnswer: { readonly status: number; readonly body: string } | undefined;
+  /** Answers this instead of the metadata. */
+  metadataAnswer: { readonly status: number; readonly body: unknown } | undefined;
   /** A token with the claims of an application's token, and these. */
   mint(claims?: Claims, options?: MintOptions): Promise<string>;
+  /** A token as notifications bring it: 300 s, without `iat`, with `cty`; with these claims. */
+  mintNotification(claims?: Claims, options?: MintOptions): Promise<string>;
   /** Other keys from now on; the old ones are published no more. */
   rotate(): Promise<void>;
   stop(): Promise<void>;
@@ -84,6 +97,8 @@ export async function startIssuer({
   let generation = 0;
   let keys: Promise<Keys> | undefined;
   let fetches = 0;
+  let keysPath: string | undefined;
+  let metadataFetches = 0;
   let port = 0;
   const usedAssertions = new Set<string>();
 
@@ -100,6 +115,7 @@ export async function startIssuer({
     hold: undefined,
   };
   let keysAnswer: TestIssuer['keysAnswer'];
+  let metadataAnswer: TestIssuer['metadataAnswer'];
 
   async function makeKeys(): Promise<Keys> {
     generation += 1;
@@ -121,10 +137,19 @@ export async function startIssuer({
 
   async function respond(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const body = await text(req);
-    const { status, body: answer } =
-      req.url === '/token' ? await exchange(new URLSearchParams(body)) : await publish();
+    const { status, body: answer } = await answerTo(req.url, body);
     res.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
     res.end(typeof answer === 'string' ? answer : JSON.stringify(answer));
+  }
+
+  async function answerTo(url: string | undefined, body: string): Promise<{ status: number; body: unknown }> {
+    if (url === '/token') return exchange(new URLSearchParams(body));
+    if (url !== '/metadata') {
+      keysPath = url;
+      return publish();
+    }
+    metadataFetches += 1;
+    return metadataAnswer ?? { status: 200, body: { issuer, jwks_uri: `${issuer}/keys` } };
   }
 
   async function publish(): Promise<{ status: number; body: unknown }> {
@@ -209,9 +234,22 @@ export async function startIssuer({
   return {
     issuer,
     jwksUri: `${issuer}/keys`,
+    metadataUri: `${issuer}/metadata`,
     token,
     get fetches() {
       return fetches;
+    },
+    get keysPath() {
+      return keysPath;
+    },
+    get metadataFetches() {
+      return metadataFetches;
+    },
+    get metadataAnswer() {
+      return metadataAnswer;
+    },
+    set metadataAnswer(answer) {
+      metadataAnswer = answer;
     },
     get keysAnswer() {
       return keysAnswer;
@@ -220,6 +258,11 @@ export async function startIssuer({
       keysAnswer = answer;
     },
     mint,
+    mintNotification: (claims = {}, options = {}) =>
+      mint(
+        { aud: bot, appid: callingService, azp: undefined, roles: undefined, iat: undefined, ...claims },
+        { expiresIn: 300, ...options, header: { cty: 'JWT', ...options.header } },
+      ),
     async rotate() {
       await keysInUse();
       keys = makeKeys();

@@ -6,8 +6,8 @@ import { verifyJournal, type Report } from '../../src/evidence/verify.ts';
 import { startProxy, type RunningProxy } from '../../src/server/proxy.ts';
 import { Bot } from '../../src/server/sandbox/bot.ts';
 import type { IncomingCall } from '../../src/server/sandbox/fake-graph-control.ts';
-import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
-import { sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
+import { callbackPath, startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
+import { notificationIssuerOf, sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
 import type { ProxySettings } from '../../src/server/settings.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 
@@ -17,6 +17,8 @@ export interface WorldOptions {
   readonly settings?: Partial<ProxySettings> | ((peers: Peers) => Partial<ProxySettings>);
   readonly openStore?: () => Store;
   readonly log?: Log;
+  /** Graph notifies the bot endpoint through the proxy; default: it does not. */
+  readonly notifications?: boolean;
 }
 
 /** A proxy in this process with everything it stands between, on loopback and on free ports. */
@@ -34,10 +36,11 @@ export async function startWorld({
   settings = {},
   openStore,
   log = silentLog,
+  notifications = false,
 }: WorldOptions = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-'));
   const peers = await startPeers('127.0.0.1', 0, directory);
-  const { mint, graph, sink } = peers;
+  const { mint, graph, sink, callbackBot } = peers;
   const proxy = await startProxy(
     {
       mode: 'proxy',
@@ -48,6 +51,8 @@ export async function startWorld({
       graphTimeoutMs: 1500,
       sessionTtlMs: 1000,
       drainMs: 400,
+      callSilenceMs: 3_000_000,
+      witnessGraceMs: 200,
       controlAuth: 'jwt',
       opaqueGraphTokens: 'refuse',
       issuers: [{ issuer: mint.issuer, audience: mint.audience, jwksUri: mint.jwksUri }],
@@ -57,12 +62,15 @@ export async function startWorld({
       mediaRoutes: [
         { path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'], reads: 'pass' },
       ],
+      callbacks: [{ path: callbackPath, upstream: callbackBot.url }],
+      notificationIssuers: [notificationIssuerOf(mint)],
       evidenceDir: join(directory, 'evidence'),
       logLevel: 'silent',
       ...(typeof settings === 'function' ? settings(peers) : settings),
     },
     { log, openStore: openStore ?? (() => memoryStore({ bornAt: 0 })) },
   );
+  if (notifications) graph.connect({ webhook: `${proxy.url}/callbacks/calls` });
   let closed = false;
   const close = async (): Promise<void> => {
     if (!closed) await proxy.close();

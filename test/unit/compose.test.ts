@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { callbackPath } from '../../src/server/sandbox/peers.ts';
 import { loadSettings } from '../../src/server/settings.ts';
 
 interface Service {
@@ -35,6 +36,8 @@ describe('docker-compose.yml', () => {
       mode: 'proxy',
       controlAuth: 'jwt',
       redisUrl: 'redis://redis:6379',
+      callbackUrl: 'http://127.0.0.1:8080',
+      callbacks: [{ path: callbackPath }],
     });
   });
 

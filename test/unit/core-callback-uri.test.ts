@@ -76,6 +76,7 @@ describe('the callbackUri of a body', () => {
     'https://proxy.example/api/cal\tling',
     'https://proxy.exa\tmple/api/calling',
     'https://proxy.example\\api\\calling',
+    'https://proxy.example/api/calling\\..\\..\\x',
     'https://bot.example\\@proxy.example/api/calling',
     'https://user@proxy.example/api/calling',
     'https://user:secret@proxy.example/api/calling',

@@ -122,12 +122,14 @@ describe('a leg', () => {
     ['direction', 1, {}],
     ['chatInfo', { threadId: '19:x@thread.v2', messageId: '1' }, { threadId: '19:x@thread.v2' }],
     ['chatInfo', { threadId: 'a b' }, {}],
+    ['chatInfo', { threadId: 't'.repeat(129) }, {}],
     ['chatInfo', { threadId: '15550100199' }, {}],
     ['chatInfo', null, {}],
     ['source', { id: other, identity: { user: { id } } }, { source: id }],
     ['source', { identity: { phone: { id: '+15550100199' } } }, {}],
     ['source', { identity: { guest: { id } } }, {}],
     ['source', id, {}],
+    ['source', { id }, {}],
     ['targets', [{ identity: { applicationInstance: { id } } }], { applicationInstance: id }],
     [
       'targets',
@@ -146,6 +148,7 @@ describe('a leg', () => {
     ['incomingContext', { onBehalfOf: { phone: { id: '+15550100199' } } }, {}],
     ['incomingContext', { transferor: { user: { id } } }, { transferor: id }],
     ['incomingContext', { transferor: { id: other, identity: { user: { id } } } }, { transferor: id }],
+    ['incomingContext', { transferor: { id } }, {}],
     ['incomingContext', { transferor: { phone: { id: '+15550100199' } } }, {}],
     ['incomingContext', [], {}],
   ])('with %s %j', (field, value, read) => {

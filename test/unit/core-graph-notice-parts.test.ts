@@ -139,6 +139,7 @@ describe('a notification of all participants', () => {
     ['one who is no object', [{ id: adele }, null], true],
     ['no list', null, true],
     ['a single one', { id: adele }, true],
+    ['a delta without a number', { participants: [{ id: adele }] }, true],
   ])('with %s is a delta: %#', (_, data, delta) => {
     expect(rosterOf(data)).toMatchObject({ kind: 'roster', delta });
   });
@@ -225,6 +226,7 @@ describe('a notification of all participants', () => {
     ],
     [{ initiator: { user: { id: adele }, phone: { id: '+15550100199' } } }, unnamed],
     [{ initiator: application }, unnamed],
+    [{ initiator: { application: { id: 'App-A' } } }, { ...unnamed, application: 'app-a' }],
     [{ initiator: { application: { id: 'a name' } } }, unnamed],
     [null, unnamed],
     ['recording', unnamed],

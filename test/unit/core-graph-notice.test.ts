@@ -156,6 +156,11 @@ describe('the resource of a notification', () => {
     expect(readOne({ resource })).toEqual({ notices: [], ignored: { resourceUnknown: 1 } });
   });
 
+  test('may be named twice and not be known', () => {
+    const twins = { resourceUrl: '/communications/onlineMeetings/1', resource: '/app/onlineMeetings/1' };
+    expect(readOne(twins)).toEqual({ notices: [], ignored: { resourceUnknown: 1 } });
+  });
+
   test('may be named twice, in two spellings', () => {
     const twins = { resourceUrl: callPath, resource: `/app/calls/${undashed}` };
     expect(readOne(twins)).toEqual({ notices: [callNotice], ignored: {} });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import request from 'supertest';
 import {
   sandboxApp,
@@ -150,5 +150,64 @@ describe('Graph tokens', () => {
       [header, payload, signature].join('.'),
     ])
       await expect(mint.verifyGraphToken(token)).rejects.toThrow();
+  });
+});
+
+describe('notification tokens', () => {
+  const keysOf = async (mint: TokenMint): Promise<string> => {
+    const metadata = await request(mint.url).get('/notifications/.well-known/OpenIdConfiguration');
+    const { issuer, jwks_uri } = metadata.body as Record<string, string>;
+    expect({ issuer, jwksUri: jwks_uri, metadataUri: mint.notifications.metadataUri }).toEqual(
+      mint.notifications,
+    );
+    return jwks_uri!;
+  };
+
+  test('are like real ones: 300 s, to the bot, from the calling service, cty in the header, no iat', async () => {
+    const mint = await start({ now: () => 1_000_999 });
+    const token = await mint.mintNotificationToken();
+    expect(decodeJwt(token)).toEqual({
+      iss: 'https://api.botframework.com',
+      aud: sandboxApp,
+      tid: sandboxTenant,
+      appid: '26a18ebc-cdf7-4a6a-91cb-beb352805e81',
+      nbf: 1000,
+      exp: 1300,
+    });
+    expect(decodeProtectedHeader(token)).toEqual({
+      typ: 'JWT',
+      cty: 'JWT',
+      alg: 'RS256',
+      kid: expect.any(String),
+    });
+  });
+
+  test('carry the claims asked for, and lose those that are undefined', async () => {
+    const mint = await start();
+    const claims = decodeJwt(
+      await mint.mintNotificationToken({ tid: undefined, serviceurl: 'https://x.example' }),
+    );
+    expect(claims).toMatchObject({ aud: sandboxApp, serviceurl: 'https://x.example' });
+    expect(claims).not.toHaveProperty('tid');
+  });
+
+  test('verify against the keys that their own metadata names, and against no others', async () => {
+    const mint = await start();
+    const token = await mint.mintNotificationToken();
+    const own = createRemoteJWKSet(new URL(await keysOf(mint)));
+    await expect(jwtVerify(token, own, { audience: sandboxApp })).resolves.toBeDefined();
+    const callers = createRemoteJWKSet(new URL(mint.jwksUri));
+    await expect(jwtVerify(token, callers)).rejects.toMatchObject({ code: 'ERR_JWKS_NO_MATCHING_KEY' });
+    await expect(jwtVerify(await mint.mint(), own)).rejects.toMatchObject({
+      code: 'ERR_JWKS_NO_MATCHING_KEY',
+    });
+  });
+
+  test('have keys that go away with the rest of the mint, and cannot be posted for', async () => {
+    const mint = await start();
+    expect((await request(mint.url).post('/notifications/keys')).status).toBe(404);
+    mint.failWith(503);
+    for (const url of [mint.notifications.metadataUri, mint.notifications.jwksUri])
+      expect((await request(mint.url).get(new URL(url).pathname)).status).toBe(503);
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { messageOf } from '../../src/core/errors.ts';
-import { loadSettings, settingsTable, type ProxySettings } from '../../src/server/settings.ts';
+import { loadSettings, type ProxySettings } from '../../src/server/settings.ts';
 
 const tenant = '6f1d2c3a-58b4-4f0e-9c27-1a2b3c4d5e6f';
 const issuer = {
@@ -74,6 +74,8 @@ describe('the sandbox', () => {
       graphTimeoutMs: 10_000,
       sessionTtlMs: 5000,
       drainMs: 5000,
+      callSilenceMs: 3_000_000,
+      witnessGraceMs: 30_000,
       logLevel: 'info',
     });
   });
@@ -90,6 +92,8 @@ describe('the sandbox', () => {
       TALLYLIGHT_POLICY_DIR: 'rules',
       TALLYLIGHT_SESSION_TTL_MS: '300',
       TALLYLIGHT_DRAIN_MS: '0',
+      TALLYLIGHT_CALL_SILENCE_MS: '1000',
+      TALLYLIGHT_WITNESS_GRACE_MS: '0',
       TALLYLIGHT_LOG_LEVEL: 'silent',
       TALLYLIGHT_SANDBOX_DIR: 'here',
     });
@@ -105,6 +109,8 @@ describe('the sandbox', () => {
       policyDir: 'rules',
       sessionTtlMs: 300,
       drainMs: 0,
+      callSilenceMs: 1000,
+      witnessGraceMs: 0,
       logLevel: 'silent',
       sandboxDir: 'here',
     });
@@ -114,6 +120,8 @@ describe('the sandbox', () => {
     ['TALLYLIGHT_GRAPH_CREDENTIAL', jwt.TALLYLIGHT_GRAPH_CREDENTIAL],
     ['TALLYLIGHT_ISSUERS', jwt.TALLYLIGHT_ISSUERS],
     ['TALLYLIGHT_MEDIA_ROUTES', JSON.stringify([route])],
+    ['TALLYLIGHT_CALLBACKS', '[{"path":"/api/calling","upstream":"http://bot"}]'],
+    ['TALLYLIGHT_CALLBACK_URL', 'https://tallylight.example'],
     ['TALLYLIGHT_CONTROL_AUTH', 'jwt'],
     ['TALLYLIGHT_OPAQUE_GRAPH_TOKENS', 'allow'],
   ])('does not start by mistake when %s shows that a proxy was meant', (name, value) => {
@@ -146,6 +154,8 @@ describe('a proxy', () => {
       issuers: [],
       graphCredentials: [],
       mediaRoutes: [],
+      callbacks: [],
+      notificationIssuers: [],
     });
   });
 
@@ -369,56 +379,8 @@ describe('the settings file', () => {
   });
 });
 
-describe('names', () => {
-  test.each([
-    ['TALLYLIGHT_REDIS', 'TALLYLIGHT_REDIS_URL'],
-    ['tallylight_port', 'TALLYLIGHT_PORT'],
-    ['TALLYLIGHT_GRAPHURL', 'TALLYLIGHT_GRAPH_URL'],
-    ['TALLYLIGHT_SESSION_TTL', 'TALLYLIGHT_SESSION_TTL_MS'],
-  ])('%s stops the start, with the nearest name', (name, nearest) => {
-    expect(complaints({ [name]: '1' })).toEqual([`${name} is not a setting; the nearest is ${nearest}`]);
-  });
-
-  test('what Kubernetes adds for a Service of the same name is explained', () => {
-    for (const name of [
-      'TALLYLIGHT_SERVICE_HOST',
-      'TALLYLIGHT_SERVICE_PORT_HTTP',
-      'TALLYLIGHT_PORT_8080_TCP_ADDR',
-    ])
-      expect(complaints({ [name]: '1' })).toEqual([expect.stringContaining('enableServiceLinks: false')]);
-  });
-
-  test('every wrong setting is listed, not only the first', () => {
-    const text = complaints({
-      TALLYLIGHT_PORT: 'x',
-      TALLYLIGHT_DRAIN_MS: '-1',
-      TALLYLIGHT_NOPE: '1',
-      TALLYLIGHT_HOST: 'a b',
-    });
-    expect(text.map((line) => line.split(' ')[0]).toSorted()).toEqual([
-      'TALLYLIGHT_DRAIN_MS',
-      'TALLYLIGHT_HOST',
-      'TALLYLIGHT_NOPE',
-      'TALLYLIGHT_PORT',
-    ]);
-  });
-});
-
 test('settings are frozen, all the way down', () => {
   const settings = loadProxy({ ...jwt, TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([route]) });
   for (const part of [settings, settings.issuers, settings.issuers[0], settings.mediaRoutes[0]?.methods])
     expect(Object.isFrozen(part)).toBe(true);
-});
-
-test('the table has every setting once, described, with a default that is accepted', () => {
-  expect(settingsTable).toHaveLength(21);
-  expect(new Set(settingsTable.map(({ name }) => name)).size).toBe(21);
-  for (const { name, description } of settingsTable) {
-    expect(name).toMatch(/^TALLYLIGHT_[A-Z_]+$/);
-    expect(description).toMatch(/^.+\.$/);
-  }
-  const defaults = settingsTable.filter(
-    (row) => row.default !== '' && row.name !== 'TALLYLIGHT_OPAQUE_GRAPH_TOKENS',
-  );
-  expect(load(Object.fromEntries(defaults.map((row) => [row.name, row.default])))).toEqual(load({}));
 });

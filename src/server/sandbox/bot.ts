@@ -39,6 +39,16 @@ export class Bot {
     );
   }
 
+  /** Reads something below the call. */
+  get(part: string): Promise<Reply> {
+    return this.#send('GET', `/v1.0/communications/calls/${this.call}/${part}`);
+  }
+
+  /** Deletes something below the call. */
+  remove(part: string): Promise<Reply> {
+    return this.#send('DELETE', `/v1.0/communications/calls/${this.call}/${part}`);
+  }
+
   hangUp(): Promise<Reply> {
     return this.#send('DELETE', `/v1.0/communications/calls/${this.call}`);
   }

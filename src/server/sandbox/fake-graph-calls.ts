@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../core/json.ts';
+import { describeCall, describeOperation, describeParticipant } from './fake-graph-describe.ts';
 import {
   answer,
   badRequest,
@@ -14,9 +15,8 @@ import {
   type Route,
 } from './fake-graph-route.ts';
 import {
-  describeCall,
-  describeOperation,
-  describeParticipant,
+  endedByBot,
+  findOperation,
   type FakeCall,
   type Operation,
   type RecordingState,
@@ -62,7 +62,7 @@ const onCall = (
   );
 
 function makeOperation(
-  { body, base, call }: CallRequest,
+  { body, base, call, state }: CallRequest,
   type: string,
   effect: () => void = () => undefined,
   result: Operation['result'] = {},
@@ -81,7 +81,8 @@ function makeOperation(
     result,
   };
   const keepOperation = (): void => void call.operations.set(id, operation);
-  return { answer: operationAnswer(operation), effect, operation, keepOperation };
+  const tellOperation = (): void => state.operationEnded(call, operation);
+  return { answer: operationAnswer(operation), effect, operation, keepOperation, tellOperation };
 }
 
 const statuses = ['unknown', 'notRecording', 'recording', 'failed'] as const;
@@ -123,28 +124,29 @@ function createCall({ state, caller, body, base }: GraphRequest): Outcome {
     state: 'established',
     callbackUri,
   });
+  call.deltaRoster = wantsDelta(body);
   const location = `${base}/communications/calls/${call.id}`;
   return {
-    answer: { status: 201, headers: { location }, body: describeCall(call) },
+    answer: { status: 201, headers: { location }, body: describeCall(call, state.webhook) },
     effect: () => state.addCall(call),
   };
 }
 
-function answerCall({ call, body }: CallRequest): Outcome {
-  const callbackUri = isRecord(body) ? body.callbackUri : undefined;
-  if (typeof callbackUri !== 'string') return badRequest('callbackUri is missing.');
-  const effect = (): void => {
-    call.state = 'established';
-    call.callbackUri = callbackUri;
-  };
+function answerCall({ call, state, body }: CallRequest): Outcome {
+  const callbackUri = (isRecord(body) ? body.callbackUri : undefined) ?? null;
+  if (typeof callbackUri !== 'string' && callbackUri !== null) return badRequest('callbackUri is no string.');
+  const effect = (): void => state.answerCall(call, callbackUri, wantsDelta(body));
   return { answer: { status: 202 }, effect };
 }
+
+const wantsDelta = (body: unknown): boolean =>
+  isRecord(body) && isRecord(body.callOptions) && body.callOptions.isDeltaRosterEnabled === true;
 
 const ends =
   (status: number) =>
   ({ call, state }: CallRequest): Outcome => ({
     answer: { status },
-    effect: () => state.endCall(call),
+    effect: () => state.endCall(call, endedByBot),
   });
 
 function onParticipant(request: CallRequest, act: (id: string) => Outcome): Outcome {
@@ -156,7 +158,8 @@ function invite(request: CallRequest): Outcome {
   const given = isRecord(request.body) ? request.body.participants : undefined;
   if (!Array.isArray(given)) return badRequest('participants is missing.');
   return makeOperation(request, 'inviteParticipantsOperation', () => {
-    given.forEach(() => request.state.addParticipant(request.call, randomUUID(), 'Invited user'));
+    const people = given.map(() => ({ user: randomUUID(), displayName: 'Invited user' }));
+    request.state.addParticipants(request.call, people);
   });
 }
 
@@ -170,7 +173,7 @@ function muteParticipant(request: CallRequest): Outcome {
 }
 
 function patchOperation({ call, params, body }: CallRequest): Outcome {
-  const operation = call.operations.get(params.operation ?? '');
+  const operation = findOperation(call, params.operation ?? '');
   if (operation === undefined) return notFound;
   const context = isRecord(body) ? body.clientContext : undefined;
   // Everything else on an operation is read-only.
@@ -191,7 +194,7 @@ const mediaRoles = ['Calls.AccessMedia.All', 'Calls.JoinGroupCall.All'];
 
 export const callRoutes: readonly Route[] = [
   route('createCall', 'POST', 'communications/calls', createCall),
-  onCall('getCall', 'GET', '', ({ call }) => answer(200, describeCall(call))),
+  onCall('getCall', 'GET', '', ({ call, state }) => answer(200, describeCall(call, state.webhook))),
   onCall('hangUp', 'DELETE', '', ends(204)),
   onCall('updateRecordingStatus', 'POST', '/updateRecordingStatus', updateRecordingStatus, mediaRoles),
   onCall('recordResponse', 'POST', '/recordResponse', recordResponse),
@@ -220,7 +223,7 @@ export const callRoutes: readonly Route[] = [
     answer(200, String(call.operations.size)),
   ),
   onCall('getOperation', 'GET', '/operations/{operation}', ({ call, params }) => {
-    const operation = call.operations.get(params.operation ?? '');
+    const operation = findOperation(call, params.operation ?? '');
     return one(operation && describeOperation(operation));
   }),
   onCall('patchOperation', 'PATCH', '/operations/{operation}', patchOperation),
@@ -236,7 +239,7 @@ export const callRoutes: readonly Route[] = [
   onCall('removeParticipant', 'DELETE', '/participants/{participant}', (request) =>
     onParticipant(request, (id) => ({
       answer: { status: 204 },
-      effect: () => void request.call.participants.delete(id),
+      effect: () => void request.state.removeParticipant(request.call, id),
     })),
   ),
   onCall('muteParticipant', 'POST', '/participants/{participant}/mute', muteParticipant),

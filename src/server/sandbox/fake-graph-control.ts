@@ -1,22 +1,25 @@
 import { z } from 'zod';
+import { isFault } from '../../core/errors.ts';
+import { incomingCallSchema, type IncomingCall } from './fake-graph-invitation.ts';
 import type { LogEntry } from './fake-graph-log.ts';
+import {
+  notificationModes,
+  type ByHand,
+  type Delivery,
+  type NotificationControl,
+} from './fake-graph-notifications.ts';
 import { ruleSchema, type Script, type ScriptRule } from './fake-graph-script.ts';
-import type { BannerChange, RecordingState } from './fake-graph-state.ts';
+import type { BannerChange, EndResult, RecordingState } from './fake-graph-state.ts';
 import { reply, type Reply } from './loopback.ts';
 
-const incomingCallSchema = z.strictObject({
-  /** Default: the sandbox's. */
-  tenant: z.guid().toLowerCase().optional(),
-  app: z.guid().toLowerCase().optional(),
-  /** An invitation by a recording policy; otherwise Graph refuses status updates with error 8506. */
-  policyBased: z.boolean().default(true),
-  /** Established already. */
-  answered: z.boolean().default(false),
-});
+export type { IncomingCall };
 
-export type IncomingCall = z.input<typeof incomingCallSchema>;
-export const parseIncomingCall = (call: IncomingCall): z.output<typeof incomingCallSchema> =>
-  incomingCallSchema.parse(call);
+/** Defaults are made up. */
+interface Person {
+  /** Object id. */
+  readonly user?: string | undefined;
+  readonly displayName?: string | undefined;
+}
 
 export interface FakeGraph {
   readonly url: string;
@@ -24,12 +27,27 @@ export interface FakeGraph {
   readonly log: readonly LogEntry[];
   /** Every change of what participants see, in order. */
   readonly banner: readonly BannerChange[];
+  /** Every notification sent or dropped, in order. */
+  readonly deliveries: readonly Delivery[];
+  /** Holds notifications back, drops, repeats and reorders them. */
+  readonly notifications: NotificationControl;
+  /**
+   * From now on the bot is notified: at `webhook`, the calling webhook of its registration, or where a call's own
+   * `callbackUri` says.
+   */
+  connect(options: { readonly webhook: string }): void;
+  /** Sends a batch, or any text, now; null: it is of no call. The call may be over. */
+  notify(callId: string | null, body: readonly unknown[] | string, options?: ByHand): Promise<Delivery>;
   /** A call that waits for an answer; returns its id. */
   incomingCall(call?: IncomingCall): string;
   /** What participants see now; undefined: there is no such call. */
   recordingState(callId: string): RecordingState | undefined;
-  /** The call is over; later requests find nothing. */
-  endCall(callId: string): void;
+  /** Somebody joins; returns the participant's id; undefined: there is no such call. */
+  addParticipant(callId: string, who?: Person): string | undefined;
+  /** Somebody leaves; false: there is no such participant. */
+  removeParticipant(callId: string, participantId: string): boolean;
+  /** The call is over; later requests find nothing. Default: the conversation has ended. */
+  endCall(callId: string, result?: EndResult): void;
   /** Says how the next requests of an action are answered, and whether they act. */
   script(rule: ScriptRule): Script;
   /** Lets everything that waits for a script happen now. */
@@ -44,40 +62,95 @@ interface ControlRequest {
   readonly body: unknown;
 }
 
+const modeSchema = z.strictObject({ mode: z.enum(notificationModes), next: z.int().min(1).optional() });
+const orderSchema = z.strictObject({ order: z.array(z.int()).optional() });
+const personSchema = z.strictObject({ user: z.string().optional(), displayName: z.string().optional() });
+const code = z.union([z.int(), z.string()]);
+const endSchema = z
+  .strictObject({ code, subcode: code.default(0), message: z.string().optional() })
+  .optional();
+const byHandSchema = z.strictObject({
+  call: z.string().nullable().default(null),
+  /** A batch, or a text that is sent as it is. */
+  body: z.union([z.array(z.unknown()), z.string()]),
+  /** null leaves a claim out. */
+  claims: z
+    .record(
+      z.string(),
+      z.unknown().transform((claim) => claim ?? undefined),
+    )
+    .optional(),
+  url: z.string().optional(),
+  token: z.string().nullable().optional(),
+});
+
 /** The control surface over HTTP; the table is at `startFakeGraph`. */
-export function control(
+export async function control(
+  graph: FakeGraph,
+  findScript: (id: string) => Script | undefined,
+  request: ControlRequest,
+): Promise<Reply> {
+  try {
+    return await answer(graph, findScript, request);
+  } catch (error) {
+    if (error instanceof z.ZodError) return reply(400, { error: z.prettifyError(error) });
+    if (isFault(error, 'ConfigurationInvalid')) return reply(400, { error: error.message });
+    throw error;
+  }
+}
+
+async function answer(
   graph: FakeGraph,
   findScript: (id: string) => Script | undefined,
   { method, segments, body }: ControlRequest,
-): Reply {
-  const [, id = ''] = segments;
-  const shape = [method, segments[0], ...(segments.length > 1 ? ['{id}'] : []), ...segments.slice(2)].join(
-    ' ',
-  );
+): Promise<Reply> {
+  const [root, id = '', below, part = ''] = segments;
+  const shape = [method, root, ...(['calls', 'script'].includes(root ?? '') && id !== '' ? ['{id}'] : [id])]
+    .concat(below ?? [], part === '' ? [] : ['{id}'])
+    .filter(Boolean)
+    .join(' ');
   const found = (value: unknown, then: () => void = () => undefined): Reply => {
     if (value === undefined) return reply(404, { error: 'not found' });
     then();
     return reply(200, value);
   };
   switch (shape) {
-    case 'POST calls': {
-      const call = incomingCallSchema.safeParse(body ?? {});
-      if (!call.success) return reply(400, { error: z.prettifyError(call.error) });
-      return reply(201, { callId: graph.incomingCall(call.data) });
-    }
+    case 'POST calls':
+      return reply(201, { callId: graph.incomingCall(incomingCallSchema.parse(body ?? {})) });
     case 'GET calls {id}':
       return found(describeCallOf(graph, id));
     case 'DELETE calls {id}':
       return found(describeCallOf(graph, id), () => graph.endCall(id));
+    case 'POST calls {id} terminate': {
+      const result = endSchema.parse(body);
+      return found(describeCallOf(graph, id), () => graph.endCall(id, result));
+    }
+    case 'POST calls {id} participants': {
+      const participantId = graph.addParticipant(id, personSchema.parse(body ?? {}));
+      return participantId === undefined ? found(undefined) : reply(201, { participantId });
+    }
+    case 'DELETE calls {id} participants {id}':
+      return found(graph.removeParticipant(id, part) ? {} : undefined);
     case 'GET log':
       return reply(200, graph.log);
     case 'GET banner':
       return reply(200, graph.banner);
-    case 'POST script': {
-      const rule = ruleSchema.safeParse(body);
-      if (!rule.success) return reply(400, { error: z.prettifyError(rule.error) });
-      return reply(201, { id: graph.script(rule.data).id });
+    case 'GET notifications':
+      return reply(200, describeNotifications(graph));
+    case 'POST notifications': {
+      const { mode, next } = modeSchema.parse(body);
+      graph.notifications.set(mode, next);
+      return reply(200, describeNotifications(graph));
     }
+    case 'POST notifications release':
+      graph.notifications.release(orderSchema.parse(body ?? {}).order);
+      return reply(200, describeNotifications(graph));
+    case 'POST notify': {
+      const { call, body: sent, claims, ...options } = byHandSchema.parse(body);
+      return reply(200, await graph.notify(call, sent, { ...options, claims }));
+    }
+    case 'POST script':
+      return reply(201, { id: graph.script(ruleSchema.parse(body)).id });
     case 'POST script {id} release': {
       const script = findScript(id);
       return found(script && { id, used: script.used }, () => script?.release());
@@ -93,3 +166,9 @@ function describeCallOf(graph: FakeGraph, callId: string): object | undefined {
   const recordingState = graph.recordingState(callId);
   return recordingState === undefined ? undefined : { callId, recordingState };
 }
+
+const describeNotifications = ({ notifications: { mode, held }, deliveries }: FakeGraph): object => ({
+  mode,
+  held,
+  deliveries,
+});

@@ -16,6 +16,8 @@ export interface Outcome {
   readonly operation?: Operation;
   /** From then on the operation can be read. */
   readonly keepOperation?: () => void;
+  /** The bot is told that the operation, which was pending, is final. */
+  readonly tellOperation?: () => void;
 }
 
 export interface GraphRequest {

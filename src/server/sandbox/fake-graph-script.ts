@@ -167,6 +167,7 @@ class ActiveRule implements Script {
       if (effect !== undefined) this.#schedule(effect, act);
       this.#defer(afterMs, () => {
         operation.status = then;
+        outcome.tellOperation?.();
         if (effect === undefined && then === 'completed') act();
       });
       return operationAnswer(operation);

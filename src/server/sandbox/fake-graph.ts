@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { decodeJwt } from 'jose';
 import { Fault, messageOf } from '../../core/errors.ts';
 import { callRoutes, readStatus } from './fake-graph-calls.ts';
-import { control, parseIncomingCall, type FakeGraph } from './fake-graph-control.ts';
+import { control, type FakeGraph } from './fake-graph-control.ts';
+import { inviteBot } from './fake-graph-invitation.ts';
 import { openEntry, type LogEntry } from './fake-graph-log.ts';
+import { Notifications } from './fake-graph-notifications.ts';
 import { recordRoutes } from './fake-graph-records.ts';
 import {
   findRoute,
@@ -16,13 +18,15 @@ import {
   type Outcome,
 } from './fake-graph-route.ts';
 import { Scripts, type Wire } from './fake-graph-script.ts';
-import { FakeGraphState } from './fake-graph-state.ts';
-import { listen, monotonic, readBody, reply, send, type Place } from './loopback.ts';
-import { callerOf, sandboxApp, sandboxTenant, type GraphCaller } from './token-mint.ts';
+import { conversationEnded, FakeGraphState } from './fake-graph-state.ts';
+import { listen, monotonic, parseJson, readBody, reply, send, type Place } from './loopback.ts';
+import { callerOf, type Claims, type GraphCaller } from './token-mint.ts';
 
 export interface FakeGraphOptions extends Place {
   /** Checks a bearer token, and throws if it is not good: `TokenMint.verifyGraphToken`. */
   readonly verify?: ((token: string) => Promise<GraphCaller>) | undefined;
+  /** Signs notifications: `TokenMint.mintNotificationToken`. */
+  readonly sign?: ((claims: Claims) => Promise<string>) | undefined;
   /** Takes any bearer token. Claims are believed; one that cannot be read may see every call. */
   readonly allowAnyToken?: boolean | undefined;
   /** Wall clock, ms since the epoch. */
@@ -41,21 +45,45 @@ const maxBodyBytes = 1024 * 1024;
  *
  * | request | in code | what it does |
  * | --- | --- | --- |
- * | `POST /sandbox/calls` `{tenant?, app?, policyBased?, answered?}` | `incomingCall` | invites the bot; 201 `{callId}` |
+ * | `POST /sandbox/calls` with options (`incomingCallSchema`) | `incomingCall` | invites the bot; 201 `{callId}` |
  * | `GET /sandbox/calls/{id}` | `recordingState` | `{callId, recordingState}` |
- * | `DELETE /sandbox/calls/{id}` | `endCall` | ends the call |
+ * | `DELETE /sandbox/calls/{id}` | `endCall` | ends the call: the conversation is over |
+ * | `POST /sandbox/calls/{id}/terminate` `{code, subcode?, message?}` | `endCall` | ends it for another reason |
+ * | `POST /sandbox/calls/{id}/participants` `{user?, displayName?}` | `addParticipant` | 201 `{participantId}` |
+ * | `DELETE /sandbox/calls/{id}/participants/{id}` | `removeParticipant` | the participant leaves |
  * | `GET /sandbox/log` | `log` | the requests received |
  * | `GET /sandbox/banner` | `banner` | the changes of what participants see |
+ * | `GET /sandbox/notifications` | `deliveries`, `notifications` | `{mode, held, deliveries}` |
+ * | `POST /sandbox/notifications` `{mode: send, hold or drop, next?}` | `notifications.set` | what becomes of all that are made from now on, or of the `next` ones |
+ * | `POST /sandbox/notifications/release` `{order?: [id, ...]}` | `notifications.release` | sends what is held, or these in this order; an id may come twice, and what was sent or dropped is sent again |
+ * | `POST /sandbox/notify` `{call?, body, claims?, url?, token?}` | `notify` | sends a batch (a list) or any text now, and returns the delivery |
  * | `POST /sandbox/script` with a rule (`ruleSchema`) | `script` | 201 `{id}` |
  * | `POST /sandbox/script/{id}/release` | `Script.release` | lets what waits for the rule happen |
  * | `POST /sandbox/release` | `release` | the same for all rules |
+ *
+ * Rules that are often wanted, for `{"action": "updateRecordingStatus", ...}`:
+ *
+ * | rule | Graph |
+ * | --- | --- |
+ * | `"answer": {"pending": {"afterMs": 3000}}` | answers `running`; after 3 s the operation is completed, and a notification says so |
+ * | `"answer": {"pending": {"then": "failed"}}` | answers `running`; the operation fails when the rule is released |
+ * | `"delayMs": 3000` | acts now and answers late |
+ * | `"delayMs": 3000, "effect": {"afterMs": 3000}` | acts late as well |
+ * | `"answer": "notPolicyCall"` | error 8506 |
+ * | `"answer": "throttled"` | 429 with a Retry-After |
+ * | `"answer": "none"` | acts and never answers; with `"effect": "never"` it does not act either |
+ * | `"effect": "never"` | says that it was done, and does nothing: participants are shown something else |
+ *
+ * Notifications are made once `connect` has named the bot's webhook. They go to `callbackUri` of the call's answer, or
+ * to the webhook, and to this machine only; each is tried once.
  */
 export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGraph> {
   const verify = options.verify ?? (options.allowAnyToken === true ? believe : undefined);
   if (verify === undefined)
     throw new Fault('ConfigurationInvalid', 'the fake Graph needs verify or allowAnyToken');
   const now = options.now ?? (() => Date.now());
-  const state = new FakeGraphState(now);
+  const notifications = new Notifications(options.sign ?? noSigner, () => state.webhook);
+  const state = new FakeGraphState(now, (call, event) => notifications.publish(call, event));
   const log: LogEntry[] = [];
   const timers = new Set<NodeJS.Timeout>();
   const scripts = new Scripts((ms, run) => {
@@ -78,28 +106,36 @@ export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGra
     url: listening.url,
     log,
     banner: state.banner,
-    incomingCall(call = {}) {
-      const { tenant = sandboxTenant, app = sandboxApp, policyBased, answered } = parseIncomingCall(call);
-      const made = state.makeCall({
-        tenant,
-        app,
-        policyBased,
-        direction: 'incoming',
-        state: answered ? 'established' : 'incoming',
-        callbackUri: 'https://bot.example/callbacks',
-      });
-      state.addCall(made);
-      return made.id;
+    deliveries: notifications.deliveries,
+    notifications,
+    connect({ webhook }) {
+      state.webhook = webhook;
     },
+    async notify(callId, body, byHand = {}) {
+      const call = callId === null ? undefined : state.recall(callId);
+      if (callId !== null && call === undefined)
+        throw new Fault('ConfigurationInvalid', `there is no call ${callId}`);
+      return notifications.send(call, body, byHand);
+    },
+    incomingCall: (call = {}) => inviteBot(state, call).id,
     recordingState: (callId) => state.find(callId)?.recording,
-    endCall(callId) {
+    addParticipant(callId, { user = randomUUID(), displayName = 'Another user' } = {}) {
       const call = state.find(callId);
-      if (call !== undefined) state.endCall(call);
+      return call && state.addParticipants(call, [{ user, displayName }])[0];
+    },
+    removeParticipant(callId, participantId) {
+      const call = state.find(callId);
+      return call !== undefined && state.removeParticipant(call, participantId);
+    },
+    endCall(callId, result = conversationEnded) {
+      const call = state.find(callId);
+      if (call !== undefined) state.endCall(call, result);
     },
     script: (rule) => scripts.add(rule),
     release: () => scripts.releaseAll(),
     async close() {
       for (const timer of timers) clearTimeout(timer);
+      notifications.close();
       await listening.close();
     },
   };
@@ -109,16 +145,17 @@ export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGra
     const segments = looseSegments(path);
     if (segments[0] === 'sandbox') {
       const body = await readBody(req, maxBodyBytes);
-      const request = { method: req.method ?? '', segments: segments.slice(1), body: parseJson(body) };
-      send(
-        res,
-        control(graph, (id) => scripts.find(id), request),
-      );
+      const request = {
+        method: req.method ?? '',
+        segments: segments.slice(1),
+        body: parseJson(body?.toString()),
+      };
+      send(res, await control(graph, (id) => scripts.find(id), request));
       return;
     }
     const entry = openEntry(log.length + 1, req);
     log.push(entry);
-    const body = parseJson(await readBody(req, maxBodyBytes));
+    const body = parseJson((await readBody(req, maxBodyBytes))?.toString());
     const wire = await decide(entry, req, segments, new URLSearchParams(query), body);
     transmit(entry, req, res, wire);
   }
@@ -234,13 +271,10 @@ const lowerCased = (headers: Answer['headers'] = {}): Record<string, string> =>
 const oneOf = (header: string | string[] | undefined): string | undefined =>
   Array.isArray(header) ? header[0] : header;
 
-function parseJson(body: Buffer | undefined): unknown {
-  try {
-    return JSON.parse(body?.toString() ?? '') as unknown;
-  } catch {
-    return undefined;
-  }
-}
+const noSigner = (): Promise<string> =>
+  Promise.reject(
+    new Fault('ConfigurationInvalid', 'the fake Graph was given nothing to sign notifications with'),
+  );
 
 function believe(token: string): Promise<GraphCaller | null> {
   try {

@@ -1,11 +1,13 @@
 import type { Sandbox } from './sandbox.ts';
 
 /** What a person can try, as lines for a shell. */
-export function guide({ proxy, graph, sink, mint, directory }: Sandbox, call: string): string {
+export function guide({ proxy, graph, sink, mint, callbackBot, directory }: Sandbox, call: string): string {
   const status = (value: string): string =>
     `curl -i -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"status":"${value}"}' $PROXY/v1.0/communications/calls/$CALL/updateRecordingStatus`;
   const upload = (name: string): string =>
-    `curl -i -H "Authorization: Bearer $TOKEN" --data-binary @README.md $PROXY/media/$CALL/${name}`;
+    `curl -i -H "Authorization: Bearer $TOKEN" --data-binary 'some media' $PROXY/media/$CALL/${name}`;
+  const tell = (what: string, body?: object): string =>
+    `curl -s -X POST ${body === undefined ? '' : `-d '${JSON.stringify(body)}' `}${graph.url}/sandbox/${what}`;
   const rows: readonly (readonly [string, string])[] = [
     ['Set up', `PROXY=${proxy.url} CALL=${call} TOKEN=$(curl -s ${mint.url}/token)`],
     ['1. An upload before the notice is refused', upload('early')],
@@ -22,12 +24,24 @@ export function guide({ proxy, graph, sink, mint, directory }: Sandbox, call: st
     ['Numbers and readiness', `curl -s ${proxy.adminUrl}/metrics ${proxy.adminUrl}/readyz`],
     ['Check the evidence', `npm run --silent verify -- ${settingsPath(directory)}`],
     [
-      'Make Graph answer late once',
-      `curl -s -H 'Content-Type: application/json' -d '{"action":"updateRecordingStatus","answer":{"pending":{"afterMs":3000}}}' ${graph.url}/sandbox/script`,
+      'Another call: Graph invites the bot, which takes the call through the proxy',
+      `CALL=$(${tell('calls', {})} | grep -o '[0-9a-f-]\\{36\\}')`,
+    ],
+    ['What the bot was sent, and which calls it took', `curl -s ${callbackBot.url}/sandbox/received`],
+    ['What Graph delivered, and what it was answered', `curl -s ${graph.url}/sandbox/notifications`],
+    [
+      'Graph answers the next status change with a pending operation, which it completes by a notification after 3 s',
+      tell('script', { action: 'updateRecordingStatus', answer: { pending: { afterMs: 3000 } } }),
     ],
     [
-      'Another call',
-      `CALL=$(curl -s -X POST -H 'Content-Type: application/json' -d '{"answered":true}' ${graph.url}/sandbox/calls | grep -o '[0-9a-f-]\\{36\\}')`,
+      'Notifications are held back, and let go',
+      `${tell('notifications', { mode: 'hold' })} ; ${tell('notifications/release')} ; ${tell('notifications', { mode: 'send' })}`,
+    ],
+    ['Somebody joins the call', tell('calls/$CALL/participants', {})],
+    ['Graph ends the call', tell('calls/$CALL/terminate', { code: 200, subcode: 5001 })],
+    [
+      "The bot's next answer is late and another one",
+      `curl -s -d '{"status":500,"delayMs":2000}' ${callbackBot.url}/sandbox/answers`,
     ],
   ];
   return [
@@ -37,6 +51,7 @@ export function guide({ proxy, graph, sink, mint, directory }: Sandbox, call: st
     `  fake Graph  ${graph.url}`,
     `  media sink  ${sink.url}   (stores in ${directory}/media)`,
     `  token mint  ${mint.url}`,
+    `  bot         ${callbackBot.url}   (Graph notifies it at ${proxy.url}/callbacks/calls)`,
     '',
     'What to try, line by line, in another terminal:',
     '',

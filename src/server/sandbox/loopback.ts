@@ -64,3 +64,12 @@ export function send(res: ServerResponse, { status, body }: Reply): void {
   res.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' });
   res.end(text ? body : JSON.stringify(body));
 }
+
+/** undefined: there is no text, or it is no JSON. */
+export function parseJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '') as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,8 +1,15 @@
 #!/usr/bin/env node
 import { join } from 'node:path';
-import { startPeers } from './peers.ts';
+import { connectPeers, startPeers } from './peers.ts';
+
+/** The port of the proxy that Graph notifies; the peers are on the ports after it. */
+const port = 8080;
 
 /** The sandbox's peers without its proxy, for proxies that are started on their own. */
-const { mint, graph, sink } = await startPeers('127.0.0.1', 8080, join(process.cwd(), '.tallylight'));
-process.stdout.write(`fake Graph ${graph.url}, media sink ${sink.url}, token mint ${mint.url}\n`);
+const peers = await startPeers('127.0.0.1', port, join(process.cwd(), '.tallylight'));
+connectPeers(peers, `http://127.0.0.1:${port}`);
+const { mint, graph, sink, callbackBot } = peers;
+process.stdout.write(
+  `fake Graph ${graph.url}, media sink ${sink.url}, token mint ${mint.url}, bot endpoint ${callbackBot.url}\n`,
+);
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));

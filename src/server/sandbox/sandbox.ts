@@ -4,8 +4,8 @@ import { memoryStore } from '../../store/memory.ts';
 import { redisStore } from '../../store/redis/client.ts';
 import { startProxy, type ProxyParts, type RunningProxy } from '../proxy.ts';
 import type { ProxySettings, SandboxSettings } from '../settings.ts';
-import { startPeers, type Peers } from './peers.ts';
-import { sandboxApp, sandboxSecret } from './token-mint.ts';
+import { callbackPath, connectPeers, startPeers, type Peers } from './peers.ts';
+import { notificationIssuerOf, sandboxApp, sandboxSecret } from './token-mint.ts';
 
 export interface Sandbox extends Peers {
   readonly proxy: RunningProxy;
@@ -19,7 +19,7 @@ export interface SandboxParts {
   readonly wrapStore?: (store: Store) => Store;
 }
 
-/** The proxy with everything it stands between, on loopback: a fake Graph, a media handler that stores, a token mint. */
+/** The proxy with everything it stands between, on loopback: a fake Graph, a media handler that stores, a token mint, a bot. */
 export async function startSandbox(
   settings: SandboxSettings,
   { log, wrapStore = (store) => store }: SandboxParts,
@@ -34,6 +34,7 @@ export async function startSandbox(
         : redisStore(settings.redisUrl, { meter, log }),
     );
   const proxy = await startProxy(proxySettings(settings, directory, peers), { log, openStore });
+  connectPeers(peers, proxy.url);
   return {
     ...peers,
     proxy,
@@ -49,7 +50,7 @@ export async function startSandbox(
 function proxySettings(
   settings: SandboxSettings,
   directory: string,
-  { mint, graph, sink }: Peers,
+  { mint, graph, sink, callbackBot }: Peers,
 ): ProxySettings {
   return {
     ...settings,
@@ -62,6 +63,8 @@ function proxySettings(
       { tokenEndpoint: mint.tokenEndpoint, clientId: sandboxApp, clientSecret: sandboxSecret },
     ],
     mediaRoutes: [{ path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'], reads: 'pass' }],
+    callbacks: [{ path: callbackPath, upstream: callbackBot.url }],
+    notificationIssuers: [notificationIssuerOf(mint)],
     evidenceDir: settings.evidenceDir ?? join(directory, 'evidence'),
   };
 }

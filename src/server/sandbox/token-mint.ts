@@ -11,6 +11,7 @@ import {
 } from 'jose';
 import type { Binding } from '../../core/call-state.ts';
 import { listen, readBody, reply, send, type Place, type Reply } from './loopback.ts';
+import { notificationTokens, type NotificationIssuer } from './notification-tokens.ts';
 
 export const sandboxTenant = '11111111-1111-4111-8111-111111111111';
 /** The client id of the sandbox's recording bot. */
@@ -54,12 +55,16 @@ export interface TokenMint {
   readonly graphAudience: string;
   readonly jwksUri: string;
   readonly tokenEndpoint: string;
+  /** Who signs notifications, and where its keys are: another key set than that of the callers. */
+  readonly notifications: NotificationIssuer;
   /** How many tokens `POST /token` has issued. */
   readonly issued: number;
   /** A token for the proxy's audience, in the shape of the identity platform's version 2.0. */
   mint(claims?: Claims): Promise<string>;
   /** A token for Graph. Like a real one it does not verify against the published keys: see `verifyGraphToken`. */
   mintGraphToken(claims?: Claims): Promise<string>;
+  /** A token as Graph's notifications carry it, to the sandbox's bot in the sandbox's tenant; valid for 300 s. */
+  readonly mintNotificationToken: (claims?: Claims) => Promise<string>;
   /** What only Graph can do. Throws if the token is not good. */
   readonly verifyGraphToken: (token: string) => Promise<GraphCaller>;
   /** From now on every request is answered with this status; undefined: as usual again. */
@@ -74,6 +79,8 @@ export interface TokenMint {
  * | --- | --- |
  * | `GET /.well-known/openid-configuration` | the metadata |
  * | `GET /keys` | the public key, made at start |
+ * | `GET /notifications/.well-known/OpenIdConfiguration` | the metadata of the notifications' issuer |
+ * | `GET /notifications/keys` | its public key, another one |
  * | `POST /token` (also `/{tenant}/oauth2/v2.0/token`) | client credentials; `scope` chooses Graph (default) or the proxy |
  * | `GET /token?tenant=&app=&role=&seconds=` | a token for the proxy, as plain text, for people with curl |
  */
@@ -95,6 +102,7 @@ export async function startTokenMint(options: TokenMintOptions = {}): Promise<To
   const { url, close } = await listen(server, options);
   const tokenEndpoint = `${url}/token`;
   const jwksUri = `${url}/keys`;
+  const notifications = await notificationTokens(url, now, { aud: sandboxApp, tid: sandboxTenant });
 
   const sign = (claims: Claims, header: { nonce?: string } = {}): Promise<string> =>
     new SignJWT(claims).setProtectedHeader({ typ: 'JWT', ...header, alg: 'RS256', kid }).sign(privateKey);
@@ -158,6 +166,8 @@ export async function startTokenMint(options: TokenMintOptions = {}): Promise<To
     const route = `${req.method ?? ''} ${pathname}`;
     if (route === 'GET /.well-known/openid-configuration') return reply(200, metadata());
     if (route === 'GET /keys') return reply(200, { keys: [jwk] });
+    const published = req.method === 'GET' ? notifications.answer(pathname) : undefined;
+    if (published !== undefined) return published;
     if (route === 'GET /token') return reply(200, await forPeople(searchParams));
     const tenant = /^POST (?:\/([0-9a-f-]{36})\/oauth2\/v2\.0)?\/token$/i.exec(route);
     if (tenant === null) return reply(404, { error: 'not_found' });
@@ -214,11 +224,13 @@ export async function startTokenMint(options: TokenMintOptions = {}): Promise<To
     graphAudience,
     jwksUri,
     tokenEndpoint,
+    notifications: notifications.issuer,
     get issued() {
       return issued;
     },
     mint,
     mintGraphToken,
+    mintNotificationToken: notifications.mint,
     verifyGraphToken,
     failWith: (status) => {
       outage = status;
@@ -226,6 +238,15 @@ export async function startTokenMint(options: TokenMintOptions = {}): Promise<To
     close,
   };
 }
+
+/** What a proxy must trust to take the notifications for the sandbox's bot. */
+export const notificationIssuerOf = ({
+  notifications: { issuer, metadataUri },
+}: TokenMint): { issuer: string; metadataUri: string; audience: string } => ({
+  issuer,
+  metadataUri,
+  audience: sandboxApp,
+});
 
 /** The signature of a Graph token covers this instead of the nonce in its header: nobody else can verify one. */
 const transformed = (nonce: string): string => createHash('sha256').update(nonce).digest('base64url');

@@ -123,7 +123,7 @@ function told(value: unknown): Told | null {
     roster: {
       participants: participants as Roster['participants'],
       shownIn: asNumber(shownIn, 'call state'),
-      contradictedIn: contradictedIn as Roster['contradictedIn'],
+      contradictedIn,
     },
   };
 }

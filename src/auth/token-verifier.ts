@@ -1,0 +1,190 @@
+import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import { sha256 } from '../core/evidence.ts';
+import type { Log } from '../core/ports.ts';
+import type { ReasonCode } from '../core/reasons.ts';
+import type { Fetch } from './fetch.ts';
+import type { KeySource } from './key-source.ts';
+import { createKeySet, failureCooldownMs, type KeySet } from './keys.ts';
+
+/** Whose tokens are accepted, for whom, and what a good one stands for. */
+export interface TrustedIssuer<T> {
+  /** The `iss` claim, exactly. */
+  readonly issuer: string;
+  readonly audience: string[];
+  readonly algorithms: string[];
+  readonly requiredClaims: string[];
+  readonly keys: KeySource;
+  /** What is left to check once the signature, the audience and the times were good. */
+  judge(claims: JWTPayload): Decision<T>;
+  /** What a token of this issuer is instead, if its claims are not the ones expected. */
+  readonly instead?: (claims: JWTPayload) => string | undefined;
+}
+
+export interface VerifierOptions {
+  readonly fetch: Fetch;
+  /** Wall clock, ms; default `Date.now`. */
+  readonly now?: () => number;
+  /** How far clocks may be apart; default 30. */
+  readonly clockToleranceSeconds?: number;
+  /** How many verified tokens are remembered; default 10 000. */
+  readonly remember?: number;
+  readonly log?: Log;
+}
+
+export interface TokenVerifier<T> {
+  verify(token: string): Promise<Decision<T>>;
+  /** Fetches all keys now, so that the first token need not wait for them. */
+  prefetch(): void;
+  close(): void;
+}
+
+type Trusted<T> = Omit<TrustedIssuer<T>, 'keys'> & { readonly keys: KeySet };
+
+const maxTokenLength = 16 * 1024;
+/** How long a verified token is believed without another look, unless it expires before. */
+const rememberMs = 5 * 60_000;
+
+/** Verifies signed tokens of one kind; two kinds never share what they remember (design, section 6). */
+export function createTokenVerifier<T>(
+  issuers: readonly TrustedIssuer<T>[],
+  options: VerifierOptions,
+): TokenVerifier<T> {
+  const { fetch, clockToleranceSeconds = 30, remember = 10_000, log } = options;
+  const now = options.now ?? (() => Date.now());
+  /** By SHA-256 of the exact token, so that no token is kept. */
+  const remembered = new LRUCache<string, { value: T; until: number }>({ max: remember });
+  const underWay = new Map<string, Promise<Decision<T>>>();
+  let generation = 0;
+
+  /** A key that was withdrawn must not live on in what it verified. */
+  const onChange = (): void => {
+    generation += 1;
+    remembered.clear();
+    underWay.clear();
+  };
+  const keySets = new Map<string, KeySet>();
+  const trusted = issuers.map((issuer): Trusted<T> => {
+    // One set per issuer and source: no issuer's keys ever answer for another.
+    const place = JSON.stringify([issuer.issuer, issuer.keys.name]);
+    const keys = keySets.get(place) ?? createKeySet(issuer.keys, { fetch, now, onChange, log });
+    keySets.set(place, keys);
+    return { ...issuer, keys };
+  });
+
+  async function verifyFor(
+    issuer: Trusted<T>,
+    token: string,
+  ): Promise<Decision<{ readonly value: T; readonly expiresAt: number }>> {
+    let claims: JWTPayload;
+    try {
+      ({ payload: claims } = await jwtVerify(token, issuer.keys.find, {
+        issuer: issuer.issuer,
+        audience: issuer.audience,
+        algorithms: issuer.algorithms,
+        requiredClaims: issuer.requiredClaims,
+        clockTolerance: clockToleranceSeconds,
+        currentDate: new Date(now()),
+      }));
+    } catch (error) {
+      return refusalFor(error, issuer, log);
+    }
+    const judged = issuer.judge(claims);
+    return judged.ok ? grant({ value: judged.value, expiresAt: Number(claims.exp) * 1000 }) : judged;
+  }
+
+  async function verifyAnew(token: string, name: string): Promise<Decision<T>> {
+    const issuer = unverifiedIssuer(token);
+    const candidates = trusted.filter((each) => each.issuer === issuer);
+    if (candidates.length === 0) return invalid('it is not a token of an issuer known here');
+    const begun = generation;
+    const refusals: Refusal[] = [];
+    for (const candidate of candidates) {
+      const verified = await verifyFor(candidate, token);
+      if (verified.ok) {
+        const { value, expiresAt } = verified.value;
+        if (generation === begun)
+          remembered.set(name, { value, until: Math.min(expiresAt, now() + rememberMs) });
+        return grant(value);
+      }
+      refusals.push(verified);
+    }
+    return mostTelling(refusals);
+  }
+
+  function verify(token: string): Promise<Decision<T>> {
+    if (token.length > maxTokenLength) return Promise.resolve(invalid('it is longer than 16 KiB'));
+    const name = sha256(token);
+    const known = remembered.get(name);
+    if (known !== undefined && now() < known.until) return Promise.resolve(grant(known.value));
+    const joined = underWay.get(name);
+    if (joined !== undefined) return joined;
+    const verifying = verifyAnew(token, name).finally(() => {
+      if (underWay.get(name) === verifying) underWay.delete(name);
+    });
+    underWay.set(name, verifying);
+    return verifying;
+  }
+
+  return {
+    verify,
+    prefetch() {
+      for (const keys of keySets.values()) keys.prefetch();
+    },
+    close() {
+      for (const keys of keySets.values()) keys.close();
+    },
+  };
+}
+
+export const invalid = (detail: string): Refusal => refuse('TokenInvalid', { detail });
+
+function unverifiedIssuer(token: string): string | undefined {
+  try {
+    return decodeJwt(token).iss;
+  } catch {
+    return undefined;
+  }
+}
+
+/** When several configurations of one issuer refuse, the one that came closest to a grant explains it. */
+const closeness: readonly ReasonCode[] = ['TokenExpired', 'CannotVerify', 'TokenNotAllowed', 'TokenInvalid'];
+
+function mostTelling(refusals: readonly Refusal[]): Refusal {
+  const rank = ({ reason }: Refusal): number => closeness.indexOf(reason);
+  return refusals.reduce((best, next) => (rank(next) < rank(best) ? next : best));
+}
+
+/** What jose throws for a token that is bad; anything else it throws means that keys or server are bad. */
+const badToken: readonly (readonly [new (...args: never[]) => Error, string])[] = [
+  [errors.JWSSignatureVerificationFailed, 'the signature is not that of its issuer'],
+  [errors.JWKSNoMatchingKey, 'its issuer has no such key (kid)'],
+  [errors.JWKSMultipleMatchingKeys, 'it does not say which key of its issuer signed it (kid)'],
+  [errors.JOSEAlgNotAllowed, 'the signature algorithm (alg) is not accepted'],
+  [errors.JOSENotSupported, 'its header asks for what is not supported'],
+  [errors.JWSInvalid, 'it is not a signed token'],
+  [errors.JWTInvalid, 'its claims cannot be read'],
+];
+
+function refusalFor(
+  error: unknown,
+  { instead }: Pick<Trusted<unknown>, 'instead'>,
+  log: Log | undefined,
+): Refusal {
+  if (error instanceof errors.JWTExpired) return refuse('TokenExpired');
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return invalid(instead?.(error.payload) ?? claimDetail(error));
+  const known = badToken.find(([type]) => error instanceof type);
+  if (known !== undefined) return invalid(known[1]);
+  // The key set says by itself, and not for every token, that it cannot be fetched.
+  if (!isFault(error, 'IssuerUnreachable'))
+    log?.error({ error: messageOf(error) }, 'a published key cannot be used');
+  return refuse('CannotVerify', { retryAfterMs: failureCooldownMs });
+}
+
+function claimDetail({ claim, reason }: errors.JWTClaimValidationFailed): string {
+  if (reason !== 'check_failed') return `the claim ${claim} is ${reason}`;
+  return claim === 'nbf' ? 'it is not valid yet (nbf)' : `the claim ${claim} is not the one expected here`;
+}

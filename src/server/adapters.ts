@@ -1,0 +1,105 @@
+import { createGraphCredentials } from '../auth/graph-credential.ts';
+import { createNotificationVerifier } from '../auth/notifications.ts';
+import { createVerifier } from '../auth/verify.ts';
+import { matchCallback } from '../core/callback-route.ts';
+import type { CallbackPlace } from '../core/callback-uri.ts';
+import { Fault, isFault } from '../core/errors.ts';
+import type { Log } from '../core/ports.ts';
+import { parseRequestTarget } from '../core/request-target.ts';
+import type { Binding } from '../core/call-state.ts';
+import type { Decision } from '../core/decision.ts';
+import type { StageDeps } from '../http/ports.ts';
+import { connectBot } from '../upstream/bot.ts';
+import { connectGraph } from '../upstream/graph.ts';
+import { connectMedia } from '../upstream/media.ts';
+import { outboundFetch } from '../upstream/pool.ts';
+import type { Planes } from './server.ts';
+import type { ProxySettings } from './settings.ts';
+
+/** How bots prove themselves; a credential of our own needs no request to find it. */
+type ProxyAuth =
+  | (Extract<Planes['control']['auth'], { mode: 'jwt' }> & {
+      readonly credentials: { tokenFor(who: Binding): Promise<Decision<string>> };
+    })
+  | Extract<Planes['control']['auth'], { mode: 'graph' }>;
+
+/** Who is asked, and whom the proxy stands in front of. */
+export interface Adapters {
+  readonly auth: ProxyAuth;
+  readonly graph: ReturnType<typeof connectGraph>;
+  /** Everything that is served, on these stages. */
+  planes(stages: StageDeps): Planes;
+  close(): Promise<void>;
+}
+
+/** Connects what the settings name. Throws `ConfigurationInvalid`, with the name of the setting. */
+export function connectAdapters(
+  settings: ProxySettings,
+  { log, publicUrl }: { readonly log: Log; readonly publicUrl: () => string },
+): Adapters {
+  const outbound = outboundFetch();
+  const { fetch } = outbound;
+  const verifier = named('TALLYLIGHT_ISSUERS', () => createVerifier(settings.issuers, { fetch, log }));
+  const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
+    createNotificationVerifier(settings.notificationIssuers, { fetch, log }),
+  );
+  // A bot has seconds to answer an invitation: none of them is for fetching keys.
+  notifications.prefetch();
+  const auth: ProxyAuth =
+    settings.controlAuth === 'jwt'
+      ? {
+          mode: 'jwt',
+          verifier,
+          credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
+            createGraphCredentials(settings.graphCredentials, { fetch, log }),
+          ),
+        }
+      : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
+  const graph = connectGraph({ url: settings.graphUrl, publicUrl, timeoutMs: settings.graphTimeoutMs });
+  const handlers = settings.mediaRoutes.map((route) => ({ ...route, handler: connectMedia(route.upstream) }));
+  const bots = settings.callbacks.map((route) => ({ ...route, bot: connectBot(route.upstream) }));
+  const place = callbackPlace(settings, publicUrl);
+  return {
+    auth,
+    graph,
+    planes: (stages) => ({
+      control: { ...stages, auth, graph, ...(bots.length === 0 ? {} : { callbacks: place }) },
+      ...(handlers.length === 0 ? {} : { media: { ...stages, verifier, routes: handlers } }),
+      ...(bots.length === 0 ? {} : { callbacks: { ...stages, verifier: notifications, routes: bots } }),
+    }),
+    async close() {
+      verifier.close();
+      notifications.close();
+      await Promise.all([
+        graph.close(),
+        outbound.close(),
+        ...handlers.map(({ handler }) => handler.close()),
+        ...bots.map(({ bot }) => bot.close()),
+      ]);
+    },
+  };
+}
+
+/** Where Graph reaches the proxy, and what it finds there. */
+const callbackPlace = (
+  { callbackUrl, callbacks }: ProxySettings,
+  publicUrl: () => string,
+): CallbackPlace => ({
+  get origin() {
+    return callbackUrl ?? publicUrl();
+  },
+  isCallbackPath(path) {
+    const target = parseRequestTarget(path);
+    return target.ok && matchCallback(callbacks, target.value) !== undefined;
+  },
+});
+
+/** What an adapter finds wrong with its configuration is told with the name of the setting. */
+export function named<T>(setting: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!isFault(error, 'ConfigurationInvalid')) throw error;
+    throw new Fault('ConfigurationInvalid', `${setting}: ${error.message}`, { cause: error });
+  }
+}
