@@ -90,6 +90,10 @@ export class Admission {
     if (grant !== undefined) grant.refused += 1;
   }
 
+  holds(call: CallKey): boolean {
+    return this.#grants.has(call);
+  }
+
   /** Calls whose media moved here since this was asked last. */
   moved(): CallKey[] {
     const calls: CallKey[] = [];
@@ -154,6 +158,7 @@ export class Admission {
   async #acquire(call: CallKey): Promise<Decision<Grant>> {
     const session = this.session.id;
     if (session === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    const { maxGrants = Infinity } = this.#deps.sizes ?? {};
     try {
       const reply = await this.#deps.calls.acquire(call, session);
       if (reply.state !== 'recording') return refuse('RecordingNotActive');
@@ -163,6 +168,10 @@ export class Admission {
       if (outdated || this.#closing) {
         this.#startLeaving(grant, grant.tally('drained', 0));
         return refuse('RecordingNotActive');
+      }
+      if (this.#grants.size >= maxGrants) {
+        this.#startLeaving(grant, grant.tally('drained', 0));
+        return refuse('TooManyCalls', { retryAfterMs: 1000 });
       }
       this.#grants.set(call, grant);
       this.#report();

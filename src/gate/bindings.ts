@@ -9,6 +9,9 @@ import { sleep, type GateDeps } from './context.ts';
 /** A call's binding as far as it is known: `undefined` when the store does not answer. */
 export type KnownBinding = Binding | null | undefined;
 
+/** How Graph has shown whose a call is: it took a request of theirs, or told them of it. */
+export type Acceptance = 'request' | 'notification';
+
 const rememberedBindings = 10_000;
 const storeWaitMs = 250;
 
@@ -27,17 +30,21 @@ export class Bindings {
   }
 
   /** Binds the call if it is not bound, and returns who it belongs to now. */
-  bind(call: CallKey, who: Binding): Promise<KnownBinding> {
+  bind(call: CallKey, who: Binding, from: Acceptance): Promise<KnownBinding> {
     const known = this.#known.get(call);
     if (known !== undefined) return Promise.resolve(known);
     const before = this.#underWay.get(call);
     const binding = (before ?? Promise.resolve(undefined))
-      .then((bound) => bound ?? this.#store(call, who))
+      .then((bound) => bound ?? this.#store(call, who, from))
       .finally(() => {
         if (this.#underWay.get(call) === binding) this.#underWay.delete(call);
       });
     this.#underWay.set(call, binding);
     return binding;
+  }
+
+  knows(call: CallKey): boolean {
+    return this.#known.has(call) || this.#underWay.has(call);
   }
 
   /**
@@ -55,19 +62,28 @@ export class Bindings {
     const binding = this.#known.get(call) ?? (await this.#underWay.get(call));
     if (binding !== null && binding !== undefined) return binding;
     try {
-      return this.#remember(call, stateOf(await this.#deps.calls.read(call)).binding);
+      return this.remember(call, stateOf(await this.#deps.calls.read(call)).binding);
     } catch (error) {
       if (!isFault(error)) throw error;
       return undefined;
     }
   }
 
-  async #store(call: CallKey, who: Binding): Promise<KnownBinding> {
+  remember<Known extends Binding | null>(call: CallKey, binding: Known): Known {
+    if (binding !== null) this.#known.set(call, binding);
+    return binding;
+  }
+
+  async #store(call: CallKey, who: Binding, from: Acceptance): Promise<KnownBinding> {
     try {
       const bound = await change(this.#deps, call, { by: who, instance: this.#instance() }, (view) =>
-        grant(stateOf(view).binding === null ? { event: { type: 'bound', binding: who } } : null),
+        grant(
+          stateOf(view).binding === null
+            ? { event: { type: 'bound', binding: who }, detail: { from } }
+            : null,
+        ),
       );
-      return this.#remember(call, bound.ok ? bound.value.state.binding : null);
+      return this.remember(call, bound.ok ? bound.value.state.binding : null);
     } catch (error) {
       if (!isFault(error, 'StoreUnavailable')) throw error;
       this.#deps.log.warn(
@@ -76,10 +92,5 @@ export class Bindings {
       );
       return undefined;
     }
-  }
-
-  #remember(call: CallKey, binding: Binding | null): Binding | null {
-    if (binding !== null) this.#known.set(call, binding);
-    return binding;
   }
 }

@@ -14,6 +14,14 @@ export interface GateTimes {
   readonly witnessGraceMs?: number;
 }
 
+/** How much is kept in memory; absent: no limit is needed. */
+export interface GateSizes {
+  /** Calls for which this instance may admit media. */
+  readonly maxGrants?: number;
+  /** Notifications, and participants named in them, that may wait for the store. */
+  readonly maxWaitingNotices?: number;
+}
+
 /** What the use cases need; a root supplies it. */
 export interface GateDeps {
   readonly calls: CallStore;
@@ -24,6 +32,7 @@ export interface GateDeps {
   readonly policyFor: PolicyFor;
   readonly newId: () => string;
   readonly times: GateTimes;
+  readonly sizes?: GateSizes;
   /** undefined: there is no credential of our own to ask Graph with. */
   readonly probe?: CallProbe;
 }

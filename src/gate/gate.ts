@@ -103,8 +103,12 @@ export class Gate {
     return held.ok ? grant(undefined) : held;
   }
 
-  start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
-    return start(this.#deps, this.#instance, request, (first) => this.stop(first));
+  async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
+    const started = await start(this.#deps, this.#instance, request, (first) => this.stop(first));
+    // What Graph confirmed for somebody is theirs.
+    if (started.ok && started.value.open && request.by !== null)
+      this.#bindings.remember(request.call, request.by);
+    return started;
   }
 
   stop<Answer extends GraphAnswer>(request: StopRequest<Answer>): Promise<Decision<Stopped<Answer>>> {
@@ -155,7 +159,12 @@ export class Gate {
 
   /** Remembers who a call belongs to: the first whom Graph accepted for it. */
   async bind(call: CallKey, who: Binding): Promise<void> {
-    await this.#bindings.bind(call, who);
+    await this.#bindings.bind(call, who, 'request');
+  }
+
+  /** Whether this instance knows the call, without asking the store. */
+  knows(call: CallKey): boolean {
+    return this.#admission.holds(call) || this.#bindings.knows(call);
   }
 
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */

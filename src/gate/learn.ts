@@ -36,7 +36,7 @@ type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 /** Takes one notification into the state of its call. Nothing that is learned here ever opens a gate. */
 export async function take(teaching: Teaching, { by, notice }: Lesson): Promise<Taken> {
   const { call } = notice;
-  const owner = await teaching.bindings.bind(call, by);
+  const owner = await teaching.bindings.bind(call, by, 'notification');
   if (owner === undefined) return 'again';
   if (owner === null || owner.tenant !== by.tenant || owner.app !== by.app) return 'stranger';
   const witness = { by, instance: teaching.instance() };

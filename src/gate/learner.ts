@@ -8,7 +8,7 @@ import { take, type Lesson, type Taken, type Teaching } from './learn.ts';
 /** How many calls are attended to at a time. */
 const maxBusy = 128;
 /** How much may wait for a store that does not answer: notifications, and participants named in them. */
-const maxWaiting = 50_000;
+const defaultMaxWaiting = 50_000;
 const firstRetryMs = 100;
 const longestRetryMs = 5000;
 
@@ -47,10 +47,11 @@ export class Learner {
   }
 
   #add(lesson: Lesson): void {
-    const { meter, log } = this.#teaching;
+    const { meter, log, sizes } = this.#teaching;
+    const { maxWaitingNotices = defaultMaxWaiting } = sizes ?? {};
     const weight = weightOf(lesson);
     const { call, kind } = lesson.notice;
-    if (this.#closing || this.#weight + weight > maxWaiting) {
+    if (this.#closing || this.#weight + weight > maxWaitingNotices) {
       meter.notice(kind, 'dropped', 1);
       log.error({ call, kind }, 'a notification reached the bot, but there was no room to learn from it');
       return;

@@ -10,17 +10,19 @@ export interface JsonBody {
   readonly raw: Buffer;
 }
 
-/** The small JSON that must be judged. */
-export const maxJsonBytes = 64 * 1024;
 const maxDepth = 64;
 
-const bodyWithinMs = 10_000;
+export interface BodyLimit {
+  readonly maxBytes: number;
+  /** How long the body may take, ms. */
+  readonly withinMs: number;
+}
 
-/** Reads a body that must be judged: one JSON object without duplicate keys, at most 64 KiB, within 10 s. */
-export async function readJson(req: IncomingMessage, withinMs = bodyWithinMs): Promise<Decision<JsonBody>> {
+/** Reads a body that must be judged: one JSON object without duplicate keys. */
+export async function readJson(req: IncomingMessage, limit: BodyLimit): Promise<Decision<JsonBody>> {
   const unfit = unfitForJson(req);
   if (unfit !== undefined) return unfit;
-  const raw = await readBody(req, maxJsonBytes, withinMs);
+  const raw = await readBody(req, limit);
   if (!raw.ok) return raw;
   const value = parseJson(raw.value);
   return value.ok ? grant({ value: value.value, raw: raw.value }) : value;
@@ -34,15 +36,11 @@ export function unfitForJson({ headers }: IncomingMessage): Refusal | undefined 
   return undefined;
 }
 
-/** Reads a whole body of at most `maxBytes`, within 10 s. */
-export function readBody(
-  req: IncomingMessage,
-  maxBytes: number,
-  withinMs = bodyWithinMs,
-): Promise<Decision<Buffer>> {
-  return Number(req.headers['content-length'] ?? 0) > maxBytes
-    ? Promise.resolve(tooLarge(maxBytes))
-    : readAll(req, maxBytes, withinMs);
+/** Reads a whole body within its limit. */
+export function readBody(req: IncomingMessage, limit: BodyLimit): Promise<Decision<Buffer>> {
+  return Number(req.headers['content-length'] ?? 0) > limit.maxBytes
+    ? Promise.resolve(tooLarge(limit.maxBytes))
+    : readAll(req, limit);
 }
 
 const tooLarge = (maxBytes: number): Refusal =>
@@ -57,7 +55,7 @@ function isUtf8Json(contentType: string): boolean {
   );
 }
 
-function readAll(req: IncomingMessage, maxBytes: number, withinMs: number): Promise<Decision<Buffer>> {
+function readAll(req: IncomingMessage, { maxBytes, withinMs }: BodyLimit): Promise<Decision<Buffer>> {
   // It was cut while the stages before were under way: nothing will tell of it any more.
   if (req.destroyed) return Promise.resolve(refuse('BodyIncomplete'));
   return new Promise((resolve) => {

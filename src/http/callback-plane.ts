@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { matchCallback, type CallbackRoute } from '../core/callback-route.ts';
+import { matchCallback, type CallbackMatch, type CallbackRoute } from '../core/callback-route.ts';
 import type { Binding } from '../core/call-state.ts';
 import { bearerToken } from '../core/bearer.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
@@ -23,8 +23,6 @@ export interface CallbackDeps extends StageDeps {
   readonly routes: readonly ServedCallback[];
 }
 
-/** A batch of Graph is far smaller; what is larger is not from Graph. */
-const maxBytes = 1024 * 1024;
 /** Larger bodies are read for what they teach only when the bot has answered: reading them takes noticeable time. */
 const readAtOnceBytes = 64 * 1024;
 
@@ -49,11 +47,13 @@ export function callbackPlane(deps: CallbackDeps): CallbackPlane {
   };
 }
 
+type Match = CallbackMatch<ServedCallback>;
+
 async function serve(
   deps: CallbackDeps,
   req: IncomingMessage,
   res: ServerResponse,
-  { route, path }: { readonly route: ServedCallback; readonly path: string },
+  match: Match,
 ): Promise<Decision<void>> {
   const began = deps.now();
   const token = bearerToken(req.headers.authorization);
@@ -61,16 +61,34 @@ async function serve(
   const by = await deps.verifier.verify(token.value);
   if (!by.ok) return by;
   if (req.method !== 'POST') return refuse('MethodNotAllowed', { detail: 'offered: POST' });
+  const room = deps.limits.notification();
+  if (!room.ok) return room;
+  try {
+    return await pass(deps, req, res, match, by.value, began);
+  } finally {
+    room.value();
+  }
+}
+
+/** Forwards the notification, and learns from it. */
+async function pass(
+  deps: CallbackDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { route, path }: Match,
+  by: Binding,
+  began: number,
+): Promise<Decision<void>> {
   if (expectsContinue(req)) res.writeContinue();
-  const body = await readBody(req, maxBytes);
+  const body = await readBody(req, deps.limits.notificationBody);
   if (!body.ok) return body;
   const isSmall = body.value.length <= readAtOnceBytes;
   // Before the bot hears of the call, its requests must find whose it is.
-  if (isSmall) learn(deps, by.value, body.value);
+  if (isSmall) learn(deps, by, body.value);
   const asked = deps.now();
   const forwarded = await route.bot.forward({ path, body: body.value }, req, res);
   const botMs = deps.now() - asked;
-  if (!isSmall) learn(deps, by.value, body.value);
+  if (!isSmall) learn(deps, by, body.value);
   if (forwarded.kind === 'failed') return forwarded.refusal;
   const { status } = forwarded;
   const done = (): void => deps.meter.notification(status, Math.max(0, deps.now() - began - botMs) / 1000);

@@ -12,6 +12,7 @@ import { pass } from './control/pass.ts';
 import { persistMedia } from './control/persist-media.ts';
 import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
+import { knownOrRated } from './enforce.ts';
 import { belongs, prove } from './graph-proof.ts';
 import type { ControlDeps } from './ports.ts';
 import { Proofs } from './proofs.ts';
@@ -43,7 +44,10 @@ export function controlPlane(
   const proofs = new Proofs();
   return (req, res) => {
     answering(deps, 'control', req, res, async (requestId) => {
-      const decision = await judge(deps, proofs, req, res, requestId, identify);
+      const room = deps.limits.controlRequest();
+      const decision = room.ok
+        ? await judge(deps, proofs, req, res, requestId, identify).finally(room.value)
+        : room;
       deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
       return decision;
     });
@@ -78,6 +82,8 @@ async function enforce(request: ControlRequest): Promise<Decision<number>> {
   if (effect === 'refuse') return refuse('ActionRefused');
   // In `graph` mode Graph itself judges the token of everything that only passes.
   if (call !== undefined && caller.verified) {
+    const tooMany = knownOrRated(deps, call, caller.who);
+    if (tooMany !== undefined) return tooMany;
     const stranger = belongs(await deps.gate.bindingOf(call), caller.who);
     if (stranger !== undefined) return stranger;
   }

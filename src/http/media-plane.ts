@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../core/call-key.ts';
-import { grant, refuse, type Decision } from '../core/decision.ts';
+import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { hasBody } from '../core/exchange.ts';
 import {
   matchRoute,
@@ -13,7 +13,7 @@ import { mayUpload } from '../core/policy.ts';
 import type { Identity } from '../core/ports.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
 import { answering } from './answer.ts';
-import { admitWrite } from './enforce.ts';
+import { admitWrite, knownOrRated } from './enforce.ts';
 import { counted, expectsContinue, identifyMedia, type IdentifyDeps } from './identify-call.ts';
 import type { MediaPort } from './ports.ts';
 import { header } from './problem.ts';
@@ -71,7 +71,24 @@ async function serve(
   );
 }
 
-async function write({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
+async function write(request: MediaRequest): Promise<Decision<void>> {
+  const { deps, match, who } = request;
+  const room = deps.limits.upload(match.call, who);
+  if (!room.ok) return counted(deps, await closedOr(room, request));
+  try {
+    return await writeInRoom(request);
+  } finally {
+    room.value();
+  }
+}
+
+/** At a closed gate the reason is the gate: a status that is retried would turn early media into late media. */
+async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Promise<Refusal> {
+  const open = knownOrRated(deps, match.call, who) ?? (await deps.gate.isOpen(match.call, who));
+  return open.ok ? noRoom : open;
+}
+
+async function writeInRoom({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
   const admitted = await admitWrite(deps, match.call, who);
   if (!admitted.ok) return admitted;
   const guard = admitted.value;

@@ -5,6 +5,7 @@ import type { Decision } from '../core/decision.ts';
 import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
 import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
 import type { Gate } from '../gate/gate.ts';
+import type { Limits } from './limits.ts';
 
 /** A request for Graph: the path that was judged, the client's headers, the credential with its scheme. */
 export interface GraphRequest {
@@ -67,6 +68,7 @@ export interface StageDeps {
   readonly newId: () => string;
   /** Monotonic, ms. */
   readonly now: () => number;
+  readonly limits: Limits;
 }
 
 /** The notification endpoint of a bot. */

@@ -56,8 +56,17 @@ export function connectAdapters(
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
   const graph = connectGraph({ url: settings.graphUrl, publicUrl, timeoutMs: settings.graphTimeoutMs });
-  const handlers = settings.mediaRoutes.map((route) => ({ ...route, handler: connectMedia(route.upstream) }));
-  const bots = settings.callbacks.map((route) => ({ ...route, bot: connectBot(route.upstream) }));
+  const { limits } = settings;
+  // Reads share the connections of uploads.
+  const toMedia = { idleMs: limits.mediaIdleMs, connections: limits.maxUploads };
+  const handlers = settings.mediaRoutes.map((route) => ({
+    ...route,
+    handler: connectMedia(route.upstream, toMedia),
+  }));
+  const bots = settings.callbacks.map((route) => ({
+    ...route,
+    bot: connectBot(route.upstream, limits.maxNotifications),
+  }));
   const place = callbackPlace(settings, publicUrl);
   return {
     auth,

@@ -5,6 +5,7 @@ import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
 import { startEvidenceWriter } from '../evidence/writer.ts';
 import { Gate } from '../gate/gate.ts';
+import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
 import { createPolicySet } from '../policies/load.ts';
@@ -57,6 +58,7 @@ export async function startProxy(
       silenceMs: settings.callSilenceMs,
       witnessGraceMs: settings.witnessGraceMs,
     },
+    sizes: settings.limits,
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, (who) => auth.credentials.tokenFor(who)) } : {}),
   });
   const stages = {
@@ -66,6 +68,7 @@ export async function startProxy(
     log,
     newId: randomUUID,
     now: () => performance.now(),
+    limits: createLimits(settings.limits, () => performance.now()),
   };
 
   const sink = await openFileSink(settings.evidenceDir, { log });
@@ -84,6 +87,7 @@ export async function startProxy(
   const server = createListener(
     adapters.planes(stages),
     settings.tls === undefined ? undefined : readTls(settings.tls),
+    settings.limits,
   );
   const address = await listen(server, settings.port, settings.host);
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);

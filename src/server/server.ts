@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { refuse } from '../core/decision.ts';
@@ -10,11 +10,17 @@ import { controlPlane } from '../http/control-plane.ts';
 import { mediaPlane, type MediaDeps } from '../http/media-plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
+import { lastWords } from './last-words.ts';
+import { unfitMessage } from './unfit-message.ts';
 
-/** Time for a request's head; bodies may take as long as a recording does. */
-const headersTimeoutMs = 20_000;
 const keepAliveTimeoutMs = 65_000;
-const maxHeaderBytes = 16 * 1024;
+
+export interface ServerLimits {
+  readonly maxConnections: number;
+  readonly maxHeaderBytes: number;
+  /** Time for a request's head; bodies may take as long as a recording does. */
+  readonly headersTimeoutMs: number;
+}
 
 export interface TlsFiles {
   readonly cert: string;
@@ -35,6 +41,7 @@ export interface Planes {
 export function createListener(
   { control, media, callbacks }: Planes,
   tls: TlsFiles | undefined,
+  { maxConnections, maxHeaderBytes, headersTimeoutMs }: ServerLimits,
 ): http.Server {
   const app = express();
   app.disable('x-powered-by');
@@ -42,14 +49,23 @@ export function createListener(
   app.use(controlPlane(control));
   const serveMedia = media === undefined ? () => false : mediaPlane(media);
   const serveCallback = callbacks === undefined ? () => false : callbackPlane(callbacks);
+  const refuseUnfit = (req: http.IncomingMessage, res: http.ServerResponse): boolean => {
+    const unfit = unfitMessage(req);
+    if (unfit === undefined) return false;
+    res.setHeader('Connection', 'close');
+    answerRefusal(req, res, unfit, control.newId());
+    return true;
+  };
   const serve = (req: http.IncomingMessage, res: http.ServerResponse): boolean =>
-    serveMedia(req, res) || serveCallback(req, res);
+    refuseUnfit(req, res) || serveMedia(req, res) || serveCallback(req, res);
 
   const options = { maxHeaderSize: maxHeaderBytes, insecureHTTPParser: false };
   const server = tls === undefined ? http.createServer(options) : https.createServer({ ...options, ...tls });
   server.headersTimeout = headersTimeoutMs;
   server.requestTimeout = 0;
   server.keepAliveTimeout = keepAliveTimeoutMs;
+  // Node leaves out what is beyond a number of headers, and a length or an encoding may be there: their bytes are bounded.
+  server.maxHeadersCount = 0;
   server.on('request', (req: http.IncomingMessage, res: http.ServerResponse) => {
     if (!serve(req, res)) app(req, res);
   });
@@ -62,11 +78,33 @@ export function createListener(
   server.on('checkExpectation', (req: http.IncomingMessage, res: http.ServerResponse) => {
     answerRefusal(req, res, refuse('ExpectationFailed'), control.newId());
   });
-  server.on('upgrade', (_req, socket) => endWith(socket, 501, 'UpgradeRefused'));
-  server.on('connect', (_req, socket) => endWith(socket, 501, 'UpgradeRefused'));
+  limitConnections(server, maxConnections, () => control.meter.decision('control', 'TooManyConnections'));
+  const lastWord = lastWords(server);
+  const end = (socket: Duplex, status: number, reason: ReasonCode): void => {
+    const word = lastWord(socket);
+    if (word === 'answer') endWith(socket, status, reason);
+    else endSilently(socket, word === 'break');
+  };
+  server.on('upgrade', (_req, socket) => end(socket, 501, 'UpgradeRefused'));
+  server.on('connect', (_req, socket) => end(socket, 501, 'UpgradeRefused'));
   // A listener that does not end the socket would switch off the detection of clients that went away.
-  server.on('clientError', (_error, socket) => endWith(socket, 400, 'TargetInvalid'));
+  server.on('clientError', (_error, socket) => end(socket, 400, 'TargetInvalid'));
   return server;
+}
+
+/** One connection too many is told so, where it can be: under TLS there is nobody to tell yet. */
+function limitConnections(server: http.Server, most: number, refused: () => void): void {
+  let open = 0;
+  server.prependListener('connection', (socket: Socket) => {
+    open += 1;
+    socket.once('close', () => {
+      open -= 1;
+    });
+    if (open <= most) return;
+    refused();
+    if (server instanceof https.Server) socket.destroy();
+    else endWith(socket, 503, 'TooManyConnections');
+  });
 }
 
 /** Where there is no request to answer, only a socket. */
@@ -82,6 +120,13 @@ function endWith(socket: Duplex, status: number, reason: ReasonCode): void {
     `${head}\r\nTallylight-Reason: ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
     () => socket.destroy(),
   );
+}
+
+/** Where an answer would be taken for another's. */
+function endSilently(socket: Duplex, atOnce: boolean): void {
+  socket.on('error', () => socket.destroy());
+  if (atOnce || !socket.writable) socket.destroy();
+  else socket.end(() => socket.destroy());
 }
 
 export const listen = (server: http.Server, port: number, host: string): Promise<AddressInfo> =>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { graphCredential } from './settings-credential.ts';
+import { limitSettings } from './settings-limits.ts';
 import { callbacks, mediaRoutes } from './settings-routes.ts';
 import {
   graphOrigin,
@@ -205,6 +206,7 @@ export const settings = {
       'How long the roster may lag behind a confirmed start or stop before it counts as a contradiction, ms (0 to 3600000).',
     schema: wholeNumber(0, 3_600_000),
   },
+  ...limitSettings,
   logLevel: {
     name: 'TALLYLIGHT_LOG_LEVEL',
     default: 'info',

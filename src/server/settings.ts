@@ -8,6 +8,7 @@ import { isRecord } from '../core/json.ts';
 import type { MediaRoute } from '../core/media-route.ts';
 import { check, formatFieldPath, type Checked, type Issue } from '../policies/document.ts';
 import { readText, resolveCredential, type ReadFile } from './settings-credential.ts';
+import { limitKeys, type LimitValues } from './settings-limits.ts';
 import { judgeTogether } from './settings-rules.ts';
 import { gatherSettings, type Given } from './settings-source.ts';
 import { settings, type SettingKey, type SettingRow, type SettingValues } from './settings-table.ts';
@@ -32,6 +33,8 @@ interface CommonSettings {
   readonly callSilenceMs: number;
   /** How long the roster may lag behind a confirmed start or stop. */
   readonly witnessGraceMs: number;
+  /** How much an instance takes on. */
+  readonly limits: LimitValues;
   readonly logLevel: string;
 }
 
@@ -138,7 +141,8 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
   const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
   const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
-  const common = { host, port, adminPort, publicUrl, ...times, redisUrl, policyDir, logLevel };
+  const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
+  const common = { host, port, adminPort, publicUrl, ...times, limits, redisUrl, policyDir, logLevel };
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir };
   if (controlAuth === undefined || evidenceDir === undefined)
     throw new Fault('Internal', 'settings were not judged before they were put together');

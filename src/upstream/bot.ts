@@ -19,9 +19,10 @@ export interface BotUpstream {
 /** Graph waits for seconds only; what comes later comes too late. */
 const idleMs = 15_000;
 
-export function connectBot(url: string): BotUpstream {
+/** `connections`: notifications at a time; more would queue. */
+export function connectBot(url: string, connections: number): BotUpstream {
   const { origin, path: basePath } = parseBase(url);
-  const pool = streamingPool(origin);
+  const pool = streamingPool(origin, connections);
   return {
     forward({ path, body }, req, res) {
       return forward(

@@ -19,11 +19,16 @@ export interface MediaUpstream {
   close(): Promise<void>;
 }
 
-const idleMs = 120_000;
+export interface MediaLimits {
+  /** How long an upload may stand still in both directions, ms. */
+  readonly idleMs: number;
+  /** Requests at a time; more would queue. */
+  readonly connections: number;
+}
 
-export function connectMedia(url: string): MediaUpstream {
+export function connectMedia(url: string, { idleMs, connections }: MediaLimits): MediaUpstream {
   const { origin, path: basePath } = parseBase(url);
-  const pool = streamingPool(origin);
+  const pool = streamingPool(origin, connections);
   return {
     forward({ path, facts, guard }, req, res) {
       return forward(

@@ -68,7 +68,7 @@ function resetWhenGivenUp(
 }
 
 /** Keep-alive connections for ordinary traffic. undici discards a response that comes before its request. */
-export const streamingPool = (origin: string): Pool => pool(origin, 512);
+export const streamingPool = (origin: string, connections = 512): Pool => pool(origin, connections);
 
 /** For status changes: every request asks for a connection of its own, so no earlier answer can be taken for its own. */
 export const exchangePool = (origin: string): Pool => pool(origin, 256);

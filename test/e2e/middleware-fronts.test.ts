@@ -6,6 +6,8 @@ import { createGate, requireRecording } from '../../middleware/index.ts';
 import { createVerifier } from '../../src/auth/verify.ts';
 import { defaultPolicy } from '../../src/core/policy.ts';
 import { Gate } from '../../src/gate/gate.ts';
+import { noLimits } from '../../src/http/limits.ts';
+import { defaultLimits } from '../../src/server/settings-limits.ts';
 import type { ControlDeps } from '../../src/http/ports.ts';
 import { createMeter, createRegistry } from '../../src/metrics/metrics.ts';
 import { systemClock } from '../../src/http/clock.ts';
@@ -76,7 +78,7 @@ describe('the proxy and the middleware', () => {
     };
     const proxyGate = opened(new Gate({ ...deps, calls: store.calls, sessions: store.sessions, times }));
     await proxyGate.open();
-    const stages = { ...deps, gate: proxyGate, now: () => performance.now() };
+    const stages = { ...deps, gate: proxyGate, now: () => performance.now(), limits: noLimits() };
     const upstream = opened(
       connectGraph({ url: graph.url, publicUrl: () => '', timeoutMs: times.graphTimeoutMs }),
     );
@@ -89,7 +91,7 @@ describe('the proxy and the middleware', () => {
       auth: { mode: 'jwt', verifier, credentials: { tokenFor } },
       graph: upstream,
     };
-    const handler = opened(connectMedia(sink.url));
+    const handler = opened(connectMedia(sink.url, { idleMs: 120_000, connections: 512 }));
     const route = {
       path: '/media/{callId}/*',
       upstream: sink.url,
@@ -97,7 +99,11 @@ describe('the proxy and the middleware', () => {
       reads: 'pass',
       handler,
     } as const;
-    const server = createListener({ control, media: { ...stages, verifier, routes: [route] } }, undefined);
+    const server = createListener(
+      { control, media: { ...stages, verifier, routes: [route] } },
+      undefined,
+      defaultLimits,
+    );
     const proxy = opened(await listen(server, {}));
 
     const gate = opened(

@@ -8,6 +8,7 @@ import { Bot } from '../../src/server/sandbox/bot.ts';
 import type { IncomingCall } from '../../src/server/sandbox/fake-graph-control.ts';
 import { callbackPath, startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
 import { notificationIssuerOf, sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
+import { defaultLimits } from '../../src/server/settings-limits.ts';
 import type { ProxySettings } from '../../src/server/settings.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 
@@ -65,6 +66,7 @@ export async function startWorld({
       callbacks: [{ path: callbackPath, upstream: callbackBot.url }],
       notificationIssuers: [notificationIssuerOf(mint)],
       evidenceDir: join(directory, 'evidence'),
+      limits: defaultLimits,
       logLevel: 'silent',
       ...(typeof settings === 'function' ? settings(peers) : settings),
     },

@@ -5,7 +5,11 @@ import { actionName } from '../../src/core/graph-action.ts';
 import { actions, effects } from '../../src/core/graph-actions.ts';
 import { stateNames, transitions, type StateName } from '../../src/core/call-state.ts';
 import { reasons } from '../../src/core/reasons.ts';
+import { callEnds } from '../../src/core/call-ends.ts';
+import { noticeOutcomes } from '../../src/core/notice-outcome.ts';
+import { contradictions } from '../../src/core/roster.ts';
 import { metricsTable } from '../../src/metrics/metrics.ts';
+import { sandboxControl, usualScripts } from '../../src/server/sandbox/control-table.ts';
 import { settingsTable } from '../../src/server/settings.ts';
 
 const readme = new URL('../../README.md', import.meta.url);
@@ -14,6 +18,12 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   [head, head.map(() => '---'), ...rows]
     .map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
     .join('\n');
+
+const named = (what: string, texts: Readonly<Record<string, string>>): string =>
+  table(
+    [what, 'what it means'],
+    Object.entries(texts).map(([name, text]) => [`\`${name}\``, text]),
+  );
 
 /** Only the events that lead to another state are arrows; the rest happen within one. */
 function stateDiagram(): string {
@@ -35,6 +45,17 @@ const sections: Readonly<Record<string, string>> = {
       effects[row.effect],
       row.why ?? '',
     ]),
+  ),
+  ends: named('how a call ends', callEnds),
+  contradictions: named('contradiction', contradictions),
+  notices: named('outcome', noticeOutcomes),
+  sandbox: table(
+    ['where', 'request', 'body', 'what it does'],
+    sandboxControl.map(({ peer, request, body, what }) => [peer, `\`${request}\``, body, what]),
+  ),
+  scripts: table(
+    ['`{"action": "updateRecordingStatus", …}`', 'Graph'],
+    usualScripts.map(([rule, does]) => [`\`${rule}\``, does]),
   ),
   reasons: table(
     ['reason', 'status', 'what it says'],

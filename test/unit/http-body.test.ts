@@ -5,8 +5,9 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Decision } from '../../src/core/decision.ts';
-import { maxJsonBytes, parseJson, readJson, type JsonBody } from '../../src/http/body.ts';
+import { parseJson, readJson, type JsonBody } from '../../src/http/body.ts';
 
+const maxJsonBytes = 64 * 1024;
 const bytes = (text: string): Buffer => Buffer.from(text);
 
 describe('JSON that must be judged', () => {
@@ -124,11 +125,11 @@ const closing: (() => Promise<unknown>)[] = [];
 afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
 
 /** A server that reads one body, and a socket that can send it anything. */
-async function reader(withinMs?: number): Promise<{ socket: Socket; decision: Promise<Decision<JsonBody>> }> {
+async function reader(withinMs = 10_000): Promise<{ socket: Socket; decision: Promise<Decision<JsonBody>> }> {
   const server = createServer({ requestTimeout: 0, headersTimeout: 0 });
   const decision = new Promise<Decision<JsonBody>>((resolve, reject) => {
     server.on('request', (req: IncomingMessage, res) => {
-      readJson(req, withinMs)
+      readJson(req, { maxBytes: maxJsonBytes, withinMs })
         .then(resolve, reject)
         .finally(() => res.end());
     });

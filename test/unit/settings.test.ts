@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { messageOf } from '../../src/core/errors.ts';
 import { loadSettings, type ProxySettings } from '../../src/server/settings.ts';
+import { defaultLimits } from '../../src/server/settings-limits.ts';
 
 const tenant = '6f1d2c3a-58b4-4f0e-9c27-1a2b3c4d5e6f';
 const issuer = {
@@ -76,6 +77,7 @@ describe('the sandbox', () => {
       drainMs: 5000,
       callSilenceMs: 3_000_000,
       witnessGraceMs: 30_000,
+      limits: defaultLimits,
       logLevel: 'info',
     });
   });
@@ -94,6 +96,7 @@ describe('the sandbox', () => {
       TALLYLIGHT_DRAIN_MS: '0',
       TALLYLIGHT_CALL_SILENCE_MS: '1000',
       TALLYLIGHT_WITNESS_GRACE_MS: '0',
+      TALLYLIGHT_MAX_UPLOADS: '7',
       TALLYLIGHT_LOG_LEVEL: 'silent',
       TALLYLIGHT_SANDBOX_DIR: 'here',
     });
@@ -111,6 +114,7 @@ describe('the sandbox', () => {
       drainMs: 0,
       callSilenceMs: 1000,
       witnessGraceMs: 0,
+      limits: { ...defaultLimits, maxUploads: 7 },
       logLevel: 'silent',
       sandboxDir: 'here',
     });

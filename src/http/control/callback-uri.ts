@@ -5,9 +5,6 @@ import { actionName } from '../../core/graph-action.ts';
 import { parseJson, readBody, replaceText, unfitForJson } from '../body.ts';
 import { askedFacts, type ControlRequest } from './context.ts';
 
-/** Far above what a media configuration needs. */
-const maxBytes = 1024 * 1024;
-
 /** The body of an action that may say where Graph sends a call's notifications. */
 export interface CallbackBody {
   /** As it goes on to Graph. */
@@ -22,9 +19,9 @@ export interface CallbackBody {
  * that cannot be read passes as it came, since signalling is sacred, and counts as a bypass.
  */
 export async function readCallbackBody(request: ControlRequest): Promise<Decision<CallbackBody>> {
-  const { req, policy } = request;
+  const { deps, req, policy } = request;
   const unfit = unfitForJson(req);
-  const body = await readBody(req, maxBytes);
+  const body = await readBody(req, deps.limits.notificationBody);
   if (!body.ok) return body;
   const parsed = unfit ?? parseJson(body.value);
   if (!parsed.ok) return grant({ body: body.value, outcome: 'unreadable', host: null });

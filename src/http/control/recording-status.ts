@@ -10,7 +10,7 @@ import { polling } from './call-gone.ts';
 
 /** updateRecordingStatus: a start, or a stop (design, sections 3 and 4). */
 export const recordingStatus: Handler = async (request) => {
-  const body = await readJson(request.req);
+  const body = await readJson(request.req, request.deps.limits.json);
   if (!body.ok) return body;
   const asked = judgeStatusBody(body.value.value);
   if (!asked.ok) return asked;

@@ -64,13 +64,7 @@ const usual: Rule = answerSchema.parse({});
 
 /**
  * The calling webhook of the sandbox's bot: takes what the proxy passes on, and answers 202 unless it was told
- * otherwise.
- *
- * | request | in code | what it does |
- * | --- | --- | --- |
- * | `GET /sandbox/received` | `received`, `answered` | what came, without tokens; the calls that were answered |
- * | `POST /sandbox/answers` `{status?, headers?, body?, delayMs?, times?}` | `script` | how the next ones are answered |
- * | anything else | | is a notification |
+ * otherwise (`control-table.ts`). Every path but those below `/sandbox` takes notifications.
  */
 export async function startBotEndpoint(options: Place = {}): Promise<BotEndpoint> {
   const received: ReceivedNotification[] = [];

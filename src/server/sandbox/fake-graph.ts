@@ -41,38 +41,8 @@ const maxBodyBytes = 1024 * 1024;
 
 /**
  * Microsoft Graph's cloud communications as a recording bot sees them, for the sandbox and the tests: `/v1.0` and
- * `/beta`, calls, operations, participants and call records. What it is told to do otherwise, in code or over HTTP:
- *
- * | request | in code | what it does |
- * | --- | --- | --- |
- * | `POST /sandbox/calls` with options (`incomingCallSchema`) | `incomingCall` | invites the bot; 201 `{callId}` |
- * | `GET /sandbox/calls/{id}` | `recordingState` | `{callId, recordingState}` |
- * | `DELETE /sandbox/calls/{id}` | `endCall` | ends the call: the conversation is over |
- * | `POST /sandbox/calls/{id}/terminate` `{code, subcode?, message?}` | `endCall` | ends it for another reason |
- * | `POST /sandbox/calls/{id}/participants` `{user?, displayName?}` | `addParticipant` | 201 `{participantId}` |
- * | `DELETE /sandbox/calls/{id}/participants/{id}` | `removeParticipant` | the participant leaves |
- * | `GET /sandbox/log` | `log` | the requests received |
- * | `GET /sandbox/banner` | `banner` | the changes of what participants see |
- * | `GET /sandbox/notifications` | `deliveries`, `notifications` | `{mode, held, deliveries}` |
- * | `POST /sandbox/notifications` `{mode: send, hold or drop, next?}` | `notifications.set` | what becomes of all that are made from now on, or of the `next` ones |
- * | `POST /sandbox/notifications/release` `{order?: [id, ...]}` | `notifications.release` | sends what is held, or these in this order; an id may come twice, and what was sent or dropped is sent again |
- * | `POST /sandbox/notify` `{call?, body, claims?, url?, token?}` | `notify` | sends a batch (a list) or any text now, and returns the delivery |
- * | `POST /sandbox/script` with a rule (`ruleSchema`) | `script` | 201 `{id}` |
- * | `POST /sandbox/script/{id}/release` | `Script.release` | lets what waits for the rule happen |
- * | `POST /sandbox/release` | `release` | the same for all rules |
- *
- * Rules that are often wanted, for `{"action": "updateRecordingStatus", ...}`:
- *
- * | rule | Graph |
- * | --- | --- |
- * | `"answer": {"pending": {"afterMs": 3000}}` | answers `running`; after 3 s the operation is completed, and a notification says so |
- * | `"answer": {"pending": {"then": "failed"}}` | answers `running`; the operation fails when the rule is released |
- * | `"delayMs": 3000` | acts now and answers late |
- * | `"delayMs": 3000, "effect": {"afterMs": 3000}` | acts late as well |
- * | `"answer": "notPolicyCall"` | error 8506 |
- * | `"answer": "throttled"` | 429 with a Retry-After |
- * | `"answer": "none"` | acts and never answers; with `"effect": "never"` it does not act either |
- * | `"effect": "never"` | says that it was done, and does nothing: participants are shown something else |
+ * `/beta`, calls, operations, participants and call records. What it can be told to do otherwise, over HTTP or in code,
+ * is in `control-table.ts`.
  *
  * Notifications are made once `connect` has named the bot's webhook. They go to `callbackUri` of the call's answer, or
  * to the webhook, and to this machine only; each is tried once.

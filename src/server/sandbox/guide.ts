@@ -1,3 +1,5 @@
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Sandbox } from './sandbox.ts';
 
 /** What a person can try, as lines for a shell. */
@@ -22,7 +24,7 @@ export function guide({ proxy, graph, sink, mint, callbackBot, directory }: Sand
     ['What Graph received', `curl -s ${graph.url}/sandbox/log`],
     ['What was stored', `curl -s -H "Authorization: Bearer $TOKEN" $PROXY/media/$CALL/`],
     ['Numbers and readiness', `curl -s ${proxy.adminUrl}/metrics ${proxy.adminUrl}/readyz`],
-    ['Check the evidence', `npm run --silent verify -- ${settingsPath(directory)}`],
+    ['Check the evidence', `node ${verifier} ${directory}/evidence`],
     [
       'Another call: Graph invites the bot, which takes the call through the proxy',
       `CALL=$(${tell('calls', {})} | grep -o '[0-9a-f-]\\{36\\}')`,
@@ -59,4 +61,8 @@ export function guide({ proxy, graph, sink, mint, callbackBot, directory }: Sand
   ].join('\n');
 }
 
-const settingsPath = (directory: string): string => `${directory}/evidence`;
+/** Where the verifier is, from where the sandbox was started: in the repository or in an installed package. */
+const verifier = relative(
+  process.cwd(),
+  fileURLToPath(new URL('../../evidence/verify-cli.js', import.meta.url)),
+);

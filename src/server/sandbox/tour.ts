@@ -35,6 +35,8 @@ const laws: readonly (readonly [string, (place: Place) => Promise<void>])[] = [
     signallingPasses,
   ],
   ['Promise 4, every stop ends: a stalled upload is cut within the drain limit', everyStopEnds],
+  ['Notifications: a call that Graph ends closes its gate without a word from the bot', graphEndsCalls],
+  ['Notifications: they open nothing; only what Graph itself answers does', notificationsOpenNothing],
 ];
 
 async function noByteBefore({ sandbox, bot }: Place): Promise<void> {
@@ -127,6 +129,54 @@ async function everyStopEnds({ sandbox, bot }: Place): Promise<void> {
   if (performance.now() - began > bound) throw broken(`the stop took longer than ${bound} ms`);
   stall.release();
   await upload.over;
+}
+
+async function graphEndsCalls({ sandbox, bot }: Place): Promise<void> {
+  const it = await recordingBot(bot);
+  const upload = it.slowUpload('long');
+  upload.send(640);
+  await until(() => received(sandbox, it).length > 0, 'the upload reached the sink');
+  sandbox.graph.endCall(it.call);
+  await upload.over;
+  await until(
+    async () => (await it.report('recording')).headers['tallylight-reason'] === 'CallEnded',
+    'the end of the call is known',
+  );
+  same((await it.upload('late', 640)).status, 403, 'an upload after the end of the call');
+}
+
+async function notificationsOpenNothing({ sandbox, bot }: Place): Promise<void> {
+  const it = await bot();
+  const pending = sandbox.graph.script({
+    action: 'updateRecordingStatus',
+    call: it.call,
+    answer: { pending: {} },
+  });
+  const answer = it.report('recording');
+  const asked = await until(
+    () =>
+      sandbox.graph.log.filter(({ action, call }) => action === 'getOperation' && samePlace(call, it.call)),
+    'the proxy reads the operation',
+  );
+  const operation = asked[0]?.path.split('/').at(-1);
+  const told = await sandbox.graph.notify(it.call, [
+    {
+      changeType: 'deleted',
+      resourceUrl: `/communications/calls/${it.call}/operations/${operation}`,
+      resourceData: { '@odata.type': '#microsoft.graph.updateRecordingStatusOperation', status: 'completed' },
+    },
+  ]);
+  same(told.status, 202, 'the notification that says it is completed');
+  await until(
+    () =>
+      sandbox.graph.log.filter(({ action, call }) => action === 'getOperation' && samePlace(call, it.call))
+        .length > asked.length,
+    'the proxy reads the operation again',
+  );
+  same((await it.upload('told', 640)).status, 403, 'an upload before Graph itself has answered');
+  pending.release();
+  same((await answer).status, 200, 'recording, once Graph has completed it');
+  same((await it.upload('confirmed', 640)).status, 201, 'an upload then');
 }
 
 async function main(): Promise<void> {
