@@ -1,3 +1,7 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Bot } from '../../src/server/sandbox/bot.ts';
 import type { IncomingCall } from '../../src/server/sandbox/fake-graph-control.ts';
@@ -66,4 +70,22 @@ describe('no gate is carried over', () => {
     expect(await upload(next)).toBe(201);
     await eventually(async () => (await upload(before)) === 403);
   });
+});
+
+test('the evidence shows the legs of a conversation together, for reading', async () => {
+  const one = await leg();
+  const other = await leg({ pairedWith: one.call });
+  const apart = await leg();
+  expect((await one.report('recording')).status).toBe(200);
+  const { misfit } = await world.closeAndVerify();
+  expect(misfit).toBeNull();
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    fileURLToPath(new URL('../../dist/src/evidence/verify-cli.js', import.meta.url)),
+    '--legs',
+    '--json',
+    join(world.directory, 'evidence'),
+  ]);
+  const { conversations } = JSON.parse(stdout) as { conversations: { legs: { call: string }[] }[] };
+  const groups = conversations.map(({ legs }) => legs.map(({ call }) => call).sort());
+  expect(groups.sort((a, b) => b.length - a.length)).toEqual([[one.call, other.call].sort(), [apart.call]]);
 });
