@@ -54,10 +54,13 @@ const encodeSegment = (segment: string): string =>
 export const formatPath = (segments: readonly string[]): string =>
   '/' + segments.map(encodeSegment).join('/');
 
-/** The values of one query parameter, by its decoded name in any letter case (OData ignores case and the `$`). */
+/**
+ * The values of one query parameter, by its decoded name in any letter case: OData ignores the case and the `$`, and its
+ * readers take white space off.
+ */
 export function queryValues(query: string, name: string): string[] {
   const wanted = name.toLowerCase();
   return [...new URLSearchParams(query)]
-    .filter(([key]) => key.toLowerCase().replace(/^\$/, '') === wanted)
+    .filter(([key]) => key.trim().toLowerCase().replace(/^\$/, '') === wanted)
     .map(([, value]) => value);
 }

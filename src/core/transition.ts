@@ -36,7 +36,12 @@ export type CallEvent =
   | { readonly type: 'drained'; readonly hold: Hold }
   | { readonly type: 'stopConfirmed' | 'stopRefused' | 'stopUnknown'; readonly token: string }
   | { readonly type: 'ended' }
-  | { readonly type: 'operationPending'; readonly token: string; readonly operation: string }
+  | {
+      readonly type: 'operationPending';
+      readonly token: string;
+      readonly operation: string;
+      readonly binding: Binding | null;
+    }
   | { readonly type: 'notified' | 'rosterNotified' | 'contradicted'; readonly told: Told }
   | {
       readonly type:
@@ -159,7 +164,11 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
         : refuse('StatusInProgress');
     case 'operationPending':
       return state.exchange?.token === event.token
-        ? happens(event.type, { exchange: { ...state.exchange, operation: event.operation } })
+        ? happens(event.type, {
+            exchange: { ...state.exchange, operation: event.operation },
+            // Graph has taken the request, so the call is theirs.
+            binding: state.binding ?? event.binding,
+          })
         : refuse('StatusInProgress');
     case 'notified':
     case 'rosterNotified':

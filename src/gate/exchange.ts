@@ -92,7 +92,10 @@ async function tellPending<Answer extends GraphAnswer>(
 ): Promise<void> {
   try {
     await change(deps, call, witness, () =>
-      grant({ event: { type: 'operationPending', token, operation }, detail: { operation } }),
+      grant({
+        event: { type: 'operationPending', token, operation, binding: witness.by },
+        detail: { operation },
+      }),
     );
   } catch (error) {
     // The outcome does not depend on it.

@@ -23,9 +23,6 @@ export interface CallbackDeps extends StageDeps {
   readonly routes: readonly ServedCallback[];
 }
 
-/** Larger bodies are read for what they teach only when the bot has answered: reading them takes noticeable time. */
-const readAtOnceBytes = 64 * 1024;
-
 /** Answers what comes to the callback paths; false: the path is none of them. */
 export type CallbackPlane = (req: IncomingMessage, res: ServerResponse) => boolean;
 
@@ -82,13 +79,12 @@ async function pass(
   if (expectsContinue(req)) res.writeContinue();
   const body = await readBody(req, deps.limits.notificationBody);
   if (!body.ok) return body;
-  const isSmall = body.value.length <= readAtOnceBytes;
-  // Before the bot hears of the call, its requests must find whose it is.
-  if (isSmall) learn(deps, by, body.value);
   const asked = deps.now();
-  const forwarded = await route.bot.forward({ path, body: body.value }, req, res);
+  const forwarding = route.bot.forward({ path, body: body.value }, req, res);
+  // It is on its way. Before the bot's requests are looked at, it must be known whose the call is.
+  learn(deps, by, body.value);
+  const forwarded = await forwarding;
   const botMs = deps.now() - asked;
-  if (!isSmall) learn(deps, by, body.value);
   if (forwarded.kind === 'failed') return forwarded.refusal;
   const { status } = forwarded;
   const done = (): void => deps.meter.notification(status, Math.max(0, deps.now() - began - botMs) / 1000);

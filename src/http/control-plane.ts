@@ -84,9 +84,16 @@ async function enforce(request: ControlRequest): Promise<Decision<number>> {
   if (call !== undefined && caller.verified) {
     const tooMany = knownOrRated(deps, call, caller.who);
     if (tooMany !== undefined) return tooMany;
-    const stranger = belongs(await deps.gate.bindingOf(call), caller.who);
+    const binding = await deps.gate.bindingOf(call);
+    const stranger = belongs(binding, caller.who);
     if (stranger !== undefined) return stranger;
+    if (binding === null) return act({ ...request, isUnowned: true }, effect);
   }
+  return act(request, effect);
+}
+
+async function act(request: ControlRequest, effect: Exclude<Effect, 'refuse'>): Promise<Decision<number>> {
+  const { call } = request.action;
   if (effect === 'pass' || effect === 'create' || effect === 'keepAlive') return pass(request);
   if (call === undefined) return refuse('CallIdInvalid');
   const about: CallRequest = { ...request, call };

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Binding } from '../core/call-state.ts';
 import type { CallbackPlace } from '../core/callback-uri.ts';
-import type { Decision } from '../core/decision.ts';
+import type { Decision, Refusal } from '../core/decision.ts';
 import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
 import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
 import type { Gate } from '../gate/gate.ts';
@@ -25,7 +25,12 @@ export interface GraphPort {
   ): Promise<Sent<RawAnswer>>;
   /** Streams both ways. */
   forward(
-    request: GraphRequest & { readonly body: IncomingMessage | Buffer | null; readonly guard?: WriteGuard },
+    request: GraphRequest & {
+      readonly body: IncomingMessage | Buffer | null;
+      readonly guard?: WriteGuard;
+      /** Refuses an answer by its status, before anything of it is passed on. */
+      readonly judge?: (status: number) => Refusal | undefined;
+    },
     res: ServerResponse,
   ): Promise<Forwarded>;
   /** The headers of a judged answer, as the client gets them. */

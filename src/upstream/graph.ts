@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Decision } from '../core/decision.ts';
+import type { Decision, Refusal } from '../core/decision.ts';
 import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
 import { exchange, type ExchangeRequest } from './exchange.ts';
 import { graphFaults } from './errors.ts';
@@ -57,7 +57,12 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions) {
         authorization,
         body,
         guard,
-      }: GraphRequest & { readonly body: IncomingMessage | Buffer | null; readonly guard?: WriteGuard },
+        judge,
+      }: GraphRequest & {
+        readonly body: IncomingMessage | Buffer | null;
+        readonly guard?: WriteGuard;
+        readonly judge?: (status: number) => Refusal | undefined;
+      },
       res: ServerResponse,
     ): Promise<Forwarded> {
       const set = {
@@ -73,7 +78,7 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions) {
           body,
           idleMs: timeoutMs,
           faults: graphFaults,
-          onAnswer: rewrite,
+          onAnswer: (status, answered) => judge?.(status) ?? rewrite(status, answered),
           ...(guard === undefined ? {} : { guard }),
         },
         res,

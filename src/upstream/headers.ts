@@ -29,6 +29,12 @@ const notFromClients = new Set([
   'x-rewrite-url',
 ]);
 
+/** What decides how a request is read; nothing but the name itself may stand for it. */
+const decisive = new Set(['authorization', 'content-encoding', 'content-length', 'content-type']);
+
+/** Many servers take `-`, `_` and the like for the same (CGI's environment knows only `_`): the name they might read. */
+const plainName = (name: string): string => name.replace(/[^a-z0-9]/g, '-');
+
 const namedByConnection = ({ connection }: HeaderMap): Set<string> =>
   new Set(
     (typeof connection === 'string' ? connection : '').split(',').map((name) => name.trim().toLowerCase()),
@@ -42,8 +48,11 @@ export function requestHeaders(
   const named = namedByConnection(headers);
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || hopByHop.has(name) || named.has(name) || notFromClients.has(name)) continue;
-    if (name.startsWith('x-forwarded-') || name.startsWith('tallylight-') || name in set) continue;
+    const plain = plainName(name);
+    if (value === undefined || hopByHop.has(plain) || named.has(name) || notFromClients.has(plain)) continue;
+    if (plain.startsWith('x-forwarded-') || plain.startsWith('tallylight-') || Object.hasOwn(set, plain))
+      continue;
+    if (plain !== name && (decisive.has(plain) || Object.hasOwn(headers, plain))) continue;
     kept[name] = value;
   }
   for (const [name, value] of Object.entries(set)) {

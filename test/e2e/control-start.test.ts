@@ -68,7 +68,11 @@ const answers: readonly (readonly [string, ScriptRule['answer'], Expected])[] = 
   ],
   ['500', 'serverError', { ...closed, status: 500 }],
   ['500 that says completed', raw(500, '{"status":"completed"}'), { ...closed, status: 500 }],
-  ['404', { error: { status: 404, code: 'UnknownError' } }, { ...closed, status: 404 }],
+  [
+    '404 for a call that nobody has',
+    { error: { status: 404, code: 'UnknownError' } },
+    failed(404, 'CallNotFound'),
+  ],
   [
     'a redirect to another place',
     { redirect: 'https://elsewhere.example/v1.0' },

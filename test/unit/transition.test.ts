@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
   nextState,
+  nothingTold,
   retentionMs,
   stateNames,
   transitions,
@@ -303,6 +304,15 @@ describe('any sequence of events', () => {
     fc
       .constantFrom('holderLost', 'writesRefused', 'mediaRequested')
       .map((type) => (): CallEvent => ({ type })),
+    token.map((token) => (): CallEvent => ({
+      type: 'operationPending',
+      token,
+      operation: 'op-7',
+      binding: null,
+    })),
+    fc
+      .constantFrom('notified', 'rosterNotified', 'contradicted')
+      .map((type) => (): CallEvent => ({ type, told: nothingTold })),
     fc.constant((): CallEvent => ({ type: 'bound', binding: bot })),
   );
   // The clock of the store may go back, as it may after a failover.
@@ -345,6 +355,14 @@ describe('any sequence of events', () => {
             ]);
           expect(state.wireUntil).toBeGreaterThanOrEqual(before.wireUntil);
           if (before.binding !== null) expect(state.binding).toEqual(before.binding);
+
+          if (event.type === 'operationPending' || 'told' in event)
+            expect([state.state, state.openedAt, state.closedAt, state.exchange?.token]).toEqual([
+              before.state,
+              before.openedAt,
+              before.closedAt,
+              before.exchange?.token,
+            ]);
 
           if (record.event === 'drained') unanswered = true;
           if (record.event === 'stopConfirmed' || record.event === 'stopRefused') unanswered = false;

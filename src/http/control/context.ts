@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { CallKey } from '../../core/call-key.ts';
-import { grant, type Decision } from '../../core/decision.ts';
+import { grant, refuse, type Decision, type Refusal } from '../../core/decision.ts';
 import type { RawAnswer, Send, WriteGuard } from '../../core/exchange.ts';
 import { actionName, type GraphAction } from '../../core/graph-action.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -21,6 +21,8 @@ export interface ControlRequest {
   readonly caller: Caller;
   readonly action: GraphAction;
   readonly policy: PolicyInForce;
+  /** The caller is known, and nobody is bound to the call. */
+  readonly isUnowned?: boolean;
 }
 
 /** A request about one call. */
@@ -79,13 +81,23 @@ export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>
     ['client-request-id', 'scenario-id', 'user-agent'].map((name) => [name, header(req, name)]),
   );
 
+/**
+ * A call that does not exist is answered like one that is somebody else's, or the answer would tell which ids are in
+ * use (design, section 6).
+ */
+export const notThere = ({ isUnowned = false }: ControlRequest, status: number): Refusal | undefined =>
+  isUnowned && status === 404 ? refuse('CallNotFound') : undefined;
+
 /** Passes a judged answer on: status and body unchanged, headers end to end, `Location` rewritten. */
 export function relay(
-  { deps, res }: ControlRequest,
+  request: ControlRequest,
   answer: RawAnswer,
   extra: Readonly<Record<string, string>> = {},
   body: Uint8Array = answer.raw,
 ): Decision<number> {
+  const { deps, res } = request;
+  const missing = notThere(request, answer.status);
+  if (missing !== undefined) return missing;
   const headers = deps.graph.answerHeaders(answer);
   if (!headers.ok) return headers;
   if (!res.destroyed) {

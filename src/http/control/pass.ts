@@ -4,7 +4,7 @@ import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../
 import { actionName } from '../../core/graph-action.ts';
 import { accept } from '../graph-proof.ts';
 import { readCallbackBody, tellCallback } from './callback-uri.ts';
-import type { CallRequest, ControlRequest, Handler } from './context.ts';
+import { notThere, type CallRequest, type ControlRequest, type Handler } from './context.ts';
 import type { GraphRequest } from '../ports.ts';
 
 /** Streams the request to Graph and the answer back. */
@@ -23,6 +23,7 @@ export async function streamToGraph(
       headers: req.headers,
       authorization: authorization.value,
       body: body ?? (hasBody(req.headers) ? req : null),
+      judge: (status) => notThere(request, status),
       ...(guard === undefined ? {} : { guard }),
     },
     res,
