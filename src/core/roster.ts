@@ -40,7 +40,7 @@ const maxParticipants = 64;
 
 export interface RosterReading {
   readonly roster: Roster;
-  /** Who shows a recording is another than before. */
+  /** Who shows a recording, or since which sequence number, is another than before. */
   readonly changed: boolean;
   /** Whether anybody shows a recording now, as far as is known. */
   readonly shown: boolean;
@@ -58,7 +58,7 @@ export function readRoster(known: Roster, { delta, entries }: RosterNotice, self
   for (const entry of entries) {
     const { participant, sequence, removed } = entry;
     const before = merged.get(participant);
-    if (sequence !== null && sequence < (before?.sequence ?? 0)) continue;
+    if (sequence !== null && sequence <= (before?.sequence ?? -1)) continue;
     const recording = !removed && entry.status === 'recording' && isOurs(entry, self);
     stated ||= recording;
     // A change of something else may leave the status out of a delta.
@@ -68,11 +68,10 @@ export function readRoster(known: Roster, { delta, entries }: RosterNotice, self
     else merged.delete(participant);
   }
   const participants = Object.fromEntries(bounded([...merged]));
-  const showing = showingOf(participants);
   return {
     roster: { ...known, participants },
-    changed: showing.join() !== showingOf(known.participants).join(),
-    shown: showing.length > 0,
+    changed: sightings(participants) !== sightings(known.participants),
+    shown: showingOf(participants).length > 0,
     stated,
   };
 }
@@ -84,10 +83,18 @@ export const showingOf = (participants: Roster['participants']): string[] =>
     .map(([participant]) => participant)
     .sort();
 
-/** Those who show a recording are kept first. */
-const bounded = (sightings: readonly (readonly [string, Sighting])[]): (readonly [string, Sighting])[] =>
-  [...sightings]
-    .sort(([, one], [, other]) => Number(other.recording) - Number(one.recording))
+const sightings = (participants: Roster['participants']): string =>
+  JSON.stringify(Object.entries(participants).sort(([one], [other]) => (one < other ? -1 : 1)));
+
+/** Those who show a recording are kept first, then the newest; the order in which they were named does not matter. */
+const bounded = (all: readonly (readonly [string, Sighting])[]): (readonly [string, Sighting])[] =>
+  [...all]
+    .sort(
+      ([one, a], [other, b]) =>
+        Number(b.recording) - Number(a.recording) ||
+        (b.sequence ?? 0) - (a.sequence ?? 0) ||
+        (one < other ? -1 : 1),
+    )
     .slice(0, maxParticipants);
 
 /** Another bot's recording says nothing of ours; an initiator that cannot be told apart counts as ours. */

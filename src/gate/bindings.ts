@@ -23,10 +23,22 @@ export class Bindings {
   readonly #known = new LRUCache<CallKey, Binding>({ max: rememberedBindings });
   /** Bindings on their way to the store: whoever asks next must not be faster. */
   readonly #underWay = new Map<CallKey, Promise<KnownBinding>>();
+  /** Whose calls are, as notifications told that are still to be learned from. */
+  readonly #told = new Map<CallKey, Binding>();
 
   constructor(deps: GateDeps, instance: () => string) {
     this.#deps = deps;
     this.#instance = instance;
+  }
+
+  /** A notification told whose the call is. Costs nothing now: whoever asks before it is learned binds the call. */
+  expect(call: CallKey, who: Binding): void {
+    if (!this.#known.has(call) && !this.#told.has(call)) this.#told.set(call, who);
+  }
+
+  /** There is nothing left to learn of the call. */
+  learned(call: CallKey): void {
+    this.#told.delete(call);
   }
 
   /** Binds the call if it is not bound, and returns who it belongs to now. */
@@ -34,8 +46,11 @@ export class Bindings {
     const known = this.#known.get(call);
     if (known !== undefined) return Promise.resolve(known);
     const before = this.#underWay.get(call);
+    // Graph's word came before whoever asks now.
+    const told = this.#told.get(call);
+    const [first, how] = told === undefined ? [who, from] : ([told, 'notification'] as const);
     const binding = (before ?? Promise.resolve(undefined))
-      .then((bound) => bound ?? this.#store(call, who, from))
+      .then((bound) => bound ?? this.#store(call, first, how))
       .finally(() => {
         if (this.#underWay.get(call) === binding) this.#underWay.delete(call);
       });
@@ -44,7 +59,7 @@ export class Bindings {
   }
 
   knows(call: CallKey): boolean {
-    return this.#known.has(call) || this.#underWay.has(call);
+    return this.#known.has(call) || this.#underWay.has(call) || this.#told.has(call);
   }
 
   /**
@@ -59,7 +74,9 @@ export class Bindings {
 
   /** The same, however long the store takes. */
   async read(call: CallKey): Promise<KnownBinding> {
-    const binding = this.#known.get(call) ?? (await this.#underWay.get(call));
+    const told = this.#told.get(call);
+    const underWay = told === undefined ? this.#underWay.get(call) : this.bind(call, told, 'notification');
+    const binding = this.#known.get(call) ?? (await underWay);
     if (binding !== null && binding !== undefined) return binding;
     try {
       return this.remember(call, stateOf(await this.#deps.calls.read(call)).binding);
@@ -78,7 +95,7 @@ export class Bindings {
     try {
       const bound = await change(this.#deps, call, { by: who, instance: this.#instance() }, (view) =>
         grant(
-          stateOf(view).binding === null
+          stateOf(view).binding === null && stateOf(view).state !== 'ended'
             ? { event: { type: 'bound', binding: who }, detail: { from } }
             : null,
         ),
@@ -86,10 +103,10 @@ export class Bindings {
       return this.remember(call, bound.ok ? bound.value.state.binding : null);
     } catch (error) {
       if (!isFault(error, 'StoreUnavailable')) throw error;
-      this.#deps.log.warn(
-        { call, error: messageOf(error) },
-        'a call could not be bound; the next request tries again',
-      );
+      const { log } = this.#deps;
+      // Notifications are tried again by themselves, and there may be many.
+      const tell = from === 'request' ? log.warn.bind(log) : log.debug.bind(log);
+      tell({ call, error: messageOf(error) }, 'a call could not be bound; it is tried again');
       return undefined;
     }
   }

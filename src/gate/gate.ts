@@ -45,7 +45,8 @@ export class Gate {
     this.#admission = new Admission(deps);
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
-    this.#learner = new Learner({ ...deps, bindings: this.#bindings, instance, end });
+    const heard = (call: CallKey): void => this.heard(call);
+    this.#learner = new Learner({ ...deps, bindings: this.#bindings, instance, end, heard });
     const { silenceMs } = deps.times;
     const listening = {
       ...deps,
@@ -105,9 +106,7 @@ export class Gate {
 
   async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
     const started = await start(this.#deps, this.#instance, request, (first) => this.stop(first));
-    // What Graph confirmed for somebody is theirs.
-    if (started.ok && started.value.open && request.by !== null)
-      this.#bindings.remember(request.call, request.by);
+    if (started.ok) this.#bindings.remember(request.call, started.value.owner);
     return started;
   }
 
@@ -141,7 +140,6 @@ export class Gate {
    */
   learn(by: Binding, notices: readonly Notice[]): void {
     this.#learner.learn(by, notices);
-    for (const { call } of notices) this.heard(call);
   }
 
   /** Something was heard of the call, so it is not silent. */

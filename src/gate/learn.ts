@@ -5,10 +5,10 @@ import { grant, refuse, type Decision } from '../core/decision.ts';
 import type { Notice } from '../core/graph-notice.ts';
 import type { NoticeOutcome } from '../core/notice-outcome.ts';
 import type { CallView } from '../core/ports.ts';
-import { readRoster, showingOf } from '../core/roster.ts';
+import { readRoster, showingOf, type Contradiction, type RosterReading } from '../core/roster.ts';
 import { contradictionOf } from '../core/witness.ts';
 import type { Bindings } from './bindings.ts';
-import { asRefusal, change, stateOf, type Proposal, type Witness } from './change.ts';
+import { asRefusal, belongsTo, change, stateOf, type Proposal, type Witness } from './change.ts';
 import type { GateDeps } from './context.ts';
 import { operationKey, type Operations } from './operations.ts';
 
@@ -27,6 +27,7 @@ export interface Teaching extends GateDeps {
   readonly instance: () => string;
   /** Closes, drains and ends the call. */
   readonly end: (call: CallKey, by: Binding, cause: CallEnd) => Promise<Decision<unknown>>;
+  readonly heard: (call: CallKey) => void;
 }
 
 const graceMs = 30_000;
@@ -38,7 +39,9 @@ export async function take(teaching: Teaching, { by, notice }: Lesson): Promise<
   const { call } = notice;
   const owner = await teaching.bindings.bind(call, by, 'notification');
   if (owner === undefined) return 'again';
-  if (owner === null || owner.tenant !== by.tenant || owner.app !== by.app) return 'stranger';
+  if (owner === null) return 'ended';
+  if (!isSame(owner, by)) return 'stranger';
+  teaching.heard(call);
   const witness = { by, instance: teaching.instance() };
   try {
     switch (notice.kind) {
@@ -63,13 +66,17 @@ async function takeCall(
 ): Promise<Taken> {
   const { call } = notice;
   const told = await learn(teaching, call, witness, ({ state }) => tell(state, notice));
-  if (told === 'ended' || told === 'again') return told;
+  if (told !== 'learned' && told !== 'known') return told;
   const end = endOf(notice);
   if (end === undefined) return told;
   const ended = await teaching.end(call, by, end);
+  if (!ended.ok && ended.reason === 'CallNotFound') return 'stranger';
   // A state that is in the way passes; until then the gate is closed, or closing.
   return ended.ok || ended.reason === 'CallEnded' ? 'learned' : 'again';
 }
+
+const isSame = (one: Binding, other: Binding): boolean =>
+  one.tenant === other.tenant && one.app === other.app;
 
 const endOf = ({ state, changeType }: NoticeOf<'call'>): CallEnd | undefined =>
   state === 'terminated' ? 'terminated' : changeType === 'deleted' ? 'deleted' : undefined;
@@ -88,7 +95,13 @@ function tell(state: CallState, { changeType, state: told, leg, result }: Notice
         applicationInstance: before.applicationInstance ?? leg.applicationInstance,
       },
     },
-    detail: { changeType, state: told, result, ...(first || changeType === 'created' ? { leg } : {}) },
+    detail: {
+      changeType,
+      state: told,
+      result,
+      // A roster may have been told before.
+      ...(before.states.length === 0 || changeType === 'created' ? { leg } : {}),
+    },
   };
 }
 
@@ -111,43 +124,44 @@ async function takeRoster(
   notice: NoticeOf<'roster'>,
 ): Promise<Taken> {
   const { call } = notice;
-  const seen = await learn(teaching, call, witness, ({ state }) => see(state, by, notice));
-  if (seen === 'ended' || seen === 'again') return seen;
-  const objected = await learn(teaching, call, witness, ({ state, now }) =>
-    object(teaching, state, by, notice, now),
-  );
-  return objected === 'known' ? seen : objected;
+  let stated = false;
+  const seen = await learn(teaching, call, witness, ({ state }) => {
+    const reading = readRoster((state.told ?? nothingTold).roster, notice, selfOf(state, by));
+    // Against what was known before: a notification that comes again says nothing.
+    ({ stated } = reading);
+    return see(state, reading, notice.delta);
+  });
+  if (seen !== 'learned' && seen !== 'known') return seen;
+  let kind: Contradiction | undefined;
+  const objected = await learn(teaching, call, witness, ({ state, now }) => {
+    const { roster } = state.told ?? nothingTold;
+    const shown = showingOf(roster.participants).length > 0;
+    kind = contradictionOf(state, roster, { shown, stated }, now, teaching.times.witnessGraceMs ?? graceMs);
+    return kind === undefined ? null : object(state, kind);
+  });
+  if (objected !== 'learned' || kind === undefined) return objected === 'known' ? seen : objected;
+  teaching.meter.contradiction(kind);
+  teaching.log.warn({ call, kind }, 'the roster contradicts the gate, which does not move for it');
+  return objected;
 }
 
-function see(state: CallState, by: Binding, notice: NoticeOf<'roster'>): Proposal | null {
+function see(state: CallState, reading: RosterReading, delta: boolean): Proposal | null {
   const told = state.told ?? nothingTold;
-  const reading = readRoster(told.roster, notice, selfOf(state, by));
   const counts = state.state === 'starting' || state.state === 'recording';
   const shownIn = reading.shown && counts ? state.epoch : told.roster.shownIn;
   if (!reading.changed && shownIn === told.roster.shownIn) return null;
   return {
     event: { type: 'rosterNotified', told: { ...told, roster: { ...reading.roster, shownIn } } },
-    detail: { showing: showingOf(reading.roster.participants), delta: notice.delta },
+    detail: { showing: showingOf(reading.roster.participants), delta },
   };
 }
 
-function object(
-  { times, meter, log }: Teaching,
-  state: CallState,
-  by: Binding,
-  notice: NoticeOf<'roster'>,
-  now: number,
-): Proposal | null {
+function object(state: CallState, kind: Contradiction): Proposal {
   const told = state.told ?? nothingTold;
-  const reading = readRoster(told.roster, notice, selfOf(state, by));
-  const kind = contradictionOf(state, told.roster, reading, now, times.witnessGraceMs ?? graceMs);
-  if (kind === undefined) return null;
-  meter.contradiction(kind);
-  log.warn({ call: notice.call, kind }, 'the roster contradicts the gate, which does not move for it');
   const contradictedIn = { ...told.roster.contradictedIn, [kind]: state.epoch };
   return {
     event: { type: 'contradicted', told: { ...told, roster: { ...told.roster, contradictedIn } } },
-    detail: { kind, showing: showingOf(reading.roster.participants) },
+    detail: { kind, showing: showingOf(told.roster.participants) },
   };
 }
 
@@ -165,12 +179,16 @@ async function learn(
   call: CallKey,
   witness: Witness,
   propose: (view: { readonly state: CallState; readonly now: number }) => Proposal | null,
-): Promise<'learned' | 'known' | 'ended' | 'again'> {
+): Promise<'learned' | 'known' | 'ended' | 'stranger' | 'again'> {
   const changed = await change(teaching, call, witness, (view: CallView) => {
     const state = stateOf(view);
+    if (!belongsTo(state, witness.by)) return refuse('CallNotFound');
     return state.state === 'ended' ? refuse('CallEnded') : grant(propose({ state, now: view.now }));
   });
-  if (!changed.ok) return changed.reason === 'CallEnded' ? 'ended' : 'again';
+  if (!changed.ok) {
+    if (changed.reason === 'CallNotFound') return 'stranger';
+    return changed.reason === 'CallEnded' ? 'ended' : 'again';
+  }
   const { state, before } = changed.value;
   return state === before ? 'known' : 'learned';
 }

@@ -29,9 +29,14 @@ export class Operations {
     return {
       pause: (ms) =>
         new Promise((resolve) => {
-          const cancel = this.#clock.after(ms, resolve);
+          const cancel = this.#clock.after(ms, () => {
+            // What is told from now on is for the next pause.
+            end = () => undefined;
+            resolve();
+          });
           end = () => {
             told = false;
+            end = () => undefined;
             cancel();
             resolve();
           };

@@ -9,6 +9,11 @@ const shortestRoundMs = 100;
 const maxHeard = 100_000;
 /** How many silent calls are looked at in one round. */
 const maxPerRound = 200;
+/** After an outage of the store every instance has told what it heard before any call is judged. */
+const roundsBeforeJudging = 3;
+/** How many rounds a call that Graph says nothing of is not asked for again. */
+const unsureRounds = 2;
+const maxUnsure = 5000;
 
 export interface Listening extends GateDeps {
   /** Calls whose media moved on this instance since this was asked last. */
@@ -27,6 +32,11 @@ export class Silence {
   readonly #silenceMs: number;
   readonly #roundMs: number;
   #heard = new Set<CallKey>();
+  /** Calls that Graph said nothing of, and the round in which they are asked for again. */
+  readonly #unsure = new Map<CallKey, number>();
+  #round = 0;
+  #goodRounds = 0;
+  #isSweeping = false;
   #cancel: () => void = () => undefined;
   #closed = false;
 
@@ -47,22 +57,33 @@ export class Silence {
   }
 
   #later(): void {
-    if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#roundMs, () => void this.#round());
+    if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#roundMs, () => void this.#turn());
   }
 
-  async #round(): Promise<void> {
+  /** Telling never waits for judging: Graph may be slow, and drains take their time. */
+  async #turn(): Promise<void> {
+    this.#round += 1;
+    const told = await this.#well(() => this.#tell());
+    this.#goodRounds = told && this.#deps.isLive() ? this.#goodRounds + 1 : 0;
+    if (this.#goodRounds >= roundsBeforeJudging && !this.#isSweeping) {
+      this.#isSweeping = true;
+      void this.#well(() => this.#sweep()).finally(() => (this.#isSweeping = false));
+    }
+    this.#later();
+  }
+
+  /** Whether it went well; a fault is logged. */
+  async #well(run: () => Promise<void>): Promise<boolean> {
     try {
-      if (this.#deps.isLive()) {
-        await this.#tell();
-        await this.#sweep();
-      }
+      await run();
+      return true;
     } catch (error) {
       const { log } = this.#deps;
       if (isFault(error, 'StoreUnavailable'))
         log.debug({ error: messageOf(error) }, 'silence is not watched');
       else log.error({ error: messageOf(error) }, 'the watch for silent calls failed');
+      return false;
     }
-    this.#later();
   }
 
   async #tell(): Promise<void> {
@@ -78,32 +99,61 @@ export class Silence {
     }
   }
 
+  /** Asks for the silent calls first; what was heard meanwhile counts before any of them is ended. */
   async #sweep(): Promise<void> {
-    // What another instance heard may reach the store a round later.
-    const calls = await this.#deps.calls.silent(this.#silenceMs + this.#roundMs, maxPerRound);
-    for (const call of calls) if (!this.#closed) await this.#judge(call);
+    const verdicts = new Map<CallKey, CallEnd>();
+    for (const call of await this.#silent()) {
+      if (this.#closed) return;
+      const verdict = await this.#judge(call);
+      if (verdict !== undefined) verdicts.set(call, verdict);
+    }
+    if (verdicts.size === 0) return;
+    await this.#tell();
+    for (const call of await this.#silent()) {
+      const verdict = verdicts.get(call);
+      if (verdict !== undefined && !this.#closed) await this.#end(call, verdict);
+    }
   }
 
-  async #judge(call: CallKey): Promise<void> {
-    const { calls, probe, end, log } = this.#deps;
+  /** The longest silent calls that are not to be asked for later. */
+  async #silent(): Promise<readonly CallKey[]> {
+    for (const [call, until] of this.#unsure) if (until <= this.#round) this.#unsure.delete(call);
+    // What another instance heard may reach the store a round later.
+    const forMs = this.#silenceMs + this.#roundMs;
+    const calls = await this.#deps.calls.silent(forMs, maxPerRound + this.#unsure.size);
+    return calls.filter((call) => !this.#unsure.has(call)).slice(0, maxPerRound);
+  }
+
+  /** How the call is to end; undefined: not now. */
+  async #judge(call: CallKey): Promise<CallEnd | undefined> {
+    const { calls, probe, log } = this.#deps;
     const { state } = await calls.read(call);
-    if (state === null) return calls.forget(call);
+    if (state === null) {
+      await calls.forget(call);
+      return undefined;
+    }
     const { binding } = state;
     // Nobody's call, and nothing of it is open: it expires by itself.
-    if (binding === null && state.state === 'idle') return calls.heard([call]);
+    if (binding === null && state.state === 'idle') {
+      await calls.heard([call]);
+      return undefined;
+    }
     const found = binding === null || probe === undefined ? 'noCredential' : await probe(call, binding);
+    if (found === 'gone') return 'silence';
+    if (found === 'noCredential') return 'silenceUnconfirmed';
     if (found === 'found') {
       log.info({ call }, 'nothing was heard of a call for long, but Graph still knows it');
-      return calls.heard([call]);
+      await calls.heard([call]);
+      return undefined;
     }
-    if (found === 'unknown') {
-      log.warn({ call }, 'nothing was heard of a call for long, and Graph does not say whether it is there');
-      return;
-    }
-    // Asking Graph took time in which something may have been heard.
-    if (this.#heard.has(call)) return;
-    const ended = await end(call, found === 'gone' ? 'silence' : 'silenceUnconfirmed');
+    log.warn({ call }, 'nothing was heard of a call for long, and Graph does not say whether it is there');
+    if (this.#unsure.size < maxUnsure) this.#unsure.set(call, this.#round + unsureRounds);
+    return undefined;
+  }
+
+  async #end(call: CallKey, cause: CallEnd): Promise<void> {
+    const ended = await this.#deps.end(call, cause);
     if (!ended.ok && ended.reason !== 'CallEnded')
-      log.warn({ call, reason: ended.reason }, 'a silent call could not be ended yet');
+      this.#deps.log.warn({ call, reason: ended.reason }, 'a silent call could not be ended yet');
   }
 }

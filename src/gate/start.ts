@@ -33,11 +33,8 @@ export interface Started<Answer extends GraphAnswer> {
   readonly outcome: StatusOutcome;
   /** Whether the gate is open for this epoch now. */
   readonly open: boolean;
-}
-
-interface Settled<Answer extends GraphAnswer> extends Started<Answer> {
-  /** Whether it is known who the call belongs to. */
-  readonly bound: boolean;
+  /** Who the call belongs to; null: that is not known. */
+  readonly owner: Binding | null;
 }
 
 type StopFirst<Answer extends GraphAnswer> = (
@@ -67,8 +64,8 @@ export async function start<Answer extends GraphAnswer>(
     if (!begun.ok) return begun;
     const settled = await sendAndSettle(deps, witness, request, begun.value);
     if (!settled.ok) return settled;
-    const { bound, ...started } = settled.value;
-    const cause = voided(started.outcome, begun.value.repeated, bound);
+    const started = settled.value;
+    const cause = voided(started.outcome, begun.value.repeated, started.owner !== null);
     if (cause === undefined) return grant(started);
     const stopped = await stopFirst({ call: request.call, by: request.by, cause });
     // Where it was not open before, Graph's own answer is the better one.
@@ -185,7 +182,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   witness: Witness,
   { call, by, send, poll, detail = {} }: StartRequest<Answer>,
   { token, epoch, repeated, sendBefore }: Begun,
-): Promise<Decision<Settled<Answer>>> {
+): Promise<Decision<Started<Answer>>> {
   const { clock, times, calls } = deps;
   const first = await send(() => clock.now() < sendBefore);
   const deadline = sendBefore + times.graphTimeoutMs;
@@ -230,5 +227,5 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   if (!settled.ok) return settled;
   const { state } = settled.value;
   const open = state.state === 'recording' && state.epoch === epoch;
-  return grant({ sent, outcome, open, bound: state.binding !== null });
+  return grant({ sent, outcome, open, owner: state.binding });
 }

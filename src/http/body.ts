@@ -36,11 +36,16 @@ export function unfitForJson({ headers }: IncomingMessage): Refusal | undefined 
   return undefined;
 }
 
-/** Reads a whole body within its limit. */
-export function readBody(req: IncomingMessage, limit: BodyLimit): Promise<Decision<Buffer>> {
-  return Number(req.headers['content-length'] ?? 0) > limit.maxBytes
-    ? Promise.resolve(tooLarge(limit.maxBytes))
-    : readAll(req, limit);
+/** Reads a whole body within its limit; `begin` runs before, unless the head already says that it is too large. */
+export function readBody(
+  req: IncomingMessage,
+  limit: BodyLimit,
+  begin: () => void = () => undefined,
+): Promise<Decision<Buffer>> {
+  if (Number(req.headers['content-length'] ?? 0) > limit.maxBytes)
+    return Promise.resolve(tooLarge(limit.maxBytes));
+  begin();
+  return readAll(req, limit);
 }
 
 const tooLarge = (maxBytes: number): Refusal =>

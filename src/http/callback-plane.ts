@@ -76,12 +76,13 @@ async function pass(
   by: Binding,
   began: number,
 ): Promise<Decision<void>> {
-  if (expectsContinue(req)) res.writeContinue();
-  const body = await readBody(req, deps.limits.notificationBody);
+  const body = await readBody(req, deps.limits.notificationBody, () => {
+    if (expectsContinue(req)) res.writeContinue();
+  });
   if (!body.ok) return body;
   const asked = deps.now();
   const forwarding = route.bot.forward({ path, body: body.value }, req, res);
-  // It is on its way. Before the bot's requests are looked at, it must be known whose the call is.
+  // It is on its way; what the bot asks next finds whose the call is.
   learn(deps, by, body.value);
   const forwarded = await forwarding;
   const botMs = deps.now() - asked;

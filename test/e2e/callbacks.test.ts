@@ -12,7 +12,7 @@ import {
   type NotifiedWorld,
   type Received,
 } from '../support/notified-bot.ts';
-import { rawConnection } from '../support/raw-connection.ts';
+import { openRaw } from '../support/raw-http.ts';
 
 let world: NotifiedWorld;
 beforeAll(async () => {
@@ -86,7 +86,7 @@ describe('a notification reaches the bot', () => {
   });
 
   test('in one piece, when it came in chunks', async () => {
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     const token = await world.mint.mintNotificationToken();
     connection.write(
       `POST ${notificationPath} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer ${token}\r\n` +
@@ -95,7 +95,7 @@ describe('a notification reaches the bot', () => {
     );
     connection.write('3\r\n[] \r\n1\r\n}\r\n0\r\n\r\n');
     expect(await connection.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 202 /);
-    connection.close();
+    connection.destroy();
     expect(last().body.toString()).toBe('{"value":[] }');
     expect(last().headers['transfer-encoding']).toBeUndefined();
     expect(last().headers['content-length']).toBe('13');
@@ -105,23 +105,23 @@ describe('a notification reaches the bot', () => {
     const head = (token: string): string =>
       `POST ${notificationPath} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer ${token}\r\n` +
       'Content-Type: application/json\r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n';
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write(head(await world.mint.mintNotificationToken()));
     expect(await connection.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 100 /);
     connection.write('{"value":[]}');
     expect(await connection.until(/HTTP\/1\.1 202 /)).toMatch(/HTTP\/1\.1 202 /);
-    connection.close();
+    connection.destroy();
     expect(last().body.toString()).toBe('{"value":[]}');
     expect(last().headers.expect).toBeUndefined();
-    const stranger = await rawConnection(world.proxy.url);
+    const stranger = openRaw(world.proxy.url);
     stranger.write(head(await world.mint.mint()));
     expect(await stranger.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 401 /);
     expect(stranger.received).not.toContain('HTTP/1.1 100');
-    stranger.close();
+    stranger.destroy();
   });
 
   test('over connections that are used again, on both sides', async () => {
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     const token = await world.mint.mintNotificationToken();
     const before = world.endpoint.received.length;
     for (const number of [1, 2, 3]) {
@@ -131,7 +131,7 @@ describe('a notification reaches the bot', () => {
       );
       await connection.until(new RegExp(`(HTTP/1\\.1 202 [^]*?\\r\\n\\r\\n[^]*){${number}}`));
     }
-    connection.close();
+    connection.destroy();
     const came = world.endpoint.received.slice(before);
     expect(came.map(({ path }) => path?.slice(-4))).toEqual(['?n=1', '?n=2', '?n=3']);
     expect(new Set(came.map((each) => each.connection)).size).toBe(1);

@@ -18,7 +18,7 @@ import type {
   Store,
 } from '../../src/core/ports.ts';
 import type { Contradiction } from '../../src/core/roster.ts';
-import type { GateDeps, GateTimes } from '../../src/gate/context.ts';
+import type { GateDeps, GateSizes, GateTimes } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Started } from '../../src/gate/start.ts';
 import type { StopCause, Stopped } from '../../src/gate/stop.ts';
@@ -97,6 +97,7 @@ interface Instance {
 export interface WorldOptions extends Partial<GateTimes> {
   readonly instances?: number;
   readonly policies?: readonly PolicyInForce[];
+  readonly sizes?: GateSizes;
   /** Called whenever an instance looks for a policy. */
   readonly onPolicy?: () => void;
   /** How Graph is asked for a call; absent: there is no credential for it. */
@@ -263,6 +264,7 @@ export class World {
       },
       newId: () => `id-${++this.#ids}`,
       times: this.times,
+      ...(this.#options.sizes === undefined ? {} : { sizes: this.#options.sizes }),
       ...(this.#options.probe === undefined ? {} : { probe: this.#options.probe }),
     };
   }

@@ -4,9 +4,13 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { expect } from '@jest/globals';
 import { parseCallKey } from '../../src/core/call-key.ts';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { NoticeOutcome } from '../../src/core/notice-outcome.ts';
 import type { Log } from '../../src/core/ports.ts';
+import type { Peers } from '../../src/server/sandbox/peers.ts';
+import type { ProxySettings } from '../../src/server/settings.ts';
 import { eventually } from './eventually.ts';
 import { send, type Answer } from './raw-http.ts';
 import { startWorld, type World, type WorldOptions } from './world.ts';
@@ -102,6 +106,17 @@ export interface NotifiedWorld extends World {
   /** The sum of a metric over the series that have these labels, as they are written. */
   metric(name: string, ...labels: readonly string[]): Promise<number>;
   metrics(): Promise<string>;
+  /** Waits until exactly these many more notices had this outcome since `send` was called. */
+  learnt(
+    kind: 'call' | 'operation' | 'roster' | 'ignored',
+    outcome: NoticeOutcome,
+    more: number,
+    send: () => Promise<unknown>,
+  ): Promise<void>;
+  /** Whether a write of the call would be let in now. */
+  isOpen(call: string): Promise<boolean>;
+  /** The id of a call that is recording. */
+  recordingCall(): Promise<string>;
   /** The durable records of a call, in order, once there are `atLeast` so many that are of interest. */
   evidence(call: string, event?: EvidenceRecord['event'], atLeast?: number): Promise<EvidenceRecord[]>;
 }
@@ -116,17 +131,46 @@ export async function startNotifiedWorld(
   const logged: string[] = [];
   const note = (facts: unknown, text: string): void => void logged.push(JSON.stringify([text, facts]));
   const log: Log = { debug: note, info: note, warn: note, error: note };
-  const settings = {
-    callbacks: [{ path: '/{pod}/api/calling/*', upstream: endpoint.url + botBase }],
-    ...options.settings,
-  };
-  const world = await startWorld({ ...options, settings, log });
+  const callbacks = [{ path: '/{pod}/api/calling/*', upstream: endpoint.url + botBase }];
+  const world = await startWorld({
+    ...options,
+    settings: (peers) => ({ callbacks, ...options.settings?.(peers) }),
+    log,
+  });
   const metrics = async (): Promise<string> => (await send(world.proxy.adminUrl, { path: '/metrics' })).body;
+  const metric: NotifiedWorld['metric'] = async (name, ...labels) => {
+    const series = (await metrics()).split('\n').filter((line) => /^[^{ ]+/.exec(line)?.[0] === name);
+    return series
+      .filter((line) => labels.every((label) => line.includes(label)))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  };
   return {
     ...world,
     endpoint,
     logged,
     metrics,
+    metric,
+    async learnt(kind, outcome, more, sendIt) {
+      const count = (): Promise<number> =>
+        metric('tallylight_notices_total', `kind="${kind}"`, `outcome="${outcome}"`);
+      const wanted = (await count()) + more;
+      await sendIt();
+      await eventually(async () => (await count()) >= wanted, {
+        withinMs: 50_000,
+        what: `${more} more notices: ${kind}, ${outcome}`,
+      });
+      expect(await count()).toBe(wanted);
+    },
+    async isOpen(call) {
+      const token = await world.mint.mint();
+      const path = `/media/${call}/probe`;
+      return (await send(world.proxy.url, { method: 'POST', path, token, body: 'x' })).status === 201;
+    },
+    async recordingCall() {
+      const bot = await world.bot();
+      expect((await bot.report('recording')).headers['tallylight-gate']).toBe('open');
+      return bot.call;
+    },
     async notify(body, { token, path = notificationPath, method = 'POST', headers = {} } = {}) {
       const bytes = Buffer.isBuffer(body)
         ? body
@@ -139,12 +183,6 @@ export async function startNotifiedWorld(
         headers: { 'content-type': 'application/json', 'content-length': bytes.length, ...headers },
         body: bytes,
       });
-    },
-    async metric(name, ...labels) {
-      const series = (await metrics()).split('\n').filter((line) => /^[^{ ]+/.exec(line)?.[0] === name);
-      return series
-        .filter((line) => labels.every((label) => line.includes(label)))
-        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
     },
     evidence: (call, event, atLeast = 1) =>
       eventually(

@@ -50,6 +50,8 @@ describe('a valid journal', () => {
       calls: 4,
       intervals: 7,
       openIntervals: 1,
+      repairs: 0,
+      unexplainedRepairs: 0,
       head,
     });
   });

@@ -96,7 +96,7 @@ describe('a writer that holds the lease', () => {
 
   test('skips what the sink has already, when a crash came before the removal', async () => {
     const sink = await openSink();
-    await sink.recover();
+    await sink.recover('other');
     await sink.append(records.slice(0, 10));
     await sink.close();
     outbox.add(records);
@@ -118,7 +118,7 @@ describe('a writer that holds the lease', () => {
     expect([writer.state, outbox.holder]).toEqual(['stopped', undefined]);
     outbox.add(records);
     await expect(writer.flush()).rejects.toBeFault('EvidenceUnwritable');
-    await (await openSink()).recover();
+    await (await openSink()).recover('other');
   });
 
   test('flushes at once, however long it would pause', async () => {
@@ -199,7 +199,7 @@ describe('the lease', () => {
     const counting: FileSink = {
       id: sink.id,
       head: sink.head,
-      recover: () => ((recoveries += 1), sink.recover()),
+      recover: (instance) => ((recoveries += 1), sink.recover(instance)),
       append: (batch, mayWrite) => sink.append(batch, mayWrite),
       has: (record) => sink.has(record),
       close: () => sink.close(),
@@ -222,7 +222,7 @@ describe('the lease', () => {
     await eventually(() => writer.state === 'waiting');
     const other = await openSink();
     await eventually(() =>
-      other.recover().then(
+      other.recover('other').then(
         () => true,
         () => false,
       ),

@@ -108,6 +108,8 @@ describe('the sandbox', () => {
       publicUrl: 'http://localhost:8080',
       graphTimeoutMs: 2000,
       redisUrl: 'redis://localhost',
+      redisDurability: 'warn',
+      redisWaitReplicas: 0,
       evidenceDir: 'evidence',
       policyDir: 'rules',
       sessionTtlMs: 300,

@@ -1,0 +1,109 @@
+import type { Binding } from '../../src/core/call-state.ts';
+import type {
+  GraphCallState,
+  LegFacts,
+  Notice,
+  NoticeResult,
+  RosterEntry,
+} from '../../src/core/graph-notice.ts';
+import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
+import { bot, theCall, type World } from './gate.ts';
+
+type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
+
+/** What a notification tells of a leg; nothing, unless given. */
+export const legOf = (facts: Partial<LegFacts> = {}): LegFacts => ({
+  tenant: null,
+  direction: null,
+  callChainId: null,
+  threadId: null,
+  source: null,
+  applicationInstance: null,
+  observedParticipantId: null,
+  sourceParticipantId: null,
+  onBehalfOf: null,
+  transferor: null,
+  policyIdentifier: null,
+  inviteReasons: [],
+  policyHolder: null,
+  otherSideUser: null,
+  pairedRecorders: [],
+  otherRecorders: [],
+  isMultiParty: null,
+  ...facts,
+});
+
+interface CallFacts {
+  readonly call?: Notice['call'];
+  readonly changeType?: NoticeOf<'call'>['changeType'];
+  readonly leg?: Partial<LegFacts>;
+  readonly result?: NoticeResult | null;
+}
+
+/** A call is in this state; null: none was given. */
+export const callIs = (
+  state: GraphCallState | null,
+  { call = theCall, changeType = 'updated', leg = {}, result = null }: CallFacts = {},
+): NoticeOf<'call'> => ({ kind: 'call', call, changeType, state, leg: legOf(leg), result });
+
+/** The invitation of a recording policy. */
+export const invitation = (facts: CallFacts = {}): NoticeOf<'call'> =>
+  callIs('incoming', { changeType: 'created', ...facts });
+
+/** An operation has ended, or `final` false: goes on. */
+export const operationEnded = (
+  operation: string,
+  more: Partial<Omit<NoticeOf<'operation'>, 'kind' | 'operation'>> = {},
+): NoticeOf<'operation'> => ({
+  kind: 'operation',
+  call: theCall,
+  operation,
+  type: 'updateRecordingStatus',
+  final: true,
+  ...more,
+});
+
+type EntryFacts = Partial<Pick<RosterEntry, 'status' | 'sequence' | 'removed'> & RosterEntry['initiator']>;
+
+/** What the roster tells of one participant: by default that somebody unnamed records. */
+export const participant = (
+  name: string,
+  { application = null, applicationInstance = null, ...facts }: EntryFacts = {},
+): RosterEntry => ({
+  participant: name,
+  sequence: null,
+  removed: false,
+  status: 'recording',
+  initiator: { application, applicationInstance },
+  ...facts,
+});
+
+/** The whole roster. */
+export const roster = (entries: readonly RosterEntry[], call = theCall): NoticeOf<'roster'> => ({
+  kind: 'roster',
+  call,
+  delta: false,
+  entries,
+});
+
+/** What changed in the roster. */
+export const delta = (entries: readonly RosterEntry[], call = theCall): NoticeOf<'roster'> => ({
+  kind: 'roster',
+  call,
+  delta: true,
+  entries,
+});
+
+/** Lets an instance learn, and everything happen that needs no time. */
+export async function tell(
+  world: World,
+  index: number,
+  notices: Notice | readonly Notice[],
+  by: Binding = bot,
+): Promise<void> {
+  world.instances[index]!.gate.learn(by, 'kind' in notices ? [notices] : notices);
+  await world.clock.settle();
+}
+
+/** The nth of some further calls. */
+export const callNo = (n: number): CallKey => parseCallKey(n.toString(16).padStart(32, '0'))!;
