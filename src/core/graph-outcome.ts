@@ -77,7 +77,7 @@ function refusedOperation(resultInfo: unknown): StatusOutcome {
   return {
     kind: 'refused',
     ...(codes.length === 0 ? {} : { code: codes.join('/') }),
-    gone: ['404', '410'].includes(String(info.code)),
+    gone: [404, 410, '404', '410'].some((code) => code === info.code),
     notPolicyCall: codes.includes(notComplianceRecording),
   };
 }

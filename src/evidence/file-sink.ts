@@ -1,14 +1,16 @@
-import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { link, mkdir, open, readFile, rm, type FileHandle } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { Fault, isFault, messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/evidence.ts';
 import type { Log } from '../core/ports.ts';
+import { Acknowledged } from './acknowledged.ts';
+import { ifPresent, syncDirectory } from './disk.ts';
 import { takeExclusively } from './exclusive.ts';
 import { emptyHead, encodeLine, fileNameFor, type Head } from './journal.ts';
-import { journalFiles, readTail, type Tail } from './tail.ts';
+import { readJournal } from './recovery.ts';
+import { repairJournal } from './repair.ts';
+import { sinkId } from './sink-id.ts';
 
 /** A directory of journal files. Every method but `has` throws `EvidenceUnwritable`. */
 export interface FileSink {
@@ -17,13 +19,16 @@ export interface FileSink {
   /** The last line that is known to be durable, as of the last `recover` or `append`. */
   readonly head: Head;
   /**
-   * Takes the directory, cuts off a torn last line, and finds out what the files hold. Only whoever holds the lease
-   * may call it, and must do so after every gap in holding it and after every failed `append`.
+   * Takes the directory and finds out what the files hold. What a crash left behind the last whole line is cut off, and
+   * a line in the name of `instance` says so (`Repair`). That acknowledged lines are missing is logged and shows in the
+   * journal for ever. Only whoever holds the lease may call it, and must do so after every gap in holding it and after
+   * every failed `append`.
    */
-  recover(): Promise<void>;
+  recover(instance: string): Promise<void>;
   /**
-   * Makes the records durable: one write and one fdatasync. `mayWrite` is asked immediately before the write;
-   * false: nothing was written. After a throw the records may or may not be in the file; `recover` finds out.
+   * Makes the records durable and notes that they are acknowledged. `mayWrite` is asked immediately before the write;
+   * false: nothing was written. After a throw the records may or may not be in the file; `recover` finds out. What the
+   * write of this very process left there is taken back without a line that says so.
    */
   append(records: readonly EvidenceRecord[], mayWrite?: () => boolean): Promise<boolean>;
   /** Whether it is among the last lines that were recovered or appended (2000 at least). */
@@ -47,7 +52,7 @@ const unwritable = (what: string, cause: unknown): Fault =>
 /** Creates the directory (0750) and its id if need be; reads and writes no journal yet. */
 export async function openFileSink(directory: string, options: FileSinkOptions): Promise<FileSink> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o750 });
+    await createDirectory(resolve(directory));
     return new DirectorySink(directory, await sinkId(directory), options);
   } catch (error) {
     throw unwritable(`the evidence directory ${directory} cannot be used`, error);
@@ -66,6 +71,7 @@ class DirectorySink implements FileSink {
   #newest = { name: '', size: 0 };
   /** Open on the newest file. */
   #handle: FileHandle | undefined;
+  #acknowledged: Acknowledged | undefined;
   #giveBack: (() => Promise<void>) | undefined;
   #recovered = false;
   /** A write that failed after `size` bytes were durable; at `end` its bytes would end. */
@@ -86,10 +92,10 @@ class DirectorySink implements FileSink {
     return this.#known.has(record.hash);
   }
 
-  async recover(): Promise<void> {
+  async recover(instance: string): Promise<void> {
     this.#recovered = false;
     try {
-      await this.#closeFile();
+      await this.#closeFiles();
       if (this.#giveBack === undefined) {
         this.#giveBack = await takeExclusively(this.#directory);
         if (this.#giveBack === undefined)
@@ -99,7 +105,8 @@ class DirectorySink implements FileSink {
           );
       }
       await this.#undo();
-      await this.#read();
+      this.#acknowledged = await Acknowledged.open(this.#directory);
+      await this.#takeStock(this.#acknowledged, instance);
       this.#recovered = true;
     } catch (error) {
       throw unwritable(`the evidence in ${this.#directory} cannot be recovered`, error);
@@ -107,7 +114,8 @@ class DirectorySink implements FileSink {
   }
 
   async append(records: readonly EvidenceRecord[], mayWrite: () => boolean = () => true): Promise<boolean> {
-    if (!this.#recovered)
+    const acknowledged = this.#acknowledged;
+    if (!this.#recovered || acknowledged === undefined)
       throw new Fault('EvidenceUnwritable', 'evidence must be recovered before it is written');
     const texts: string[] = [];
     let head = this.#head;
@@ -129,12 +137,14 @@ class DirectorySink implements FileSink {
       this.#failed = { path: join(this.#directory, name), size, end };
       await handle.writeFile(bytes);
       await handle.datasync();
+      // From here on the lines are durable: if they cannot be acknowledged, they are found again.
+      this.#failed = undefined;
       this.#newest = { name, size: end };
+      await acknowledged.note(head);
     } catch (error) {
       await this.#undo().catch(() => undefined);
       throw unwritable(`evidence cannot be written to ${this.#directory}`, error);
     }
-    this.#failed = undefined;
     this.#head = head;
     for (const record of records) this.#known.set(record.hash, true);
     this.#recovered = true;
@@ -145,7 +155,7 @@ class DirectorySink implements FileSink {
     this.#recovered = false;
     this.#failed = undefined;
     try {
-      await this.#closeFile();
+      await this.#closeFiles();
     } finally {
       const giveBack = this.#giveBack;
       this.#giveBack = undefined;
@@ -160,7 +170,7 @@ class DirectorySink implements FileSink {
   async #undo(): Promise<void> {
     if (this.#failed === undefined) return;
     const { path, size, end } = this.#failed;
-    await this.#closeFile();
+    await this.#closeJournal();
     const handle = await open(path, 'r+').catch(ifPresent);
     if (handle === undefined) return;
     try {
@@ -175,52 +185,28 @@ class DirectorySink implements FileSink {
     this.#failed = undefined;
   }
 
-  /** Reads the files backwards until enough lines are known, and repairs the newest end. */
-  async #read(): Promise<void> {
+  async #takeStock(acknowledged: Acknowledged, instance: string): Promise<void> {
+    const found = await readJournal(this.#directory, acknowledged.head, tailLines);
+    for (const { file, lines } of found.damaged)
+      this.#log.error({ file, lines }, 'evidence is damaged: run the verifier');
+    if (found.changed)
+      this.#log.error(
+        { directory: this.#directory },
+        'the last line of the evidence was changed: run the verifier',
+      );
+    if (acknowledged.head === undefined && found.records.length > 0)
+      this.#log.warn(
+        { directory: this.#directory },
+        'nothing tells how much of the evidence was acknowledged: lines missing at its end would not be noticed',
+      );
+    const now = this.#today();
+    const repaired = await repairJournal(this.#directory, found, { now, instance, log: this.#log });
+    this.#head = repaired.head;
+    this.#newest = repaired.newest;
     this.#known.clear();
-    this.#head = emptyHead;
-    const paths = await journalFiles(this.#directory);
-    this.#newest = { name: '', size: 0 };
-    let missing = tailLines;
-    for (const path of paths.reverse()) {
-      if (missing <= 0) return;
-      const tail = await readTail(path, missing);
-      if (this.#head.hash === null) await this.#repair(path, tail);
-      if (this.#newest.name === '') this.#newest = { name: basename(path), size: tail.wholeSize };
-      if (tail.unreadable > 0)
-        this.#log.error({ file: path, lines: tail.unreadable }, 'evidence is damaged: run the verifier');
-      const last = tail.lines.at(-1);
-      if (last !== undefined && this.#head.hash === null) {
-        this.#head = last.head;
-        if (!last.intact)
-          this.#log.error({ file: path }, 'the last line of the evidence was changed: run the verifier');
-      }
-      for (const line of tail.lines) this.#known.set(line.record, true);
-      missing -= tail.lines.length;
-    }
-  }
-
-  /** What the process before wrote counts only once it is certainly on the disk. */
-  async #repair(path: string, { size, wholeSize, lines }: Tail): Promise<void> {
-    const handle = await open(path, 'r+');
-    try {
-      if (wholeSize < size) {
-        if (lines.length === 0 && wholeSize > 0)
-          throw new Fault(
-            'EvidenceUnwritable',
-            `the end of ${path} is damaged; restore the file or move it away`,
-          );
-        await handle.truncate(wholeSize);
-        this.#log.warn(
-          { file: path, bytes: size - wholeSize },
-          'a torn last line of the evidence was cut off',
-        );
-      }
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
+    for (const record of found.records) this.#known.set(record, true);
     await syncDirectory(this.#directory);
+    await acknowledged.note(this.#head);
   }
 
   async #openToday(): Promise<FileHandle> {
@@ -228,7 +214,7 @@ class DirectorySink implements FileSink {
     // A clock that went back must not write to an older file: names sort in the order of writing.
     const isNew = today > this.#newest.name;
     if (isNew) {
-      await this.#closeFile();
+      await this.#closeJournal();
       this.#newest = { name: today, size: 0 };
     }
     this.#handle ??= await open(join(this.#directory, this.#newest.name), 'a', 0o640);
@@ -236,52 +222,24 @@ class DirectorySink implements FileSink {
     return this.#handle;
   }
 
-  async #closeFile(): Promise<void> {
+  async #closeFiles(): Promise<void> {
+    const acknowledged = this.#acknowledged;
+    this.#acknowledged = undefined;
+    await acknowledged?.close();
+    await this.#closeJournal();
+  }
+
+  async #closeJournal(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
     await handle?.close();
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Instances that start at once agree on one id: whoever links the file first. */
-async function sinkId(directory: string): Promise<string> {
-  const path = join(directory, 'sink-id');
-  const mine = `${path}.${randomUUID()}`;
-  let text = await readFile(path, 'utf8').catch(ifPresent);
-  if (text === undefined) {
-    try {
-      const handle = await open(mine, 'wx', 0o640);
-      try {
-        await handle.writeFile(`${randomUUID()}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await link(mine, path).catch((error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      });
-    } finally {
-      await rm(mine, { force: true });
-    }
-    await syncDirectory(directory);
-    text = await readFile(path, 'utf8');
-  }
-  const id = text.trim();
-  if (!uuid.test(id)) throw new Fault('EvidenceUnwritable', `${path} does not hold a UUID; restore it`);
-  return id;
-}
-
-function ifPresent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
+/** Durably: each new directory is a name in its parent. */
+async function createDirectory(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true, mode: 0o750 });
+  if (first === undefined) return;
+  for (let path = directory; path.length >= first.length; path = dirname(path))
+    await syncDirectory(dirname(path));
 }

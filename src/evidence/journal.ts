@@ -4,6 +4,12 @@ import { isRecord } from '../core/json.ts';
 /**
  * The journal: JSON Lines, one record per line, chained across all calls and all files of a directory, so that
  * a removal or a reordering between calls is seen too (design, section 8). The verifier reads it with code of its own.
+ *
+ * A line holds a `record` or a `repair`, each with a version of its own; both kinds are links of the one chain. The
+ * verifier refuses kinds and versions that it does not know, since it cannot vouch for them; so does one from before
+ * repairs. A writer keeps every whole line, whatever its kind, since the chain needs only `journal` and `hash`. One from
+ * before repairs takes a repair at the very end for torn and cuts it off; a later one then misses an acknowledged line
+ * and says so.
  */
 export interface Head {
   /** Number of lines written so far, over all files. */
@@ -14,12 +20,33 @@ export interface Head {
 
 export const emptyHead: Head = { seq: 0, hash: null };
 
-/** One line, newline included, and the head after it. */
-export function encodeLine(
-  before: Head,
-  record: EvidenceRecord,
-): { readonly text: string; readonly head: Head } {
-  const unsealed = { journal: { seq: before.seq + 1, prev: before.hash }, record };
+/** What recovery did to the journal where this line begins. */
+export interface Repair {
+  readonly version: 1;
+  /** Clock of the instance, RFC 3339 in UTC with milliseconds. */
+  readonly at: string;
+  /** The owner of the lease that did it. */
+  readonly instance: string;
+  /**
+   * What a crash or a loss of power had left behind the last whole line: never a line that was acknowledged. null:
+   * nothing was cut, but the acknowledged line that this one continues was not in the files.
+   */
+  readonly cut: { readonly bytes: number; readonly sha256: string } | null;
+}
+
+interface EncodedLine {
+  /** Newline included. */
+  readonly text: string;
+  /** The head after the line. */
+  readonly head: Head;
+}
+
+export const encodeLine = (before: Head, record: EvidenceRecord): EncodedLine => seal(before, { record });
+
+export const encodeRepair = (before: Head, repair: Repair): EncodedLine => seal(before, { repair });
+
+function seal(before: Head, content: object): EncodedLine {
+  const unsealed = { journal: { seq: before.seq + 1, prev: before.hash }, ...content };
   const hash = sha256(canonicalJson(unsealed));
   return { text: `${canonicalJson({ ...unsealed, hash })}\n`, head: { seq: before.seq + 1, hash } };
 }
@@ -27,8 +54,10 @@ export function encodeLine(
 /** What recovery needs of a line. */
 export interface KnownLine {
   readonly head: Head;
-  /** Hash of the record in it. */
-  readonly record: string;
+  /** Hash of the line before. */
+  readonly prev: string | null;
+  /** Hash of the record in it; null for a line of another kind. */
+  readonly record: string | null;
   /** Whether the line's hash is that of its content. */
   readonly intact: boolean;
 }
@@ -41,12 +70,13 @@ export function decodeLine(text: string): KnownLine | undefined {
   } catch {
     return undefined;
   }
-  if (!isRecord(line) || !isRecord(line.journal) || !isRecord(line.record)) return undefined;
+  if (!isRecord(line) || !isRecord(line.journal)) return undefined;
   const { hash, ...unsealed } = line;
-  const { seq } = line.journal;
-  const record = line.record.hash;
-  if (typeof seq !== 'number' || typeof hash !== 'string' || typeof record !== 'string') return undefined;
-  return { head: { seq, hash }, record, intact: sha256(canonicalJson(unsealed)) === hash };
+  const { seq, prev } = line.journal;
+  if (typeof seq !== 'number' || typeof hash !== 'string') return undefined;
+  if (prev !== null && typeof prev !== 'string') return undefined;
+  const record = isRecord(line.record) && typeof line.record.hash === 'string' ? line.record.hash : null;
+  return { head: { seq, hash }, prev, record, intact: sha256(canonicalJson(unsealed)) === hash };
 }
 
 /** The file for records written at this time: one per UTC date. */

@@ -1,16 +1,27 @@
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readAt } from './disk.ts';
 import { decodeLine, isJournalName, type KnownLine } from './journal.ts';
+
+/** What stands before one newline of a file. */
+interface Piece {
+  /** `undefined`: none of ours. */
+  readonly line: KnownLine | undefined;
+  /** Position behind the newline. */
+  readonly end: number;
+}
 
 /** The end of one journal file. */
 export interface Tail {
   readonly path: string;
-  /** The last lines, oldest first; a line that is none of ours is left out and counted. */
-  readonly lines: readonly KnownLine[];
-  readonly unreadable: number;
-  /** Size in bytes, and the size without what a torn write left behind the last whole line. */
+  /** Oldest first. */
+  readonly pieces: readonly Piece[];
+  /** Position of the first of them; 0: the whole file was read. */
+  readonly start: number;
+  /** Of the file, in bytes. */
   readonly size: number;
-  readonly wholeSize: number;
+  /** Whether there is something behind the last newline. */
+  readonly torn: boolean;
 }
 
 /** The journal files of a directory, oldest first. */
@@ -22,28 +33,17 @@ export async function journalFiles(directory: string): Promise<string[]> {
 const newline = 0x0a;
 const chunkSize = 1024 * 1024;
 
-/** Reads backwards until `lines` whole lines are known or the file begins. */
+/** Reads backwards until `lines` newlines are known or the file begins. */
 export async function readTail(path: string, lines: number): Promise<Tail> {
   const handle = await open(path, 'r');
   try {
     const { size } = await handle.stat();
     const { bytes, start } = await lastLines(handle, size, lines);
-    const known: KnownLine[] = [];
-    let unreadable = 0;
-    let unreadableSinceWhole = 0;
-    let wholeEnd = 0;
-    for (let begin = 0, end; (end = bytes.indexOf(newline, begin)) !== -1; begin = end + 1) {
-      const line = decodeLine(bytes.toString('utf8', begin, end));
-      if (line === undefined) {
-        unreadableSinceWhole += 1;
-        continue;
-      }
-      known.push(line);
-      unreadable += unreadableSinceWhole;
-      unreadableSinceWhole = 0;
-      wholeEnd = end + 1;
-    }
-    return { path, lines: known, unreadable, size, wholeSize: start + wholeEnd };
+    const pieces: Piece[] = [];
+    let begin = 0;
+    for (let end; (end = bytes.indexOf(newline, begin)) !== -1; begin = end + 1)
+      pieces.push({ line: decodeLine(bytes.toString('utf8', begin, end)), end: start + end + 1 });
+    return { path, pieces, start, size, torn: begin < bytes.length };
   } finally {
     await handle.close();
   }
@@ -61,9 +61,8 @@ async function lastLines(
   // One more than asked for: the newline before the first of them.
   while (start > 0 && newlines <= lines) {
     const length = Math.min(chunkSize, start);
-    const chunk = Buffer.alloc(length);
-    const { bytesRead } = await handle.read(chunk, 0, length, start - length);
-    if (bytesRead !== length) break;
+    const chunk = await readAt(handle, start - length, length);
+    if (chunk.length !== length) break;
     chunks.unshift(chunk);
     start -= length;
     for (const byte of chunk) if (byte === newline) newlines += 1;

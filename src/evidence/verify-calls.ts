@@ -4,6 +4,7 @@ import { shown, type Mismatch } from './verify-format.ts';
 
 /** What the last record of a call leaves behind. */
 interface Past {
+  readonly call: string;
   readonly seq: number;
   readonly hash: string;
   /** Hash of the first record of this history of the call. */
@@ -19,7 +20,7 @@ interface Past {
 interface CallsOptions {
   /** Earlier files are not at hand, so a call may appear in the middle of its life. */
   readonly partial: boolean;
-  /** The store is known to have lost its data, so the history of a call may begin anew at any time. */
+  /** The store is known to have lost data: the history of a call may begin anew, or go on from an earlier record. */
   readonly storeLost: boolean;
 }
 
@@ -32,11 +33,13 @@ const mustBe = (what: string, expected: unknown, found: unknown): Mismatch | und
 /** Replays the records of all calls through the transition table. */
 export class Calls {
   readonly #pasts = new Map<string, Past>();
+  /** What each record left behind, by its hash; only where a history may go on from it. */
+  readonly #earlier = new Map<string, Past>();
   readonly #options: CallsOptions;
   /** Confirmed recordings, and those whose end is not among the records. */
   intervals = 0;
   openIntervals = 0;
-  /** Histories that began anew for a call that was known before. */
+  /** Histories that began anew, or went on from an earlier record, for a call that was known before. */
   begunAnew = 0;
 
   constructor(options: CallsOptions) {
@@ -48,7 +51,7 @@ export class Calls {
   }
 
   take(record: EvidenceRecord): Mismatch | undefined {
-    const past = this.#pasts.get(record.call);
+    const past = this.#pastOf(record);
     const at = Date.parse(record.at);
     const anew = past !== undefined && this.#mayBeginAnew(past, record, at);
     const mismatch = past === undefined || anew ? this.#first(record, past) : this.#next(record, past, at);
@@ -61,6 +64,16 @@ export class Calls {
     if (anew) this.begunAnew += 1;
     this.#keep(record, at, anew ? undefined : past, past?.highestEpoch ?? 0);
     return undefined;
+  }
+
+  /** The record that this one follows: the last of its call, or an earlier one where the store lost the last changes. */
+  #pastOf(record: EvidenceRecord): Past | undefined {
+    const last = this.#pasts.get(record.call);
+    const earlier = record.prev === last?.hash ? undefined : this.#earlier.get(record.prev ?? '');
+    if (last === undefined || earlier?.call !== record.call) return last;
+    this.begunAnew += 1;
+    this.openIntervals += Number(earlier.open) - Number(last.open);
+    return { ...earlier, highestEpoch: last.highestEpoch, at: last.at };
   }
 
   /** The store forgets a closed call after its retention time; should its id come again, its history begins anew. */
@@ -107,7 +120,8 @@ export class Calls {
     const open = opens || (wasOpen && record.event !== 'drained');
     if (opens) this.intervals += 1;
     this.openIntervals += Number(open) - Number(wasOpen);
-    this.#pasts.set(record.call, {
+    const next: Past = {
+      call: record.call,
       seq: record.seq,
       hash: record.hash,
       first: past?.first ?? record.hash,
@@ -116,7 +130,9 @@ export class Calls {
       highestEpoch: Math.max(record.epoch, highestEpoch),
       at: Math.max(at, past?.at ?? at),
       open,
-    });
+    };
+    this.#pasts.set(record.call, next);
+    if (this.#options.storeLost) this.#earlier.set(record.hash, next);
   }
 }
 

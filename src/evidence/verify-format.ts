@@ -9,11 +9,23 @@ export interface Mismatch {
   readonly found: string;
 }
 
-export interface JournalLine {
-  readonly journal: { readonly seq: number; readonly prev: string | null };
-  readonly record: EvidenceRecord;
-  readonly hash: string;
+/** What recovery did where the line begins. */
+interface Repair {
+  readonly version: 1;
+  readonly at: string;
+  readonly instance: string;
+  /** null: nothing, but the line that this one continues was missing then. */
+  readonly cut: { readonly bytes: number; readonly sha256: string } | null;
 }
+
+/** Of one of two kinds: with a record, or with a repair. */
+export type JournalLine = {
+  readonly journal: { readonly seq: number; readonly prev: string | null };
+  readonly hash: string;
+} & (
+  | { readonly record: EvidenceRecord; readonly repair?: undefined }
+  | { readonly record?: undefined; readonly repair: Repair }
+);
 
 export const isMismatch = (value: JournalLine | Mismatch): value is Mismatch => 'expected' in value;
 
@@ -45,17 +57,20 @@ const orNull = ([holds, expected]: Check): Check => [
 const hash = matching(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hexadecimal');
 const object: Check = [isRecord, 'an object'];
 
-const lineFields = { journal: object, record: object, hash };
+const recordLineFields = { journal: object, record: object, hash };
+const repairLineFields = { journal: object, repair: object, hash };
 const journalFields = { seq: count(1), prev: orNull(hash) };
+const firstVersion: Check = [(value) => value === 1, '1: this verifier knows no other version'];
+const time: Check = [isTime, 'a time like 2026-01-31T12:00:00.000Z'];
 const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
-  version: [(value) => value === 1, '1: this verifier knows no other version'],
+  version: firstVersion,
   call: [
     (value) => typeof value === 'string' && parseCallKey(value) === value,
     '32 lower-case hexadecimal digits',
   ],
   seq: count(1),
   prev: orNull(hash),
-  at: [isTime, 'a time like 2026-01-31T12:00:00.000Z'],
+  at: time,
   event: oneOf(Object.keys(transitions)),
   from: oneOf(stateNames),
   to: oneOf(stateNames),
@@ -68,6 +83,16 @@ const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
 };
 const text = matching(/./, 'a text');
 const bindingFields = { tenant: text, app: text };
+const repairFields: Readonly<Record<keyof Repair, Check>> = {
+  version: firstVersion,
+  at: time,
+  instance: text,
+  cut: orNull(object),
+};
+const cutFields: Readonly<Record<keyof NonNullable<Repair['cut']>, Check>> = {
+  bytes: count(1),
+  sha256: hash,
+};
 
 function isTime(value: unknown): boolean {
   if (typeof value !== 'string') return false;
@@ -103,18 +128,31 @@ export function readLine(textOfLine: string): JournalLine | Mismatch {
   }
   if (canonical !== textOfLine) return { expected: 'canonical JSON (RFC 8785)', found: shown(textOfLine) };
   if (!isRecord(line)) return { expected: 'an object', found: shown(line) };
-  const malformed = fieldsOf('line', line, lineFields);
+  const isRepair = Object.hasOwn(line, 'repair');
+  const malformed = fieldsOf('line', line, isRepair ? repairLineFields : recordLineFields);
   if (malformed !== undefined) return malformed;
-  const { journal, record, hash: sealed } = line as unknown as JournalLine;
-  const wrong =
-    fieldsOf('journal', journal, journalFields) ??
+  const read = line as unknown as JournalLine;
+  const { hash: sealed, ...unsealed } = read;
+  return (
+    fieldsOf('journal', read.journal, journalFields) ??
+    (read.repair === undefined ? mismatchOfRecord(read.record) : mismatchOfRepair(read.repair)) ??
+    sealOf('line', unsealed, sealed) ??
+    read
+  );
+}
+
+function mismatchOfRecord(record: EvidenceRecord): Mismatch | undefined {
+  const { hash: sealed, ...unsealed } = record;
+  return (
     fieldsOf('record', record, recordFields) ??
     (record.by === null ? undefined : fieldsOf('by', record.by, bindingFields)) ??
-    sealOf('line', { journal, record }, sealed);
-  if (wrong !== undefined) return wrong;
-  const { hash: recordSeal, ...unsealed } = record;
-  return sealOf('record', unsealed, recordSeal) ?? { journal, record, hash: sealed };
+    sealOf('record', unsealed, sealed)
+  );
 }
+
+const mismatchOfRepair = (repair: Repair): Mismatch | undefined =>
+  fieldsOf('repair', repair, repairFields) ??
+  (repair.cut === null ? undefined : fieldsOf('cut', repair.cut, cutFields));
 
 function sealOf(what: string, content: object, seal: string): Mismatch | undefined {
   const hashed = sha256(canonicalJson(content));

@@ -7,7 +7,7 @@ import { Flushes } from './flushes.ts';
 export interface EvidenceWriterDeps {
   readonly outbox: Outbox;
   readonly sink: FileSink;
-  /** Names this process to the lease. */
+  /** Names this process to the lease, and in the lines that say what it repaired. */
   readonly owner: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -116,13 +116,13 @@ class Writer implements EvidenceWriter {
 
   /** Takes one batch from the outbox to the sink; returns how long to wait before the next, ms. */
   async #turn(): Promise<number> {
-    const { outbox, sink, clock, idleMs, leaseMs, batch } = this.#deps;
+    const { outbox, sink, owner, clock, idleMs, leaseMs, batch } = this.#deps;
     if (!(await this.#lead())) {
       await this.#stepDown();
       return (await this.#othersFlush()) ? idleMs : Math.max(idleMs, leaseMs / 4);
     }
     if (!this.#recovered) {
-      await sink.recover();
+      await sink.recover(owner);
       this.#recovered = true;
     }
     const flushes = this.#flushes.current();

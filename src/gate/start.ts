@@ -108,6 +108,8 @@ async function begin<Answer extends GraphAnswer>(
       if (!belongsTo(state, by)) return refuse('CallNotFound');
       const freshMs = freshForMs(deps, view);
       if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
+      // Its stop may be among what the store has forgotten: that is confirmed before the call starts anew (rule R3).
+      if (state.state === 'recording' && state.epoch < view.bornAt) return refuse('StopUnconfirmed');
       const type = state.state === 'recording' ? 'repeatRequested' : 'startRequested';
       return grant({ event: { type, hold }, detail });
     }).catch((error: unknown) => {
@@ -165,7 +167,7 @@ async function makeWay<Answer extends GraphAnswer>(
   if (refusal.reason === 'StatusInProgress') return undefined;
   if (refusal.reason !== 'StopUnconfirmed') return refusal;
   // Confirmed, but the lost one may still be on the wire: only time helps.
-  if (found !== 'stopping' && found !== 'unconfirmed') return undefined;
+  if (found !== 'recording' && found !== 'stopping' && found !== 'unconfirmed') return undefined;
   const stopped = await stopFirst({
     call,
     by,

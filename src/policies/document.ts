@@ -30,7 +30,8 @@ export function readDocument(
   text: string,
 ): { readonly document: SourceDocument } | { readonly problems: readonly Problem[] } {
   const lines = new LineCounter();
-  const parsed = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // Its own warnings quote the text, which may hold a secret.
+  const parsed = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const faults = [...parsed.errors, ...parsed.warnings];
   if (faults.length > 0) {
     return {

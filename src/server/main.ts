@@ -52,7 +52,7 @@ async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
 }
 
 function chooseStore(settings: ProxySettings, log: Log): ProxyParts['openStore'] {
-  const { redisUrl } = settings;
+  const { redisUrl, redisDurability: durability, redisWaitReplicas: waitReplicas } = settings;
   if (redisUrl === undefined) {
     log.warn(
       {},
@@ -61,7 +61,7 @@ function chooseStore(settings: ProxySettings, log: Log): ProxyParts['openStore']
     return () => memoryStore();
   }
   return (meter) => {
-    const store = redisStore(redisUrl, { meter, log });
+    const store = redisStore(redisUrl, { meter, log, durability, waitReplicas });
     // An unsuitable server stops the start; one that is away only keeps gates closed until it comes.
     store.ready().catch((error: unknown) => {
       if (!isFault(error, 'StoreUnsuitable')) return;

@@ -73,6 +73,7 @@ export async function startProxy(
 
   const sink = await openFileSink(settings.evidenceDir, { log });
   const owner = randomUUID();
+  log.info({ instance: owner }, 'this instance is named so in the repairs of the evidence');
   const writer = startEvidenceWriter({
     outbox: store.outbox,
     sink,

@@ -14,6 +14,7 @@ import { lastWords } from './last-words.ts';
 import { unfitMessage } from './unfit-message.ts';
 
 const keepAliveTimeoutMs = 65_000;
+const maxCheckingIntervalMs = 1000;
 
 export interface ServerLimits {
   readonly maxConnections: number;
@@ -46,12 +47,20 @@ export function createListener(
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.use(controlPlane(control));
+  const serveControl = controlPlane(control);
+  app.use(serveControl);
+  // Express leaves out every handler for a target that it cannot read; it is refused like any other.
+  const serveRest = (req: http.IncomingMessage, res: http.ServerResponse): void =>
+    void app(req as express.Request, res as express.Response, () => serveControl(req, res));
   const serveMedia = media === undefined ? () => false : mediaPlane(media);
   const serveCallback = callbacks === undefined ? () => false : callbackPlane(callbacks);
+  const ending = new WeakSet<Duplex>();
   const refuseUnfit = (req: http.IncomingMessage, res: http.ServerResponse): boolean => {
+    // Node reads on until the answer is out.
+    if (ending.has(req.socket)) return true;
     const unfit = unfitMessage(req);
     if (unfit === undefined) return false;
+    ending.add(req.socket);
     res.setHeader('Connection', 'close');
     answerRefusal(req, res, unfit, control.newId());
     return true;
@@ -59,7 +68,12 @@ export function createListener(
   const serve = (req: http.IncomingMessage, res: http.ServerResponse): boolean =>
     refuseUnfit(req, res) || serveMedia(req, res) || serveCallback(req, res);
 
-  const options = { maxHeaderSize: maxHeaderBytes, insecureHTTPParser: false };
+  const options = {
+    maxHeaderSize: maxHeaderBytes,
+    insecureHTTPParser: false,
+    // Node looks every 30 s, which could more than double the time for a head.
+    connectionsCheckingInterval: Math.min(headersTimeoutMs / 4, maxCheckingIntervalMs),
+  };
   const server = tls === undefined ? http.createServer(options) : https.createServer({ ...options, ...tls });
   server.headersTimeout = headersTimeoutMs;
   server.requestTimeout = 0;
@@ -67,28 +81,21 @@ export function createListener(
   // Node leaves out what is beyond a number of headers, and a length or an encoding may be there: their bytes are bounded.
   server.maxHeadersCount = 0;
   server.on('request', (req: http.IncomingMessage, res: http.ServerResponse) => {
-    if (!serve(req, res)) app(req, res);
+    // RFC 9110, section 10.1.1: a client of HTTP/1.0 does not know the question.
+    if (req.httpVersion === '1.0') delete req.headers.expect;
+    if (!serve(req, res)) serveRest(req, res);
   });
   // Media is asked for only after admission; the small bodies for Graph may come at once.
   server.on('checkContinue', (req: http.IncomingMessage, res: http.ServerResponse) => {
     if (serve(req, res)) return;
     res.writeContinue();
-    app(req, res);
+    serveRest(req, res);
   });
   server.on('checkExpectation', (req: http.IncomingMessage, res: http.ServerResponse) => {
     answerRefusal(req, res, refuse('ExpectationFailed'), control.newId());
   });
   limitConnections(server, maxConnections, () => control.meter.decision('control', 'TooManyConnections'));
-  const lastWord = lastWords(server);
-  const end = (socket: Duplex, status: number, reason: ReasonCode): void => {
-    const word = lastWord(socket);
-    if (word === 'answer') endWith(socket, status, reason);
-    else endSilently(socket, word === 'break');
-  };
-  server.on('upgrade', (_req, socket) => end(socket, 501, 'UpgradeRefused'));
-  server.on('connect', (_req, socket) => end(socket, 501, 'UpgradeRefused'));
-  // A listener that does not end the socket would switch off the detection of clients that went away.
-  server.on('clientError', (_error, socket) => end(socket, 400, 'TargetInvalid'));
+  endConnections(server);
   return server;
 }
 
@@ -107,6 +114,34 @@ function limitConnections(server: http.Server, most: number, refused: () => void
   });
 }
 
+/** Ends connections that are to become something else, or on which no request can be read any more. */
+function endConnections(server: http.Server): void {
+  const lastWord = lastWords(server);
+  const ending = new WeakSet<Duplex>();
+  const end = (socket: Duplex, status: number, reason: ReasonCode, earlierMayFinish: boolean): void => {
+    // What comes after an error is another error.
+    if (ending.has(socket)) return;
+    ending.add(socket);
+    const last = lastWord(socket);
+    if (last.kind === 'answer') {
+      endWith(socket, status, reason);
+      return;
+    }
+    // Node has taken its own listener away by now, and a reset without one ends the process.
+    socket.on('error', () => socket.destroy());
+    const finish = (): void => void socket.end(() => socket.destroy());
+    if (!socket.writable) socket.destroy();
+    else if (last.kind === 'nothing') finish();
+    else if (last.kind === 'earlier' && earlierMayFinish) last.res.once('close', finish);
+    else socket.destroy();
+  };
+  // Node has let go of these sockets, so that an earlier answer would wait for ever.
+  server.on('upgrade', (_req, socket) => end(socket, 501, 'UpgradeRefused', false));
+  server.on('connect', (_req, socket) => end(socket, 501, 'UpgradeRefused', false));
+  // A listener that does not end the socket would switch off the detection of clients that went away.
+  server.on('clientError', (_error, socket) => end(socket, 400, 'TargetInvalid', true));
+}
+
 /** Where there is no request to answer, only a socket. */
 function endWith(socket: Duplex, status: number, reason: ReasonCode): void {
   // Node has taken its own listener away by now, and a reset without one ends the process.
@@ -120,13 +155,6 @@ function endWith(socket: Duplex, status: number, reason: ReasonCode): void {
     `${head}\r\nTallylight-Reason: ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
     () => socket.destroy(),
   );
-}
-
-/** Where an answer would be taken for another's. */
-function endSilently(socket: Duplex, atOnce: boolean): void {
-  socket.on('error', () => socket.destroy());
-  if (atOnce || !socket.writable) socket.destroy();
-  else socket.end(() => socket.destroy());
 }
 
 export const listen = (server: http.Server, port: number, host: string): Promise<AddressInfo> =>

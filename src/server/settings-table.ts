@@ -166,6 +166,20 @@ export const settings = {
       'The store that instances share. Without it the state of calls is in the process alone, and there can be only one instance.',
     schema: redisUrl,
   },
+  redisDurability: {
+    name: 'TALLYLIGHT_REDIS_DURABILITY',
+    default: 'warn',
+    description:
+      'What to do when the configuration of Redis cannot keep every promise of the table "What the store promises": say so in the log (`warn`), refuse to start (`require`), or nothing (`ignore`).',
+    schema: z.enum(['warn', 'require', 'ignore']),
+  },
+  redisWaitReplicas: {
+    name: 'TALLYLIGHT_REDIS_WAIT_REPLICAS',
+    default: '0',
+    description:
+      'How many replicas must have a change of state before it counts (0 to 5). With fewer the store counts as unavailable.',
+    schema: wholeNumber(0, 5),
+  },
   evidenceDir: {
     name: 'TALLYLIGHT_EVIDENCE_DIR',
     default: '',

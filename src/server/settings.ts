@@ -24,6 +24,8 @@ interface CommonSettings {
   readonly graphTimeoutMs: number;
   /** undefined: the store is in the process. */
   readonly redisUrl?: string | undefined;
+  readonly redisDurability?: 'warn' | 'require' | 'ignore' | undefined;
+  readonly redisWaitReplicas?: number | undefined;
   readonly evidenceDir?: string | undefined;
   /** undefined: the package's own. */
   readonly policyDir?: string | undefined;
@@ -142,7 +144,9 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
   const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
   const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
-  const common = { host, port, adminPort, publicUrl, ...times, limits, redisUrl, policyDir, logLevel };
+  const { redisDurability, redisWaitReplicas } = values;
+  const redis = redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas };
+  const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, logLevel };
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir };
   if (controlAuth === undefined || evidenceDir === undefined)
     throw new Fault('Internal', 'settings were not judged before they were put together');

@@ -42,6 +42,6 @@ test('all keys of a call, of a session, and of the drain share a slot; calls spr
   );
   expect(shards.size).toBeGreaterThan(shardCount / 2);
   const third = 16384 / 3;
-  const slots = await slotsOf([...shards].slice(0, 40).map((shard) => keys.shard(shard).born));
+  const slots = await slotsOf([...shards].slice(0, 40).map((shard) => keys.shard(shard).life));
   expect(new Set([...slots].map((slot) => Math.floor(Number(slot) / third)))).toEqual(new Set([0, 1, 2]));
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { breakable, type BreakableStore } from '../../src/server/sandbox/breakable-store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
-import { rawConnection } from '../support/raw-connection.ts';
+import { openRaw } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 let world: World;
@@ -67,39 +67,39 @@ const bytesAt = (call: string): number =>
 describe('a media write', () => {
   test('is refused before its body is read', async () => {
     const bot = await world.bot();
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write(await head('POST', `/media/${bot.call}/x`, ['Content-Length: 1000000000']));
     const answer = await connection.until(/\}$/);
     expect(answer).toMatch(/^HTTP\/1\.1 403 /);
     expect(answer).toMatch(/Tallylight-Reason: RecordingNotActive/);
-    connection.close();
+    connection.destroy();
   });
 
   test('is asked for its body only after admission', async () => {
     const bot = await world.bot();
     const lines = ['Content-Length: 5', 'Expect: 100-continue'];
-    const refused = await rawConnection(world.proxy.url);
+    const refused = openRaw(world.proxy.url);
     refused.write(await head('POST', `/media/${bot.call}/x`, lines));
     expect(await refused.until(/\}$/)).not.toMatch(/100 Continue/);
-    refused.close();
+    refused.destroy();
 
     await bot.report('recording');
-    const admitted = await rawConnection(world.proxy.url);
+    const admitted = openRaw(world.proxy.url);
     admitted.write(await head('POST', `/media/${bot.call}/x`, lines));
     expect(await admitted.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 100 Continue/);
     admitted.write('hello');
     expect(await admitted.until(/201/)).toMatch(/HTTP\/1\.1 201/);
-    admitted.close();
+    admitted.destroy();
   });
 
   test('with an expectation other than 100-continue is refused', async () => {
     const bot = await world.bot();
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write(
       await head('POST', `/media/${bot.call}/x`, ['Content-Length: 5', 'Expect: the-unexpected']),
     );
     expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 417 /);
-    connection.close();
+    connection.destroy();
   });
 
   test.each([
@@ -125,12 +125,12 @@ describe('a media write', () => {
   ])('with %s is refused', async (_what, method, path, status, reason) => {
     const bot = await world.bot();
     await bot.report('recording');
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write(await head(method, path(bot.call), ['Content-Length: 0']));
     const answer = await connection.until(/\}$/);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(answer).toMatch(new RegExp(`Tallylight-Reason: ${reason}`));
-    connection.close();
+    connection.destroy();
   });
 
   test('may name its call in a header or in the query', async () => {
@@ -140,10 +140,10 @@ describe('a media write', () => {
       ['/by-header', [`X-Call-Id: ${bot.call.toUpperCase()}`]],
       [`/by-query?call=${bot.call.replaceAll('-', '')}`, []],
     ] as const) {
-      const connection = await rawConnection(world.proxy.url);
+      const connection = openRaw(world.proxy.url);
       connection.write(await head('POST', path, ['Content-Length: 0', ...lines]));
       expect(await connection.until(/\r\n\r\n/)).not.toMatch(/Tallylight-Reason/);
-      connection.close();
+      connection.destroy();
     }
   });
 
@@ -168,10 +168,10 @@ describe('an upstream', () => {
   test('that refuses connections gives 502 and leaves the gate open', async () => {
     const bot = await world.bot();
     await bot.report('recording');
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write((await head('POST', `/dead/${bot.call}`, ['Content-Length: 5'])) + 'hello');
     expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 502 [^]*UpstreamUnreachable/);
-    connection.close();
+    connection.destroy();
     expect((await bot.upload('x', 1)).status).toBe(201);
   });
 
@@ -193,23 +193,23 @@ describe('an upstream', () => {
   test('that stalls does not hold up a stop', async () => {
     const bot = await world.bot();
     await bot.report('recording');
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write((await head('POST', `/stalls/${bot.call}`, ['Content-Length: 5'])) + 'hello');
     await eventually(
       () => new Promise((resolve) => stallingUpstream.getConnections((_error, count) => resolve(count > 0))),
     );
     expect((await bot.report('notRecording')).status).toBe(200);
     expect(await connection.until(/\}$/)).toMatch(/RecordingStopped/);
-    connection.close();
+    connection.destroy();
   });
 });
 
 describe('a read of a media route', () => {
   const read = async (path: string): Promise<string> => {
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write(await head('GET', path));
     const answer = await connection.until(/\r\n\r\n/);
-    connection.close();
+    connection.destroy();
     return answer.split('\r\n')[0] ?? '';
   };
 
@@ -224,10 +224,10 @@ describe('a read of a media route', () => {
 
   test('is no way to bring a body in', async () => {
     const bot = await world.bot();
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write((await head('GET', `/media/${bot.call}/x`, ['Content-Length: 5'])) + 'hello');
     expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 400 [^]*a read has no body/);
-    connection.close();
+    connection.destroy();
     expect(bytesAt(bot.call)).toBe(0);
   });
 
@@ -235,20 +235,20 @@ describe('a read of a media route', () => {
     const bot = await world.bot();
     await bot.report('recording');
     await bot.upload('first', 640);
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     const stranger = await world.mint.mint({ azp: '33333333-3333-4333-8333-333333333333' });
     connection.write(
       `GET /media/${bot.call}/ HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer ${stranger}\r\n\r\n`,
     );
     expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 404 [^]*CallNotFound/);
-    connection.close();
+    connection.destroy();
   });
 
   test('needs a token like any other request', async () => {
     const bot = await world.bot();
-    const connection = await rawConnection(world.proxy.url);
+    const connection = openRaw(world.proxy.url);
     connection.write(`GET /media/${bot.call}/x HTTP/1.1\r\nHost: proxy\r\n\r\n`);
     expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 401 [^]*TokenMissing/);
-    connection.close();
+    connection.destroy();
   });
 });

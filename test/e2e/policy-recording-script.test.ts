@@ -82,11 +82,16 @@ const script: readonly Step[] = [
   ['failed', (run) => run.report('failed')],
   ['media after the failure', (run) => run.frame()],
   ['the observed participant is removed', removeObserved],
-  ['the conversation ends', (run) => Promise.resolve(world.graph.endCall(run.bot.call))],
+  ['the conversation ends', endOfConversation],
   ['terminating', (run) => run.notified(/terminating/)],
   ['terminated', (run) => run.notified(/terminated/)],
   ['media after the end', (run) => run.frame()],
 ];
+
+function endOfConversation(run: Run): Promise<void> {
+  world.graph.endCall(run.bot.call);
+  return Promise.resolve();
+}
 
 async function removeObserved(run: Run): Promise<void> {
   const { body } = await run.bot.get('participants');

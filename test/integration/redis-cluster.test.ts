@@ -1,22 +1,35 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { redisStore, type RedisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
-import { minute, move, newCall } from '../conformance/store-fixtures.ts';
+import { minute, move, newCall, recordingCall } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
-import { startCluster, type TestCluster } from '../support/redis.ts';
+import { RedisGates, waitIsOver } from '../support/redis-gates.ts';
+import { startCluster, type TestCluster, type TestRedis } from '../support/redis.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const clean of cleanUp.splice(0).reverse()) await clean();
 });
 
-async function openCluster(): Promise<{ cluster: TestCluster; store: RedisStore }> {
-  const cluster = await startCluster();
+async function openCluster(
+  options: { readonly replicas?: boolean } = {},
+): Promise<{ cluster: TestCluster; store: RedisStore }> {
+  const cluster = await startCluster(options);
   cleanUp.push(() => cluster.stop());
   const store = redisStore(cluster.url, { commandTimeoutMs: minute });
   cleanUp.push(() => store.close());
   await store.ready();
   return { cluster, store };
+}
+
+/** The primary that holds a key, and its replica. */
+async function ownerOf(cluster: TestCluster, key: string): Promise<{ owner: TestRedis; replica: TestRedis }> {
+  // Any other node answers with a redirection.
+  const holds = await Promise.all(
+    cluster.nodes.slice(0, 3).map(async (node) => !(await node.cli('exists', key)).includes('MOVED')),
+  );
+  const n = holds.indexOf(true);
+  return { owner: cluster.nodes[n]!, replica: cluster.nodes[n + 3]! };
 }
 
 const succeeds = (promise: Promise<unknown>): Promise<boolean> =>
@@ -30,13 +43,7 @@ test('a node of a cluster that is gone fails its calls at once, ends the session
   await store.sessions.join('session-1', minute);
   const call = newCall();
   await move(store, call, 'starting');
-  // Only the node that holds the key answers without a redirection.
-  const holds = await Promise.all(
-    cluster.nodes.map(
-      async (node) => (await node.cli('exists', keysWith('tallylight').call(call).call)) === '1',
-    ),
-  );
-  const owner = cluster.nodes[holds.indexOf(true)]!;
+  const { owner } = await ownerOf(cluster, keysWith('tallylight').call(call).call);
 
   await owner.kill('SIGKILL');
   const fault: unknown = await store.calls.read(call).catch((error: unknown) => error);
@@ -58,3 +65,77 @@ test('a cluster with one node that may evict keys is refused', async () => {
   const fault: unknown = await store.ready().catch((error: unknown) => error);
   expect(fault).toBeFault('StoreUnsuitable');
 });
+
+test('a master killed during a stop: its replica takes over, and the call is closed until it starts anew', async () => {
+  const { cluster } = await openCluster({ replicas: true });
+  const gates = new RedisGates({ drainMs: 5000 });
+  cleanUp.push(() => gates.close());
+  const openGate = async () => {
+    const store = redisStore(cluster.url);
+    await store.ready();
+    const gate = await gates.open(store);
+    await gates.ready(gate);
+    return gate;
+  };
+  const [one, other] = [await openGate(), await openGate()];
+  for (const node of cluster.nodes.slice(0, 3)) await waitIsOver(node);
+  const call = newCall();
+  const key = keysWith('tallylight').call(call).call;
+  await gates.recording(one, call);
+  const write = await eventually(() => gates.write(other, call));
+
+  const { owner, replica } = await ownerOf(cluster, key);
+  const stopping = gates.stop(one, call);
+  await eventually(async () => (await owner.cli('hget', key, 'state')) === 'stopping');
+  await owner.kill('SIGKILL');
+  expect(await stopping).toBe('StoreUnavailable');
+  expect(gates.sent).toEqual(['recording']);
+  await eventually(() => !write.mayContinue());
+
+  await eventually(async () => (await replica.cli('role')).startsWith('master'), { withinMs: 30_000 });
+  await Promise.all([gates.ready(one), gates.ready(other)]);
+  for (const gate of [one, other]) expect(await gates.write(gate, call)).toBeUndefined();
+  expect(await gates.settled(() => gates.start(one, call))).toBe('StoreFresh');
+  await waitIsOver(replica);
+  expect(await gates.settled(() => gates.stop(other, call))).toBe('stopped');
+  await gates.recording(one, call);
+  await eventually(() => gates.write(other, call));
+  expect(gates).toMatchObject({ sent: ['recording', 'notRecording', 'recording'], violations: [] });
+}, 120_000);
+
+test('a session ends when the server of a call that it holds is another, though its own is the same', async () => {
+  const { cluster, store } = await openCluster();
+  const { call } = await recordingCall(store);
+  const keys = keysWith('tallylight');
+  const { owner } = await ownerOf(cluster, keys.call(call).call);
+  const session = await eventually(async () => {
+    const id = `session-${Math.random()}`;
+    return (await ownerOf(cluster, keys.session(id).session)).owner === owner ? undefined : id;
+  });
+  await store.sessions.join(session, minute);
+  const replace = (): Promise<string> => owner.cli('hset', keys.call(call).life, 'run', 'another');
+  await replace();
+  // It holds nothing there yet.
+  expect(await store.sessions.heartbeat(session, minute, [])).toEqual([]);
+  await store.sessions.join(session, minute);
+  await store.calls.acquire(call, session);
+  expect(await store.sessions.heartbeat(session, minute, [])).toEqual([]);
+  await replace();
+  expect(await store.sessions.heartbeat(session, minute, [])).toBe('lost');
+}, 60_000);
+
+test('a replica that takes over from a master that lives opens no gate of before', async () => {
+  const { cluster, store } = await openCluster({ replicas: true });
+  const { call } = await recordingCall(store);
+  const { replica } = await ownerOf(cluster, keysWith('tallylight').call(call).call);
+  await replica.cli('cluster', 'failover', 'takeover');
+  const state = await eventually(
+    async () => {
+      const { bornAt, now } = await store.calls.read(call);
+      return bornAt > now ? (await store.calls.acquire(call, 'session-1')).state : undefined;
+    },
+    { withinMs: 30_000 },
+  );
+  expect(state).toBe('idle');
+  expect((await store.calls.read(call)).state?.state).toBe('recording');
+}, 60_000);

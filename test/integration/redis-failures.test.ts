@@ -158,7 +158,7 @@ describe('a Redis that comes back', () => {
     const store = open(redis);
     await store.ready();
     const markers = async (): Promise<string[]> =>
-      (await redis.cli('--scan', '--pattern', 'tallylight:{*}:born')).split('\n').filter(Boolean);
+      (await redis.cli('--scan', '--pattern', 'tallylight:{*}:life')).split('\n').filter(Boolean);
     await store.sessions.join('session-1', minute);
     expect(await markers()).toHaveLength(256);
     await redis.restart({ keepData: false });

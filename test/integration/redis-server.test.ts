@@ -168,7 +168,7 @@ describe('what is stored', () => {
     expect(await expiries()).toEqual(['-1', '-1', '-1']);
     await move(store, call, 'idle', { retentionMs: minute });
     expect(new Set(await expiries()).size).toBe(1);
-    expect(await redis.cli('pexpiretime', own.born)).toBe('-1');
+    expect(await redis.cli('pexpiretime', own.life)).toBe('-1');
     expect(await redis.cli('pexpiretime', own.outbox)).toBe('-1');
   });
 

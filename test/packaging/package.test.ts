@@ -29,7 +29,9 @@ async function newest(folder: string, suffix: string): Promise<number> {
 
 async function buildIfStale(): Promise<void> {
   const sources = Math.max(await newest('src', '.ts'), await newest('middleware', '.ts'));
-  if (sources > (await newest('dist', '.js'))) await run('npm', ['run', '--silent', 'build'], { cwd: root });
+  const hasPapers = (await newest('dist', 'sbom.cdx.json')) > 0;
+  if (!hasPapers || sources > (await newest('dist', '.js')))
+    await run('npm', ['run', '--silent', 'build'], { cwd: root });
 }
 
 describe('the packed package', () => {
@@ -73,10 +75,12 @@ describe('the packed package', () => {
   test('holds the build, the policies and the papers, and nothing else', () => {
     expect(packed).toEqual(expect.arrayContaining(['LICENSE', 'package.json', 'dist/middleware/index.d.ts']));
     expect(packed).toEqual(expect.arrayContaining(['policies/default.json', 'middleware/README.md']));
+    expect(packed).toEqual(expect.arrayContaining(['SECURITY.md', 'dist/sbom.cdx.json']));
     const elsewhere = packed.filter(
       (path) => !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|policies\/.*)$/.test(path),
     );
-    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'middleware/README.md', 'package.json'];
+    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'middleware/README.md'];
+    papers.push('dist/sbom.cdx.json', 'package.json');
     expect(papers).toEqual(expect.arrayContaining(elsewhere));
   });
 

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
 import type { Clock, Outbox, OutboxEntry } from '../../src/core/ports.ts';
@@ -59,32 +59,78 @@ export class MemoryOutbox implements Outbox {
   }
 }
 
-/** An outbox in files: survives the kill of the process that drains it. One process at a time. */
-export class FileOutbox extends MemoryOutbox {
-  readonly #removed: string;
+/**
+ * An outbox in files: survives its processes and is shared by them. Its lease runs on the clock of the host; only one
+ * process at a time may ask for one that has run out.
+ */
+export class FileOutbox implements Outbox {
+  readonly #directory: string;
 
   constructor(directory: string) {
-    super();
-    this.#removed = join(directory, 'removed');
-    const lines = (name: string): string[] =>
-      readFileSync(join(directory, name), 'utf8')
-        .split('\n')
-        .filter((line) => line !== '');
-    this.add(lines('records').map((line) => JSON.parse(line) as EvidenceRecord));
-    const gone = new Set(lines('removed'));
-    this.entries = this.entries.filter(({ id }) => !gone.has(id));
+    this.#directory = directory;
   }
 
-  static fill(directory: string, records: readonly EvidenceRecord[]): void {
-    writeFileSync(
-      join(directory, 'records'),
-      records.map((record) => `${JSON.stringify(record)}\n`).join(''),
-    );
-    writeFileSync(join(directory, 'removed'), '');
+  static create(directory: string, records: readonly EvidenceRecord[]): FileOutbox {
+    mkdirSync(directory, { recursive: true });
+    const outbox = new FileOutbox(directory);
+    outbox.#write('records', records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+    outbox.#write('removed', '');
+    return outbox;
   }
 
-  override remove(entries: readonly OutboxEntry[]): Promise<void> {
-    appendFileSync(this.#removed, entries.map(({ id }) => `${id}\n`).join(''));
-    return super.remove(entries);
+  get entries(): OutboxEntry[] {
+    const gone = new Set(this.#lines('removed'));
+    return this.#lines('records')
+      .map((line, n) => ({ id: String(n), record: JSON.parse(line) as EvidenceRecord }))
+      .filter(({ id }) => !gone.has(id));
+  }
+
+  /** Time passes, and nobody holds the lease any more. */
+  lapse(): void {
+    this.#write('lease', '');
+  }
+
+  lease(owner: string, forMs: number): Promise<boolean> {
+    const [holder, until] = this.#lines('lease');
+    const free = holder === undefined || holder === owner || Number(until) <= Date.now();
+    if (free) this.#write('lease', `${owner}\n${Date.now() + forMs}\n`);
+    return Promise.resolve(free);
+  }
+
+  release(owner: string): Promise<void> {
+    if (this.#lines('lease')[0] === owner) this.lapse();
+    return Promise.resolve();
+  }
+
+  pending(limit: number): Promise<readonly OutboxEntry[]> {
+    return Promise.resolve(this.entries.slice(0, limit));
+  }
+
+  remove(entries: readonly OutboxEntry[]): Promise<void> {
+    appendFileSync(join(this.#directory, 'removed'), entries.map(({ id }) => `${id}\n`).join(''));
+    return Promise.resolve();
+  }
+
+  depth(): Promise<number> {
+    return Promise.resolve(this.entries.length);
+  }
+
+  claimSink(sink: string): Promise<string> {
+    const [claimed] = this.#lines('sink');
+    if (claimed === undefined) this.#write('sink', `${sink}\n`);
+    return Promise.resolve(claimed ?? sink);
+  }
+
+  #lines(name: string): string[] {
+    const path = join(this.#directory, name);
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    return text.split('\n').filter((line) => line !== '');
+  }
+
+  /** At once, whoever reads or is killed meanwhile. */
+  #write(name: string, text: string): void {
+    const path = join(this.#directory, name);
+    writeFileSync(`${path}.${process.pid}`, text);
+    renameSync(`${path}.${process.pid}`, path);
   }
 }

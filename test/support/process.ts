@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Peers } from '../../src/server/sandbox/peers.ts';
-import { sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxApp, sandboxSecret, type TokenMint } from '../../src/server/sandbox/token-mint.ts';
 
-const main = fileURLToPath(new URL('../../dist/src/server/main.js', import.meta.url));
+const builtMain = fileURLToPath(new URL('../../dist/src/server/main.js', import.meta.url));
 
 export interface ProxyProcess {
   readonly url: string;
@@ -21,8 +20,24 @@ export interface ProxyProcess {
 
 type Environment = Readonly<Record<string, string>>;
 
+interface ProcessOptions {
+  /** The program; the built one if absent. */
+  readonly main?: string | undefined;
+  readonly onLine?: (line: string) => void;
+}
+
+/** Where a proxy's peers are. */
+interface Surroundings {
+  readonly mint: TokenMint;
+  readonly graph: { readonly url: string };
+  readonly sink: { readonly url: string };
+}
+
 /** Settings for a proxy between these peers, with short times. */
-export const settingsFor = ({ mint, graph, sink }: Peers, directory: string): Record<string, string> => ({
+export const settingsFor = (
+  { mint, graph, sink }: Surroundings,
+  directory: string,
+): Record<string, string> => ({
   TALLYLIGHT_PORT: '0',
   TALLYLIGHT_ADMIN_PORT: '0',
   TALLYLIGHT_GRAPH_URL: graph.url,
@@ -43,11 +58,15 @@ export const settingsFor = ({ mint, graph, sink }: Peers, directory: string): Re
 });
 
 /** The built proxy as a process of its own; resolves once it listens, rejects with its output if it ends before. */
-export async function startProxyProcess(settings: Environment): Promise<ProxyProcess> {
-  const { child, lines, exited } = run(settings);
+export async function startProxyProcess(
+  settings: Environment,
+  { main, onLine = () => undefined }: ProcessOptions = {},
+): Promise<ProxyProcess> {
+  const { child, lines, exited } = run(settings, main);
   const listening = new Promise<{ url: string; adminUrl: string }>((resolve) => {
     watch(child, (line) => {
       lines.push(line);
+      onLine(line);
       const facts = parse(line);
       if (facts.msg === 'listening') resolve({ url: String(facts.url), adminUrl: String(facts.adminUrl) });
     });
@@ -67,7 +86,10 @@ export async function failedStart(
   return { code, output: lines.join('\n') };
 }
 
-function run(settings: Environment): {
+function run(
+  settings: Environment,
+  main = builtMain,
+): {
   child: ChildProcess;
   lines: string[];
   exited: ProxyProcess['exited'];

@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,10 +21,17 @@ export interface TestRedis {
   cli(...args: readonly string[]): Promise<string>;
   /** Sends a signal; after SIGKILL or SIGTERM, resolves once the process is gone. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Starts the server again on the same port, ending it first where it runs. */
-  restart(how: { readonly keepData: boolean }): Promise<void>;
+  /** Starts the server again on the same port, ending it first where it runs; `from`: with data that was copied before. */
+  restart(how: { readonly keepData: boolean; readonly from?: string }): Promise<void>;
+  /** Copies what is on the disk now, and returns where it is until `stop`. */
+  copyData(): Promise<string>;
   stop(): Promise<void>;
 }
+
+/** The settings of a replica of `primary`. */
+export const replicaOf = (primary: Pick<TestRedis, 'port'>): RedisOptions => ({
+  settings: ['--replicaof', '127.0.0.1', String(primary.port)],
+});
 
 export interface TestCluster {
   readonly url: string;
@@ -33,6 +40,18 @@ export interface TestCluster {
 }
 
 const run = promisify(execFile);
+
+/** Sentinel closes every connection to a server whose role it changes, redis-cli's as well: then it is asked again. */
+async function cliOn(port: number, args: readonly string[]): Promise<string> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim();
+    } catch (error) {
+      const said = String((error as { readonly stderr?: unknown }).stderr);
+      if (attempt === 5 || !/reset by peer|closed the connection|Broken pipe/i.test(said)) throw error;
+    }
+  }
+}
 
 /** A port that was free a moment ago: redis-server cannot be told to choose one. */
 async function freePort(): Promise<number> {
@@ -82,9 +101,12 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-redis-'));
   const argsFor = (port: number): string[] => [
     ...['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--daemonize', 'no'],
+    ...['--repl-diskless-sync-delay', '0'],
     ...(options.appendOnly ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']),
     ...(options.settings ?? []),
   ];
+  const aof = join(directory, 'appendonlydir');
+  let copies = 0;
   let port = 0;
   let child: ChildProcess | false = false;
   for (let attempt = 0; child === false && attempt < 10; attempt += 1) {
@@ -104,11 +126,17 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    cli: async (...args) => (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim(),
+    cli: (...args) => cliOn(port, args),
     kill,
-    restart: async ({ keepData }) => {
+    copyData: async () => {
+      const copy = join(directory, `copy-${(copies += 1)}`);
+      await cp(aof, copy, { recursive: true });
+      return copy;
+    },
+    restart: async ({ keepData, from }) => {
       await kill('SIGKILL');
-      if (!keepData) await rm(join(directory, 'appendonlydir'), { recursive: true, force: true });
+      if (!keepData || from !== undefined) await rm(aof, { recursive: true, force: true });
+      if (from !== undefined) await cp(from, aof, { recursive: true });
       server = await eventually(async () => (await launch(argsFor(port), directory)) || undefined, {
         what: `port ${port} being free again`,
       });
@@ -122,21 +150,22 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
 
 const slots = 16384;
 
-/** Three masters without replicas, joined into one cluster. */
-export async function startCluster(): Promise<TestCluster> {
+/** Three primaries joined into one cluster; with `replicas`, nodes 3 to 5 are those of nodes 0 to 2. */
+export async function startCluster({ replicas = false } = {}): Promise<TestCluster> {
   const nodes: TestRedis[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
   try {
     const busPorts: number[] = [];
-    for (let n = 0; n < 3; n += 1) {
+    const size = replicas ? 6 : 3;
+    for (let n = 0; n < size; n += 1) {
       const busPort = await freePort();
       busPorts.push(busPort);
       const settings = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort)];
       nodes.push(await startRedis({ settings: [...settings, '--cluster-node-timeout', '2000'] }));
     }
-    for (const [n, node] of nodes.entries()) {
+    for (const [n, node] of nodes.slice(0, 3).entries()) {
       const [from, to] = [Math.floor((n * slots) / 3), Math.floor(((n + 1) * slots) / 3) - 1];
       await node.cli('cluster', 'set-config-epoch', String(n + 1));
       await node.cli('cluster', 'addslotsrange', String(from), String(to));
@@ -147,10 +176,19 @@ export async function startCluster(): Promise<TestCluster> {
       async () => {
         const views = await Promise.all(nodes.map((node) => node.cli('cluster', 'info')));
         return views.every(
-          (view) => view.includes('cluster_state:ok') && view.includes('cluster_known_nodes:3'),
+          (view) => view.includes('cluster_state:ok') && view.includes(`cluster_known_nodes:${size}`),
         );
       },
-      { withinMs: 20_000, what: 'a cluster of three nodes' },
+      { withinMs: 20_000, what: `a cluster of ${size} nodes` },
+    );
+    for (const [n, node] of nodes.slice(3).entries())
+      await node.cli('cluster', 'replicate', await nodes[n]!.cli('cluster', 'myid'));
+    await eventually(
+      async () => {
+        const views = await Promise.all(nodes.slice(3).map((node) => node.cli('info', 'replication')));
+        return views.every((view) => view.includes('master_link_status:up'));
+      },
+      { withinMs: 20_000, what: 'every replica in step' },
     );
   } catch (error) {
     await stop();
@@ -159,14 +197,19 @@ export async function startCluster(): Promise<TestCluster> {
   return { url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`, nodes, stop };
 }
 
-/** One sentinel that watches a master under the name `primary` and can be told to fail over. */
+/** One sentinel that watches a master under the name `primary`; it takes two seconds of silence for an outage. */
 export async function startSentinel(master: TestRedis): Promise<Pick<TestRedis, 'url' | 'cli' | 'stop'>> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-sentinel-'));
   const file = join(directory, 'sentinel.conf');
   const begin = async (): Promise<{ port: number; child: ChildProcess }> => {
     for (;;) {
       const port = await freePort();
-      const lines = [`port ${port}`, 'bind 127.0.0.1', `sentinel monitor primary 127.0.0.1 ${master.port} 1`];
+      const lines = [
+        `port ${port}`,
+        'bind 127.0.0.1',
+        `sentinel monitor primary 127.0.0.1 ${master.port} 1`,
+        'sentinel down-after-milliseconds primary 2000',
+      ];
       await writeFile(file, lines.join('\n'));
       const child = await launch([file, '--sentinel'], directory, '+monitor master primary');
       // Another test was faster to take the port.
@@ -176,7 +219,7 @@ export async function startSentinel(master: TestRedis): Promise<Pick<TestRedis, 
   const { port, child } = await begin();
   return {
     url: `redis+sentinel://127.0.0.1:${port}/primary`,
-    cli: async (...args) => (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim(),
+    cli: (...args) => cliOn(port, args),
     stop: async () => {
       const gone = once(child, 'close');
       child.kill('SIGKILL');

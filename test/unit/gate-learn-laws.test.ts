@@ -163,7 +163,7 @@ describe('whatever is told', () => {
             expect(world.ends.length).toBeLessThanOrEqual(calls.length);
           }),
       ),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
     // The stories are worth telling: gates do open in them.
     expect(admitted).toBeGreaterThan(100);
@@ -185,6 +185,6 @@ describe('whatever is told', () => {
             for (const { to } of await world.records()) expect(to).not.toBe('recording');
           }),
       ),
-      { numRuns: 150 },
+      { numRuns: 50 },
     ));
 });

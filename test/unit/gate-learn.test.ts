@@ -109,8 +109,7 @@ describe('the first notification of a call', () => {
       await world.run(start);
       expect((await world.view()).state?.binding).toEqual(bot);
       for (const { gate } of world.instances) expect(await world.run(gate.bindingOf(theCall))).toEqual(bot);
-    }),
-  );
+    }));
 
   // The bot, or somebody else, asks as soon as it has the notification; `null` would let anybody be the first.
   test('is known to whoever asks, however many calls are busy', () =>
@@ -119,8 +118,7 @@ describe('the first notification of a call', () => {
       const others = Array.from({ length: 200 }, (_, n) => invitation({ call: callNo(n + 1) }));
       gate.learn(bot, [...others, invitation()]);
       expect(await world.run(gate.bindingOf(theCall))).toEqual(bot);
-    }),
-  );
+    }));
 
   test('is known to whoever asks once the store is back', () =>
     inWorld(times, async (world) => {
@@ -131,8 +129,7 @@ describe('the first notification of a call', () => {
       expect(await world.run(gate.bindingOf(theCall))).toBeUndefined();
       world.storeIsDown = false;
       expect(await world.run(gate.bindingOf(theCall))).toEqual(bot);
-    }),
-  );
+    }));
 });
 
 describe('the states of a call', () => {
@@ -201,8 +198,7 @@ describe('the states of a call', () => {
         event: 'notified',
         detail: { state: 'established', leg: { callChainId: 'chain-1' } },
       });
-    }),
-  );
+    }));
 
   test.each(['read', 'commit'] as const)(
     'are not lost, and in order, whichever %s of the store fails',

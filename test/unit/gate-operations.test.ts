@@ -126,8 +126,7 @@ describe('the end of the operation of a start', () => {
       await tell(world, 0, operationEnded('op-7'));
       // The reading under way, and the one after it; without the notification it would come a second later.
       expect(await world.run(started, 400 + 500)).toMatchObject({ ok: true, value: { open: true } });
-    }),
-  );
+    }));
 
   test('that never comes leaves the gate closed after the deadline, whatever is told later', () =>
     inWorld(times, async (world) => {
@@ -221,20 +220,17 @@ describe('an operation that is awaited', () => {
     expect(woken).toEqual([0, 100]);
   });
 
-  test.each(['its time', 'being told'])(
-    'that is told after a pause that ended by %s',
-    async (how) => {
-      const { clock, operations, pause, woken } = setUp();
-      void pause(100);
-      await clock.advance(50);
-      if (how === 'being told') operations.wake(theCall, 'op');
-      await clock.advance(50);
-      operations.wake(theCall, 'op');
-      void pause(100);
-      await clock.settle();
-      expect(woken).toHaveLength(2);
-    },
-  );
+  test.each(['its time', 'being told'])('that is told after a pause that ended by %s', async (how) => {
+    const { clock, operations, pause, woken } = setUp();
+    void pause(100);
+    await clock.advance(50);
+    if (how === 'being told') operations.wake(theCall, 'op');
+    await clock.advance(50);
+    operations.wake(theCall, 'op');
+    void pause(100);
+    await clock.settle();
+    expect(woken).toHaveLength(2);
+  });
 
   test('is nobody else’s, and nobody’s when it is closed', () => {
     const { operations, awaited } = setUp();

@@ -193,23 +193,19 @@ describe('something that is heard', () => {
         await world.clock.advance(roundMs);
       }
       expect(await world.state()).toBe('recording');
-    }),
-  );
+    }));
 
-  test(
-    'of no call does not keep others from being ended, because Graph does not tell of many',
-    () => {
-      const gone = callNo(1000);
-      return inWorldAsking(
-        (_, call) => Promise.resolve(call === gone ? 'gone' : 'unknown'),
-        async (world) => {
-          for (let n = 1; n <= 200; n++) await tell(world, 0, invitation({ call: callNo(n) }));
-          await world.clock.advance(1);
-          await tell(world, 0, invitation({ call: gone }));
-          await world.clock.advance(3 * latestMs);
-          expect(world.ends).toEqual(['silence']);
-        },
-      );
-    },
-  );
+  test('of no call does not keep others from being ended, because Graph does not tell of many', () => {
+    const gone = callNo(1000);
+    return inWorldAsking(
+      (_, call) => Promise.resolve(call === gone ? 'gone' : 'unknown'),
+      async (world) => {
+        for (let n = 1; n <= 200; n++) await tell(world, 0, invitation({ call: callNo(n) }));
+        await world.clock.advance(1);
+        await tell(world, 0, invitation({ call: gone }));
+        await world.clock.advance(3 * latestMs);
+        expect(world.ends).toEqual(['silence']);
+      },
+    );
+  });
 });

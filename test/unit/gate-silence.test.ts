@@ -100,8 +100,7 @@ describe('a call of which nothing is heard', () => {
       await world.recording();
       await keepHearing(world, () => tell(world, 1, callIs('established'), stranger));
       expect(await world.state()).toBe('ended');
-    }),
-  );
+    }));
 
   test('is left to expire when it is nobody’s and idle', () =>
     inWorld(times, async (world) => {

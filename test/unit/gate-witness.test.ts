@@ -172,8 +172,7 @@ describe('a roster that shows a recording after the stop', () => {
       await tell(world, 0, delta([participant('a', { sequence: 6, status: 'other' })]));
       await tell(world, 0, delta([participant('a', { sequence: 5 })]));
       expect(world.contradictions).toEqual([]);
-    }),
-  );
+    }));
 
   test('does not, if its delta came before the stop and comes again', () =>
     inWorld(times, async (world) => {
@@ -183,8 +182,7 @@ describe('a roster that shows a recording after the stop', () => {
       await world.clock.advance(2 * witnessGraceMs);
       await tell(world, 1, delta([participant('a', { sequence: 5 })]));
       expect(world.contradictions).toEqual([]);
-    }),
-  );
+    }));
 
   test('shows it still, if a delta that says otherwise is older than the last one', () =>
     inWorld(times, async (world) => {
@@ -193,8 +191,7 @@ describe('a roster that shows a recording after the stop', () => {
       await tell(world, 0, delta([participant('a', { sequence: 7 })]));
       await tell(world, 0, delta([participant('a', { sequence: 6, status: 'other' })]));
       expect((await world.view()).state?.told?.roster.participants).toMatchObject({ a: { recording: true } });
-    }),
-  );
+    }));
 });
 
 describe('a roster that shows a recording which Graph never confirmed', () => {
@@ -241,8 +238,7 @@ describe('a contradiction', () => {
       await world.clock.settle();
       expect(await contradicted(world)).toHaveLength(1);
       expect(world.contradictions).toEqual(['neverShown']);
-    }),
-  );
+    }));
 
   test('is counted once, when the store fails before it is in the evidence', () =>
     inWorld(times, async (world) => {
@@ -258,8 +254,7 @@ describe('a contradiction', () => {
       await world.clock.advance(1000);
       expect(await contradicted(world)).toHaveLength(1);
       expect(world.contradictions).toEqual(['neverShown']);
-    }),
-  );
+    }));
 });
 
 test('a roster of 1,000 participants is kept within bounds, and so is the evidence of it', () =>

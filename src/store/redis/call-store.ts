@@ -1,16 +1,18 @@
 import type { CallKey } from '../../core/call-key.ts';
-import type { CallStore } from '../../core/ports.ts';
+import type { CallStore, SessionId } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';
 import { type Keys, shardCount, shardOf } from './keys.ts';
 import { openState, scripts, tallyName } from './scripts.ts';
 
-/** `committed` hears in which shard evidence may now wait, also when the reply was lost. */
-export function redisCalls(
-  connection: Connection,
-  keys: Keys,
-  committed: (shard: number) => void,
-): CallStore {
+interface Hints {
+  /** In which shard evidence may now wait, also when the reply was lost. */
+  committed(shard: number): void;
+  /** In which shard a session may become a holder. */
+  acquiring(session: SessionId, shard: number): void;
+}
+
+export function redisCalls(connection: Connection, keys: Keys, hints: Hints): CallStore {
   return {
     read: (call) => connection.script(scripts.read, keys.call(call), {}),
     commit: async ({ call, version, state, record, dropTallies, retentionMs, operation }) => {
@@ -27,13 +29,17 @@ export function redisCalls(
           retentionMs: retentionMs === undefined ? '' : String(Math.ceil(retentionMs)),
           id: call,
           listed: state.state === 'ended' ? '0' : '1',
+          // The store's clock when the change was computed.
+          readAt: String(Date.parse(record.at)),
         });
       } finally {
-        committed(shardOf(call));
+        hints.committed(shardOf(call));
       }
     },
-    acquire: (call, session) =>
-      connection.script(scripts.acquire, keys.call(call), { session, open: openState }),
+    acquire: (call, session) => {
+      hints.acquiring(session, shardOf(call));
+      return connection.script(scripts.acquire, keys.call(call), { session, open: openState });
+    },
     leave: async (call, { session, epoch }, tally) => {
       await connection.script(scripts.leave, keys.call(call), {
         session,

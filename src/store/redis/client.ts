@@ -1,6 +1,7 @@
 import type { Log, Meter, Store } from '../../core/ports.ts';
 import { redisCalls } from './call-store.ts';
 import { connect } from './connection.ts';
+import type { DurabilityRule } from './durability.ts';
 import { keysWith } from './keys.ts';
 import { redisOutbox } from './outbox.ts';
 import { redisSessions } from './session-store.ts';
@@ -12,6 +13,13 @@ export interface RedisStoreOptions {
   readonly prefix?: string;
   /** How long a command may take, ms; 1000 if absent. It may still run later. */
   readonly commandTimeoutMs?: number;
+  /**
+   * What to do about servers whose configuration cannot keep every promise of the README's table: log a warning (`warn`,
+   * if absent), fail with StoreUnsuitable (`require`), or nothing (`ignore`).
+   */
+  readonly durability?: DurabilityRule | undefined;
+  /** How many replicas must have a change of state before it counts; 0 if absent. Fewer: StoreUnavailable. */
+  readonly waitReplicas?: number | undefined;
   readonly meter?: Pick<Meter, 'storeCommand'>;
   readonly log?: Log;
 }
@@ -29,13 +37,19 @@ export function redisStore(url: string, options: RedisStoreOptions = {}): RedisS
   const keys = keysWith(options.prefix ?? 'tallylight');
   const connection = connect(parseRedisUrl(url), {
     commandTimeoutMs: options.commandTimeoutMs ?? 1000,
+    durability: options.durability ?? 'warn',
+    waitReplicas: options.waitReplicas ?? 0,
     meter: options.meter,
     log: options.log,
   });
   const outbox = redisOutbox(connection, keys);
+  const sessions = redisSessions(connection, keys, wakeUps(connection));
   return {
-    calls: redisCalls(connection, keys, (shard) => outbox.hint(shard)),
-    sessions: redisSessions(connection, keys, wakeUps(connection)),
+    calls: redisCalls(connection, keys, {
+      committed: (shard) => outbox.hint(shard),
+      acquiring: (session, shard) => sessions.holds(session, shard),
+    }),
+    sessions,
     outbox,
     ready: () => connection.ready(),
     ping: async () => {

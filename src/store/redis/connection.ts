@@ -1,7 +1,8 @@
 import { messageOf, Fault, isFault } from '../../core/errors.ts';
 import type { Log, Meter } from '../../core/ports.ts';
+import { durabilityOf, type DurabilityRule } from './durability.ts';
 import type { Script } from './scripts.ts';
-import { assertSuitable } from './suitable.ts';
+import { assertSuitable, unsuitable } from './suitable.ts';
 import type { RedisTarget } from './target.ts';
 import { methodOf, openWire, type Wire } from './wire.ts';
 
@@ -18,6 +19,9 @@ export interface Connection {
   /** How often a connection in use has been lost. */
   losses(): number;
   onLoss(listener: () => void): void;
+  /** Whether the server keeps over a restart whatever it acknowledges, as of the last judgement; undefined: unknown. */
+  kept(): boolean | undefined;
+  readonly kind: RedisTarget['kind'];
   readonly subscriber: Wire['subscriber'];
   close(): void;
 }
@@ -26,6 +30,9 @@ type Methods = Record<string, ((...args: readonly string[]) => Promise<unknown>)
 
 export interface ConnectionOptions {
   readonly commandTimeoutMs: number;
+  readonly durability: DurabilityRule;
+  /** So many replicas must have what a script that says so has changed; fewer: it counts as failed. */
+  readonly waitReplicas: number;
   readonly meter: Pick<Meter, 'storeCommand'> | undefined;
   readonly log: Log | undefined;
 }
@@ -35,7 +42,7 @@ const closedFault = (): Fault => new Fault('StoreUnavailable', 'the store was cl
 
 export function connect(
   target: RedisTarget,
-  { commandTimeoutMs, meter, log }: ConnectionOptions,
+  { commandTimeoutMs, durability, waitReplicas, meter, log }: ConnectionOptions,
 ): Connection {
   /** Why no command may be sent; undefined: one may. */
   let obstacle: Fault | undefined = unreached();
@@ -43,6 +50,8 @@ export function connect(
   let losses = 0;
   let closed = false;
   let troubled = false;
+  let kept: boolean | undefined;
+  const doubtsTold = new Set<string>();
   const lossListeners: (() => void)[] = [];
   let waiting: { resolve: () => void; reject: (fault: Fault) => void }[] = [];
 
@@ -55,13 +64,27 @@ export function connect(
     waiting = [];
   };
 
+  const demand = (doubts: readonly string[]): void => {
+    if (durability === 'ignore') return;
+    if (durability === 'require' && doubts.length > 0) throw unsuitable([...new Set(doubts)].join('; '));
+    for (const doubt of doubts) {
+      if (!doubtsTold.has(doubt)) log?.warn({}, `the store cannot promise everything: ${doubt}`);
+      doubtsTold.add(doubt);
+    }
+  };
+
   /** Judges every master. Only the latest round counts: connections may come and go meanwhile. */
   const judge = async (): Promise<void> => {
     const mine = ++round;
     try {
       const masters = wire.masters();
       await Promise.all(masters.map((master) => assertSuitable(master)));
+      const found = await Promise.all(
+        masters.map((master) => durabilityOf(master, target.kind, waitReplicas)),
+      );
       if (mine !== round || closed) return;
+      demand(found.flatMap(({ doubts }) => doubts));
+      kept = found.length === 1 ? found[0]?.kept : false;
       // INFO is answered during the handshake already; `changed` tells when that is over.
       if (masters.some(({ status }) => status !== 'ready')) return;
       if (obstacle !== undefined) log?.info({}, 'the store is connected');
@@ -100,6 +123,21 @@ export function connect(
     },
   });
 
+  /**
+   * The reply, once enough replicas have what was changed. WAIT knows only what was written on its own connection, so
+   * in a cluster it counts only if the key has not moved meanwhile. A connection that is lost fails it.
+   */
+  const replicated = async (key: string, send: () => Promise<unknown>): Promise<unknown> => {
+    const server = wire.serverOf(key);
+    const reply = await send();
+    const patience = String(Math.ceil(commandTimeoutMs / 2));
+    const acknowledged = Number((await server?.call('wait', String(waitReplicas), patience)) ?? 0);
+    if (server !== wire.serverOf(key)) throw new Error('the server changed meanwhile');
+    if (acknowledged < waitReplicas)
+      throw new Error(`${acknowledged} of ${waitReplicas} replicas have the change`);
+    return reply;
+  };
+
   const run = async (name: string, send: () => Promise<unknown>): Promise<unknown> => {
     const began = performance.now();
     let ok = false;
@@ -122,9 +160,10 @@ export function connect(
     script: async (script, keys, args) => {
       const method = methodOf(script.name);
       const values = [...script.keys.map((key) => keys[key]), ...script.args.map((arg) => args[arg])];
-      const reply = await run(script.name, async () =>
-        (wire.commands as unknown as Methods)[method]?.(...values),
-      );
+      const reply = await run(script.name, () => {
+        const send = async (): Promise<unknown> => (wire.commands as unknown as Methods)[method]?.(...values);
+        return script.replicated && waitReplicas > 0 ? replicated(values[0] ?? '', send) : send();
+      });
       return script.decode(reply);
     },
     command: (name, ...args) => run(name, () => wire.commands.call(name, [...args])),
@@ -136,6 +175,8 @@ export function connect(
           : new Promise((resolve, reject) => waiting.push({ resolve, reject })),
     losses: () => losses,
     onLoss: (listener) => void lossListeners.push(listener),
+    kept: () => kept,
+    kind: target.kind,
     subscriber: wire.subscriber,
     close: () => {
       closed = true;

@@ -110,12 +110,18 @@ export function parseCallState(text: unknown): CallState {
 const asTime = (value: unknown): number | null =>
   value === null || value === undefined ? null : asNumber(value, 'call state');
 
+const isSighting = (value: unknown): boolean =>
+  isRecord(value) &&
+  typeof value.recording === 'boolean' &&
+  (value.sequence === null || typeof value.sequence === 'number');
+
 /** Only what the gate reads: it never opens for any of this. */
 function told(value: unknown): Told | null {
   if (value === null || value === undefined) return null;
   if (!isRecord(value) || !isRecord(value.roster)) throw malformed('call state');
   const { participants, contradictedIn, shownIn } = value.roster;
   if (!isRecord(participants) || !isRecord(contradictedIn)) throw malformed('call state');
+  if (!Object.values(participants).every(isSighting)) throw malformed('call state');
   const { applicationInstance } = value;
   return {
     states: asList(value.states, 'call state').map((state) => asText(state, 'call state') as GraphCallState),

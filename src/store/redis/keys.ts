@@ -12,8 +12,8 @@ export const shardOf = (call: CallKey): number => Number.parseInt(sha256(call).s
 interface ShardKeys {
   /** A stream: the evidence that waits. */
   readonly outbox: string;
-  /** When the shard began without data (rule R2). */
-  readonly born: string;
+  /** A hash: which server wrote the shard last, since when its data is what it is, and since when rule R2 counts. */
+  readonly life: string;
   /** A hash: state -> number of calls. */
   readonly census: string;
   /** A sorted set: call id -> when something was last heard of it, ms. Of calls that have not ended. */
@@ -21,7 +21,7 @@ interface ShardKeys {
 }
 
 interface CallKeys extends ShardKeys {
-  /** A hash: state, epoch, binding, value, version, operation. */
+  /** A hash: state, epoch, binding, value, version, operation, and the life of the shard that the epoch was begun in. */
   readonly call: string;
   /** A hash: session -> epoch. */
   readonly holders: string;
@@ -30,7 +30,7 @@ interface CallKeys extends ShardKeys {
 }
 
 interface SessionKeys {
-  /** A string that lives as long as the session. */
+  /** A hash that lives as long as the session: the server it was joined on. */
   readonly session: string;
   /** A hash: call -> highest revoked epoch. */
   readonly inbox: string;
@@ -55,7 +55,7 @@ export function keysWith(prefix: string): Keys {
     throw new Fault('ConfigurationInvalid', 'the key prefix may hold letters, digits and . : _ - only');
   const shard = (n: number): ShardKeys => ({
     outbox: `${prefix}:{${n}}:outbox`,
-    born: `${prefix}:{${n}}:born`,
+    life: `${prefix}:{${n}}:life`,
     census: `${prefix}:{${n}}:census`,
     heard: `${prefix}:{${n}}:heard`,
   });

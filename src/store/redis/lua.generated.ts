@@ -6,11 +6,27 @@ local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local function mark(born, at)
-  local known = redis.call('GET', born)
-  if known then return known end
-  redis.call('SET', born, decimal(at))
-  return decimal(at)
+local unpromoted = string.rep('0', 40)
+local fencedMs = 15000
+local function ours(key)
+  local info = redis.call('INFO', 'server', 'replication')
+  local run = string.match(info, 'run_id:(%w+)')
+  local promoted = string.match(info, 'master_replid2:(%w+)')
+  local known = redis.call('HMGET', key, 'run', 'promoted')
+  return known[1] == run and (promoted == unpromoted or promoted == known[2]), run, promoted
+end
+local function lifeOf(key, at)
+  local same, run, promoted = ours(key)
+  local known = redis.call('HMGET', key, 'began', 'born', 'kept')
+  if same then return known[1], known[2] end
+  local began, born = known[1], known[2]
+  local whole = known[3] == '1' and promoted == unpromoted
+  if not whole or not string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
+    began = decimal(math.max(at, tonumber(began or 0) + 1))
+    born = promoted == unpromoted and began or decimal(began + fencedMs)
+  end
+  redis.call('HSET', key, 'began', began, 'born', born, 'run', run, 'promoted', promoted, 'kept', '0')
+  return began, born
 end
 local function follow(key, leader)
   local at = redis.call('PEXPIRETIME', leader)
@@ -20,26 +36,29 @@ end`;
 /** The source of each script, by name. */
 export const lua = {
   acquire: `${prelude}
-local call, holders, born = unpack(KEYS)
+local call, holders, life = unpack(KEYS)
 local session, open = unpack(ARGV)
-mark(born, now())
-local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding')
+local began = lifeOf(life, now())
+local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life')
 if not stored[1] then return false end
 if stored[1] ~= open then return { stored[1] } end
+if stored[4] ~= began then return false end
 redis.call('HSET', holders, session, stored[2])
 follow(holders, call)
-return stored`,
+return { stored[1], stored[2], stored[3] }`,
   commit: `${prelude}
-local call, holders, tallies, outbox, born, census, heard = unpack(KEYS)
-local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed = unpack(ARGV)
+local call, holders, tallies, outbox, life, census, heard = unpack(KEYS)
+local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt = unpack(ARGV)
 local at = now()
-mark(born, at)
-local stored = redis.call('HMGET', call, 'operation', 'version', 'state')
+local began = lifeOf(life, at)
+local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
+if tonumber(readAt) < tonumber(began) then return 0 end
 if (stored[2] or '0') ~= version then return 0 end
 local following = decimal(math.max(tonumber(version) + 1, at))
 redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
+if stored[4] ~= epoch then redis.call('HSET', call, 'life', began) end
 if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)
@@ -72,7 +91,8 @@ return 1`,
   heartbeat: `${prelude}
 local session, inbox = unpack(KEYS)
 local ttlMs, done = unpack(ARGV)
-if redis.call('PEXPIRE', session, ttlMs) == 0 then return false end
+if not ours(session) then return false end
+redis.call('PEXPIRE', session, ttlMs)
 for call, epoch in pairs(cjson.decode(done)) do
   local revoked = redis.call('HGET', inbox, call)
   if revoked and tonumber(revoked) <= epoch then redis.call('HDEL', inbox, call) end
@@ -82,7 +102,9 @@ return redis.call('HGETALL', inbox)`,
   join: `${prelude}
 local session, inbox = unpack(KEYS)
 local ttlMs = unpack(ARGV)
-redis.call('SET', session, '1', 'PX', ttlMs)
+local _, run, promoted = ours(session)
+redis.call('HSET', session, 'run', run, 'promoted', promoted)
+redis.call('PEXPIRE', session, ttlMs)
 redis.call('PEXPIRE', inbox, ttlMs)
 return 1`,
   lease: `${prelude}
@@ -102,8 +124,9 @@ redis.call(how, tallies, name, tally)
 follow(tallies, call)
 return 1`,
   read: `${prelude}
-local call, holders, tallies, born = unpack(KEYS)
+local call, holders, tallies, life = unpack(KEYS)
 local at = now()
+local _, born = lifeOf(life, at)
 local stored = redis.call('HMGET', call, 'value', 'version')
 return {
   stored[1],
@@ -111,7 +134,7 @@ return {
   redis.call('HGETALL', holders),
   redis.call('HGETALL', tallies),
   decimal(at),
-  mark(born, at),
+  born,
 }`,
   release: `${prelude}
 local lease = unpack(KEYS)
@@ -134,6 +157,9 @@ local forMs, limit = unpack(ARGV)
 local latest = decimal(now() - forMs)
 return redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')`,
   touch: `${prelude}
-local born = unpack(KEYS)
-return mark(born, now())`,
+local life = unpack(KEYS)
+local kept = unpack(ARGV)
+local began = lifeOf(life, now())
+if kept ~= '' then redis.call('HSET', life, 'kept', kept) end
+return began`,
 } as const;

@@ -20,6 +20,8 @@ export interface Script<Key extends string = string, Arg extends string = string
   readonly keys: readonly Key[];
   readonly args: readonly Arg[];
   readonly decode: (reply: unknown) => Reply;
+  /** Whether what it changes counts only once the replicas that are waited for have it. */
+  readonly replicated?: true;
 }
 
 const script = <const Key extends string, const Arg extends string, Reply>(
@@ -28,6 +30,9 @@ const script = <const Key extends string, const Arg extends string, Reply>(
   args: readonly Arg[],
   decode: (reply: unknown) => Reply,
 ): Script<Key, Arg, Reply> => ({ name, lua: lua[name], keys, args, decode });
+
+/** A change that must not be forgotten by a replica that takes over; or one whose success tells that none took over. */
+const replicated: typeof script = (...parts) => ({ ...script(...parts), replicated: true });
 
 function yes(reply: unknown): boolean {
   if (reply !== 0 && reply !== 1) throw malformed('reply');
@@ -95,10 +100,10 @@ function inbox(reply: unknown): readonly Revocation[] | 'lost' {
 
 /** Every script, with what its header in lua/ promises (a unit test compares the two). */
 export const scripts = {
-  read: script('read', ['call', 'holders', 'tallies', 'born'], [], view),
-  commit: script(
+  read: script('read', ['call', 'holders', 'tallies', 'life'], [], view),
+  commit: replicated(
     'commit',
-    ['call', 'holders', 'tallies', 'outbox', 'born', 'census', 'heard'],
+    ['call', 'holders', 'tallies', 'outbox', 'life', 'census', 'heard'],
     [
       'operation',
       'version',
@@ -111,17 +116,18 @@ export const scripts = {
       'retentionMs',
       'id',
       'listed',
+      'readAt',
     ],
     yes,
   ),
-  acquire: script('acquire', ['call', 'holders', 'born'], ['session', 'open'], acquired),
+  acquire: script('acquire', ['call', 'holders', 'life'], ['session', 'open'], acquired),
   leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
   heard: script('heard', ['heard'], ['ids'], yes),
   silent: script('silent', ['heard'], ['forMs', 'limit'], silences),
   forget: script('forget', ['call', 'heard'], ['id'], yes),
-  touch: script('touch', ['born'], [], (reply) => asNumber(reply, 'marker')),
-  join: script('join', ['session', 'inbox'], ['ttlMs'], yes),
-  heartbeat: script('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),
+  touch: script('touch', ['life'], ['kept'], (reply) => asNumber(reply, 'marker')),
+  join: replicated('join', ['session', 'inbox'], ['ttlMs'], yes),
+  heartbeat: replicated('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),
   revoke: script('revoke', ['session', 'inbox'], ['call', 'epoch', 'channel'], yes),
   lease: script('lease', ['lease'], ['owner', 'forMs'], yes),
   release: script('release', ['lease'], ['owner'], yes),

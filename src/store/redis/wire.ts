@@ -1,4 +1,4 @@
-import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { Cluster, Command, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
 import { scripts } from './scripts.ts';
 import type { RedisTarget } from './target.ts';
 
@@ -21,6 +21,8 @@ export interface Wire {
   /** For wake-ups only. A cluster's client keeps a connection of its own for them. */
   readonly subscriber: Redis | Cluster;
   masters(): readonly Redis[];
+  /** The connection over which commands for a key go now. */
+  serverOf(key: string): Redis | undefined;
   close(): void;
 }
 
@@ -98,6 +100,7 @@ function openSingle(target: RedisTarget, shared: Options, events: WireEvents): W
     commands,
     subscriber,
     masters: () => [commands],
+    serverOf: () => commands,
     close: () => {
       commands.disconnect();
       subscriber.disconnect();
@@ -143,6 +146,11 @@ function openCluster(target: RedisTarget, shared: Options, events: WireEvents): 
     commands: cluster,
     subscriber: cluster,
     masters: () => cluster.nodes('master'),
+    serverOf: (key) => {
+      const slot = new Command('exists', [key]).getSlot();
+      const [name] = cluster.slots[slot] ?? [];
+      return cluster.nodes('master').find(({ options: { host, port } }) => name === `${host}:${port}`);
+    },
     close: () => cluster.disconnect(),
   };
 }

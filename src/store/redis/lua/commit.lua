@@ -1,21 +1,25 @@
 -- purpose: Swaps the state of a call and appends its evidence, if the version is the expected one.
--- KEYS: call holders tallies outbox born census heard
--- ARGV: operation version state epoch binding value record dropTallies retentionMs id listed
--- reply: 1 done, now or by an earlier run of the same operation; 0 the version is another
--- writes: call holders tallies outbox born census heard
-local call, holders, tallies, outbox, born, census, heard = unpack(KEYS)
-local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed = unpack(ARGV)
+-- KEYS: call holders tallies outbox life census heard
+-- ARGV: operation version state epoch binding value record dropTallies retentionMs id listed readAt
+-- reply: 1 done, now or by an earlier run of the same operation; 0 the version, or the life that it was read in, is another
+-- writes: call holders tallies outbox life census heard
+local call, holders, tallies, outbox, life, census, heard = unpack(KEYS)
+local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt = unpack(ARGV)
 
 local at = now()
-mark(born, at)
-local stored = redis.call('HMGET', call, 'operation', 'version', 'state')
+local began = lifeOf(life, at)
+local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
+-- What it was computed from may not be so any more, though the version fits.
+if tonumber(readAt) < tonumber(began) then return 0 end
 if (stored[2] or '0') ~= version then return 0 end
 
 -- Versions follow the clock, so that one from before a loss of data never fits afterwards.
 local following = decimal(math.max(tonumber(version) + 1, at))
 redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
+-- An epoch opens in the life of the store that it was begun in, and in no other.
+if stored[4] ~= epoch then redis.call('HSET', call, 'life', began) end
 if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)

@@ -1,11 +1,12 @@
 -- purpose: Everything that is known of a call, at one moment.
--- KEYS: call holders tallies born
+-- KEYS: call holders tallies life
 -- ARGV:
 -- reply: value or nil, version or nil, holders as session, epoch..., tallies as name, JSON..., now, born
--- writes: born
-local call, holders, tallies, born = unpack(KEYS)
+-- writes: life
+local call, holders, tallies, life = unpack(KEYS)
 
 local at = now()
+local _, born = lifeOf(life, at)
 local stored = redis.call('HMGET', call, 'value', 'version')
 return {
   stored[1],
@@ -13,5 +14,5 @@ return {
   redis.call('HGETALL', holders),
   redis.call('HGETALL', tallies),
   decimal(at),
-  mark(born, at),
+  born,
 }

@@ -1,0 +1,94 @@
+import type { Redis } from 'ioredis';
+import { asPairs } from './decode.ts';
+import { isRecord } from '../../core/json.ts';
+import { infoOf, unsuitable } from './suitable.ts';
+import type { RedisTarget } from './target.ts';
+
+/** What to do about a configuration that cannot keep every promise: log it, refuse to use it, or nothing. */
+export type DurabilityRule = 'warn' | 'require' | 'ignore';
+
+export interface Durability {
+  /** Whether a restart forgets nothing that was acknowledged, so that open gates may stay open; undefined: unknown. */
+  readonly kept: boolean | undefined;
+  /** What the configuration cannot promise, a sentence each. */
+  readonly doubts: readonly string[];
+}
+
+/** A primary that was replaced must have stopped by then; the scripts wait as long (`fencedMs` in prelude.lua). */
+const fencedMs = 15_000;
+/** A replica tells every second how far it is, and the primary looks every second. */
+const longestLagS = 10;
+
+const settings = [
+  'appendonly',
+  'appendfsync',
+  'min-replicas-to-write',
+  'min-replicas-max-lag',
+  'cluster-node-timeout',
+] as const;
+type Config = Readonly<Partial<Record<string, string>>>;
+
+/** Judges what a server remembers over a crash and a failover. */
+export async function durabilityOf(
+  server: Redis,
+  kind: RedisTarget['kind'],
+  waitReplicas: number,
+): Promise<Durability> {
+  const field = await infoOf(server);
+  if (field('run_id') === undefined) throw unsuitable('it does not tell its run_id');
+  const replicas = Number(field('connected_slaves') ?? 0);
+  const replicated = kind === 'sentinel' || replicas > 0;
+  const config = await configOf(server);
+  if (config === undefined)
+    return {
+      kept: kind === 'single' && !replicated ? undefined : false,
+      doubts: ['what it keeps cannot be told, since it does not allow CONFIG GET'],
+    };
+  const synced = config.appendonly === 'yes' && config.appendfsync === 'always';
+  const doubts = [...diskDoubts(config)];
+  if (replicated && waitReplicas < Math.max(1, replicas))
+    doubts.push(
+      `changes do not wait for ${count(replicas)}: a failover may forget the last of them, with their evidence`,
+    );
+  if (kind === 'cluster') doubts.push(...clusterDoubts(config));
+  else if (replicated && waitReplicas < Math.max(1, replicas)) doubts.push(...fenceDoubts(config, replicas));
+  return { kept: kind === 'single' && !replicated && synced, doubts };
+}
+
+const count = (replicas: number): string => (replicas > 1 ? `its ${replicas} replicas` : 'its replica');
+
+function* diskDoubts({ appendonly, appendfsync }: Config): Iterable<string> {
+  if (appendonly !== 'yes')
+    yield `appendonly is ${appendonly ?? 'not told'}: a restart forgets every call, with the evidence that waits`;
+  else if (appendfsync !== 'always')
+    yield `appendfsync is ${appendfsync ?? 'not told'}: a crash may forget the last changes, with their evidence, so a restart closes every gate`;
+}
+
+/** Two primaries at once are the one thing that closing gates does not cure. */
+function* fenceDoubts(config: Config, replicas: number): Iterable<string> {
+  const needed = Number(config['min-replicas-to-write'] ?? 0);
+  const lagS = Number(config['min-replicas-max-lag'] ?? 0);
+  if (needed < Math.max(1, replicas))
+    yield `min-replicas-to-write is ${needed}: a primary that is cut off from ${count(replicas)} goes on after another took its place, so media may be admitted after a stop`;
+  else if (lagS < 1 || lagS > longestLagS)
+    yield `min-replicas-max-lag is ${lagS}: a primary that was replaced may go on for longer than ${longestLagS} s`;
+}
+
+function* clusterDoubts(config: Config): Iterable<string> {
+  const timeoutMs = Number(config['cluster-node-timeout'] ?? fencedMs);
+  if (timeoutMs > fencedMs)
+    yield `cluster-node-timeout is ${timeoutMs}: a primary that was replaced may go on for longer than ${fencedMs} ms`;
+}
+
+/** undefined: the server, or the user's rights, do not allow to ask. */
+async function configOf(server: Redis): Promise<Config | undefined> {
+  let reply: unknown;
+  try {
+    reply = await server.call('config', 'get', ...settings);
+  } catch (error) {
+    // An answer of the server, as opposed to none.
+    if (isRecord(error) && error.name === 'ReplyError') return undefined;
+    throw error;
+  }
+  return (isRecord(reply) ? reply : Object.fromEntries(asPairs(reply, 'configuration'))) as Config;
+}
