@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { refuse, type Decision } from '../core/decision.ts';
+import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { identifyAction, type GraphAction } from '../core/graph-action.ts';
 import type { Effect } from '../core/graph-actions.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
@@ -87,7 +87,7 @@ async function enforce(request: ControlRequest): Promise<Decision<number>> {
     const binding = await deps.gate.bindingOf(call);
     const stranger = belongs(binding, caller.who);
     if (stranger !== undefined) return stranger;
-    if (binding === null) return act({ ...request, isUnowned: true }, effect);
+    if (binding === null) return (await powerless(caller)) ?? act({ ...request, isUnowned: true }, effect);
   }
   return act(request, effect);
 }
@@ -100,4 +100,10 @@ async function act(request: ControlRequest, effect: Exclude<Effect, 'refuse'>): 
   const proven = await prove(about);
   if (!proven.ok) return proven;
   return proven.value === undefined ? handlers[effect](about) : { ok: true, value: proven.value };
+}
+
+/** For whom nothing can be done at Graph, nothing is begun: not even for a call that nobody is bound to yet. */
+async function powerless({ authorization }: ControlRequest['caller']): Promise<Refusal | undefined> {
+  const credential = await authorization();
+  return !credential.ok && credential.reason === 'GraphCredentialMissing' ? credential : undefined;
 }

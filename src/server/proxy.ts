@@ -14,7 +14,7 @@ import { createAdmin, type Readiness } from './admin.ts';
 import { systemClock } from '../http/clock.ts';
 import { closeServer, createListener, listen } from './server.ts';
 import type { ProxySettings } from './settings.ts';
-import { readTls, watchTls } from './tls.ts';
+import { usableTls, watchTls } from './tls.ts';
 
 export interface RunningProxy {
   /** Origin under which bots see the proxy. */
@@ -36,6 +36,7 @@ export async function startProxy(
   settings: ProxySettings,
   { log, openStore }: ProxyParts,
 ): Promise<RunningProxy> {
+  const tls = settings.tls === undefined ? undefined : usableTls(settings.tls);
   const registry = createRegistry();
   const meter = createMeter(registry);
   const policies = named('TALLYLIGHT_POLICY_DIR', () => createPolicySet(settings.policyDir, { log, meter }));
@@ -85,11 +86,7 @@ export async function startProxy(
   });
   await gate.open();
 
-  const server = createListener(
-    adapters.planes(stages),
-    settings.tls === undefined ? undefined : readTls(settings.tls),
-    settings.limits,
-  );
+  const server = createListener(adapters.planes(stages), tls, settings.limits);
   const address = await listen(server, settings.port, settings.host);
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);
   publicUrl ||= originOf(settings.tls === undefined ? 'http' : 'https', address);

@@ -3,7 +3,7 @@ import type http from 'node:http';
 import https from 'node:https';
 import { basename, dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { messageOf } from '../core/errors.ts';
+import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 
 export interface TlsPaths {
@@ -15,6 +15,21 @@ export const readTls = ({ certFile, keyFile }: TlsPaths): { cert: string; key: s
   cert: readFileSync(certFile, 'utf8'),
   key: readFileSync(keyFile, 'utf8'),
 });
+
+/** The same, if they are a certificate and its key; throws `ConfigurationInvalid`, which shows nothing of them. */
+export function usableTls(paths: TlsPaths): { cert: string; key: string } {
+  try {
+    const files = readTls(paths);
+    createSecureContext(files);
+    return files;
+  } catch (error) {
+    throw new Fault(
+      'ConfigurationInvalid',
+      `TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE are not a certificate and its key: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
 
 /** A renewal writes two files; both must be there before they are taken. */
 const settleMs = 200;

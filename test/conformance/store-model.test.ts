@@ -148,7 +148,7 @@ test('memory and Redis answer every sequence of commands alike', async () => {
   const commands = fc.array(command, { minLength: 5, maxLength: 40 });
   await fc.assert(
     fc.asyncProperty(commands, async (sequence) => {
-      const onRedis = redisStore(redis.url, { prefix: randomUUID() });
+      const onRedis = redisStore(redis.url, { prefix: randomUUID(), commandTimeoutMs: 10_000 });
       const subjects = [memoryStore(), onRedis].map((store): Subject => ({
         store,
         views: new Map(),

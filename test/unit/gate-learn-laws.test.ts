@@ -166,7 +166,7 @@ describe('whatever is told', () => {
       { numRuns: 60 },
     );
     // The stories are worth telling: gates do open in them.
-    expect(admitted).toBeGreaterThan(100);
+    expect(admitted).toBeGreaterThan(20);
   });
 
   test('no gate opens that Graph has not confirmed', () =>
