@@ -30,7 +30,9 @@ const arrived = (): string[] =>
     };
     return `${value[0]?.changeType} ${value[0]?.resourceData.state ?? ''}`.trim();
   });
-const arrives = (count: number): Promise<unknown> => eventually(() => bot.received.length >= count);
+/** The bot has them, and Graph has the bot's answers. */
+const arrives = (count: number): Promise<unknown> =>
+  eventually(() => bot.received.length >= count && graph.deliveries.every(({ status }) => status !== null));
 
 test('notifications are held back, and released in any order, twice, or not at all', async () => {
   expect((await sandbox('post', 'notifications', { mode: 'hold' })).body).toMatchObject({ mode: 'hold' });
