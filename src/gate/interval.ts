@@ -2,11 +2,13 @@ import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports.ts';
 import { stateOf } from './change.ts';
 
-/** The interval that ends here: when it was open, and what every instance did in it. */
+/** The interval that ends here: when it was open, what was done in it, and what every instance has reported since the last. */
 export function intervalOf(view: CallView): JsonObject {
   const { openedAt, epoch } = stateOf(view);
+  // Who was away when its interval ended reports late; that is among the holders, with the epoch it is about.
+  const ours = openedAt === null ? [] : view.tallies.filter((tally) => tally.epoch === epoch);
   const sum = (pick: (tally: CallView['tallies'][number]) => number): number =>
-    view.tallies.reduce((total, tally) => total + pick(tally), 0);
+    ours.reduce((total, tally) => total + pick(tally), 0);
   return {
     interval:
       openedAt === null

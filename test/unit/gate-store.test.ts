@@ -138,6 +138,26 @@ describe('a store that fails once', () => {
     }));
 });
 
+test('what a session reports after its interval was closed is told, but counted in no other interval', () =>
+  inWorld(times, async (world) => {
+    await world.recording();
+    const { write } = await world.admitted(1);
+    write.addBytes(5);
+    const { epoch: first } = await world.view().then(({ state }) => state!);
+    world.weather = ({ instance }) => (instance === 1 ? { before: unavailable } : {});
+    expect(await world.run(world.stop(0))).toMatchObject({ ok: true });
+    await world.recording(0);
+    (await world.admitted(0)).end();
+    world.calm();
+    await world.clock.advance(ttlMs);
+    expect(await world.run(world.stop(0))).toMatchObject({ ok: true });
+
+    const [gone, late] = (await world.records()).filter(({ event }) => event === 'drained');
+    expect(gone?.detail).toMatchObject({ holders: [{ epoch: first, left: 'lost' }] });
+    expect(late?.detail).toMatchObject({ writes: { admitted: 1, aborted: 0, bytes: 0 } });
+    expect(late?.detail.holders).toContainEqual(expect.objectContaining({ epoch: first, bytes: 5 }));
+  }));
+
 describe('a store that is away', () => {
   test('while Graph confirms a start learns of it as soon as it is back', () =>
     inWorld(times, async (world) => {
