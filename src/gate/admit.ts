@@ -158,8 +158,8 @@ export class Admission {
   async #acquire(call: CallKey): Promise<Decision<Grant>> {
     const session = this.session.id;
     if (session === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
-    const { maxGrants = Infinity } = this.#deps.sizes ?? {};
     try {
+      if (!this.#hasRoom()) return await this.#refuseForRoom(call);
       const reply = await this.#deps.calls.acquire(call, session);
       if (reply.state !== 'recording') return refuse('RecordingNotActive');
       const grant = new Grant(call, session, reply.epoch, reply.binding);
@@ -169,10 +169,6 @@ export class Admission {
         this.#startLeaving(grant, grant.tally('drained', 0));
         return refuse('RecordingNotActive');
       }
-      if (this.#grants.size >= maxGrants) {
-        this.#startLeaving(grant, grant.tally('drained', 0));
-        return refuse('TooManyCalls', { retryAfterMs: 1000 });
-      }
       this.#grants.set(call, grant);
       this.#report();
       return granted(grant);
@@ -181,6 +177,19 @@ export class Admission {
       this.#deps.log.warn({ call, error: messageOf(error) }, 'a write was refused: the store did not answer');
       return refuse('StoreUnavailable', { retryAfterMs: 1000 });
     }
+  }
+
+  /** Asked before the store is: who becomes a holder and leaves again may do so late, and end a later hold. */
+  #hasRoom(): boolean {
+    const { maxGrants = Infinity } = this.#deps.sizes ?? {};
+    return this.#grants.size + this.#acquiring.size < maxGrants;
+  }
+
+  /** A status that is retried would turn early media into late media, so a closed gate is told as such. */
+  async #refuseForRoom(call: CallKey): Promise<Decision<Grant>> {
+    const { state } = await this.#deps.calls.read(call);
+    if (state?.state !== 'recording') return refuse('RecordingNotActive');
+    return refuse('TooManyCalls', { retryAfterMs: 1000 });
   }
 
   #drain(grant: Grant): void {
