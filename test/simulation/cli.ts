@@ -1,0 +1,58 @@
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { settingOf } from './plan.ts';
+import { simulate } from './run.ts';
+import { report, search, summary } from './search.ts';
+
+const help = `Usage: npm run simulate -- [--minutes N] [--steps K] [--seed S] [--trace] [--mutant NAME]
+
+Plays random histories of three instances of the real gate in simulated time, and watches both laws.
+
+  --minutes N    Play fresh seeds for so long; 1 if nothing else is given.
+  --steps K      Play until so many events have happened.
+  --seed S       Begin with this seed; without --minutes and --steps, play this one alone.
+  --trace        Print every event of the first seed.
+  --mutant NAME  Take a rule out of the product first (see mutants.mjs); then something should be found.
+  --unshrunk     Only tell what was found.
+
+Exit status: 0 nothing was found, 1 a law or a promise was broken, and its seed and shrunk trace are printed.
+`;
+
+const options = {
+  minutes: { type: 'string' },
+  steps: { type: 'string' },
+  seed: { type: 'string' },
+  trace: { type: 'boolean' },
+  mutant: { type: 'string' },
+  unshrunk: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+export async function main(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options });
+  const { trace = false, mutant, help: isLost = false } = values;
+  if (isLost) {
+    say(help);
+    return 0;
+  }
+  const isOne = values.seed !== undefined && values.minutes === undefined && values.steps === undefined;
+  const first = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
+  const steps = Number(values.steps ?? (isOne ? 1 : Infinity));
+  const seconds = 60 * Number(values.minutes ?? (values.steps === undefined ? 1 : Infinity));
+  if (trace) say((await simulate(first, settingOf(first), undefined, true)).lines.join('\n'));
+  say(`seeds from ${first} on`);
+  const began = performance.now();
+  const elapsed = (): number => (performance.now() - began) / 1000;
+  const { total, failed } = await search(first, (so) => so.steps >= steps || elapsed() >= seconds);
+  say(`${summary(total)}; ${Math.round(total.steps / elapsed())} steps a second, ${elapsed().toFixed(1)} s`);
+  if (failed === undefined) {
+    say('nothing was found');
+    return 0;
+  }
+  const seed = total.next - 1;
+  say(`seed ${seed} breaks a promise: ${failed.violation ?? ''}`);
+  if (values.unshrunk !== true) say(await report(seed, failed, mutant));
+  return 1;
+}

@@ -1,0 +1,67 @@
+/**
+ * The product with one rule taken out, for the test of the test: the simulation must find what then goes wrong. Each is a
+ * change to the text of the source as it is loaded, so the product itself has no switch that could open a gate.
+ */
+export const mutants = {
+  R1: {
+    lacks: 'A grant that arrives late, with a revoked epoch, is thrown away.',
+    patches: [
+      {
+        file: 'gate/admit.ts',
+        find: ' || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0)',
+        replace: '',
+      },
+    ],
+  },
+  R2: {
+    lacks: 'After the store began without data, starts and stops wait.',
+    patches: [
+      {
+        file: 'gate/change.ts',
+        find: 'return view.bornAt + Math.max(times.ttlMs, 3 * times.graphTimeoutMs) - view.now;',
+        replace: 'return times.ttlMs * 0 - view.now;',
+      },
+    ],
+  },
+  R3: {
+    lacks: 'A stop of unknown outcome is confirmed before the next start.',
+    patches: [
+      {
+        file: 'gate/stop.ts',
+        find: "outcome.kind === 'refused' ? 'stopRefused' : 'stopUnknown'",
+        replace: "'stopRefused'",
+      },
+    ],
+  },
+  R4: {
+    lacks: 'The deadline counts from before the heartbeat was sent, and a reply that comes after it is void.',
+    patches: [
+      {
+        file: 'gate/session.ts',
+        find: 'if (this.#id !== id || !this.isLive()) return;',
+        replace: 'if (this.#id !== id) return;',
+      },
+      {
+        file: 'gate/session.ts',
+        find: 'this.#owner.take(reply);\n    this.#extend(sentAt + times.ttlMs);',
+        replace: 'this.#owner.take(reply);\n    this.#extend(clock.now() + times.ttlMs);',
+      },
+    ],
+  },
+  R5: {
+    lacks: 'A crashed stop is taken over, and holders without a session are waited out.',
+    patches: [
+      {
+        file: 'gate/stop.ts',
+        find: "if (state.state === 'stopping' && live !== null) {\n        return refuse('StatusInProgress', { retryAfterMs: live.until - view.now });",
+        replace:
+          "if (state.state === 'stopping' && state.exchange !== null) {\n        return refuse('StatusInProgress', { retryAfterMs: 1000 });",
+      },
+      {
+        file: 'gate/stop.ts',
+        find: 'if (clock.now() - since >= times.ttlMs) await waitedOut(deps, request.call, witness, holder);',
+        replace: '',
+      },
+    ],
+  },
+};

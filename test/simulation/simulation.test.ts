@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import { settingOf } from './plan.ts';
+import { simulate } from './run.ts';
+import { report, search, summary } from './search.ts';
+
+const run = promisify(execFile);
+const freshMs = 45_000;
+const patienceMs = 10 * freshMs;
+
+const expectNothing = async ({ total, failed }: Awaited<ReturnType<typeof search>>): Promise<void> => {
+  // Printed also where nothing was found: what was not tried is no proof.
+  process.stdout.write(`${summary(total)}\n`);
+  if (failed !== undefined) throw new Error(await report(total.next - 1, failed));
+};
+
+describe('the simulation', () => {
+  test('plays one seed in one way: time, order and chance come from nowhere else', async () => {
+    for (const seed of [3, 4]) {
+      const one = await simulate(seed, settingOf(seed));
+      const again = await simulate(seed, settingOf(seed));
+      expect(again.fingerprint).toBe(one.fingerprint);
+      expect(again.lines).toEqual(one.lines);
+      expect((await simulate(seed + 1, settingOf(seed))).fingerprint).not.toBe(one.fingerprint);
+    }
+  });
+
+  test(
+    'finds nothing with seeds that are played every time',
+    () => search(1, ({ next }) => next > 30).then(expectNothing),
+    patienceMs,
+  );
+
+  test(
+    'finds nothing with fresh seeds',
+    async () => {
+      const until = performance.now() + freshMs;
+      await expectNothing(await search(randomInt(2 ** 31), () => performance.now() > until));
+    },
+    patienceMs,
+  );
+
+  // A test of the test. Each rule's name is explained in mutants.mjs; the product itself has no switch for them.
+  test.each([
+    ['R1', /law [12]|is live after its stop/],
+    ['R2', /law [12]|is live after its stop/],
+    ['R3', /law [12]|is live after its stop/],
+    ['R4', /law [12]|is live after its stop/],
+    ['R5', /never succeeds|hangs|is never answered/],
+  ])(
+    'finds what goes wrong without rule %s',
+    async (rule, found) => {
+      const simulate = fileURLToPath(new URL('simulate.mjs', import.meta.url));
+      const args = [simulate, '--mutant', rule, '--seed', '1', '--steps', '3000000', '--unshrunk'];
+      const ended = await run(process.execPath, args).then(
+        () => ({ code: 0, stdout: '' }),
+        (error: unknown) => error as { readonly code: number; readonly stdout: string },
+      );
+      expect(ended).toMatchObject({ code: 1, stdout: expect.stringMatching(found) });
+    },
+    patienceMs,
+  );
+});

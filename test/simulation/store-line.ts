@@ -1,0 +1,236 @@
+import { Fault, messageOf } from '../../src/core/errors.ts';
+import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { CallView, Commit, Store } from '../../src/core/ports.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import type { Weather } from './chance.ts';
+import type { Engine, Process } from './engine.ts';
+import type { Setting } from './plan.ts';
+
+const startOfTime = Date.UTC(2026, 0, 31, 12);
+const aDayMs = 24 * 60 * 60 * 1000;
+
+type Ports = Pick<Store, 'calls' | 'sessions' | 'outbox'>;
+type Tell = (reply: never, ...args: never[]) => string | undefined;
+
+const short = (call: string): string => call.slice(-4);
+
+/** What the trace says of a command that took effect; of those that are not here, nothing. */
+const tells: Readonly<Record<string, Tell>> = {
+  commit: (swapped: boolean, { call, record: { event, from, to, epoch } }: Commit) =>
+    `${short(call)} ${event}: ${swapped ? `${from} -> ${to}, epoch ${epoch}` : 'another was faster'}`,
+  acquire: ({ state }: { state: string }, call: string) =>
+    `${short(call)}: ${state === 'recording' ? 'is a holder now' : state}`,
+  leave: (
+    _: unknown,
+    call: string,
+    { session, epoch }: { session: string; epoch: number },
+    tally: { left: string; bytes: number },
+  ) => `${short(call)} epoch ${epoch}: ${session} ${tally.left}, ${tally.bytes} bytes`,
+  join: (_: unknown, session: string) => session,
+  heartbeat: (reply: readonly unknown[] | 'lost') =>
+    reply === 'lost' ? 'lost' : reply.length > 0 ? 'brings revocations' : undefined,
+  revoke: (found: boolean, session: string, { call, epoch }: { call: string; epoch: number }) =>
+    `${short(call)} epoch ${epoch} for ${session}${found ? '' : ': no such session'}`,
+  quit: (_: unknown, session: string) => session,
+};
+
+/** What becomes of one command, or of its reply. */
+type Fate = { readonly kind: 'slow' | 'twice'; readonly ms: number } | { readonly kind: 'lost' };
+
+/**
+ * The real memory store behind a network: every command takes effect in one step, some time after it was sent and some
+ * time before its reply arrives; either may be lost, and a command may take effect twice. A connection that breaks
+ * takes with it what is on its way. What the Redis scripts do in one step is tied to the memory store by conformance.
+ */
+export class StoreLine {
+  /** How far the store's clock is ahead, ms. */
+  skewMs = 0;
+  isDown = false;
+  /** How often all data was lost. */
+  losses = 0;
+  /** Until when each slot is cut off. */
+  readonly cutOff = new Map<number, number>();
+  /** Records that were accepted into the data there is now, by hash. */
+  readonly committed = new Map<string, EvidenceRecord>();
+  readonly #engine: Engine;
+  readonly #weather: Weather;
+  readonly #setting: Setting;
+  #store: Store;
+  /** Counts how often all connections broke. */
+  #connection = 0;
+
+  constructor(engine: Engine, weather: Weather, setting: Setting) {
+    this.#engine = engine;
+    this.#weather = weather;
+    this.#setting = setting;
+    this.#store = this.#begin(aDayMs);
+  }
+
+  /** The store's clock, whole ms since the epoch. */
+  readonly #now = (): number => startOfTime + Math.floor(this.#engine.now + this.skewMs);
+
+  goDown(): void {
+    this.isDown = true;
+    this.#connection += 1;
+  }
+
+  comeUp(withData: boolean): void {
+    this.isDown = false;
+    this.#connection += 1;
+    if (withData) return;
+    this.losses += 1;
+    this.committed.clear();
+    this.#store = this.#begin(0);
+  }
+
+  /** As it is now, without a network. */
+  view(call: Commit['call']): Promise<CallView> {
+    return this.#store.calls.read(call);
+  }
+
+  depth(): Promise<number> {
+    return this.#store.outbox.depth();
+  }
+
+  /** The store as one process reaches it. */
+  portsFor(process: Process): Ports {
+    const through = <Port extends keyof Ports>(port: Port): Ports[Port] => {
+      type Methods = Record<string, (...args: unknown[]) => Promise<unknown>>;
+      const methods = Object.keys(this.#store[port]).map((name) => {
+        const run = (...args: unknown[]): Promise<unknown> => {
+          const effect = (store: Store): Promise<unknown> =>
+            (store[port] as unknown as Methods)[name]!(...args);
+          const tell = tells[name] as ((...all: unknown[]) => string | undefined) | undefined;
+          return this.#send(process, name, effect, (reply) => tell?.(reply, ...args));
+        };
+        return [name, run] as const;
+      });
+      return Object.fromEntries(methods) as unknown as Ports[Port];
+    };
+    const sessions = through('sessions');
+    return {
+      calls: through('calls'),
+      sessions: {
+        ...sessions,
+        onWake: (session, wake) => sessions.onWake(session, () => this.#wake(process, wake)),
+      },
+      outbox: through('outbox'),
+    };
+  }
+
+  /** Data begins anew; entries of the outbox never share an id with those of the data before. */
+  #begin(ageMs: number): Store {
+    const store = memoryStore({ clock: this.#now, bornAt: this.#now() - ageMs });
+    const { calls, outbox } = store;
+    const generation = `${this.losses}/`;
+    return {
+      ...store,
+      calls: {
+        ...calls,
+        commit: async (commit) => {
+          const swapped = await calls.commit(commit);
+          if (swapped) this.committed.set(commit.record.hash, commit.record);
+          return swapped;
+        },
+      },
+      outbox: {
+        ...outbox,
+        pending: async (limit) =>
+          (await outbox.pending(limit)).map(({ id, record }) => ({ id: generation + id, record })),
+        remove: (entries) => {
+          const ours = entries.filter(({ id }) => id.startsWith(generation));
+          return outbox.remove(ours.map(({ id, record }) => ({ id: id.slice(generation.length), record })));
+        },
+      },
+    };
+  }
+
+  #send(
+    process: Process,
+    name: string,
+    effect: (store: Store) => Promise<unknown>,
+    tell: (reply: unknown) => string | undefined,
+  ): Promise<unknown> {
+    const engine = this.#engine;
+    const { name: sender } = process;
+    const occasion = `${process.slot} ${name}`;
+    const connection = this.#connection;
+    const isBroken = (): boolean => this.isDown || connection !== this.#connection;
+    const takes = (fate: Fate | undefined): number =>
+      fate?.kind === 'slow' ? fate.ms : this.#weather.delay(occasion);
+    return new Promise((resolve, reject) => {
+      const fail = (why: string): void => reject(new Fault('StoreUnavailable', why));
+      const cancel = process.clock.after(this.#setting.commandTimeoutMs, () => fail('no answer in time'));
+      const reply = (settle: () => void): void => {
+        const fate = this.#fate(`${occasion} reply`);
+        if (fate?.kind === 'lost' || this.#isCutOff(process)) {
+          engine.note(`${sender} never gets the reply to ${name}`);
+          return;
+        }
+        const arrive = (): void => {
+          cancel();
+          if (isBroken()) fail('the connection broke');
+          else settle();
+        };
+        engine.schedule(takes(fate), `${sender} <- ${name}`, arrive, process);
+      };
+      const takeEffect = (): void => {
+        if (isBroken()) {
+          reply(() => fail('the connection broke'));
+          return;
+        }
+        if (this.#isCutOff(process)) {
+          engine.note(`${sender}'s ${name} never arrives`);
+          return;
+        }
+        effect(this.#store).then(
+          (value) => {
+            const told = tell(value);
+            if (told !== undefined) engine.note(`${sender} ${name} ${told}`);
+            reply(() => resolve(value));
+          },
+          (error: unknown) => reply(() => fail(messageOf(error))),
+        );
+      };
+      const fate = this.#fate(`${occasion} request`);
+      if (fate?.kind === 'lost' || this.#isCutOff(process)) {
+        engine.note(`${sender}'s ${name} never arrives`);
+        return;
+      }
+      const ms = takes(fate);
+      engine.schedule(ms, `store <- ${sender} ${name}`, takeEffect);
+      if (fate?.kind !== 'twice' || name === 'onWake') return;
+      engine.schedule(ms + fate.ms, `store <- ${sender} ${name} again`, () => {
+        if (isBroken()) return;
+        engine.note(`${sender}'s ${name} takes effect again`);
+        effect(this.#store).catch(() => undefined);
+      });
+    });
+  }
+
+  #fate(occasion: string): Fate | undefined {
+    const { odds, commandTimeoutMs, times } = this.#setting;
+    const { storeSlow: slow, storeLost: lost, storeTwice: twice } = odds;
+    return this.#weather.fault(occasion, slow + lost + twice, (chance): Fate => {
+      const which = chance.between(0, slow + lost + twice);
+      if (which < lost) return { kind: 'lost' };
+      if (which < lost + twice)
+        return { kind: 'twice', ms: chance.between(0, chance.pick([20, times.ttlMs])) };
+      return { kind: 'slow', ms: chance.between(0, chance.pick([60, 1.2 * commandTimeoutMs])) };
+    });
+  }
+
+  #isCutOff({ slot }: Process): boolean {
+    return (this.cutOff.get(slot) ?? 0) > this.#engine.now;
+  }
+
+  #wake(process: Process, wake: () => void): void {
+    const occasion = `${process.slot} wake`;
+    const isLost = this.#weather.fault(occasion, this.#setting.odds.wakeLost, () => true) ?? false;
+    if (isLost || this.#isCutOff(process)) {
+      this.#engine.note(`${process.name} is not woken`);
+      return;
+    }
+    this.#engine.schedule(this.#weather.delay(occasion), `${process.name} is woken`, wake, process);
+  }
+}

@@ -1,0 +1,112 @@
+import type { CallKey } from '../../src/core/call-key.ts';
+import type { Write } from '../../src/gate/write.ts';
+import type { Weather } from './chance.ts';
+import type { Engine, Process } from './engine.ts';
+import type { Observer } from './observer.ts';
+import type { Setting } from './plan.ts';
+
+const chunkBytes = 100;
+
+/** One upload that was let in, streamed to the media sink chunk by chunk, as the upstream adapter does it. */
+export class Upload {
+  isOver = false;
+  readonly number: number;
+  readonly process: Process;
+  readonly call: CallKey;
+  readonly #write: Write;
+  readonly #engine: Engine;
+  readonly #weather: Weather;
+  readonly #observer: Observer;
+  readonly #odds: Setting['odds'];
+  readonly #counts: Map<string, number>;
+  readonly #drainMs: number;
+  /** The connection to the sink was reset: what is on its way is lost. */
+  #isReset = false;
+
+  constructor(
+    world: {
+      readonly engine: Engine;
+      readonly weather: Weather;
+      readonly observer: Observer;
+      readonly setting: Setting;
+      readonly letThrough: Map<string, number>;
+    },
+    upload: {
+      readonly number: number;
+      readonly process: Process;
+      readonly call: CallKey;
+      readonly write: Write;
+    },
+  ) {
+    this.#engine = world.engine;
+    this.#weather = world.weather;
+    this.#observer = world.observer;
+    this.#odds = world.setting.odds;
+    this.#counts = world.letThrough;
+    this.#drainMs = world.setting.times.drainMs;
+    this.number = upload.number;
+    this.process = upload.process;
+    this.call = upload.call;
+    this.#write = upload.write;
+    this.#write.onCut(() => this.#abort('is cut'));
+  }
+
+  /** The client sends this many chunks, one every so often, and waits for the sink's answer. */
+  stream(chunks: number, everyMs: number): void {
+    if (this.isOver) return;
+    if (chunks === 0) {
+      this.#finish();
+      return;
+    }
+    const sent = (): void => {
+      if (this.isOver) return;
+      if (!this.#write.mayContinue()) {
+        this.#abort('may not go on');
+        return;
+      }
+      this.#write.addBytes(chunkBytes);
+      this.#letThrough(chunkBytes);
+      const takes = this.#weather.delay(`sink ${this.number}`);
+      this.#engine.schedule(takes, `sink <- upload ${this.number}`, () => this.#store());
+      this.stream(chunks - 1, everyMs);
+    };
+    this.#engine.schedule(everyMs, `${this.process.name} <- upload ${this.number}`, sent, this.process);
+  }
+
+  #letThrough(bytes: number): void {
+    const name = `${this.call} ${this.#write.grant.epoch}`;
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + bytes);
+  }
+
+  #store(): void {
+    if (this.#isReset) return;
+    this.#observer.stored(this.call, this.number, this.#write.grant.epoch, chunkBytes);
+  }
+
+  #finish(): void {
+    const slow = this.#weather.fault(`sink ${this.number} slow`, this.#odds.sink, (chance) =>
+      chance.between(0, 3 * this.#drainMs),
+    );
+    // Its answer cannot overtake the bytes.
+    const takes = slow ?? 50;
+    const answered = (): void => {
+      if (this.isOver) return;
+      this.isOver = true;
+      this.#write.end(true);
+    };
+    this.#engine.schedule(
+      takes,
+      `${this.process.name} <- sink, upload ${this.number}`,
+      answered,
+      this.process,
+    );
+  }
+
+  #abort(how: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#isReset = true;
+    this.#engine.note(`${this.process.name}: upload ${this.number} ${how}`);
+    this.#write.end(false);
+  }
+}
