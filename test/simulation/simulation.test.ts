@@ -11,6 +11,18 @@ const run = promisify(execFile);
 const freshMs = 45_000;
 const patienceMs = 10 * freshMs;
 
+/** Runs the command with a rule taken out of the product. */
+const withMutant = (rule: string, ...args: string[]): Promise<{ code: number; stdout: string }> =>
+  run(process.execPath, [
+    fileURLToPath(new URL('simulate.mjs', import.meta.url)),
+    '--mutant',
+    rule,
+    ...args,
+  ]).then(
+    ({ stdout }) => ({ code: 0, stdout }),
+    (error: unknown) => error as { code: number; stdout: string },
+  );
+
 const expectNothing = async ({ total, failed }: Awaited<ReturnType<typeof search>>): Promise<void> => {
   // Printed also where nothing was found: what was not tried is no proof.
   process.stdout.write(`${summary(total)}\n`);
@@ -43,6 +55,19 @@ describe('the simulation', () => {
     patienceMs,
   );
 
+  test('shrinks what it finds, and plays it again from its seed', async () => {
+    const play = async (): Promise<string> => {
+      const { code, stdout } = await withMutant('R3', '--seed', '3');
+      expect(code).toBe(1);
+      // The first lines tell how fast it was.
+      return stdout.slice(stdout.indexOf('breaks a promise'));
+    };
+    const found = await play();
+    const [, acts, faults] = /to (\d+) acts, from \d+ to (\d+) faults/.exec(found) ?? [];
+    expect(Number(acts) + Number(faults)).toBeLessThan(10);
+    expect(await play()).toBe(found);
+  });
+
   // A test of the test. Each rule's name is explained in mutants.mjs; the product itself has no switch for them.
   test.each([
     ['R1', /law [12]|is live after its stop/],
@@ -53,12 +78,7 @@ describe('the simulation', () => {
   ])(
     'finds what goes wrong without rule %s',
     async (rule, found) => {
-      const simulate = fileURLToPath(new URL('simulate.mjs', import.meta.url));
-      const args = [simulate, '--mutant', rule, '--seed', '1', '--steps', '3000000', '--unshrunk'];
-      const ended = await run(process.execPath, args).then(
-        () => ({ code: 0, stdout: '' }),
-        (error: unknown) => error as { readonly code: number; readonly stdout: string },
-      );
+      const ended = await withMutant(rule, '--seed', '1', '--steps', '3000000', '--unshrunk');
       expect(ended).toMatchObject({ code: 1, stdout: expect.stringMatching(found) });
     },
     patienceMs,
