@@ -63,6 +63,8 @@ function lingerOver(req: IncomingMessage, res: ServerResponse): void {
   const done = (): void => {
     clearInterval(check);
     clearTimeout(timer);
+    // A connection that is kept alive may see any number of refusals.
+    socket.off('close', done);
   };
   req.once('end', done);
   socket.once('close', done);
