@@ -236,7 +236,13 @@ describe('a command that timed out', () => {
     expect((await patient.calls.read(call)).version).toBe(version);
     expect(await patient.outbox.depth()).toBe(1);
     // The record of a commit whose reply was lost is drained by the instance that sent it, without a sweep.
-    expect(await eventually(async () => (await slow.outbox.pending(5))[0]?.record)).toEqual(commit.record);
+    const drained = (): Promise<unknown> =>
+      slow.outbox.pending(5).then(
+        ([first]) => first?.record,
+        // A slow machine can be too slow for this limit.
+        () => undefined,
+      );
+    expect(await eventually(drained)).toEqual(commit.record);
   });
 
   test('and runs after another commit changes nothing', async () => {

@@ -98,24 +98,28 @@ console.log(JSON.stringify({
 }));
 `;
 
-/** Loads the middleware and nothing else; prints what came with it, what it read of the environment, what it left open. */
+/**
+ * Loads the middleware and nothing else; notes what came with it, what it read of the environment, what it left open.
+ * Into a file, since a pipe may be full.
+ */
 export const importApp = `
 import { createRequire, register } from 'node:module';
-import { writeSync } from 'node:fs';
-const hooks = "import { writeSync } from 'node:fs';" +
-  "export async function load(url, context, next) { writeSync(1, 'loaded ' + url + '\\\\n'); return next(url, context); }";
+import { appendFileSync } from 'node:fs';
+const note = (line) => appendFileSync('import.log', line + '\\n');
+const hooks = "import { appendFileSync } from 'node:fs';" +
+  "export async function load(url, context, next) { appendFileSync('import.log', 'loaded ' + url + '\\\\n'); return next(url, context); }";
 register('data:text/javascript,' + encodeURIComponent(hooks));
 process.env = new Proxy(process.env, {
   get: (env, name) => {
-    writeSync(1, 'read ' + String(name) + '\\n');
+    note('read ' + String(name));
     return env[name];
   },
 });
 const before = process.getActiveResourcesInfo();
 await import('tallylight/middleware');
-for (const file of Object.keys(createRequire(import.meta.url).cache)) writeSync(1, 'loaded ' + file + '\\n');
+for (const file of Object.keys(createRequire(import.meta.url).cache)) note('loaded ' + file);
 const left = process.getActiveResourcesInfo().filter((kind) => !before.includes(kind));
-writeSync(1, 'left ' + JSON.stringify(left) + '\\n');
+note('left ' + JSON.stringify(left));
 `;
 
 /** Type-checked: what compiles, and what must not. */
