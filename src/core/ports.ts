@@ -19,8 +19,11 @@ export interface Tally {
   readonly aborted: number;
   readonly refused: number;
   readonly bytes: number;
-  /** How the session left: writes finished, were cut at the drain limit, were cut at the deadline, or nobody knows. */
-  readonly left: 'drained' | 'cut' | 'expired' | 'lost';
+  /**
+   * How the session left: writes finished, were cut at the drain limit, were cut at the deadline; it was a holder without
+   * a grant it could use; or nobody knows.
+   */
+  readonly left: 'drained' | 'cut' | 'expired' | 'unused' | 'lost';
   /** From the revocation to the last write, ms; null where unknown. */
   readonly drainMs: number | null;
 }

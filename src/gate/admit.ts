@@ -126,7 +126,7 @@ export class Admission {
     if (session === undefined) return;
     const unused = new Grant(call, session, epoch, null);
     unused.revokedAt = now;
-    this.#startLeaving(unused, unused.tally('drained', 0));
+    this.#startLeaving(unused, unused.tally('unused', null));
   }
 
   /** Tries again to leave calls whose store command failed; called with every heartbeat. */
@@ -166,7 +166,7 @@ export class Admission {
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
       if (outdated || this.#closing) {
-        this.#startLeaving(grant, grant.tally('drained', 0));
+        this.#startLeaving(grant, grant.tally('unused', null));
         return refuse('RecordingNotActive');
       }
       this.#grants.set(call, grant);

@@ -2,6 +2,7 @@ import type { CallKey } from '../core/call-key.ts';
 import { keptStates, type CallState, type StateName } from '../core/call-state.ts';
 import { Fault } from '../core/errors.ts';
 import type { Holder, OutboxEntry, SessionId, Store, Tally } from '../core/ports.ts';
+import { saysNothing } from '../core/tally.ts';
 
 export interface MemoryStoreOptions {
   /** Store clock, ms; `Date.now` if absent. */
@@ -118,8 +119,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           // A late report must not end a hold of a later epoch.
           if ((call.holders.get(session) ?? Infinity) <= epoch) call.holders.delete(session);
           const name = `${epoch} ${session}`;
-          // 'lost' is said by others, who know nothing: the session's own report stays.
-          if (tally.left !== 'lost' || !call.tallies.has(name))
+          if (!saysNothing(tally) || !call.tallies.has(name))
             call.tallies.set(name, { ...tally, session, epoch });
         }),
       census: () =>

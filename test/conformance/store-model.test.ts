@@ -84,7 +84,7 @@ const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
       key: call,
       id: session,
       epoch,
-      left: fc.constantFrom('drained' as const, 'lost' as const),
+      left: fc.constantFrom('drained' as const, 'unused' as const, 'lost' as const),
       bytes: fc.nat(),
     })
     .map(({ key, id, epoch: held, ...how }) => {

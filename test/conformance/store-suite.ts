@@ -196,25 +196,28 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         expect(view.tallies).toEqual([{ session: 'session-1', epoch: epoch - 1, ...tally() }]);
       });
 
-      test('that are declared lost keep what they reported themselves, in either order', async () => {
-        const { call, epoch } = await recordingCall(store);
-        const lost = tally({ admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null });
-        const early = { session: 'reports first', epoch };
-        await store.calls.leave(call, early, tally());
-        await store.calls.leave(call, early, lost);
-        const late = { session: 'reports late', epoch };
-        await store.calls.leave(call, late, lost);
-        expect((await store.calls.read(call)).tallies).toContainEqual({ ...late, ...lost });
-        await store.calls.leave(call, late, tally());
-        const { tallies } = await store.calls.read(call);
-        expect(tallies).toHaveLength(2);
-        expect(tallies).toEqual(
-          expect.arrayContaining([
-            { ...early, ...tally() },
-            { ...late, ...tally() },
-          ]),
-        );
-      });
+      test.each(['lost' as const, 'unused' as const])(
+        'of which nothing is known (%s) keep what they reported themselves, in either order',
+        async (left) => {
+          const { call, epoch } = await recordingCall(store);
+          const lost = tally({ admitted: 0, aborted: 0, refused: 0, bytes: 0, left, drainMs: null });
+          const early = { session: 'reports first', epoch };
+          await store.calls.leave(call, early, tally());
+          await store.calls.leave(call, early, lost);
+          const late = { session: 'reports late', epoch };
+          await store.calls.leave(call, late, lost);
+          expect((await store.calls.read(call)).tallies).toContainEqual({ ...late, ...lost });
+          await store.calls.leave(call, late, tally());
+          const { tallies } = await store.calls.read(call);
+          expect(tallies).toHaveLength(2);
+          expect(tallies).toEqual(
+            expect.arrayContaining([
+              { ...early, ...tally() },
+              { ...late, ...tally() },
+            ]),
+          );
+        },
+      );
 
       test('that report on a call nobody knows leave no trace', async () => {
         const call = newCall();

@@ -138,6 +138,27 @@ describe('a store that fails once', () => {
     }));
 });
 
+test('keeps the report of a session when its revocation comes again long after', () =>
+  inWorld(times, async (world) => {
+    await world.recording();
+    const write = await world.admitted(1);
+    write.write.addBytes(5);
+    const [holder] = (await world.view()).holders;
+    const stop = world.stop(0);
+    await world.clock.settle();
+    const late = world.hold('read', 'before', { instance: 0 });
+    write.end();
+    await world.clock.advance(5 * ttlMs);
+    // By now the session has forgotten that it ever left.
+    await world.store.sessions.revoke(holder!.session, { call: theCall, epoch: holder!.epoch });
+    await world.clock.settle();
+    late.release();
+    await world.run(stop);
+    expect(await world.run(world.stop(1))).toMatchObject({ ok: true });
+    const drained = (await world.records()).find(({ event }) => event === 'drained');
+    expect(drained?.detail).toMatchObject({ writes: { admitted: 1, aborted: 0, bytes: 5 } });
+  }));
+
 test('what a session reports after its interval was closed is told, but counted in no other interval', () =>
   inWorld(times, async (world) => {
     await world.recording();

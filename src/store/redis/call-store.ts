@@ -1,5 +1,6 @@
 import type { CallKey } from '../../core/call-key.ts';
 import type { CallStore, SessionId } from '../../core/ports.ts';
+import { saysNothing } from '../../core/tally.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';
 import { type Keys, shardCount, shardOf } from './keys.ts';
@@ -53,8 +54,7 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
           left: tally.left,
           drainMs: tally.drainMs,
         }),
-        // 'lost' is said by others, who know nothing: the session's own report stays.
-        how: tally.left === 'lost' ? 'HSETNX' : 'HSET',
+        how: saysNothing(tally) ? 'HSETNX' : 'HSET',
       });
     },
     census: async () => {

@@ -148,7 +148,7 @@ export function sumCensus(replies: readonly unknown[]): Census {
   return Object.fromEntries(counts);
 }
 
-const ways: readonly Tally['left'][] = ['drained', 'cut', 'expired', 'lost'];
+const ways: readonly Tally['left'][] = ['drained', 'cut', 'expired', 'unused', 'lost'];
 
 export function parseTally(text: unknown): Tally {
   const value = parse(text, 'tally');
