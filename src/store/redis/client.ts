@@ -1,12 +1,12 @@
-import type { Log, Meter, Store } from '../../core/ports.ts';
-import { redisCalls } from './call-store.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log, Meter } from '../../core/ports.ts';
 import { connect } from './connection.ts';
 import type { DurabilityRule } from './durability.ts';
 import { keysWith } from './keys.ts';
-import { redisOutbox } from './outbox.ts';
-import { redisSessions } from './session-store.ts';
+import { storeOver, type RedisStore, type Time } from './store.ts';
 import { parseRedisUrl } from './target.ts';
-import { wakeUps } from './wake.ts';
+
+export type { RedisStore } from './store.ts';
 
 export interface RedisStoreOptions {
   /** What all key names begin with; `tallylight` if absent. */
@@ -24,10 +24,10 @@ export interface RedisStoreOptions {
   readonly log?: Log;
 }
 
-export interface RedisStore extends Store {
-  /** Resolves once a server was reached and judged suitable; rejects with StoreUnsuitable. Waits while none is reached. */
-  ready(): Promise<void>;
-}
+const systemTime: Time = {
+  now: () => performance.now(),
+  sleep: (ms) => sleep(ms, undefined, { ref: false }),
+};
 
 /**
  * A store on Redis 7.0 or later: one server, Sentinel or Cluster (see `parseRedisUrl`). Returns at once and connects in
@@ -42,22 +42,5 @@ export function redisStore(url: string, options: RedisStoreOptions = {}): RedisS
     meter: options.meter,
     log: options.log,
   });
-  const outbox = redisOutbox(connection, keys);
-  const sessions = redisSessions(connection, keys, wakeUps(connection));
-  return {
-    calls: redisCalls(connection, keys, {
-      committed: (shard) => outbox.hint(shard),
-      acquiring: (session, shard) => sessions.holds(session, shard),
-    }),
-    sessions,
-    outbox,
-    ready: () => connection.ready(),
-    ping: async () => {
-      await connection.command('ping');
-    },
-    close: () => {
-      connection.close();
-      return Promise.resolve();
-    },
-  };
+  return storeOver(connection, keys, systemTime);
 }

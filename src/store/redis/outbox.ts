@@ -20,7 +20,7 @@ interface Waiting extends OutboxEntry {
 /** An entry is named by its shard and its id in the shard's stream. */
 const entryId = (shard: number, id: string): string => `${shard}/${id}`;
 
-export function redisOutbox(connection: Connection, keys: Keys): RedisOutbox {
+export function redisOutbox(connection: Connection, keys: Keys, now: () => number): RedisOutbox {
   /** Shards where something may wait; the one asked longest ago comes first. */
   const hints = new Set<number>();
   let sweptAt = -Infinity;
@@ -33,7 +33,7 @@ export function redisOutbox(connection: Connection, keys: Keys): RedisOutbox {
         return length;
       }),
     );
-    sweptAt = performance.now();
+    sweptAt = now();
     return lengths.reduce((sum, length) => sum + length, 0);
   };
 
@@ -65,7 +65,7 @@ export function redisOutbox(connection: Connection, keys: Keys): RedisOutbox {
       await connection.script(scripts.release, keys, { owner });
     },
     pending: async (limit) => {
-      if (performance.now() - sweptAt > sweepEveryMs) await sweep();
+      if (now() - sweptAt > sweepEveryMs) await sweep();
       for (;;) {
         const asked = [...hints].slice(0, limit);
         if (asked.length === 0) return [];

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from './connection.ts';
 
 /** How long to wait for a subscription before going on without it, ms. */
@@ -9,7 +8,7 @@ export interface WakeUps {
   on(channel: string, wake: () => void): Promise<() => void>;
 }
 
-export function wakeUps(connection: Connection): WakeUps {
+export function wakeUps(connection: Connection, sleep: (ms: number) => Promise<void>): WakeUps {
   const { subscriber } = connection;
   const listeners = new Map<string, Set<() => void>>();
   const ignore = (): undefined => undefined;
@@ -35,7 +34,7 @@ export function wakeUps(connection: Connection): WakeUps {
       // Not connected: the next 'ready' subscribes.
       if (subscriber.status === 'ready') {
         const subscribed = subscriber.subscribe(channel).catch(ignore);
-        await Promise.race([subscribed, sleep(patienceMs, undefined, { ref: false })]);
+        await Promise.race([subscribed, sleep(patienceMs)]);
       }
       return () => {
         set.delete(wake);
