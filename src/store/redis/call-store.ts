@@ -3,7 +3,7 @@ import type { CallStore, SessionId } from '../../core/ports.ts';
 import { saysNothing } from '../../core/tally.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';
-import { type Keys, shardCount, shardOf } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { openState, scripts, tallyName } from './scripts.ts';
 
 interface Hints {
@@ -34,11 +34,11 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
           readAt: String(Date.parse(record.at)),
         });
       } finally {
-        hints.committed(shardOf(call));
+        hints.committed(keys.shardOf(call));
       }
     },
     acquire: (call, session) => {
-      hints.acquiring(session, shardOf(call));
+      hints.acquiring(session, keys.shardOf(call));
       return connection.script(scripts.acquire, keys.call(call), { session, open: openState });
     },
     leave: async (call, { session, epoch }, tally) => {
@@ -58,14 +58,14 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
       });
     },
     census: async () => {
-      const shards = Array.from({ length: shardCount }, (_, shard) => keys.shard(shard).census);
+      const shards = Array.from({ length: keys.shards }, (_, shard) => keys.shard(shard).census);
       const found = await Promise.all(shards.map((key) => connection.command('hgetall', key)));
       return sumCensus(found);
     },
     heard: async (calls) => {
       const ids = new Map<number, CallKey[]>();
       for (const call of calls) {
-        const shard = shardOf(call);
+        const shard = keys.shardOf(call);
         const others = ids.get(shard);
         if (others === undefined) ids.set(shard, [call]);
         else others.push(call);
@@ -80,7 +80,7 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
       // To Redis a limit below zero is none.
       if (limit <= 0) return [];
       const wanted = { forMs: String(Math.ceil(forMs)), limit: String(Math.floor(limit)) };
-      const shards = Array.from({ length: shardCount }, (_, shard) => keys.shard(shard));
+      const shards = Array.from({ length: keys.shards }, (_, shard) => keys.shard(shard));
       const found = await Promise.all(
         shards.map((shard) => connection.script(scripts.silent, shard, wanted)),
       );

@@ -37,6 +37,9 @@ interface SessionKeys {
 }
 
 export interface Keys {
+  /** How many there are; at most `shardCount`. */
+  readonly shards: number;
+  shardOf(call: CallKey): number;
   shard(shard: number): ShardKeys;
   call(call: CallKey): CallKeys;
   session(session: SessionId): SessionKeys;
@@ -48,9 +51,10 @@ export interface Keys {
 
 /**
  * The only place where key names are built. The part in braces decides the slot of a cluster: all keys of a call,
- * its evidence included, share one slot, and so do all keys of a session.
+ * its evidence included, share one slot, and so do all keys of a session. Fewer shards than the usual are for a store
+ * that is made for the moment.
  */
-export function keysWith(prefix: string): Keys {
+export function keysWith(prefix: string, shards = shardCount): Keys {
   if (!/^[\w.:-]+$/.test(prefix))
     throw new Fault('ConfigurationInvalid', 'the key prefix may hold letters, digits and . : _ - only');
   const shard = (n: number): ShardKeys => ({
@@ -59,10 +63,13 @@ export function keysWith(prefix: string): Keys {
     census: `${prefix}:{${n}}:census`,
     heard: `${prefix}:{${n}}:heard`,
   });
+  const shardIn = (call: CallKey): number => shardOf(call) % shards;
   return {
+    shards,
+    shardOf: shardIn,
     shard,
     call: (call) => {
-      const n = shardOf(call);
+      const n = shardIn(call);
       return {
         ...shard(n),
         call: `${prefix}:{${n}}:call:${call}`,

@@ -1,7 +1,7 @@
 import type { Outbox, OutboxEntry } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { asList, asNumber, asText, malformed, parseRecord } from './decode.ts';
-import { type Keys, shardCount } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { scripts } from './scripts.ts';
 
 /** So often may all shards be asked whether something waits that other instances have committed, ms. */
@@ -27,7 +27,7 @@ export function redisOutbox(connection: Connection, keys: Keys, now: () => numbe
 
   const sweep = async (): Promise<number> => {
     const lengths = await Promise.all(
-      Array.from({ length: shardCount }, async (_, shard) => {
+      Array.from({ length: keys.shards }, async (_, shard) => {
         const length = asNumber(await connection.command('xlen', keys.shard(shard).outbox), 'outbox');
         if (length > 0) hints.add(shard);
         return length;

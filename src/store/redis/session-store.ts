@@ -1,6 +1,6 @@
 import type { SessionId, SessionStore } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
-import { type Keys, shardCount } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { scripts } from './scripts.ts';
 import type { WakeUps } from './wake.ts';
 
@@ -36,7 +36,7 @@ export function redisSessions(connection: Connection, keys: Keys, wakeUps: WakeU
     connection.script(scripts.touch, keys.shard(shard), { kept: keptText(connection.kept()) });
 
   const touchAll = (): Promise<number[]> =>
-    Promise.all(Array.from({ length: shardCount }, (_, shard) => touch(shard)));
+    Promise.all(Array.from({ length: keys.shards }, (_, shard) => touch(shard)));
 
   const cutOff = (session: SessionId): boolean =>
     (sessions.get(session)?.losses ?? connection.losses()) !== connection.losses();
