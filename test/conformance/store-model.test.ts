@@ -6,6 +6,7 @@ import { stateNames } from '../../src/core/call-state.ts';
 import type { CallView, Commit, Store } from '../../src/core/ports.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
+import { virtualStore } from '../support/virtual-redis/store.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { commitOn, minute, tally } from './store-fixtures.ts';
 
@@ -144,32 +145,27 @@ async function drained({ store }: Subject): Promise<unknown> {
   }
 }
 
-test('memory and Redis answer every sequence of commands alike', async () => {
+test('memory, Redis and a virtual Redis answer every sequence of commands alike', async () => {
   const commands = fc.array(command, { minLength: 5, maxLength: 40 });
   await fc.assert(
     fc.asyncProperty(commands, async (sequence) => {
       const onRedis = redisStore(redis.url, { prefix: randomUUID(), commandTimeoutMs: 10_000 });
-      const subjects = [memoryStore(), onRedis].map((store): Subject => ({
+      const subjects = [memoryStore(), onRedis, virtualStore()].map((store): Subject => ({
         store,
         views: new Map(),
         commits: [],
       }));
       try {
         await onRedis.ready();
-        const [expected, actual]: [unknown[], unknown[]] = [[], []];
-        for (const [name, run] of sequence) {
-          expected.push([name, await run(subjects[0]!)]);
-          actual.push([name, await run(subjects[1]!)]);
+        const answers = subjects.map((): unknown[] => []);
+        for (const [index, subject] of subjects.entries()) {
+          for (const [name, run] of sequence) answers[index]!.push([name, await run(subject)]);
+          answers[index]!.push((await subject.store.calls.silent(0, 100)).toSorted());
+          for (const key of calls) answers[index]!.push(await look(subject, key));
+          answers[index]!.push(await drained(subject));
         }
-        const [listed, found] = await Promise.all(subjects.map((one) => one.store.calls.silent(0, 100)));
-        expect(found?.toSorted()).toEqual(listed?.toSorted());
-        for (const key of calls) {
-          expected.push(await look(subjects[0]!, key));
-          actual.push(await look(subjects[1]!, key));
-        }
-        expected.push(await drained(subjects[0]!));
-        actual.push(await drained(subjects[1]!));
-        expect(actual).toEqual(expected);
+        const [expected, ...others] = answers;
+        for (const actual of others) expect(actual).toEqual(expected);
       } finally {
         await onRedis.close();
       }

@@ -4,7 +4,7 @@ import { settingOf } from './plan.ts';
 import { simulate } from './run.ts';
 import { report, search, summary } from './search.ts';
 
-const help = `Usage: npm run simulate -- [--minutes N] [--steps K] [--seed S] [--trace] [--mutant NAME]
+const help = `Usage: npm run simulate -- [--minutes N] [--steps K] [--seed S] [--trace] [--mutant NAME] [--store KIND]
 
 Plays random histories of three instances of the real gate in simulated time, and watches both laws.
 
@@ -13,6 +13,7 @@ Plays random histories of three instances of the real gate in simulated time, an
   --seed S       Begin with this seed; without --minutes and --steps, play this one alone.
   --trace        Print every event of the first seed.
   --mutant NAME  Take a rule out of the product first (see mutants.mjs); then something should be found.
+  --store KIND   Only this store, memory or redis; if absent, the seed decides.
   --unshrunk     Only tell what was found.
 
 Exit status: 0 nothing was found, 1 a law or a promise was broken, and its seed and shrunk trace are printed.
@@ -24,6 +25,7 @@ const options = {
   seed: { type: 'string' },
   trace: { type: 'boolean' },
   mutant: { type: 'string' },
+  store: { type: 'string' },
   unshrunk: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -37,15 +39,20 @@ export async function main(args: readonly string[]): Promise<number> {
     say(help);
     return 0;
   }
+  const { store } = values;
+  if (store !== undefined && store !== 'memory' && store !== 'redis') {
+    say(help);
+    return 2;
+  }
   const isOne = values.seed !== undefined && values.minutes === undefined && values.steps === undefined;
   const first = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
   const steps = Number(values.steps ?? (isOne ? 1 : Infinity));
   const seconds = 60 * Number(values.minutes ?? (values.steps === undefined ? 1 : Infinity));
-  if (trace) say((await simulate(first, settingOf(first), undefined, true)).lines.join('\n'));
+  if (trace) say((await simulate(first, settingOf(first, store), undefined, true)).lines.join('\n'));
   say(`seeds from ${first} on`);
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
-  const { total, failed } = await search(first, (so) => so.steps >= steps || elapsed() >= seconds);
+  const { total, failed } = await search(first, (so) => so.steps >= steps || elapsed() >= seconds, store);
   say(`${summary(total)}; ${Math.round(total.steps / elapsed())} steps a second, ${elapsed().toFixed(1)} s`);
   if (failed === undefined) {
     say('nothing was found');
@@ -53,6 +60,6 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const seed = total.next - 1;
   say(`seed ${seed} breaks a promise: ${failed.violation ?? ''}`);
-  if (values.unshrunk !== true) say(await report(seed, failed, mutant));
+  if (values.unshrunk !== true) say(await report(seed, failed, mutant, store));
   return 1;
 }

@@ -23,6 +23,8 @@ export type Act =
   | { readonly kind: 'pause' | 'pauseAtReply'; readonly slot: number; readonly ms: number }
   | { readonly kind: 'cutOff'; readonly slot: number; readonly ms: number }
   | { readonly kind: 'storeDown' | 'storeLost' | 'diskFull'; readonly ms: number }
+  /** Another server comes up on the data of the last one, or on what a replica has of it, without the last moments. */
+  | { readonly kind: 'storeReplaced'; readonly ms: number; readonly lostMs: number }
   | { readonly kind: 'jump'; readonly toMs: number };
 
 export interface Planned {
@@ -47,7 +49,17 @@ export interface Odds {
   readonly disk: number;
 }
 
+/**
+ * What a Redis keeps over a restart: `always` everything, and the instances know; `unknown` the same or less, and they
+ * cannot know; `mostly` all but the last moments; `replica` what a replica has, which takes the place of its primary.
+ */
+export type RedisKind = 'always' | 'unknown' | 'mostly' | 'replica';
+
+export type StoreKind = 'memory' | 'redis';
+
 export interface Setting {
+  /** undefined: the store in memory. */
+  readonly redis: RedisKind | undefined;
   readonly times: GateTimes;
   readonly commandTimeoutMs: number;
   /** How long one writer of evidence leads. */
@@ -109,7 +121,7 @@ const usualOdds: Odds = {
 };
 
 /** What a seed holds: how long things take, which kinds of faults there are, and what everybody does when. */
-export function settingOf(seed: number): Setting {
+export function settingOf(seed: number, store: StoreKind = seed % 2 === 0 ? 'redis' : 'memory'): Setting {
   const chance = new Chance(seed, 'setting');
   const { times, commandTimeoutMs } = chance.pick(chance.happens(0.8) ? timings.slice(0, 5) : timings);
   // Each run has some kinds of faults and not others: together they would hide each other (swarm testing).
@@ -124,7 +136,9 @@ export function settingOf(seed: number): Setting {
   // In a call of its own, where no bot is in its way.
   if (chance.happens(0.5)) bots.push(...scene(chance, calls, times, endsAt));
   const faults = faultPlan(chance, bots, calls, times, endsAt);
+  const redis = store === 'redis' ? redisOf(seed) : undefined;
   return {
+    redis,
     times,
     commandTimeoutMs,
     leaseMs: Math.min(10_000, 2 * unit),
@@ -133,9 +147,27 @@ export function settingOf(seed: number): Setting {
     calls: calls + 1,
     oneHost: chance.happens(0.5),
     odds: odds as unknown as Odds,
-    plan: [...bots, ...faults].sort((one, other) => one.at - other.at),
+    plan: [...bots, ...(redis === undefined ? faults : replaced(seed, faults))].sort(
+      (one, other) => one.at - other.at,
+    ),
     endsAt,
   };
+}
+
+const redisOf = (seed: number): RedisKind =>
+  new Chance(seed, 'redis').pick(['always', 'always', 'unknown', 'mostly', 'mostly', 'replica']);
+
+/** Of a Redis that goes down it is mostly another process that comes back. */
+function replaced(seed: number, faults: readonly Planned[]): Planned[] {
+  const chance = new Chance(seed, 'replaced');
+  return faults.map(({ at, act }): Planned => {
+    const isReplaced = chance.happens(0.7);
+    const lostMs = Math.round(chance.pick([0, 10, 100, 1000]) * chance.between(0, 1));
+    if (!isReplaced || (act.kind !== 'storeDown' && act.kind !== 'storeLost')) return { at, act };
+    // Half of the losses of everything become losses of the last moments.
+    if (act.kind === 'storeLost' && chance.happens(0.5)) return { at, act };
+    return { at, act: { kind: 'storeReplaced', ms: act.ms, lostMs } };
+  });
 }
 
 /** A bot records again and again; what it does is not always sensible. */

@@ -120,7 +120,7 @@ class Recovery {
     ask: (instance: Instance) => Promise<Decision<unknown>>,
     bound?: number,
   ): Promise<void> {
-    const { engine, setting } = this.#world;
+    const { engine, setting, store } = this.#world;
     const { ttlMs, graphTimeoutMs } = setting.times;
     for (let attempt = 0; attempt < attempts && engine.violation === undefined; attempt++) {
       const began = engine.now;
@@ -131,7 +131,8 @@ class Recovery {
         engine.violated(`${what} took ${took.toFixed(0)} ms; the bound is ${bound}`);
       if (decision === undefined || decision.ok || decision.reason === 'CallEnded') return;
       const { retryAfterMs } = decision;
-      if (bound !== undefined && !(retryAfterMs !== undefined && retryAfterMs <= 3 * graphTimeoutMs + ttlMs))
+      const longest = 3 * graphTimeoutMs + ttlMs + store.fencedMs;
+      if (bound !== undefined && !(retryAfterMs !== undefined && retryAfterMs <= longest))
         engine.violated(
           `${what} was refused (${decision.reason}) until ${retryAfterMs ?? 'nobody knows when'}`,
         );

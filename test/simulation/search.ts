@@ -1,4 +1,4 @@
-import { settingOf } from './plan.ts';
+import { settingOf, type StoreKind } from './plan.ts';
 import { simulate, type Result } from './run.ts';
 import { shrink } from './shrink.ts';
 
@@ -18,10 +18,11 @@ export interface Total {
 export async function search(
   first: number,
   isEnough: (total: Total) => boolean,
+  store?: StoreKind,
 ): Promise<{ readonly total: Total; readonly failed: Result | undefined }> {
   const total: Total = { first, next: first, steps: 0, simulatedMs: 0, uploads: 0, faults: 0, records: 0 };
   do {
-    const result = await simulate(total.next, settingOf(total.next));
+    const result = await simulate(total.next, settingOf(total.next, store));
     total.next += 1;
     total.steps += result.steps;
     total.simulatedMs += result.ms;
@@ -38,15 +39,20 @@ export const summary = ({ first, next, steps, simulatedMs, uploads, faults, reco
   `${uploads} uploads, ${faults} faults of messages and processes, ${records} records of evidence`;
 
 /** Everything that somebody needs who is to mend it. */
-export async function report(seed: number, failed: Result, mutant?: string): Promise<string> {
-  const setting = settingOf(seed);
+export async function report(
+  seed: number,
+  failed: Result,
+  mutant?: string,
+  store?: StoreKind,
+): Promise<string> {
+  const setting = settingOf(seed, store);
   const { runs, faults, result, setting: least } = await shrink(seed, setting, failed);
-  const { plan, times, rates } = least;
+  const { plan, times, rates, redis } = least;
   return [
     `${failed.violation ?? 'nothing'} (seed ${seed}, after ${failed.steps} steps)`,
-    `  again:  npm run simulate -- --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}`,
+    `  again:  npm run simulate -- --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}${store === undefined ? '' : ` --store ${store}`}`,
     `  shrunk in ${runs} runs: from ${setting.plan.length} to ${plan.length} acts, from ${failed.faults.length} to ${faults.length} faults`,
-    `  times   ${JSON.stringify(times)}, clocks ${rates.join(' ')}`,
+    `  store   ${redis ?? 'memory'}, times ${JSON.stringify(times)}, clocks ${rates.join(' ')}`,
     ...plan.map(({ at, act }) => `  act     ${at.toFixed(1).padStart(9)}  ${JSON.stringify(act)}`),
     ...faults.map((fault) => `  fault   ${fault}`),
     ...folded(result.lines),

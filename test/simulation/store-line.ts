@@ -1,15 +1,15 @@
 import { Fault, messageOf } from '../../src/core/errors.ts';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { CallKey } from '../../src/core/call-key.ts';
 import type { CallView, Commit, Store } from '../../src/core/ports.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';
+import { startOfTime, type Ports, type SimulatedStore } from './store-ports.ts';
 
-const startOfTime = Date.UTC(2026, 0, 31, 12);
 const aDayMs = 24 * 60 * 60 * 1000;
 
-type Ports = Pick<Store, 'calls' | 'sessions' | 'outbox'>;
 type Tell = (reply: never, ...args: never[]) => string | undefined;
 
 const short = (call: string): string => call.slice(-4);
@@ -42,15 +42,12 @@ type Fate = { readonly kind: 'slow' | 'twice'; readonly ms: number } | { readonl
  * time before its reply arrives; either may be lost, and a command may take effect twice. A connection that breaks
  * takes with it what is on its way. What the Redis scripts do in one step is tied to the memory store by conformance.
  */
-export class StoreLine {
-  /** How far the store's clock is ahead, ms. */
+export class StoreLine implements SimulatedStore {
   skewMs = 0;
   isDown = false;
-  /** How often all data was lost. */
   losses = 0;
-  /** Until when each slot is cut off. */
+  readonly fencedMs = 0;
   readonly cutOff = new Map<number, number>();
-  /** Records that were accepted into the data there is now, by hash. */
   readonly committed = new Map<string, EvidenceRecord>();
   readonly #engine: Engine;
   readonly #weather: Weather;
@@ -83,8 +80,12 @@ export class StoreLine {
     this.#store = this.#begin(0);
   }
 
-  /** As it is now, without a network. */
-  view(call: Commit['call']): Promise<CallView> {
+  heal(): void {
+    if (this.isDown) this.comeUp(true);
+    this.cutOff.clear();
+  }
+
+  view(call: CallKey): Promise<CallView> {
     return this.#store.calls.read(call);
   }
 
@@ -92,7 +93,6 @@ export class StoreLine {
     return this.#store.outbox.depth();
   }
 
-  /** The store as one process reaches it. */
   portsFor(process: Process): Ports {
     const through = <Port extends keyof Ports>(port: Port): Ports[Port] => {
       type Methods = Record<string, (...args: unknown[]) => Promise<unknown>>;

@@ -13,7 +13,9 @@ import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
 import { Observer } from './observer.ts';
 import type { Act, Setting } from './plan.ts';
+import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
+import type { SimulatedStore } from './store-ports.ts';
 import { Upload } from './upload.ts';
 
 export const bot: Binding = {
@@ -46,7 +48,7 @@ export class World {
   readonly setting: Setting;
   readonly observer: Observer;
   readonly graph: SimulatedGraph;
-  readonly store: StoreLine;
+  readonly store: SimulatedStore;
   readonly disk: EvidenceDisk;
   readonly uploads: Upload[] = [];
   /** Bytes that instances passed on, by call and epoch. */
@@ -67,7 +69,8 @@ export class World {
     this.weather = new Weather(seed, choice);
     this.observer = new Observer(this.engine);
     this.graph = new SimulatedGraph(this.engine, this.weather, setting, this.observer);
-    this.store = new StoreLine(this.engine, this.weather, setting);
+    const Line = setting.redis === undefined ? StoreLine : RedisLine;
+    this.store = new Line(this.engine, this.weather, setting);
     this.disk = new EvidenceDisk(this.engine, this.weather, setting);
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
@@ -155,10 +158,9 @@ export class World {
   heal(): void {
     this.engine.note('everything heals');
     this.weather.isCalm = true;
-    if (this.store.isDown) this.store.comeUp(true);
-    this.store.cutOff.clear();
     this.disk.isFull = false;
     for (const { process } of this.#instances.values()) this.engine.resume(process);
+    this.store.heal();
     for (const slot of this.setting.rates.keys()) this.boot(slot);
   }
 
@@ -249,12 +251,14 @@ export class World {
         store.cutOff.set(act.slot, engine.now + act.ms);
         return;
       case 'storeDown':
+      case 'storeReplaced':
       case 'storeLost': {
         if (store.isDown) return;
         engine.note(act.kind === 'storeLost' ? 'the store dies and loses its data' : 'the store goes down');
         store.goDown();
         engine.schedule(act.ms, 'the store comes up', () => {
-          if (store.isDown) store.comeUp(act.kind === 'storeDown');
+          if (!store.isDown) return;
+          store.comeUp(act.kind !== 'storeLost', act.kind === 'storeReplaced' ? act.lostMs : undefined);
         });
         return;
       }

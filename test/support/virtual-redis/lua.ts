@@ -6,7 +6,10 @@ const { lua, lauxlib, lualib } = fengari;
 /** Runs one command of a script; throws RedisError. */
 type Call = (name: string, args: readonly string[]) => Reply;
 
-/** What Redis gives its scripts and Lua 5.3 has not: Lua 5.1 knows one kind of number, the float. */
+/**
+ * What Redis gives its scripts and Lua 5.3 has not: Lua 5.1 knows one kind of number, the float. One that becomes text
+ * other than by `string.format` still looks otherwise here; no script does that.
+ */
 const prologue = `
 unpack = table.unpack
 local read = tonumber
@@ -86,10 +89,10 @@ class Runtime {
   }
 
   #command(state: State, mayRaise: boolean): number {
-    const args: string[] = [];
-    for (let index = 1; index <= lua.lua_gettop(state); index++) args.push(this.#argumentAt(state, index));
     let failure: string;
     try {
+      const args: string[] = [];
+      for (let index = 1; index <= lua.lua_gettop(state); index++) args.push(this.#argumentAt(state, index));
       this.#pushReply(state, this.#call(args[0] ?? '', args.slice(1)));
       return 1;
     } catch (error) {

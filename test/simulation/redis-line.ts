@@ -1,0 +1,184 @@
+import type { CallKey } from '../../src/core/call-key.ts';
+import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { CallView } from '../../src/core/ports.ts';
+import { redisCalls } from '../../src/store/redis/call-store.ts';
+import { keysWith, shardCount } from '../../src/store/redis/keys.ts';
+import type { Script } from '../../src/store/redis/scripts.ts';
+import { storeOver } from '../../src/store/redis/store.ts';
+import { directConnection } from '../support/virtual-redis/connection.ts';
+import type { Reply } from '../support/virtual-redis/reply.ts';
+import { VirtualRedis } from '../support/virtual-redis/server.ts';
+import type { Weather } from './chance.ts';
+import type { Engine, Process } from './engine.ts';
+import type { Setting } from './plan.ts';
+import { RedisClient } from './redis-client.ts';
+import { startOfTime, type Ports, type Fate, type SimulatedStore } from './store-ports.ts';
+
+/** The longest time whose changes a restart or a failover can lose, ms. */
+const longestLossMs = 2000;
+
+/** How long a primary that was replaced may go on, as the scripts have it (`fencedMs` in prelude.lua). */
+const fencedMs = 15_000;
+
+const short = (call: string | undefined): string => (call ?? '').slice(-4);
+
+type Args = Readonly<Record<string, string>>;
+
+/** What the trace says of a script that took effect; of those that are not here, nothing. */
+const tells: Readonly<Record<string, (reply: Reply, args: Args, keys: Args) => string | undefined>> = {
+  commit: (reply, { id, record, state, epoch }) => {
+    const { event, from } = JSON.parse(record ?? '') as EvidenceRecord;
+    const how = reply === 1 ? `${from} -> ${state ?? ''}, epoch ${epoch ?? ''}` : 'another was faster';
+    return `${short(id)} ${event}: ${how}`;
+  },
+  acquire: (reply, _, { call }) => {
+    const [state, epoch] = Array.isArray(reply) ? (reply as readonly string[]) : ['unknown'];
+    return `${short(call)}: ${epoch === undefined ? (state ?? '') : 'is a holder now'}`;
+  },
+  leave: (_, { session, epoch, tally }, { call }) => {
+    const { left, bytes } = JSON.parse(tally ?? '') as { readonly left: string; readonly bytes: number };
+    return `${short(call)} epoch ${epoch ?? ''}: ${session ?? ''} ${left}, ${bytes} bytes`;
+  },
+  join: (_, __, { session }) => session,
+  heartbeat: (reply) =>
+    reply === null ? 'lost' : Array.isArray(reply) && reply.length > 0 ? 'brings revocations' : undefined,
+  revoke: (reply, { call, epoch }, { session }) =>
+    `${short(call)} epoch ${epoch ?? ''} for ${session ?? ''}${reply === 1 ? '' : ': no such session'}`,
+};
+
+/**
+ * The logic of the Redis store, scripts included, on a virtual Redis behind a network with the faults of `StoreLine`. Each
+ * process has a connection of its own, which may break by itself or because the server went away.
+ */
+export class RedisLine implements SimulatedStore {
+  skewMs = 0;
+  isDown = false;
+  losses = 0;
+  readonly cutOff = new Map<number, number>();
+  readonly committed = new Map<string, EvidenceRecord>();
+  readonly #engine: Engine;
+  readonly #weather: Weather;
+  readonly #setting: Setting;
+  readonly #server: VirtualRedis;
+  readonly #keys = keysWith('tallylight');
+  readonly #calls: ReturnType<typeof redisCalls>;
+  /** When each record was committed. */
+  readonly #committedAt = new Map<string, number>();
+  readonly #clients = new Set<RedisClient>();
+
+  constructor(engine: Engine, weather: Weather, setting: Setting) {
+    this.#engine = engine;
+    this.#weather = weather;
+    this.#setting = setting;
+    this.#server = new VirtualRedis({
+      clock: () => startOfTime + Math.floor(engine.now + this.skewMs),
+      elapsed: () => engine.now,
+      appendOnly: true,
+      memoryMs: longestLossMs,
+    });
+    const nothing = (): void => undefined;
+    const hints = { committed: nothing, acquiring: nothing };
+    this.#calls = redisCalls(directConnection(this.#server), this.#keys, hints);
+  }
+
+  /** How much longer than usual a status change may have to wait, ms. */
+  get fencedMs(): number {
+    return this.#setting.redis === 'replica' ? fencedMs : 0;
+  }
+
+  goDown(): void {
+    this.isDown = true;
+    for (const client of this.#clients) client.breakDown();
+  }
+
+  comeUp(withData: boolean, lostMs?: number): void {
+    this.isDown = false;
+    if (!withData) {
+      this.#server.restartEmpty();
+      this.#forget(Infinity);
+    } else if (lostMs !== undefined) {
+      const { redis } = this.#setting;
+      const lost = redis === 'always' ? 0 : Math.min(lostMs, longestLossMs);
+      if (redis === 'replica') this.#server.takeOver(lost);
+      else this.#server.restart(lost);
+      this.#engine.note(
+        `${redis === 'replica' ? 'a replica takes over' : 'Redis restarts'}, ${lost} ms lost`,
+      );
+      if (lost > 0) this.#forget(lost);
+    }
+  }
+
+  heal(): void {
+    if (this.isDown) this.comeUp(true);
+    this.cutOff.clear();
+    for (const client of this.#clients) client.reconnect();
+  }
+
+  view(call: CallKey): Promise<CallView> {
+    return this.#calls.read(call);
+  }
+
+  depth(): Promise<number> {
+    let sum = 0;
+    for (let shard = 0; shard < shardCount; shard++)
+      sum += Number(this.#server.command('xlen', this.#keys.shard(shard).outbox));
+    return Promise.resolve(sum);
+  }
+
+  portsFor(process: Process): Ports {
+    for (const client of this.#clients) if (client.process.isDead) this.#clients.delete(client);
+    const { redis, commandTimeoutMs } = this.#setting;
+    const client = new RedisClient({
+      engine: this.#engine,
+      weather: this.#weather,
+      server: this.#server,
+      process,
+      commandTimeoutMs,
+      kept: redis === 'always' ? true : redis === 'unknown' ? undefined : false,
+      isReachable: () => !this.isDown && !this.#isCutOff(process),
+      fate: (occasion) => this.#fate(occasion),
+      wakeLost: this.#setting.odds.wakeLost,
+      ran: (script, reply, keys, args) => this.#ran(process, script, reply, keys, args),
+    });
+    this.#clients.add(client);
+    const sleep = (ms: number): Promise<void> =>
+      new Promise((resolve) => void process.clock.after(ms, resolve));
+    return storeOver(client.connection, this.#keys, { now: () => process.clock.now(), sleep });
+  }
+
+  #isCutOff({ slot }: Process): boolean {
+    return (this.cutOff.get(slot) ?? 0) > this.#engine.now;
+  }
+
+  #ran({ name }: Process, script: Script, reply: Reply, keys: Args, args: Args): void {
+    const told = tells[script.name]?.(reply, args, keys);
+    if (told !== undefined) this.#engine.note(`${name} ${script.name} ${told}`);
+    if (script.name !== 'commit' || reply !== 1) return;
+    const record = JSON.parse(args.record ?? '') as EvidenceRecord;
+    if (this.committed.has(record.hash)) return;
+    this.committed.set(record.hash, record);
+    this.#committedAt.set(record.hash, this.#engine.now);
+  }
+
+  /** Data is gone: the records with it that no sink has need not be found. */
+  #forget(lastMs: number): void {
+    this.losses += 1;
+    for (const [hash, at] of this.#committedAt) {
+      if (at <= this.#engine.now - lastMs) continue;
+      this.committed.delete(hash);
+      this.#committedAt.delete(hash);
+    }
+  }
+
+  #fate(occasion: string): Fate | undefined {
+    const { odds, commandTimeoutMs, times } = this.#setting;
+    const { storeSlow: slow, storeLost: lost, storeTwice: twice } = odds;
+    return this.#weather.fault(occasion, slow + lost + twice, (chance): Fate => {
+      const which = chance.between(0, slow + lost + twice);
+      if (which < lost) return { kind: chance.happens(0.5) ? 'lost' : 'reset' };
+      if (which < lost + twice)
+        return { kind: 'twice', ms: chance.between(0, chance.pick([20, times.ttlMs])) };
+      return { kind: 'slow', ms: chance.between(0, chance.pick([60, 1.2 * commandTimeoutMs])) };
+    });
+  }
+}

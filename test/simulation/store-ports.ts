@@ -1,0 +1,38 @@
+import type { CallKey } from '../../src/core/call-key.ts';
+import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { CallView, Store } from '../../src/core/ports.ts';
+import type { Process } from './engine.ts';
+
+/** What the store's clock shows at the beginning. */
+export const startOfTime = Date.UTC(2026, 0, 31, 12);
+
+export type Ports = Pick<Store, 'calls' | 'sessions' | 'outbox'>;
+
+/** What becomes of one message to the store or from it; `reset` breaks the connection it is on. */
+export type Fate =
+  { readonly kind: 'slow' | 'twice'; readonly ms: number } | { readonly kind: 'lost' | 'reset' };
+
+/** A store, and the network between it and the instances. */
+export interface SimulatedStore {
+  /** How far the store's clock is ahead, ms. */
+  skewMs: number;
+  readonly isDown: boolean;
+  /** How often data was lost. */
+  readonly losses: number;
+  /** How much longer than usual a status change may have to wait after a loss, ms. */
+  readonly fencedMs: number;
+  /** Until when each slot is cut off. */
+  readonly cutOff: Map<number, number>;
+  /** Records that were accepted into the data there is now, by hash. */
+  readonly committed: ReadonlyMap<string, EvidenceRecord>;
+  goDown(): void;
+  /** `lostMs`: another server takes the place, which may have lost the last moments. */
+  comeUp(withData: boolean, lostMs?: number): void;
+  /** Everything can be reached again, and is. */
+  heal(): void;
+  /** As it is now, without a network. */
+  view(call: CallKey): Promise<CallView>;
+  depth(): Promise<number>;
+  /** The store as one process reaches it. */
+  portsFor(process: Process): Ports;
+}
