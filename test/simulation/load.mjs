@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { transform } from '@swc/core';
-import { mutants } from './mutants.mjs';
+import { mutants as ofAll } from './mutants.mjs';
+import { redisMutants } from './redis-mutants.mjs';
+
+const mutants = { ...ofAll, ...redisMutants };
 
 let patches = [];
 

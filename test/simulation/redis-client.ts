@@ -37,7 +37,8 @@ interface Surroundings {
   readonly commandTimeoutMs: number;
   /** What a judgement of the server's configuration would say. */
   readonly kept: boolean | undefined;
-  readonly isReachable: () => boolean;
+  /** In how many ms the server can be reached; 0: now, Infinity: nobody knows. */
+  readonly reachableIn: () => number;
   readonly fate: (occasion: string) => Fate | undefined;
   readonly wakeLost: number;
   /** A script took effect. */
@@ -85,8 +86,8 @@ export class RedisClient {
       if (!this.#link.isBroken) return;
       this.#lost(this.#link);
     }
-    const { isReachable, engine, process, commandTimeoutMs } = this.#around;
-    if (!isReachable()) {
+    const { reachableIn, engine, process, commandTimeoutMs } = this.#around;
+    if (reachableIn() > 0) {
       const ms = Math.min(50 * 2 ** this.#attempts++, 2 * commandTimeoutMs);
       engine.schedule(ms, `${process.name} reconnect`, () => this.#link ?? this.reconnect(), process);
       return;
@@ -166,10 +167,10 @@ export class RedisClient {
   }
 
   #wake(channel: string): void {
-    const { engine, weather, process, wakeLost, isReachable } = this.#around;
+    const { engine, weather, process, wakeLost, reachableIn } = this.#around;
     const link = this.#link;
     const isLost = weather.fault(`${process.slot} wake`, wakeLost, () => true) ?? false;
-    if (isLost || !isReachable()) {
+    if (isLost || reachableIn() > 0) {
       engine.note(`${process.name} is not woken`);
       return;
     }
@@ -204,7 +205,7 @@ export class RedisClient {
   }
 
   #send({ name, commands }: Packet, link: Link): void {
-    const { engine, weather, process, commandTimeoutMs, fate } = this.#around;
+    const { engine, weather, process, commandTimeoutMs, fate, reachableIn } = this.#around;
     const occasion = `${process.slot} ${name}`;
     const fail = (why: string): void => {
       link.pending.delete(fail);
@@ -214,13 +215,23 @@ export class RedisClient {
     const cancel = process.clock.after(commandTimeoutMs, () => fail('no answer in time'));
     link.pending.add(fail);
     const never = (what: string): void => engine.note(`${process.name}'s ${name}${what}`);
-    const takes = (befalls: Fate | undefined): number =>
-      befalls?.kind === 'slow' ? befalls.ms : weather.delay(occasion);
+    /** When a message arrives; undefined: never. */
+    const takes = (befalls: Fate | undefined, what: 'request' | 'reply'): number | undefined => {
+      if (befalls?.kind === 'reset') this.breakDown();
+      if (befalls?.kind === 'reset' || befalls?.kind === 'lost') return undefined;
+      const cutOffMs = reachableIn();
+      // What cannot get through is sent again and again, by TCP, and may arrive when the sender has long given up.
+      const isHeld =
+        cutOffMs > 0 &&
+        cutOffMs < Infinity &&
+        (weather.fault(`${occasion} ${what} held`, 0.5, () => true) ?? false);
+      if (cutOffMs > 0 && !isHeld) return undefined;
+      return cutOffMs + (befalls?.kind === 'slow' ? befalls.ms : weather.delay(occasion));
+    };
 
     const reply = (answers: readonly Answer[]): void => {
-      const befalls = fate(`${occasion} reply`);
-      if (befalls?.kind === 'reset') this.breakDown();
-      if (befalls?.kind === 'reset' || befalls?.kind === 'lost' || this.#isCutOff()) {
+      const ms = takes(fate(`${occasion} reply`), 'reply');
+      if (ms === undefined) {
         never(': the reply never arrives');
         return;
       }
@@ -234,20 +245,19 @@ export class RedisClient {
           else resolve(answer.reply);
         });
       };
-      engine.schedule(takes(befalls), `${process.name} <- ${name}`, arrive, process);
+      engine.schedule(ms, `${process.name} <- ${name}`, arrive, process);
     };
     const takeEffect = (): void => {
-      if (link.isBroken || this.#isCutOff()) never(' never arrives');
+      if (link.isBroken || reachableIn() > 0) never(' never arrives');
       else reply(this.#effects(name, commands));
     };
 
     const befalls = fate(`${occasion} request`);
-    if (befalls?.kind === 'reset') this.breakDown();
-    if (befalls?.kind === 'reset' || befalls?.kind === 'lost' || this.#isCutOff()) {
+    const ms = takes(befalls, 'request');
+    if (ms === undefined) {
       never(' never arrives');
       return;
     }
-    const ms = takes(befalls);
     engine.schedule(ms, `store <- ${process.name} ${name}`, takeEffect);
     if (befalls?.kind !== 'twice') return;
     engine.schedule(ms + befalls.ms, `store <- ${process.name} ${name} again`, () => {
@@ -267,9 +277,5 @@ export class RedisClient {
         return { why };
       }
     });
-  }
-
-  #isCutOff(): boolean {
-    return !this.#around.isReachable();
   }
 }

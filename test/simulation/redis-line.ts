@@ -2,7 +2,7 @@ import type { CallKey } from '../../src/core/call-key.ts';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
 import type { CallView } from '../../src/core/ports.ts';
 import { redisCalls } from '../../src/store/redis/call-store.ts';
-import { keysWith, shardCount } from '../../src/store/redis/keys.ts';
+import { keysWith } from '../../src/store/redis/keys.ts';
 import type { Script } from '../../src/store/redis/scripts.ts';
 import { storeOver } from '../../src/store/redis/store.ts';
 import { directConnection } from '../support/virtual-redis/connection.ts';
@@ -16,6 +16,9 @@ import { startOfTime, type Ports, type Fate, type SimulatedStore } from './store
 
 /** The longest time whose changes a restart or a failover can lose, ms. */
 const longestLossMs = 2000;
+
+/** So few that calls have company, and that not too much time goes into those that have no calls. */
+const shards = 8;
 
 /** How long a primary that was replaced may go on, as the scripts have it (`fencedMs` in prelude.lua). */
 const fencedMs = 15_000;
@@ -60,7 +63,7 @@ export class RedisLine implements SimulatedStore {
   readonly #weather: Weather;
   readonly #setting: Setting;
   readonly #server: VirtualRedis;
-  readonly #keys = keysWith('tallylight');
+  readonly #keys = keysWith('tallylight', shards);
   readonly #calls: ReturnType<typeof redisCalls>;
   /** When each record was committed. */
   readonly #committedAt = new Map<string, number>();
@@ -120,7 +123,7 @@ export class RedisLine implements SimulatedStore {
 
   depth(): Promise<number> {
     let sum = 0;
-    for (let shard = 0; shard < shardCount; shard++)
+    for (let shard = 0; shard < this.#keys.shards; shard++)
       sum += Number(this.#server.command('xlen', this.#keys.shard(shard).outbox));
     return Promise.resolve(sum);
   }
@@ -135,7 +138,7 @@ export class RedisLine implements SimulatedStore {
       process,
       commandTimeoutMs,
       kept: redis === 'always' ? true : redis === 'unknown' ? undefined : false,
-      isReachable: () => !this.isDown && !this.#isCutOff(process),
+      reachableIn: () => this.#reachableIn(process),
       fate: (occasion) => this.#fate(occasion),
       wakeLost: this.#setting.odds.wakeLost,
       ran: (script, reply, keys, args) => this.#ran(process, script, reply, keys, args),
@@ -146,8 +149,8 @@ export class RedisLine implements SimulatedStore {
     return storeOver(client.connection, this.#keys, { now: () => process.clock.now(), sleep });
   }
 
-  #isCutOff({ slot }: Process): boolean {
-    return (this.cutOff.get(slot) ?? 0) > this.#engine.now;
+  #reachableIn({ slot }: Process): number {
+    return this.isDown ? Infinity : Math.max(0, (this.cutOff.get(slot) ?? 0) - this.#engine.now);
   }
 
   #ran({ name }: Process, script: Script, reply: Reply, keys: Args, args: Args): void {

@@ -1,0 +1,78 @@
+/** As in mutants.mjs: the Redis store with one of its own protections taken out. */
+export const redisMutants = {
+  life: {
+    lacks: 'A session becomes a holder only of what was opened in this life of the store.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'if stored[4] ~= began then return false end',
+        replace: '',
+      },
+    ],
+  },
+  readAt: {
+    lacks: 'A change that was computed in an earlier life of the store is refused.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'if tonumber(readAt) < tonumber(began) then return 0 end',
+        replace: '',
+      },
+    ],
+  },
+  born: {
+    lacks: 'A server that may have forgotten the last moments begins a new life.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: "local whole = known[3] == '1' and promoted == unpromoted",
+        replace: 'local whole = began ~= false',
+      },
+    ],
+  },
+  ours: {
+    lacks: 'A session is lost with the connection, or with the server, it was joined on.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'if not ours(session) then return false end',
+        replace: "if redis.call('EXISTS', session) == 0 then return false end",
+      },
+      {
+        file: 'store/redis/session-store.ts',
+        find: '(sessions.get(session)?.losses ?? connection.losses()) !== connection.losses();',
+        replace: 'false;',
+      },
+    ],
+  },
+  late: {
+    lacks: 'A late report does not end the hold of a later epoch.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: "if held and tonumber(held) <= tonumber(epoch) then redis.call('HDEL', holders, session) end",
+        replace: "redis.call('HDEL', holders, session)",
+      },
+    ],
+  },
+  inbox: {
+    lacks: 'Only what was done is taken out of an inbox.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'if revoked and tonumber(revoked) <= epoch then',
+        replace: 'if revoked then',
+      },
+    ],
+  },
+  operation: {
+    lacks: 'A commit that takes effect twice succeeds twice.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: "if (stored[2] or '0') ~= version then return 0 end",
+        replace: '',
+      },
+    ],
+  },
+};
