@@ -195,9 +195,16 @@ class Recovery {
   #bytes(journal: readonly EvidenceRecord[]): void {
     const { engine, observer, store, letThrough } = this.#world;
     const reports = new Map<string, number>();
-    const counted = new Map<string, number>();
+    let counts: {
+      readonly call: string;
+      readonly seq: number;
+      readonly name: string;
+      readonly bytes: number;
+    }[] = [];
     const lost = new Set<string>();
-    for (const { event, call, detail } of journal) {
+    for (const { event, call, seq, detail } of journal) {
+      // What the store forgot after it was made durable comes again, in a history that takes its place.
+      if (store.losses > 0) counts = counts.filter((one) => one.call !== call || one.seq < seq);
       if (event !== 'drained') continue;
       const { interval, writes, holders } = detail;
       for (const holder of Array.isArray(holders) ? holders.filter(isRecord) : []) {
@@ -210,9 +217,10 @@ class Recovery {
       }
       if (!isRecord(interval) || !isRecord(writes)) continue;
       const name = `${call} ${Number(interval.epoch)}`;
-      counted.set(name, (counted.get(name) ?? 0) + Number(writes.bytes));
+      counts.push({ call, seq, name, bytes: Number(writes.bytes) });
     }
-    for (const [name, bytes] of counted) {
+    for (const { name } of counts) {
+      const bytes = counts.reduce((sum, one) => (one.name === name ? sum + one.bytes : sum), 0);
       const most = letThrough.get(name) ?? 0;
       if (bytes > most)
         engine.violated(`the evidence counts ${bytes} bytes in interval ${name}, which let ${most} through`);
