@@ -144,12 +144,15 @@ export function settingOf(seed: number, store: StoreKind = seed % 2 === 0 ? 'red
     leaseMs: Math.min(10_000, 2 * unit),
     maxGrants: new Chance(seed, 'grants').pick([1, 2, Infinity, Infinity]),
     rates: Array.from({ length: slots }, () => chance.pick([0.9, 1, 1, 1.1])),
-    calls: calls + 1,
+    calls: calls + (redis === undefined ? 1 : 2),
     oneHost: chance.happens(0.5),
     odds: odds as unknown as Odds,
-    plan: [...bots, ...(redis === undefined ? faults : replaced(seed, faults))].sort(
-      (one, other) => one.at - other.at,
-    ),
+    plan: [
+      ...bots,
+      ...(redis === undefined
+        ? faults
+        : [...replaced(seed, faults), ...forgetting(seed, calls + 1, times, endsAt)]),
+    ].sort((one, other) => one.at - other.at),
     endsAt,
   };
 }
@@ -168,6 +171,34 @@ function replaced(seed: number, faults: readonly Planned[]): Planned[] {
     if (act.kind === 'storeLost' && chance.happens(0.5)) return { at, act };
     return { at, act: { kind: 'storeReplaced', ms: act.ms, lostMs } };
   });
+}
+
+/** A Redis that forgets what has just happened: that a session became a holder, or that the recording was stopped. */
+function forgetting(seed: number, call: number, { ttlMs }: GateTimes, endsAt: number): Planned[] {
+  const chance = new Chance(seed, 'forgetting');
+  if (chance.happens(0.4)) return [];
+  const at = chance.between(0, Math.max(0, endsAt - 6 * ttlMs));
+  const [here, there] = chance.pick([
+    [0, 1],
+    [1, 2],
+    [2, 0],
+  ] as const);
+  const uploadAt = at + chance.between(0.1, 0.5) * ttlMs;
+  const stopAt = uploadAt + chance.between(0.3, 1.5) * ttlMs;
+  const passed = chance.between(20, 300);
+  const forgotten = chance.pick([uploadAt, stopAt]) + passed;
+  const lostMs = Math.round(passed + chance.between(-20, 60));
+  const upload = (from: number, slot: number): Planned => ({
+    at: from,
+    act: { kind: 'upload', call, slot, chunks: 200, everyMs: ttlMs / 20 },
+  });
+  return [
+    { at, act: { kind: 'start', call, slot: there, again: 2 } },
+    upload(uploadAt, here),
+    { at: forgotten, act: { kind: 'storeReplaced', ms: chance.pick([5, 50, ttlMs]), lostMs } },
+    { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: 3 } },
+    ...[0.2, 0.5, 1, 2].map((later) => upload(forgotten + later * ttlMs, chance.below(slots))),
+  ];
 }
 
 /** A bot records again and again; what it does is not always sensible. */
