@@ -10,16 +10,6 @@ export const redisMutants = {
       },
     ],
   },
-  readAt: {
-    lacks: 'A change that was computed in an earlier life of the store is refused.',
-    patches: [
-      {
-        file: 'store/redis/lua.generated.ts',
-        find: 'if tonumber(readAt) < tonumber(began) then return 0 end',
-        replace: '',
-      },
-    ],
-  },
   born: {
     lacks: 'A server that may have forgotten the last moments begins a new life.',
     patches: [
@@ -42,36 +32,6 @@ export const redisMutants = {
         file: 'store/redis/session-store.ts',
         find: '(sessions.get(session)?.losses ?? connection.losses()) !== connection.losses();',
         replace: 'false;',
-      },
-    ],
-  },
-  late: {
-    lacks: 'A late report does not end the hold of a later epoch.',
-    patches: [
-      {
-        file: 'store/redis/lua.generated.ts',
-        find: "if held and tonumber(held) <= tonumber(epoch) then redis.call('HDEL', holders, session) end",
-        replace: "redis.call('HDEL', holders, session)",
-      },
-    ],
-  },
-  inbox: {
-    lacks: 'Only what was done is taken out of an inbox.',
-    patches: [
-      {
-        file: 'store/redis/lua.generated.ts',
-        find: 'if revoked and tonumber(revoked) <= epoch then',
-        replace: 'if revoked then',
-      },
-    ],
-  },
-  operation: {
-    lacks: 'A commit that takes effect twice succeeds twice.',
-    patches: [
-      {
-        file: 'store/redis/lua.generated.ts',
-        find: "if (stored[2] or '0') ~= version then return 0 end",
-        replace: '',
       },
     ],
   },

@@ -1,0 +1,253 @@
+import { request, type ClientRequest } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonic } from '../../src/server/sandbox/loopback.ts';
+import type { Chance } from '../simulation/chance.ts';
+import type { TimedAnswer } from './answers.ts';
+
+/** What the bots live in. */
+export interface Ground {
+  /** Origins of the proxies as clients reach them. */
+  readonly proxies: readonly string[];
+  readonly token: string;
+  readonly newCall: () => string;
+  readonly chance: Chance;
+  readonly stopping: () => boolean;
+}
+
+/** What all bots did. */
+export interface Tally {
+  readonly answers: TimedAnswer[];
+  starts: number;
+  confirmed: number;
+  uploads: number;
+  /** The names of the uploads that were answered with success. */
+  readonly acknowledged: Set<string>;
+}
+
+interface Heard {
+  /** 0: the connection broke. */
+  readonly status: number;
+  readonly reason: string | undefined;
+  readonly gate: string | undefined;
+}
+
+/** Of the body of an upload. */
+interface Shape {
+  readonly pieces: number;
+  readonly pieceBytes: number;
+  readonly everyMs: number;
+}
+
+const requestTimeoutMs = 20_000;
+const small: Shape = { pieces: 1, pieceBytes: 640, everyMs: 0 };
+/** As a bot streams audio, longer than most recordings here. */
+const stream: Shape = { pieces: 160, pieceBytes: 640, everyMs: 25 };
+const stalling: Shape = { pieces: 3, pieceBytes: 640, everyMs: 1500 };
+const large: Shape = { pieces: 6, pieceBytes: 64 * 1024, everyMs: 5 };
+
+/** A recording bot that starts, uploads, stops, retries and hangs up, on whichever proxy it finds. */
+export class ChaosBot {
+  readonly #ground: Ground;
+  readonly #tally: Tally;
+  #call: string;
+
+  constructor(ground: Ground, tally: Tally) {
+    this.#ground = ground;
+    this.#tally = tally;
+    this.#call = ground.newCall();
+  }
+
+  async live(): Promise<void> {
+    const { stopping, chance } = this.#ground;
+    while (!stopping()) {
+      if (await this.#start()) await this.#record();
+      if (chance.happens(0.15)) {
+        await this.#timed('stop', 'DELETE', '');
+        this.#call = this.#ground.newCall();
+      } else await this.#stop();
+      await sleep(chance.between(0, 200));
+    }
+  }
+
+  /** Only keeps calls alive, each of them new to its proxy: what is known of a call could hide that the store is asked. */
+  async signal(): Promise<void> {
+    const { stopping, chance, newCall } = this.#ground;
+    while (!stopping()) {
+      this.#call = newCall();
+      await this.#timed('keepAlive', 'POST', '/keepAlive');
+      await sleep(chance.between(100, 300));
+    }
+  }
+
+  /** Asks until Graph has confirmed, a few times. */
+  async #start(): Promise<boolean> {
+    const { stopping, chance } = this.#ground;
+    for (let attempt = 0; attempt < 4 && !stopping(); attempt += 1) {
+      this.#tally.starts += 1;
+      const { status, gate } = await this.#send(this.#pick(), 'POST', '/updateRecordingStatus', {
+        status: 'recording',
+      });
+      if (status === 200 && gate === 'open') {
+        this.#tally.confirmed += 1;
+        return true;
+      }
+      if (status === 404) this.#call = this.#ground.newCall();
+      // A bot that does not know that its start was lost, and one that does not care.
+      if (chance.happens(0.2)) await this.#upload(small);
+      if (chance.happens(0.3)) await this.#timed('keepAlive', 'POST', '/keepAlive');
+      await sleep(chance.between(100, 300));
+    }
+    return false;
+  }
+
+  /** Small writes, and now and then others that outlive the recording, stall, or whose client vanishes. */
+  async #record(): Promise<void> {
+    const { chance, stopping } = this.#ground;
+    const long: Promise<unknown>[] = [];
+    const until = monotonic() + chance.between(200, 2200);
+    while (monotonic() < until && !stopping()) {
+      const kind = chance.between(0, 1);
+      if (kind < 0.1) long.push(this.#upload(stream));
+      else if (kind < 0.13) long.push(this.#upload(stalling));
+      else if (kind < 0.15) long.push(this.#upload(large));
+      else if (kind < 0.17) this.#vanish();
+      else if (kind < 0.22) await this.#timed('keepAlive', 'POST', '/keepAlive');
+      else if (kind < 0.24)
+        await this.#send(this.#pick(), 'POST', '/updateRecordingStatus', { status: 'recording' });
+      else await this.#upload(small);
+      await sleep(chance.between(30, 130));
+    }
+    // Some bots wait for their uploads before they stop; the sample bots do not.
+    if (chance.happens(0.3)) await Promise.all(long);
+  }
+
+  /** Stops as long as it takes: a refusal says when to try again. Now and then two handlers are to stop at once. */
+  async #stop(): Promise<void> {
+    let isOver = false;
+    // A third of them go on uploading until they hear that they have stopped.
+    const careless = this.#ground.chance.happens(0.33) ? this.#goOn(() => isOver) : Promise.resolve();
+    await this.#askToStop();
+    isOver = true;
+    await careless;
+  }
+
+  async #goOn(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      await this.#upload(small);
+      await sleep(this.#ground.chance.between(20, 100));
+    }
+  }
+
+  async #askToStop(): Promise<void> {
+    const { chance, stopping } = this.#ground;
+    for (let attempt = 0; attempt < 60; attempt += 1) {
+      const body = { status: chance.happens(0.8) ? 'notRecording' : 'failed' };
+      const both = [this.#timed('stop', 'POST', '/updateRecordingStatus', body)];
+      if (chance.happens(0.1)) both.push(this.#timed('stop', 'POST', '/updateRecordingStatus', body));
+      const statuses = await Promise.all(both);
+      if (statuses.some((status) => status === 200 || status === 404)) return;
+      if (stopping() && attempt > 10) return;
+      await sleep(chance.between(200, 500));
+    }
+  }
+
+  async #timed(what: TimedAnswer['what'], method: string, path: string, body?: object): Promise<number> {
+    const instance = this.#pick();
+    const call = this.#call;
+    const began = monotonic();
+    const { status, reason } = await this.#send(instance, method, path, body);
+    this.#tally.answers.push({ what, call, instance, began, tookMs: monotonic() - began, status, reason });
+    return status;
+  }
+
+  #pick(): number {
+    return this.#ground.chance.below(this.#ground.proxies.length);
+  }
+
+  #open(
+    instance: number,
+    method: string,
+    path: string,
+    headers: Record<string, string | number>,
+  ): ClientRequest {
+    const req = request(`${this.#ground.proxies[instance]}${path}`, {
+      method,
+      agent: false,
+      timeout: requestTimeoutMs,
+      headers: { authorization: `Bearer ${this.#ground.token}`, ...headers },
+    });
+    req.on('timeout', () => req.destroy());
+    return req;
+  }
+
+  #send(instance: number, method: string, path: string, body?: object): Promise<Heard> {
+    const json = body === undefined ? undefined : JSON.stringify(body);
+    const req = this.#open(instance, method, `/v1.0/communications/calls/${this.#call}${path}`, {
+      ...(json === undefined ? {} : { 'content-type': 'application/json', 'content-length': json.length }),
+    });
+    const nothing: Heard = { status: 0, reason: undefined, gate: undefined };
+    return new Promise((resolve) => {
+      req.on('error', () => resolve(nothing));
+      req.on('close', () => resolve(nothing));
+      req.on('response', (res) => {
+        const header = (name: string): string | undefined => {
+          const value = res.headers[name];
+          return typeof value === 'string' ? value : undefined;
+        };
+        res.on('error', () => resolve(nothing));
+        res.resume().on('end', () =>
+          resolve({
+            status: res.statusCode ?? 0,
+            reason: header('tallylight-reason'),
+            gate: header('tallylight-gate'),
+          }),
+        );
+      });
+      req.end(json);
+    });
+  }
+
+  #upload({ pieces, pieceBytes, everyMs }: Shape): Promise<void> {
+    const name = `upload-${(this.#tally.uploads += 1)}`;
+    const req = this.#open(this.#pick(), 'POST', `/media/${this.#call}/${name}`, {
+      'transfer-encoding': 'chunked',
+    });
+    void (async () => {
+      for (let piece = 0; piece < pieces && !req.destroyed; piece += 1) {
+        req.write(Buffer.alloc(pieceBytes, 1));
+        if (everyMs > 0) await sleep(everyMs);
+      }
+      req.end();
+    })();
+    return new Promise((resolve) => {
+      req.on('error', () => resolve());
+      req.on('close', () => resolve());
+      req.on('response', (res) => {
+        if (res.statusCode === 201) this.#tally.acknowledged.add(name);
+        res.on('error', () => undefined);
+        res.resume().on('close', () => req.destroy());
+      });
+    });
+  }
+
+  /** A client that sends a head and the beginning of a body, and is never heard of again. */
+  #vanish(): void {
+    const { hostname, port } = new URL(this.#ground.proxies[this.#pick()] ?? '');
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => socket.destroy());
+    // The answer is not read either.
+    socket.pause();
+    socket.write(
+      [
+        `POST /media/${this.#call}/half HTTP/1.1`,
+        'Host: tallylight',
+        `Authorization: Bearer ${this.#ground.token}`,
+        'Content-Length: 100000',
+        '',
+        'x'.repeat(1000),
+      ].join('\r\n'),
+    );
+    setTimeout(() => socket.destroy(), 4000).unref();
+  }
+}

@@ -1,0 +1,63 @@
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { breakProxy } from './broken.ts';
+import { freshSeed, runChaos } from './chaos.ts';
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+test('two minutes of faults on real processes violate nothing', async () => {
+  const seed = freshSeed();
+  print(`chaos: seed ${seed}; again with: npm run chaos -- --seed ${seed}`);
+  const keepIn = join(tmpdir(), `tallylight-chaos-seed-${seed}`);
+  const report = await runChaos({ minutes: 2, seed, log: () => undefined, keepIn });
+  print(`chaos: ${JSON.stringify(report)}`);
+  if (report.violations.length > 0) print(`chaos: stamps, logs and evidence are in ${keepIn}`);
+  else await rm(keepIn, { recursive: true });
+  expect(report.violations).toEqual([]);
+  for (const judged of [report.storedBytes, report.stopsJudged, report.keepAlivesJudged])
+    expect(judged).toBeGreaterThan(0);
+  expect(Object.entries(report.faults).filter(([, count]) => count === 0)).toEqual([]);
+}, 400_000);
+
+test.each([
+  {
+    what: 'sends a stop before its holders have left',
+    line: {
+      file: 'gate/stop.js',
+      find: 'view.holders.length === 0 && freshMs <= 0',
+      replace: 'freshMs <= 0',
+    },
+    under: 'the media handler reads slowly',
+    found: ['a stop since', 'the evidence tells of'],
+  },
+  {
+    what: 'lets signalling wait for the store',
+    line: {
+      file: 'gate/bindings.js',
+      find: 'return Promise.race([this.read(call),',
+      replace: 'return Promise.race([this.#deps.calls.read(call),',
+    },
+    under: 'Redis is killed and comes back with its data',
+    found: ['while the store was away'],
+  },
+])(
+  'a proxy that $what is found out',
+  async ({ line, under, found }) => {
+    const broken = await breakProxy(line);
+    try {
+      const { violations } = await runChaos({
+        minutes: 0.3,
+        seed: 6,
+        log: () => undefined,
+        main: broken.main,
+        only: [under],
+      });
+      for (const what of found) expect(violations).toContainEqual(expect.stringContaining(what));
+    } finally {
+      await broken.remove();
+    }
+  },
+  200_000,
+);
