@@ -12,6 +12,8 @@ export const silentMeter: Meter = {
   storeCommand: nothing,
   graphAnswer: nothing,
   upstreamAnswer: nothing,
+  webSocket: nothing,
+  webSocketFrames: nothing,
   session: nothing,
   policyReload: nothing,
   evidence: nothing,

@@ -1,4 +1,5 @@
 import type { Refusal } from './decision.ts';
+import type { StreamEnd } from './stream-end.ts';
 import type { GraphAnswer } from './graph-outcome.ts';
 import type { JsonObject } from './json.ts';
 
@@ -35,6 +36,9 @@ export interface RawAnswer extends GraphAnswer {
   readonly raw: Uint8Array;
 }
 
+/** Why a write may not go on: the gate closed, or this instance is leaving. */
+export type StopReason = 'RecordingStopped' | 'ShuttingDown';
+
 /** Watches the bytes of a write that was admitted. */
 export interface WriteGuard {
   /** Whether bytes may go on; asked for every chunk. */
@@ -42,6 +46,11 @@ export interface WriteGuard {
   addBytes(count: number): void;
   /** `destroy` must end the write towards the upstream before it returns. */
   onCut(destroy: () => void): void;
+  /**
+   * For a write that would go on for ever: `finish` is called when the gate closes, and ends it by itself, in order;
+   * it is cut if that takes longer than the drain limit.
+   */
+  onStop(finish: (why: StopReason) => void): void;
 }
 
 /** What came of streaming a request to an upstream. */
@@ -50,3 +59,16 @@ export type Forwarded =
   | { readonly kind: 'answered'; readonly status: number; readonly headers: HeaderMap }
   /** Nothing, or only a part, was passed on. */
   | { readonly kind: 'failed'; readonly refusal: Refusal };
+
+/** A WebSocket that is over: nothing more of it can reach the upstream. */
+export interface StreamOver {
+  readonly how: StreamEnd;
+  /** Both sides took their leave; otherwise something may be missing. */
+  readonly complete: boolean;
+}
+
+/** What came of asking an upstream for a WebSocket. */
+export type Upgraded =
+  | Forwarded
+  /** The client has its 101, and the stream goes on by itself. */
+  | { readonly kind: 'opened'; readonly over: Promise<StreamOver> };

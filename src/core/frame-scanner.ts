@@ -80,7 +80,7 @@ export class FrameScanner {
       this.#header[this.#have++] = chunk[at++] ?? 0;
       if (this.#have === 2) this.#judge();
     }
-    if (this.#have === this.#need) this.#measure();
+    if (this.#isHeaderWhole()) this.#measure();
     return at;
   }
 

@@ -10,9 +10,11 @@ export interface MediaRoute {
   /** Literal segments, at most one `{callId}`, and perhaps a final `*`: `/media/{callId}/*`. */
   readonly path: string;
   readonly upstream: string;
-  /** The methods that write. */
+  /** The methods that write, besides `websocket`. */
   readonly methods: readonly string[];
   readonly reads: Reads;
+  /** Whether a WebSocket is a write as well; default: not. */
+  readonly websocket?: boolean;
   /** Where the call id is, if not in the path. */
   readonly callId?: { readonly header: string } | { readonly query: string };
 }
@@ -44,6 +46,14 @@ export function matchRoute<Route extends MediaRoute>(
   if (call === undefined) return refuse('CallIdInvalid');
   return grant({ route, call, path: formatTarget(target) });
 }
+
+/** Whether the route that the path of a request leads to takes WebSockets. */
+export const takesWebSockets = (routes: readonly MediaRoute[], target: RequestTarget): boolean =>
+  closest(routes, target.segments)?.route.websocket === true;
+
+/** Whether a route takes nothing but WebSockets. */
+export const onlyWebSockets = ({ websocket, methods, reads }: MediaRoute): boolean =>
+  websocket === true && methods.length === 0 && reads === 'refuse';
 
 /**
  * Whether a media request and a request for another pattern could have one path. No call id is a word such as

@@ -9,6 +9,7 @@ import type { NoticeOutcome } from './notice-outcome.ts';
 import type { PolicyInForce } from './policy.ts';
 import type { ReasonCode } from './reasons.ts';
 import type { Contradiction } from './roster.ts';
+import type { FrameDirection, StreamEnd } from './stream-end.ts';
 
 /** An instance's membership in the store; never resumed once lost. */
 export type SessionId = string;
@@ -190,6 +191,8 @@ export interface Meter {
   storeCommand(command: string, seconds: number, ok: boolean): void;
   graphAnswer(action: string, status: number, seconds: number): void;
   upstreamAnswer(status: number, seconds: number): void;
+  webSocket(event: 'opened' | StreamEnd): void;
+  webSocketFrames(direction: FrameDirection, count: number): void;
   session(live: boolean): void;
   policyReload(ok: boolean): void;
   evidence(facts: {

@@ -36,6 +36,8 @@ export const reasons = {
   StatusInvalid: [400, 'The status must be exactly "recording", "notRecording" or "failed".'],
   ExpectationFailed: [417, 'The only expectation that can be met is 100-continue.'],
   UpgradeRefused: [501, 'Protocol upgrades are not offered here.'],
+  UpgradeRequired: [426, 'Only WebSockets are taken here, in version 13 of their protocol.'],
+  UpgradeInvalid: [400, 'The request is not the opening handshake of a WebSocket.'],
 
   StatusInProgress: [409, 'Another status change of this call is on its way to Graph. Try again shortly.'],
   StopUnconfirmed: [

@@ -210,6 +210,7 @@ export class Admission {
       this.#deps.meter.drain(drainMs / 1000, left);
       this.#startLeaving(grant, grant.tally(left, Math.round(drainMs)));
     });
+    grant.stop(this.#closing ? 'ShuttingDown' : 'RecordingStopped');
   }
 
   #whenDrained(grant: Grant, run: () => void): void {

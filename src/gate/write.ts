@@ -1,5 +1,6 @@
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
+import type { StopReason } from '../core/exchange.ts';
 import type { SessionId, Tally } from '../core/ports.ts';
 
 /** This instance's right to admit writes of one call in one epoch, and what it did with it. */
@@ -20,12 +21,20 @@ export class Grant {
   /** Called when the last write of a revoked grant has ended. */
   whenEmpty: (() => void) | undefined;
   wasCut = false;
+  /** Why its writes should end; undefined: they need not. */
+  stopReason: StopReason | undefined;
 
   constructor(call: CallKey, session: SessionId, epoch: number, binding: Binding | null) {
     this.call = call;
     this.session = session;
     this.epoch = epoch;
     this.binding = binding;
+  }
+
+  /** Writes that can end by themselves do so; the others go on until they are over, or cut. */
+  stop(why: StopReason): void {
+    this.stopReason = why;
+    for (const write of [...this.writes]) write.stop(why);
   }
 
   /** Ends every write on both sides, at once. */
@@ -45,6 +54,7 @@ export class Write {
   readonly grant: Grant;
   readonly #isLive: () => boolean;
   #onCut: () => void = () => undefined;
+  #onStop: (why: StopReason) => void = () => undefined;
   #over = false;
   #cut = false;
 
@@ -68,6 +78,17 @@ export class Write {
   onCut(destroy: () => void): void {
     this.#onCut = destroy;
     if (this.#cut) destroy();
+  }
+
+  /** `finish` ends the write by itself, in order; what is not over by the drain limit is cut. */
+  onStop(finish: (why: StopReason) => void): void {
+    this.#onStop = finish;
+    const { stopReason } = this.grant;
+    if (stopReason !== undefined && !this.#over) finish(stopReason);
+  }
+
+  stop(why: StopReason): void {
+    if (!this.#over) this.#onStop(why);
   }
 
   addBytes(count: number): void {

@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { toGuid } from '../core/call-key.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
-import { hasBody } from '../core/exchange.ts';
+import { hasBody, type Forwarded } from '../core/exchange.ts';
 import {
   matchRoute,
+  onlyWebSockets,
   readMethods,
+  takesWebSockets,
   type MediaRoute,
   type Reads,
   type RouteMatch,
@@ -12,11 +15,14 @@ import {
 import { mayUpload } from '../core/policy.ts';
 import type { Identity } from '../core/ports.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
+import { asksForWebSocket, unfitHandshake } from '../core/websocket.ts';
+import type { Write } from '../gate/write.ts';
 import { answering } from './answer.ts';
 import { admitWrite, knownOrRated } from './enforce.ts';
 import { counted, expectsContinue, identifyMedia, type IdentifyDeps } from './identify-call.ts';
 import type { MediaPort } from './ports.ts';
 import { header } from './problem.ts';
+import { answerToUpgrade } from './upgrade-answer.ts';
 
 /** A route with the handler behind it. */
 export interface ServedRoute extends MediaRoute {
@@ -35,19 +41,35 @@ interface MediaRequest {
   readonly who: Identity;
 }
 
-/** Answers the requests of the media routes; false: the path is none of them. */
-export type MediaPlane = (req: IncomingMessage, res: ServerResponse) => boolean;
+export interface MediaPlane {
+  /** Answers the requests of the media routes; false: the path is none of them. */
+  serve(req: IncomingMessage, res: ServerResponse): boolean;
+  /** Takes over a connection that is to become a WebSocket; false: that is not offered there. */
+  upgrade(req: IncomingMessage, socket: Socket, head: Buffer): boolean;
+}
 
 /** Media requests: identify, authenticate, enforce, forward, record; on the plain server, before Express. */
 export function mediaPlane(deps: MediaDeps): MediaPlane {
-  return (req, res) => {
-    const target = parseRequestTarget(req.url ?? '');
-    // What does not parse is refused by the control plane, whatever it was meant for.
-    if (!target.ok) return false;
-    const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
-    if (match === undefined) return false;
-    answering(deps, 'media', req, res, () => serve(deps, req, res, match));
-    return true;
+  return {
+    serve(req, res) {
+      const target = parseRequestTarget(req.url ?? '');
+      // What does not parse is refused by the control plane, whatever it was meant for.
+      if (!target.ok) return false;
+      const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
+      if (match === undefined) return false;
+      answering(deps, 'media', req, res, () => serve(deps, req, res, match));
+      return true;
+    },
+    upgrade(req, socket, head) {
+      const target = parseRequestTarget(req.url ?? '');
+      if (!target.ok || !takesWebSockets(deps.routes, target.value)) return false;
+      if (!asksForWebSocket(req.method ?? '', req.httpVersion, req.headers)) return false;
+      const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
+      if (match === undefined) return false;
+      const res = answerToUpgrade(req, socket);
+      answering(deps, 'media', req, res, () => upgrade(deps, req, res, { socket, head }, match));
+      return true;
+    },
   };
 }
 
@@ -62,8 +84,9 @@ async function serve(
   const { who, target } = known.value;
   const request: MediaRequest = { deps, req, res, match: target, who };
   const { route } = target;
+  if (onlyWebSockets(route)) return counted(deps, refuse('UpgradeRequired'));
   const method = req.method ?? '';
-  if (route.methods.includes(method)) return write(request);
+  if (route.methods.includes(method)) return write(request, upload);
   if (readMethods.includes(method)) return read(request);
   return counted(
     deps,
@@ -71,12 +94,30 @@ async function serve(
   );
 }
 
-async function write(request: MediaRequest): Promise<Decision<void>> {
+async function upgrade(
+  deps: MediaDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  client: { readonly socket: Socket; readonly head: Buffer },
+  match: Decision<RouteMatch<ServedRoute>>,
+): Promise<Decision<void>> {
+  const known = await identifyMedia(deps, req, match);
+  if (!known.ok) return known;
+  const { who, target } = known.value;
+  const unfit = unfitHandshake(req.headers);
+  if (unfit !== undefined) return counted(deps, unfit);
+  return write({ deps, req, res, match: target, who }, (request, guard) => stream(request, guard, client));
+}
+
+/** Passes an admitted write on, and ends its guard. */
+type Pass = (request: MediaRequest, guard: Write) => Promise<Forwarded>;
+
+async function write(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
   const { deps, match, who } = request;
   const room = deps.limits.upload(match.call, who);
   if (!room.ok) return counted(deps, await closedOr(room, request));
   try {
-    return await writeInRoom(request);
+    return await writeInRoom(request, pass);
   } finally {
     room.value();
   }
@@ -88,10 +129,17 @@ async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Pr
   return open.ok ? noRoom : open;
 }
 
-async function writeInRoom({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
+async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
+  const { deps, match, who } = request;
   const admitted = await admitWrite(deps, match.call, who);
   if (!admitted.ok) return admitted;
-  const guard = admitted.value;
+  const passed = await pass(request, admitted.value);
+  if (passed.kind === 'answered') return grant(undefined);
+  if (passed.refusal.reason === 'RecordingStopped') deps.gate.refused(match.call, 'RecordingStopped');
+  return counted(deps, passed.refusal);
+}
+
+async function upload({ deps, req, res, match }: MediaRequest, guard: Write): Promise<Forwarded> {
   // Only now is the client asked for the body.
   if (expectsContinue(req)) res.writeContinue();
   const began = deps.now();
@@ -101,12 +149,35 @@ async function writeInRoom({ deps, req, res, match, who }: MediaRequest): Promis
     res,
   );
   guard.end(forwarded.kind === 'answered' && req.complete);
-  if (forwarded.kind === 'answered') {
-    deps.meter.upstreamAnswer(forwarded.status, (deps.now() - began) / 1000);
-    return grant(undefined);
+  if (forwarded.kind === 'answered') deps.meter.upstreamAnswer(forwarded.status, (deps.now() - began) / 1000);
+  return forwarded;
+}
+
+/** A WebSocket is one write, which lasts as long as the stream. */
+async function stream(
+  { deps, req, res, match }: MediaRequest,
+  guard: Write,
+  client: { readonly socket: Socket; readonly head: Buffer },
+): Promise<Forwarded> {
+  const { meter } = deps;
+  const began = deps.now();
+  const onFrames = meter.webSocketFrames.bind(meter);
+  const facts = factsFor(match, guard.grant.epoch);
+  const asked = { path: match.path, facts, guard, onFrames };
+  const opened = await match.route.handler.openWebSocket(asked, req, res, client);
+  if (opened.kind !== 'failed')
+    meter.upstreamAnswer(opened.kind === 'opened' ? 101 : opened.status, (deps.now() - began) / 1000);
+  if (opened.kind !== 'opened') {
+    guard.end(opened.kind === 'answered');
+    return opened;
   }
-  if (forwarded.refusal.reason === 'RecordingStopped') deps.gate.refused(match.call, 'RecordingStopped');
-  return counted(deps, forwarded.refusal);
+  meter.webSocket('opened');
+  const { how, complete } = await opened.over;
+  guard.end(complete);
+  meter.webSocket(how);
+  return how === 'cut'
+    ? { kind: 'failed', refusal: refuse('RecordingStopped') }
+    : { kind: 'answered', status: 101, headers: {} };
 }
 
 /** The stricter of what the route and the policy say decides about reads. */

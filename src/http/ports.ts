@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Binding } from '../core/call-state.ts';
 import type { CallbackPlace } from '../core/callback-uri.ts';
 import type { Decision, Refusal } from '../core/decision.ts';
-import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
+import type { Forwarded, RawAnswer, Sent, Upgraded, WriteGuard } from '../core/exchange.ts';
 import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
+import type { FrameDirection } from '../core/stream-end.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Limits } from './limits.ts';
 
@@ -47,6 +49,18 @@ export interface MediaPort {
     req: IncomingMessage,
     res: ServerResponse,
   ): Promise<Forwarded>;
+  /** The connection of the client goes over to the stream with the 101; `res` answers on it until then. */
+  openWebSocket(
+    request: {
+      readonly path: string;
+      readonly facts: Readonly<Record<string, string>>;
+      readonly guard: WriteGuard;
+      readonly onFrames: (direction: FrameDirection, count: number) => void;
+    },
+    req: IncomingMessage,
+    res: ServerResponse,
+    client: { readonly socket: Socket; readonly head: Buffer },
+  ): Promise<Upgraded>;
 }
 
 /** How bots prove themselves on the control plane (design, section 6). */

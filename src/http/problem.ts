@@ -41,6 +41,11 @@ export function answerRefusal(
   res.setHeader('request-id', requestId);
   if (clientRequestId !== undefined) res.setHeader('client-request-id', clientRequestId);
   if (status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
+  if (reason === 'UpgradeRequired') {
+    res.setHeader('Upgrade', 'websocket');
+    res.setHeader('Sec-WebSocket-Version', '13');
+    res.setHeader('Connection', res.shouldKeepAlive ? 'Upgrade' : 'close, Upgrade');
+  }
   if (reason === 'MethodNotAllowed' && detail !== undefined)
     res.setHeader('Allow', detail.replace(/^.*: /, ''));
   if (retryAfterMs !== undefined) res.setHeader('Retry-After', Math.max(1, Math.ceil(retryAfterMs / 1000)));

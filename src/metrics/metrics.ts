@@ -38,6 +38,8 @@ export function createMeter(registry: Registry): Meter {
   const graphSeconds = histogram(registry, metrics.graphSeconds);
   const upstreamAnswers = counter(registry, metrics.upstreamAnswers);
   const upstreamSeconds = histogram(registry, metrics.upstreamSeconds);
+  const webSockets = counter(registry, metrics.webSockets);
+  const webSocketFrames = counter(registry, metrics.webSocketFrames);
   const callsEnded = counter(registry, metrics.callsEnded);
   const notifications = counter(registry, metrics.notifications);
   const notificationSeconds = histogram(registry, metrics.notificationSeconds);
@@ -71,6 +73,8 @@ export function createMeter(registry: Registry): Meter {
       upstreamAnswers(1, { status: String(status) });
       upstreamSeconds(seconds);
     },
+    webSocket: (event) => webSockets(1, { event }),
+    webSocketFrames: (direction, count) => webSocketFrames(count, { direction }),
     session: (live) => sessionLive(live ? 1 : 0),
     policyReload: (ok) => policyReloads(1, { outcome: outcome(ok) }),
     evidence({ waiting, oldestSeconds, written }) {

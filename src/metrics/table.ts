@@ -5,6 +5,7 @@ import { actions } from '../core/graph-actions.ts';
 import { noticeOutcomes } from '../core/notice-outcome.ts';
 import { reasons } from '../core/reasons.ts';
 import { contradictions } from '../core/roster.ts';
+import { frameDirections, streamEnds } from '../core/stream-end.ts';
 
 /** Every value a label can have; what is none of them is counted as `other`. */
 type LabelValues = Readonly<Record<string, readonly string[]>>;
@@ -124,6 +125,18 @@ export const metrics = {
     type: 'histogram',
     help: 'Time from sending a request to a media handler to the end of its answer.',
     buckets: long,
+  },
+  webSockets: {
+    name: 'tallylight_websockets_total',
+    type: 'counter',
+    help: 'WebSockets that were opened, and those that ended, by how.',
+    labels: { event: ['opened', ...streamEnds] },
+  },
+  webSocketFrames: {
+    name: 'tallylight_websocket_frames_total',
+    type: 'counter',
+    help: 'Frames that were passed on over WebSockets, by direction; reported by the hundred and at the end.',
+    labels: { direction: frameDirections },
   },
   callsEnded: {
     name: 'tallylight_calls_ended_total',

@@ -7,7 +7,7 @@ import { refuse } from '../core/decision.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { callbackPlane, type CallbackDeps } from '../http/callback-plane.ts';
 import { controlPlane } from '../http/control-plane.ts';
-import { mediaPlane, type MediaDeps } from '../http/media-plane.ts';
+import { mediaPlane, type MediaDeps, type MediaPlane } from '../http/media-plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
 import { lastWords } from './last-words.ts';
@@ -52,7 +52,7 @@ export function createListener(
   // Express leaves out every handler for a target that it cannot read; it is refused like any other.
   const serveRest = (req: http.IncomingMessage, res: http.ServerResponse): void =>
     void app(req as express.Request, res as express.Response, () => serveControl(req, res));
-  const serveMedia = media === undefined ? () => false : mediaPlane(media);
+  const mediaRoutes = media === undefined ? noMedia : mediaPlane(media);
   const serveCallback = callbacks === undefined ? () => false : callbackPlane(callbacks);
   const ending = new WeakSet<Duplex>();
   const refuseUnfit = (req: http.IncomingMessage, res: http.ServerResponse): boolean => {
@@ -66,7 +66,7 @@ export function createListener(
     return true;
   };
   const serve = (req: http.IncomingMessage, res: http.ServerResponse): boolean =>
-    refuseUnfit(req, res) || serveMedia(req, res) || serveCallback(req, res);
+    refuseUnfit(req, res) || mediaRoutes.serve(req, res) || serveCallback(req, res);
 
   const options = {
     maxHeaderSize: maxHeaderBytes,
@@ -95,9 +95,11 @@ export function createListener(
     answerRefusal(req, res, refuse('ExpectationFailed'), control.newId());
   });
   limitConnections(server, maxConnections, () => control.meter.decision('control', 'TooManyConnections'));
-  endConnections(server);
+  endConnections(server, mediaRoutes);
   return server;
 }
+
+const noMedia: MediaPlane = { serve: () => false, upgrade: () => false };
 
 /** One connection too many is told so, where it can be: under TLS there is nobody to tell yet. */
 function limitConnections(server: http.Server, most: number, refused: () => void): void {
@@ -115,7 +117,7 @@ function limitConnections(server: http.Server, most: number, refused: () => void
 }
 
 /** Ends connections that are to become something else, or on which no request can be read any more. */
-function endConnections(server: http.Server): void {
+function endConnections(server: http.Server, mediaRoutes: Pick<MediaPlane, 'upgrade'>): void {
   const lastWord = lastWords(server);
   const ending = new WeakSet<Duplex>();
   const end = (socket: Duplex, status: number, reason: ReasonCode, earlierMayFinish: boolean): void => {
@@ -136,7 +138,11 @@ function endConnections(server: http.Server): void {
     else socket.destroy();
   };
   // Node has let go of these sockets, so that an earlier answer would wait for ever.
-  server.on('upgrade', (_req, socket) => end(socket, 501, 'UpgradeRefused', false));
+  server.on('upgrade', (req: http.IncomingMessage, socket: Socket, head: Buffer) => {
+    if (lastWord(socket).kind === 'answer' && mediaRoutes.upgrade(req, socket, head))
+      noteUpgraded(server, socket);
+    else end(socket, 501, 'UpgradeRefused', false);
+  });
   server.on('connect', (_req, socket) => end(socket, 501, 'UpgradeRefused', false));
   // A listener that does not end the socket would switch off the detection of clients that went away.
   server.on('clientError', (_error, socket) => end(socket, 400, 'TargetInvalid', true));
@@ -166,10 +172,22 @@ export const listen = (server: http.Server, port: number, host: string): Promise
     });
   });
 
+/** Connections that are WebSockets by now: Node does not count them among its own. */
+const upgraded = new WeakMap<http.Server, Set<Socket>>();
+
+function noteUpgraded(server: http.Server, socket: Socket): void {
+  const sockets = upgraded.get(server) ?? new Set();
+  upgraded.set(server, sockets.add(socket));
+  socket.once('close', () => sockets.delete(socket));
+}
+
 /** Stops listening, lets requests finish, and ends what is left after `withinMs`. */
 export const closeServer = (server: http.Server, withinMs: number): Promise<void> =>
   new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), withinMs);
+    const force = setTimeout(() => {
+      server.closeAllConnections();
+      for (const socket of upgraded.get(server) ?? []) socket.destroy();
+    }, withinMs);
     server.close(() => {
       clearTimeout(force);
       resolve();

@@ -40,6 +40,7 @@ const mediaRoute = strictObject({
   upstream,
   methods: z.array(writeMethod).default([...defaultWriteMethods]),
   reads: z.enum(['pass', 'whileRecording', 'refuse']).default('pass'),
+  websocket: z.boolean().exactOptional(),
   callId: callId.exactOptional(),
 }).superRefine((route, context) => {
   const inPath = route.path.split('/').includes('{callId}');

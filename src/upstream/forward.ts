@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import type { Forwarded, HeaderMap, WriteGuard } from '../core/exchange.ts';
@@ -15,6 +16,8 @@ export interface ForwardRequest {
   readonly faults: FaultReasons;
   readonly guard?: WriteGuard;
   /** Judges the head of the answer; may change its headers, or refuse it. */
+  /** Asks for a WebSocket. It is the caller's once the upstream has agreed, unless what is returned refuses it. */
+  readonly onWebSocket?: (headers: HeaderMap, socket: Duplex) => Refusal | undefined;
   readonly onAnswer?: (status: number, headers: OutgoingHttpHeaders) => Decision<OutgoingHttpHeaders>;
 }
 
@@ -23,7 +26,7 @@ export interface ForwardRequest {
  * When the client goes away, or the guard cuts, both sides end at once.
  */
 export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse): Promise<Forwarded> {
-  const { method, path, headers, body, idleMs, faults, guard, onAnswer } = request;
+  const { method, path, headers, body, idleMs, faults, guard, onAnswer, onWebSocket } = request;
   return new Promise((settle) => {
     let controller: Dispatcher.DispatchController | undefined;
     let over = false;
@@ -51,6 +54,11 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
     res.on('close', onClose);
     const stopped = (): void => giveUp(refuse('RecordingStopped'));
     guard?.onCut(stopped);
+    // A stream that has not begun is not begun any more.
+    if (onWebSocket !== undefined)
+      guard?.onStop((why) =>
+        giveUp(why === 'ShuttingDown' ? refuse(why, { retryAfterMs: 1000 }) : refuse(why)),
+      );
     // A write that was cut before it could begin is over already.
     if (isOver()) return;
 
@@ -61,7 +69,7 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
       else stopped();
     };
     pool.dispatch(
-      { method, path, headers, body },
+      { method, path, headers, body, ...(onWebSocket === undefined ? {} : { upgrade: 'websocket' }) },
       {
         onRequestStart(ctl) {
           if (over || guard?.mayContinue() === false) throw new GivenUp(refuse('RecordingStopped'));
@@ -69,6 +77,14 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
           idle.refresh();
           // Before undici's own listener: a chunk that may not pass aborts before it is written.
           if (body !== null && !Buffer.isBuffer(body)) body.on('data', onChunk);
+        },
+        onRequestUpgrade(_ctl, code, answerHeaders, socket) {
+          const refusal = onWebSocket?.(answerHeaders, socket);
+          finish(
+            refusal === undefined
+              ? { kind: 'answered', status: code, headers: answerHeaders }
+              : { kind: 'failed', refusal },
+          );
         },
         onResponseStart(ctl, code, answerHeaders: IncomingHttpHeaders) {
           idle.refresh();

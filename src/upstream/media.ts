@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { hasBody, type Forwarded, type WriteGuard } from '../core/exchange.ts';
+import { hasBody, type Forwarded, type Upgraded, type WriteGuard } from '../core/exchange.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
 import { requestHeaders } from './headers.ts';
 import { parseBase, streamingPool } from './pool.ts';
+import { openWebSocket, type WebSocketClient, type WebSocketRequest } from './websocket.ts';
 
 export interface MediaRequest {
   /** The path that was judged, below the upstream's own. */
@@ -16,6 +17,13 @@ export interface MediaRequest {
 /** A media handler, as the stages see it. */
 export interface MediaUpstream {
   forward(request: MediaRequest, req: IncomingMessage, res: ServerResponse): Promise<Forwarded>;
+  /** A write that is a WebSocket. */
+  openWebSocket(
+    request: Omit<WebSocketRequest, 'idleMs'>,
+    req: IncomingMessage,
+    res: ServerResponse,
+    client: WebSocketClient,
+  ): Promise<Upgraded>;
   close(): Promise<void>;
 }
 
@@ -45,6 +53,8 @@ export function connectMedia(url: string, { idleMs, connections }: MediaLimits):
         res,
       );
     },
+    openWebSocket: (request, req, res, client) =>
+      openWebSocket(pool, { ...request, path: basePath + request.path, idleMs }, req, res, client),
     close: () => pool.destroy(),
   };
 }

@@ -235,6 +235,8 @@ export class World {
       storeCommand: silent,
       graphAnswer: silent,
       upstreamAnswer: silent,
+      webSocket: silent,
+      webSocketFrames: silent,
       session: silent,
       policyReload: silent,
       evidence: silent,

@@ -61,7 +61,10 @@ export async function startWorld({
         { tokenEndpoint: mint.tokenEndpoint, clientId: sandboxApp, clientSecret: sandboxSecret },
       ],
       mediaRoutes: [
-        { path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'], reads: 'pass' },
+        {
+          ...{ path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'] },
+          ...{ reads: 'pass', websocket: true },
+        },
       ],
       callbacks: [{ path: callbackPath, upstream: callbackBot.url }],
       notificationIssuers: [notificationIssuerOf(mint)],

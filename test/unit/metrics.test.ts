@@ -90,6 +90,19 @@ describe('every report changes its metrics', () => {
         'tallylight_upstream_answer_duration_seconds_count 1',
       ],
     ],
+    [
+      'a WebSocket',
+      (meter) => {
+        meter.webSocket('opened');
+        meter.webSocketFrames('toHandler', 3);
+        meter.webSocket('stopped');
+      },
+      [
+        'tallylight_websockets_total{event="opened"} 1',
+        'tallylight_websockets_total{event="stopped"} 1',
+        'tallylight_websocket_frames_total{direction="toHandler"} 3',
+      ],
+    ],
     ['a live session', (meter) => meter.session(true), ['tallylight_session_live 1']],
     [
       'a failed policy reload',

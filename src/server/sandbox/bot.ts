@@ -1,4 +1,5 @@
 import { request, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import { openStream, type Stream } from './websocket-client.ts';
 
 export interface Reply {
   readonly status: number;
@@ -68,6 +69,11 @@ export class Bot {
       end: () => req.end(),
       over,
     };
+  }
+
+  /** A write over a WebSocket. */
+  stream(name: string, options: { readonly protocol?: string } = {}): Stream {
+    return openStream(`${this.#proxy}/media/${this.call}/${name}`, { token: this.#token, ...options });
   }
 
   async #send(method: string, path: string, body?: string | Buffer): Promise<Reply> {

@@ -62,7 +62,12 @@ function proxySettings(
     graphCredentials: [
       { tokenEndpoint: mint.tokenEndpoint, clientId: sandboxApp, clientSecret: sandboxSecret },
     ],
-    mediaRoutes: [{ path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'], reads: 'pass' }],
+    mediaRoutes: [
+      {
+        ...{ path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'] },
+        ...{ reads: 'pass', websocket: true },
+      },
+    ],
     callbacks: [{ path: callbackPath, upstream: callbackBot.url }],
     notificationIssuers: [notificationIssuerOf(mint)],
     evidenceDir: settings.evidenceDir ?? join(directory, 'evidence'),
