@@ -96,13 +96,22 @@ function ofRow({ method, template, version = 'v1.0' }: ActionRow, body: unknown,
 }
 
 interface MediaAction extends Action {
-  readonly does: 'writes' | 'reads' | 'readsNothing' | 'unoffered';
+  readonly does: 'writes' | 'streams' | 'reads' | 'readsNothing' | 'unoffered' | 'onlyStreams';
 }
+
+/** The handlers here agree to no WebSocket, so that its answer is one of HTTP. */
+const upgrade = {
+  ...{ connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' },
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+};
 
 const media = (method: string, path: (call: string) => string, does: MediaAction['does']): MediaAction => ({
   name: `${method} ${path('{call}')}`,
   ...{ method, path, does },
-  headers: (call) => (path(call).startsWith('/by-header') ? { 'x-call-id': call } : {}),
+  headers: (call) => ({
+    ...(path(call).startsWith('/by-header') ? { 'x-call-id': call } : {}),
+    ...(does === 'streams' ? upgrade : {}),
+  }),
   ...(does === 'writes' ? { body: () => 'media' } : {}),
 });
 
@@ -117,6 +126,9 @@ const mediaActions: readonly MediaAction[] = [
   media('GET', (call) => `/gated/${call}/a`, 'reads'),
   media('POST', (call) => `/writeonly/${call}`, 'writes'),
   media('GET', (call) => `/writeonly/${call}`, 'readsNothing'),
+  media('GET', (call) => `/live/${call}?stream`, 'streams'),
+  media('GET', (call) => `/live/${call}`, 'onlyStreams'),
+  media('POST', (call) => `/live/${call}`, 'onlyStreams'),
   media('POST', () => '/by-header', 'writes'),
   media('GET', () => '/by-header', 'reads'),
   media('POST', (call) => `/by-query?call=${call}`, 'writes'),
@@ -127,8 +139,11 @@ function expectedOfMedia({ does }: MediaAction, standing: Standing): Expected {
   const outside = notLetIn[standing];
   if (outside !== undefined) return outside;
   if (does === 'unoffered') return refused(405, 'MethodNotAllowed');
+  if (does === 'onlyStreams') return refused(426, 'UpgradeRequired');
   if (standing === 'stranger')
-    return does === 'writes' ? refused(403, 'RecordingNotActive') : refused(404, 'CallNotFound');
+    return does === 'writes' || does === 'streams'
+      ? refused(403, 'RecordingNotActive')
+      : refused(404, 'CallNotFound');
   return does === 'readsNothing' ? refused(403, 'ReadsRefused') : { reaches: 'recorder' };
 }
 

@@ -50,6 +50,7 @@ const mediaRoutes = (upstream: string): ProxySettings['mediaRoutes'] => {
     { path: '/media/{callId}/*', upstream, methods, reads: 'pass' },
     { path: '/gated/{callId}/*', upstream, methods, reads: 'whileRecording' },
     { path: '/writeonly/{callId}', upstream, methods, reads: 'refuse' },
+    { path: '/live/{callId}', upstream, methods: [], reads: 'refuse', websocket: true },
     { path: '/by-header', upstream, methods, reads: 'pass', callId: { header: 'X-Call-Id' } },
     { path: '/by-query', upstream, methods, reads: 'pass', callId: { query: 'call' } },
   ];
