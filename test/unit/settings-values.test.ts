@@ -258,7 +258,7 @@ describe('media routes', () => {
 
   test('write with the four methods and are read freely, unless they say otherwise', () => {
     expect(routes(route)).toEqual([{ ...route, methods: ['POST', 'PUT', 'PATCH', 'DELETE'], reads: 'pass' }]);
-    const said = { ...route, methods: ['PUT', 'MOVE'], reads: 'refuse' };
+    const said = { ...route, methods: ['PUT', 'MOVE'], reads: 'refuse', websocket: true };
     expect(routes(said)).toEqual([said]);
   });
 
@@ -325,6 +325,7 @@ describe('media routes', () => {
       '.upstream must be an http or https URL without a query',
     ],
     ['a handler that is no URL', { upstream: 'store:9000' }, '.upstream must be an http or https URL'],
+    ['a WebSocket that is neither', { websocket: 'yes' }, '.websocket '],
     ['other reads', { reads: 'asRouted' }, '.reads must be "pass" or "whileRecording" or "refuse"'],
   ])('must not have %s', (_name, changes, expected) => {
     expect(complaint({ TALLYLIGHT_MEDIA_ROUTES: [{ ...route, ...changes }] })).toContain(

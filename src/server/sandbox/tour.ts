@@ -29,6 +29,7 @@ const laws: readonly (readonly [string, (place: Place) => Promise<void>])[] = [
   ['Law 1, no byte before: an upload is refused until Graph has confirmed recording', noByteBefore],
   ['Law 1, no byte before: an answer that is pending, refused or lost opens nothing', onlyConfirmedOpens],
   ['Law 2, no byte after: when Graph receives notRecording, no upload is in flight', noByteAfter],
+  ['Law 2, no byte after: a WebSocket ends between two frames before Graph hears of the stop', streamEnds],
   ['Law 2, no byte after: a hang-up ends recording first', hangUpEndsRecording],
   [
     'Promise 3, signalling is sacred: keepAlive passes while the store is down, media does not',
@@ -86,6 +87,34 @@ async function noByteAfter({ sandbox, bot }: Place): Promise<void> {
     throw broken('a byte arrived after Graph heard of the stop');
   same(write?.complete, false, 'the cut upload is complete');
   same((await it.upload('late', 640)).status, 403, 'an upload after the stop');
+}
+
+async function streamEnds({ sandbox, bot }: Place): Promise<void> {
+  const it = await bot();
+  const early = it.stream('early');
+  same(
+    await early.opened.then(
+      () => 'opened',
+      () => 'refused',
+    ),
+    'refused',
+    'an early WebSocket',
+  );
+  same((await it.report('recording')).status, 200, 'recording');
+  const stream = it.stream('audio');
+  await stream.opened;
+  for (let frame = 0; frame < 50; frame++) stream.send(Buffer.alloc(640, frame));
+  await until(() => received(sandbox, it).some(({ bytes }) => bytes > 0), 'the stream reached the sink');
+  same((await it.report('notRecording')).status, 200, 'notRecording');
+  same((await stream.over)?.code, 1008, 'the code of the Close frame');
+  const stop = sandbox.graph.log.find(
+    ({ call, asked }) => asked === 'notRecording' && samePlace(call, it.call),
+  );
+  const [write] = received(sandbox, it);
+  if (stop === undefined || (write?.endedAt ?? Infinity) > stop.receivedAt)
+    throw broken('the stream was not over when Graph heard of the stop');
+  same(write?.complete, true, 'the stream that was ended in order is complete');
+  same((write?.bytes ?? 0) % 640, 0, 'bytes of a frame that was cut');
 }
 
 async function hangUpEndsRecording({ sandbox, bot }: Place): Promise<void> {
