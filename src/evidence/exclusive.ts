@@ -43,7 +43,8 @@ function listen(path: string): Promise<Server | undefined> {
       if (error.code === 'EADDRINUSE') resolve(undefined);
       else reject(error);
     });
-    server.listen(path, () => resolve(server));
+    // By itself: a worker of a cluster would have its primary listen, once for all workers.
+    server.listen({ path, exclusive: true }, () => resolve(server));
     server.unref();
   });
 }
