@@ -1,6 +1,14 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Meter } from '../core/ports.ts';
-import { metrics, other, type MetricRow } from './table.ts';
+import {
+  metrics,
+  other,
+  primaryMetrics,
+  type CounterRow,
+  type GaugeRow,
+  type HistogramRow,
+  type MetricRow,
+} from './table.ts';
 
 /** Every metric of the proxy, as the README shows them. */
 export const metricsTable: readonly {
@@ -8,12 +16,14 @@ export const metricsTable: readonly {
   readonly type: MetricRow['type'];
   readonly labels: readonly string[];
   readonly help: string;
-}[] = Object.values<MetricRow>(metrics).map(({ name, type, labels = {}, help }) => ({
-  name,
-  type,
-  labels: Object.keys(labels),
-  help,
-}));
+}[] = Object.values<MetricRow>({ ...metrics, ...primaryMetrics }).map(
+  ({ name, type, labels = {}, help }) => ({
+    name,
+    type,
+    labels: Object.keys(labels),
+    help,
+  }),
+);
 
 /** A registry with the numbers of the process itself. Each has its own, so that two can live in one process. */
 export function createRegistry(): Registry {
@@ -97,6 +107,25 @@ export function createMeter(registry: Registry): Meter {
   };
 }
 
+/** What the process counts that several workers belong to. */
+export interface PrimaryMeter extends Pick<Meter, 'policyReload'> {
+  workers(count: Readonly<Record<'starting' | 'serving' | 'leaving', number>>): void;
+  workerExit(how: 'asked' | 'unexpected'): void;
+}
+
+export function createPrimaryMeter(registry: Registry): PrimaryMeter {
+  const policyReloads = counter(registry, metrics.policyReloads);
+  const workers = gauge(registry, primaryMetrics.workers);
+  const workerExits = counter(registry, primaryMetrics.workerExits);
+  return {
+    policyReload: (ok) => policyReloads(1, { outcome: outcome(ok) }),
+    workers(count) {
+      for (const [state, number] of Object.entries(count)) workers(number, { state });
+    },
+    workerExit: (how) => workerExits(1, { how }),
+  };
+}
+
 const outcome = (ok: boolean): 'ok' | 'failed' => (ok ? 'ok' : 'failed');
 
 type Labels = Readonly<Record<string, string>>;
@@ -109,21 +138,21 @@ type Report<Row extends MetricRow> = (
     : []
 ) => void;
 
-function counter<Row extends MetricRow>(registry: Registry, row: Row): Report<Row> {
+function counter<Row extends CounterRow>(registry: Registry, row: Row): Report<Row> {
   const metric = new Counter(described(registry, row));
   const bounded = bounds(row);
   return (value: number, labels?: Labels) => metric.inc(bounded(labels), value);
 }
 
-function gauge<Row extends MetricRow>(registry: Registry, row: Row): Report<Row> {
-  const metric = new Gauge(described(registry, row));
+function gauge<Row extends GaugeRow>(registry: Registry, row: Row): Report<Row> {
+  const metric = new Gauge({ ...described(registry, row), aggregator: row.across });
   if (row.unknownAtFirst === true) metric.remove();
   const bounded = bounds(row);
   return (value: number, labels?: Labels) => metric.set(bounded(labels), value);
 }
 
-function histogram<Row extends MetricRow>(registry: Registry, row: Row): Report<Row> {
-  const metric = new Histogram({ ...described(registry, row), buckets: [...(row.buckets ?? [])] });
+function histogram<Row extends HistogramRow>(registry: Registry, row: Row): Report<Row> {
+  const metric = new Histogram({ ...described(registry, row), buckets: [...row.buckets] });
   const bounded = bounds(row);
   return (value: number, labels?: Labels) => metric.observe(bounded(labels), value);
 }

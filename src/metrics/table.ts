@@ -10,16 +10,32 @@ import { frameDirections, streamEnds } from '../core/stream-end.ts';
 /** Every value a label can have; what is none of them is counted as `other`. */
 type LabelValues = Readonly<Record<string, readonly string[]>>;
 
-export interface MetricRow {
+interface AnyMetricRow {
   readonly name: `tallylight_${string}`;
-  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels?: LabelValues;
-  /** Upper bounds of a histogram, seconds. */
-  readonly buckets?: readonly number[];
-  /** A gauge that is absent until its first report: 0 would be a claim. */
+}
+
+export interface CounterRow extends AnyMetricRow {
+  readonly type: 'counter';
+}
+
+export interface GaugeRow extends AnyMetricRow {
+  readonly type: 'gauge';
+  /** How the values of several workers become one; `first`: all tell the same, and the first was asked last. */
+  readonly across: 'sum' | 'min' | 'max' | 'first';
+  /** Absent until its first report: 0 would be a claim. */
   readonly unknownAtFirst?: true;
 }
+
+export interface HistogramRow extends AnyMetricRow {
+  readonly type: 'histogram';
+  /** Upper bounds, seconds. */
+  readonly buckets: readonly number[];
+}
+
+/** Counters and histograms of several workers are added up. */
+export type MetricRow = CounterRow | GaugeRow | HistogramRow;
 
 const events = Object.keys(transitions);
 /** 100 to 599, what HTTP knows. */
@@ -63,12 +79,14 @@ export const metrics = {
   calls: {
     name: 'tallylight_calls',
     type: 'gauge',
+    across: 'first',
     help: 'Calls by state, as the store told last; idle and ended ones are forgotten in time and not counted.',
     labels: { state: keptStates },
   },
   openGrants: {
     name: 'tallylight_open_grants',
     type: 'gauge',
+    across: 'sum',
     help: 'Calls for which this instance admits media now.',
   },
   drainSeconds: {
@@ -98,6 +116,7 @@ export const metrics = {
   storeUp: {
     name: 'tallylight_store_up',
     type: 'gauge',
+    across: 'min',
     help: 'Whether the last store command was answered (1) or not (0). Absent before the first.',
     unknownAtFirst: true,
   },
@@ -177,12 +196,14 @@ export const metrics = {
   evidenceWaiting: {
     name: 'tallylight_evidence_waiting_records',
     type: 'gauge',
+    across: 'max',
     help: 'Evidence records in the store that are not yet in the durable sink. Absent while unknown.',
     unknownAtFirst: true,
   },
   evidenceOldest: {
     name: 'tallylight_evidence_oldest_waiting_seconds',
     type: 'gauge',
+    across: 'max',
     help: 'Age of the oldest evidence record that waits; 0 if none does. Absent while unknown.',
     unknownAtFirst: true,
   },
@@ -194,6 +215,7 @@ export const metrics = {
   sessionLive: {
     name: 'tallylight_session_live',
     type: 'gauge',
+    across: 'min',
     help: 'Whether this instance has a live session in the store (1) or keeps all its gates closed (0).',
   },
   policyReloads: {
@@ -201,6 +223,23 @@ export const metrics = {
     type: 'counter',
     help: 'Reloads of the policies; a failed one keeps the policies that were in force.',
     labels: { outcome: outcomes },
+  },
+} as const satisfies Record<string, MetricRow>;
+
+/** What the process reports that several workers belong to. */
+export const primaryMetrics = {
+  workers: {
+    name: 'tallylight_workers',
+    type: 'gauge',
+    across: 'sum',
+    help: 'Workers by state. Absent where one process does everything.',
+    labels: { state: ['starting', 'serving', 'leaving'] },
+  },
+  workerExits: {
+    name: 'tallylight_worker_exits_total',
+    type: 'counter',
+    help: 'Workers that ended, by whether they had been told to.',
+    labels: { how: ['asked', 'unexpected'] },
   },
 } as const satisfies Record<string, MetricRow>;
 

@@ -110,6 +110,13 @@ function conflicts(loaded: readonly Loaded[]): Problem[] {
   });
 }
 
+/** The same, of the package's own directory if `directory` is undefined. */
+export const policiesOf = (directory: string | undefined): readonly PolicyInForce[] =>
+  loadPolicies(directory ?? ownDirectory());
+
+const named = (policies: readonly PolicyInForce[]): { name: string; digest: string }[] =>
+  policies.map(({ name, digest }) => ({ name, digest }));
+
 export interface PolicySet {
   readonly policyFor: PolicyFor;
   /** Reads the directory again; a mistake keeps the policies that are in force. */
@@ -125,8 +132,7 @@ export function createPolicySet(
   const place = directory ?? ownDirectory();
   const load = (): readonly PolicyInForce[] => {
     const policies = loadPolicies(place);
-    const named = policies.map(({ name, digest }) => ({ name, digest }));
-    log.info({ directory: place, policies: named }, 'policies are in force');
+    log.info({ directory: place, policies: named(policies) }, 'policies are in force');
     return policies;
   };
   let current = load();
@@ -148,6 +154,12 @@ export function createPolicySet(
       return current;
     },
   };
+}
+
+/** Policies that were read before, and stay. */
+export function fixedPolicySet(policies: readonly PolicyInForce[], log: Log): PolicySet {
+  log.info({ policies: named(policies) }, 'policies are in force');
+  return { policyFor: (who) => selectPolicy(policies, who), reload: () => undefined, all: policies };
 }
 
 /** The package's own folder, from the sources as from the build. */

@@ -23,6 +23,8 @@ type ProxyAuth =
     })
   | Extract<Planes['control']['auth'], { mode: 'graph' }>;
 
+type Fetch = ReturnType<typeof outboundFetch>['fetch'];
+
 /** Who is asked, and whom the proxy stands in front of. */
 export interface Adapters {
   readonly auth: ProxyAuth;
@@ -32,19 +34,18 @@ export interface Adapters {
   close(): Promise<void>;
 }
 
-/** Connects what the settings name. Throws `ConfigurationInvalid`, with the name of the setting. */
-export function connectAdapters(
-  settings: ProxySettings,
-  { log, publicUrl }: { readonly log: Log; readonly publicUrl: () => string },
-): Adapters {
-  const outbound = outboundFetch();
-  const { fetch } = outbound;
+interface Authentication {
+  readonly auth: ProxyAuth;
+  readonly verifier: ReturnType<typeof createVerifier>;
+  readonly notifications: ReturnType<typeof createNotificationVerifier>;
+}
+
+/** Asks nobody yet. Throws `ConfigurationInvalid`, with the name of the setting. */
+function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Authentication {
   const verifier = named('TALLYLIGHT_ISSUERS', () => createVerifier(settings.issuers, { fetch, log }));
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
     createNotificationVerifier(settings.notificationIssuers, { fetch, log }),
   );
-  // A bot has seconds to answer an invitation: none of them is for fetching keys.
-  notifications.prefetch();
   const auth: ProxyAuth =
     settings.controlAuth === 'jwt'
       ? {
@@ -55,6 +56,30 @@ export function connectAdapters(
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
+  return { auth, verifier, notifications };
+}
+
+/** Whether `connectAdapters` would take the settings. Throws as it does. */
+export async function checkAdapters(settings: ProxySettings, log: Log): Promise<void> {
+  const outbound = outboundFetch();
+  try {
+    const { verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+    verifier.close();
+    notifications.close();
+  } finally {
+    await outbound.close();
+  }
+}
+
+/** Connects what the settings name. Throws `ConfigurationInvalid`, with the name of the setting. */
+export function connectAdapters(
+  settings: ProxySettings,
+  { log, publicUrl }: { readonly log: Log; readonly publicUrl: () => string },
+): Adapters {
+  const outbound = outboundFetch();
+  const { auth, verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+  // A bot has seconds to answer an invitation: none of them is for fetching keys.
+  notifications.prefetch();
   const graph = connectGraph({ url: settings.graphUrl, publicUrl, timeoutMs: settings.graphTimeoutMs });
   const { limits } = settings;
   // Reads share the connections of uploads.

@@ -14,12 +14,19 @@ const secretNames = [
   'metadata',
 ];
 
-/** JSON lines on standard output; secrets are removed by name, at the top and one level down. */
-export const createLog = (level: string, destination: DestinationStream = pino.destination(1)): Log =>
+/**
+ * JSON lines on standard output; secrets are removed by name, at the top and one level down. `worker` is on every line;
+ * 0 names the process that the workers belong to.
+ */
+export const createLog = (
+  level: string,
+  destination: DestinationStream = pino.destination(1),
+  worker?: number,
+): Log =>
   pino(
     {
       level,
-      base: { name: 'tallylight' },
+      base: { name: 'tallylight', ...(worker === undefined ? {} : { worker }) },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },

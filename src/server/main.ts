@@ -1,15 +1,14 @@
 #!/usr/bin/env node
-import { Fault, isFault, messageOf } from '../core/errors.ts';
+import { Fault } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
-import { memoryStore } from '../store/memory.ts';
-import { redisStore } from '../store/redis/client.ts';
+import { chooseStore } from './choose-store.ts';
 import { parseCommand, usage } from './cli.ts';
+import { failStart } from './failed-start.ts';
 import { createLog } from './log.ts';
-import { startProxy, type ProxyParts, type RunningProxy } from './proxy.ts';
+import { startProxy, type RunningProxy } from './proxy.ts';
 import { loadSettings, type ProxySettings, type Settings } from './settings.ts';
-
-/** Longer than any bound of the shutdown itself: then something hangs, and staying would help nobody. */
-const shutdownMs = 60_000;
+import { shutDown } from './shutdown.ts';
+import { runPrimary } from './workers/primary.ts';
 
 interface Running {
   reloadPolicies(): void;
@@ -31,11 +30,15 @@ async function run(sandboxOnly: boolean): Promise<void> {
   if (sandboxOnly && (process.env.TALLYLIGHT_GRAPH_URL ?? '') !== '') throw notSandbox();
   const settings = loadSettings(process.env);
   if (sandboxOnly && settings.mode !== 'sandbox') throw notSandbox();
+  if (settings.mode === 'proxy' && settings.workers !== undefined) {
+    await runPrimary(settings, settings.workers);
+    return;
+  }
   const log = createLog(settings.logLevel);
   const running = settings.mode === 'sandbox' ? await sandbox(settings, log) : await proxy(settings, log);
   process.on('SIGHUP', () => running.reloadPolicies());
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => void shutDown(running, log, signal));
+    process.once(signal, () => void shutDown(() => running.close(), log, { signal }));
 }
 
 const notSandbox = (): Fault =>
@@ -45,31 +48,9 @@ const notSandbox = (): Fault =>
   );
 
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
-  const openStore = chooseStore(settings, log);
-  const running = await startProxy(settings, { log, openStore });
+  const running = await startProxy(settings, { log, openStore: chooseStore(settings, log) });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;
-}
-
-function chooseStore(settings: ProxySettings, log: Log): ProxyParts['openStore'] {
-  const { redisUrl, redisDurability: durability, redisWaitReplicas: waitReplicas } = settings;
-  if (redisUrl === undefined) {
-    log.warn(
-      {},
-      'TALLYLIGHT_REDIS_URL is not set: the state of calls is in this process alone. It is lost with the process, evidence not yet written included, and a second instance would not see it',
-    );
-    return () => memoryStore();
-  }
-  return (meter) => {
-    const store = redisStore(redisUrl, { meter, log, durability, waitReplicas });
-    // An unsuitable server stops the start; one that is away only keeps gates closed until it comes.
-    store.ready().catch((error: unknown) => {
-      if (!isFault(error, 'StoreUnsuitable')) return;
-      log.error({ error: messageOf(error) }, 'TALLYLIGHT_REDIS_URL names a server that cannot be used');
-      process.exit(1);
-    });
-    return store;
-  };
 }
 
 /** Loaded only here, so that nothing of it is in a proxy that serves real calls. */
@@ -81,20 +62,4 @@ async function sandbox(settings: Extract<Settings, { mode: 'sandbox' }>, log: Lo
   return { reloadPolicies: () => running.proxy.reloadPolicies(), close: () => running.close() };
 }
 
-async function shutDown(running: Running, log: Log, signal: string): Promise<void> {
-  log.info({ signal }, 'shutting down');
-  const force = setTimeout(() => {
-    log.error({}, 'the shutdown did not end in time');
-    process.exit(1);
-  }, shutdownMs);
-  await running.close();
-  clearTimeout(force);
-  process.exit(0);
-}
-
-main().catch((error: unknown) => {
-  process.stderr.write(`tallylight: ${messageOf(error)}\n`);
-  if (!isFault(error, 'ConfigurationInvalid'))
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : ''}\n`);
-  process.exit(1);
-});
+main().catch(failStart);

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../core/errors.ts';
+import type { PolicyInForce } from '../core/policy.ts';
 import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
 import { startEvidenceWriter } from '../evidence/writer.ts';
@@ -8,38 +10,80 @@ import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
-import { createPolicySet } from '../policies/load.ts';
+import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import { connectAdapters, named } from './adapters.ts';
 import { createAdmin, type Readiness } from './admin.ts';
 import { systemClock } from '../http/clock.ts';
+import { leaving } from './leave.ts';
 import { closeServer, createListener, listen } from './server.ts';
 import type { ProxySettings } from './settings.ts';
 import { usableTls, watchTls } from './tls.ts';
 
-export interface RunningProxy {
+const probeEveryMs = 20;
+
+/** One instance: it serves, and is a session in the store. */
+export interface Instance {
   /** Origin under which bots see the proxy. */
   readonly url: string;
-  readonly adminUrl: string;
+  readonly registry: ReturnType<typeof createRegistry>;
+  /** Asks the store how many calls there are, for the metrics. */
+  census(): Promise<void>;
+  readiness(): Promise<Readiness>;
   reloadPolicies(): void;
+  /** Takes no new connections and lets those there are finish, for `withinMs`. Gates stay as they are. */
+  leave(withinMs: number): Promise<void>;
   /** Stops admitting, drains, leaves the store, flushes the evidence: bounded. */
   close(): Promise<void>;
+}
+
+export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 'close'> {
+  readonly adminUrl: string;
 }
 
 /** What the process gives its proxy besides settings. */
 export interface ProxyParts {
   readonly log: Log;
   readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand'>) => Store;
+  /** Those in force; undefined: those of the directory that the settings name. */
+  readonly policies?: readonly PolicyInForce[];
+  /** How long to wait, before listening, until gates may open; default 0. */
+  readonly readyWithinMs?: number;
+}
+
+/** An instance with an admin port of its own. */
+export async function startProxy(settings: ProxySettings, parts: ProxyParts): Promise<RunningProxy> {
+  const instance = await startInstance(settings, parts);
+  const { registry } = instance;
+  const admin = createAdmin({
+    readiness: () => instance.readiness(),
+    metrics: async () => {
+      await instance.census();
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  });
+  const adminAddress = await listen(admin, settings.adminPort, settings.host);
+  return {
+    url: instance.url,
+    adminUrl: originOf('http', adminAddress),
+    reloadPolicies: () => instance.reloadPolicies(),
+    async close() {
+      await instance.close();
+      await closeServer(admin, 1000);
+    },
+  };
 }
 
 /** Builds the adapters, hands them to the stages as their ports, and listens. */
-export async function startProxy(
+export async function startInstance(
   settings: ProxySettings,
-  { log, openStore }: ProxyParts,
-): Promise<RunningProxy> {
+  { log, openStore, policies: fixed, readyWithinMs = 0 }: ProxyParts,
+): Promise<Instance> {
   const tls = settings.tls === undefined ? undefined : usableTls(settings.tls);
   const registry = createRegistry();
   const meter = createMeter(registry);
-  const policies = named('TALLYLIGHT_POLICY_DIR', () => createPolicySet(settings.policyDir, { log, meter }));
+  const policies = named('TALLYLIGHT_POLICY_DIR', () =>
+    fixed === undefined ? createPolicySet(settings.policyDir, { log, meter }) : fixedPolicySet(fixed, log),
+  );
   const store = openStore(meter);
   let publicUrl = settings.publicUrl ?? '';
   const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
@@ -85,33 +129,32 @@ export async function startProxy(
     onDurable: (record) => gate.witnessed(record),
   });
   await gate.open();
+  const listenAt = performance.now() + readyWithinMs;
+  while (!gate.isReady() && performance.now() < listenAt) await sleep(probeEveryMs);
 
   const server = createListener(adapters.planes(stages), tls, settings.limits);
+  // A process alone is never left while it goes on; to be ready for it costs every request a little.
+  const leave = settings.workers === undefined ? () => Promise.resolve() : leaving(server);
   const address = await listen(server, settings.port, settings.host);
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);
   publicUrl ||= originOf(settings.tls === undefined ? 'http' : 'https', address);
 
   let closing = false;
-  const admin = createAdmin({
-    readiness: async (): Promise<Readiness> => ({
+  return {
+    url: publicUrl,
+    registry,
+    // A store that does not answer leaves the last census; whether it answers is a number of its own.
+    census: () =>
+      store.calls.census().then(
+        (census) => meter.calls(census),
+        () => undefined,
+      ),
+    readiness: async () => ({
       signalling: !closing,
       gates: closing ? 'shutting down' : await mayOpenGates(store, gate),
     }),
-    metrics: async () => {
-      // A store that does not answer leaves the last census; whether it answers is a number of its own.
-      await store.calls.census().then(
-        (census) => meter.calls(census),
-        () => undefined,
-      );
-      return { contentType: registry.contentType, text: await registry.metrics() };
-    },
-  });
-  const adminAddress = await listen(admin, settings.adminPort, settings.host);
-
-  return {
-    url: publicUrl,
-    adminUrl: originOf('http', adminAddress),
     reloadPolicies: () => policies.reload(),
+    leave,
     async close() {
       closing = true;
       unwatch();
@@ -123,7 +166,6 @@ export async function startProxy(
       await step(log, 'closing the evidence sink', sink.close());
       await step(log, 'closing the store', store.close());
       await step(log, 'closing the connections', adapters.close());
-      await closeServer(admin, 1000);
     },
   };
 }
@@ -146,6 +188,6 @@ async function mayOpenGates(store: Store, gate: Gate): Promise<true | string> {
   return gate.isReady() || 'this instance has no session in the store';
 }
 
-function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {
+export function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {
   return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

@@ -13,9 +13,14 @@ const limit = <const Name extends `TALLYLIGHT_${string}`>(
     schema: wholeNumber(least, most),
   }) as const;
 
-/** How much one instance takes on before it refuses; every refusal has its reason. */
+/** How much one instance, and so each worker, takes on before it refuses; every refusal has its reason. */
 export const limitSettings = {
-  maxConnections: limit('TALLYLIGHT_MAX_CONNECTIONS', '10000', [1, 1_000_000], 'Connections at a time'),
+  maxConnections: limit(
+    'TALLYLIGHT_MAX_CONNECTIONS',
+    '10000',
+    [1, 1_000_000],
+    'Connections at a time, in each worker',
+  ),
   maxHeaderBytes: limit(
     'TALLYLIGHT_MAX_HEADER_BYTES',
     '16384',
@@ -52,48 +57,48 @@ export const limitSettings = {
     [100, 86_400_000],
     'How long an upload may stand still in both directions, ms',
   ),
-  maxUploads: limit('TALLYLIGHT_MAX_UPLOADS', '4096', [1, 100_000], 'Uploads at a time'),
+  maxUploads: limit('TALLYLIGHT_MAX_UPLOADS', '4096', [1, 100_000], 'Uploads at a time, in each worker'),
   maxUploadsPerCaller: limit(
     'TALLYLIGHT_MAX_UPLOADS_PER_CALLER',
     '2048',
     [1, 100_000],
-    'Uploads of one application of one tenant at a time',
+    'Uploads of one application of one tenant at a time, in each worker',
   ),
   maxUploadsPerCall: limit(
     'TALLYLIGHT_MAX_UPLOADS_PER_CALL',
     '256',
     [1, 100_000],
-    'Uploads of one call at a time',
+    'Uploads of one call at a time, in each worker',
   ),
   unknownCallsPerSecond: limit(
     'TALLYLIGHT_UNKNOWN_CALLS_PER_SECOND',
     '1000',
     [1, 1_000_000],
-    'Requests of one application of one tenant, each second, for calls of which this instance knows nothing and has to ask the store',
+    'Requests of one application of one tenant, each second, for calls of which this instance knows nothing and has to ask the store; each worker is one',
   ),
   maxControlRequests: limit(
     'TALLYLIGHT_MAX_CONTROL_REQUESTS',
     '2048',
     [1, 100_000],
-    'Requests for Graph at a time',
+    'Requests for Graph at a time, in each worker',
   ),
   maxNotifications: limit(
     'TALLYLIGHT_MAX_NOTIFICATIONS',
     '1024',
     [1, 100_000],
-    'Notifications on their way to bots at a time',
+    'Notifications on their way to bots at a time, in each worker',
   ),
   maxWaitingNotices: limit(
     'TALLYLIGHT_MAX_WAITING_NOTICES',
     '50000',
     [100, 10_000_000],
-    'What notifications told that may wait for the store; the notifications themselves never wait',
+    'What notifications told that may wait for the store; the notifications themselves never wait; of each worker',
   ),
   maxGrants: limit(
     'TALLYLIGHT_MAX_GRANTS',
     '100000',
     [1, 1_000_000],
-    'Calls for which this instance may admit media',
+    'Calls for which this instance may admit media; each worker is one',
   ),
 } as const;
 

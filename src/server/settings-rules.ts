@@ -54,6 +54,10 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy brings the Graph token',
     );
+  if (values.workers !== undefined && values.workers !== 1 && !has('redisUrl'))
+    problems.push(
+      'TALLYLIGHT_REDIS_URL is missing: TALLYLIGHT_WORKERS other than 1 needs a store that the workers share',
+    );
   problems.push(...judgeCallbacks(values, has));
   const { host, publicUrl } = values;
   const exposed = host !== undefined && !isLoopback(host);

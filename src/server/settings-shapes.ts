@@ -20,6 +20,15 @@ export const wholeNumber = (min: number, max: number) =>
     )
     .transform(Number);
 
+/** How many processes: a number, or as many as the machine has processors. */
+export const workerCount = z
+  .string()
+  .refine(
+    (given) => given === 'auto' || (/^\d{1,3}$/.test(given) && Number(given) >= 1 && Number(given) <= 256),
+    fails('must be "auto" or a whole number from 1 to 256'),
+  )
+  .transform((given) => (given === 'auto' ? given : Number(given)));
+
 export const host = z
   .string()
   .refine(

@@ -11,6 +11,7 @@ import {
   redisUrl,
   text,
   wholeNumber,
+  workerCount,
 } from './settings-shapes.ts';
 
 export interface SettingRow {
@@ -54,6 +55,22 @@ export const settings = {
     default: '9090',
     description: 'Port for health checks and metrics, always plain http; 0: any free one.',
     schema: wholeNumber(0, 65_535),
+  },
+  workers: {
+    name: 'TALLYLIGHT_WORKERS',
+    default: '1',
+    description:
+      'How many processes serve the port: 1 to 256, or `auto` for as many as there are processors. More than one, and `auto`, need `TALLYLIGHT_REDIS_URL`; each is an instance of its own, with limits of its own.',
+    schema: workerCount,
+    only: 'proxy',
+  },
+  workerLeaveMs: {
+    name: 'TALLYLIGHT_WORKER_LEAVE_MS',
+    default: '300000',
+    description:
+      'How long a worker that is replaced may go on with what it had begun, ms (0 to 86400000). Then it drains like any instance that ends, and the rest is cut.',
+    schema: wholeNumber(0, 86_400_000),
+    only: 'proxy',
   },
   tlsCertFile: {
     name: 'TALLYLIGHT_TLS_CERT_FILE',

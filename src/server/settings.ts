@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import type { IssuerConfig } from '../auth/issuers.ts';
 import type { NotificationIssuerConfig } from '../auth/notification-issuers.ts';
@@ -45,9 +46,18 @@ export interface SandboxSettings extends CommonSettings {
   readonly sandboxDir?: string | undefined;
 }
 
+/** The processes that serve the port, if they are more than one. */
+export interface WorkerSettings {
+  readonly count: number;
+  /** How long one that is replaced may go on with what it had begun. */
+  readonly leaveMs: number;
+}
+
 export interface ProxySettings extends CommonSettings {
   readonly mode: 'proxy';
   readonly evidenceDir: string;
+  /** undefined: this process alone. */
+  readonly workers?: WorkerSettings | undefined;
   readonly tls?: TlsPaths | undefined;
   /** Origin of Graph. */
   readonly graphUrl: string;
@@ -148,12 +158,14 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const redis = redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas };
   const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, logLevel };
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir };
+  const count = values.workers === 'auto' ? availableParallelism() : values.workers;
   if (controlAuth === undefined || evidenceDir === undefined)
     throw new Fault('Internal', 'settings were not judged before they were put together');
   return {
     mode: 'proxy',
     ...common,
     evidenceDir,
+    ...(count === 1 ? {} : { workers: { count, leaveMs: values.workerLeaveMs } }),
     ...(tlsCertFile === undefined || tlsKeyFile === undefined
       ? {}
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),

@@ -19,3 +19,11 @@ test('the log holds no token, join token or body, at the top or one level down',
   expect(lines.join('')).not.toContain('canary');
   for (const line of lines) expect(JSON.parse(line)).toMatchObject({ call: 'shown' });
 });
+
+test('every line of a worker names it, and no line does where there is none', () => {
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  createLog('info', destination, 3).info({ call: 'x' }, 'of a worker');
+  createLog('info', destination).info({ call: 'x' }, 'alone');
+  expect(lines.map((line) => (JSON.parse(line) as { worker?: number }).worker)).toEqual([3, undefined]);
+});

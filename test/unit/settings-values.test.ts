@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, test } from '@jest/globals';
 import { messageOf } from '../../src/core/errors.ts';
 import { loadSettings, type ProxySettings } from '../../src/server/settings.ts';
@@ -88,6 +89,12 @@ describe('single values', () => {
     ['TALLYLIGHT_GRAPH_URL', 'https://graph.microsoft.com/path', 'without a path'],
     ['TALLYLIGHT_GRAPH_URL', 'http://graph.microsoft.com', 'must be https, or http to a loopback address'],
     ['TALLYLIGHT_GRAPH_URL', 'http://127.0.0.1.evil.example', 'must be https, or http to a loopback address'],
+    ...['0', '257', '-1', '2.0', '1e2', ' 2', 'Auto', 'all'].map((given) => [
+      'TALLYLIGHT_WORKERS',
+      given,
+      'must be "auto" or a whole number from 1 to 256',
+    ]),
+    ['TALLYLIGHT_WORKER_LEAVE_MS', '86400001', 'must be a whole number from 0 to 86400000'],
     ['TALLYLIGHT_REDIS_URL', 'http://localhost', 'must begin with redis://'],
     ['TALLYLIGHT_REDIS_URL', 'redis:///0', 'and name a host'],
     ['TALLYLIGHT_REDIS_URL', 'rediss+sentinel://localhost/main', 'must begin with redis://'],
@@ -114,6 +121,22 @@ describe('single values', () => {
     'redis+sentinel://a:1,b:2/main',
   ])('the store may be at %s', (url) => {
     expect(load({ TALLYLIGHT_REDIS_URL: url }).redisUrl).toBe(url);
+  });
+
+  test('one worker is this process; more, and auto, need a store that they share', () => {
+    const store = { TALLYLIGHT_REDIS_URL: 'redis://localhost' };
+    expect(load({}).workers).toBeUndefined();
+    expect(load({ TALLYLIGHT_WORKERS: '1' }).workers).toBeUndefined();
+    expect(load({ ...store, TALLYLIGHT_WORKERS: '4' }).workers).toEqual({ count: 4, leaveMs: 300_000 });
+    expect(load({ ...store, TALLYLIGHT_WORKERS: '2', TALLYLIGHT_WORKER_LEAVE_MS: '0' }).workers).toEqual({
+      count: 2,
+      leaveMs: 0,
+    });
+    expect(load({ ...store, TALLYLIGHT_WORKERS: 'auto' }).workers?.count ?? 1).toBe(availableParallelism());
+    for (const given of ['2', 'auto'])
+      expect(complaint({ TALLYLIGHT_WORKERS: given })).toMatch(
+        /TALLYLIGHT_REDIS_URL is missing: TALLYLIGHT_WORKERS/,
+      );
   });
 });
 

@@ -1,0 +1,35 @@
+import type { PolicyInForce } from '../../core/policy.ts';
+import type { Samples } from '../../metrics/workers.ts';
+import type { Readiness } from '../admin.ts';
+import type { ProxySettings } from '../settings.ts';
+
+/** What a worker works by. It is handed over whole: the files may say something else by the time a worker starts. */
+export interface Charge {
+  readonly settings: ProxySettings;
+  readonly policies: readonly PolicyInForce[];
+}
+
+/** What a worker can be asked, and what it answers. */
+export interface Answers {
+  readonly readiness: Readiness;
+  readonly metrics: Samples;
+  /** The same, after asking the store how many calls there are. */
+  readonly census: Samples;
+}
+
+export type Question = keyof Answers;
+
+export type ToWorker =
+  | { readonly kind: 'begin'; readonly charge: Charge; readonly readyWithinMs: number }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  /** Let the clients finish for so long, then close. */
+  | { readonly kind: 'leave'; readonly withinMs: number }
+  | { readonly kind: 'close' };
+
+export type FromWorker =
+  /** What is said to a worker before this is lost. */
+  | { readonly kind: 'hears' }
+  | { readonly kind: 'listening'; readonly url: string }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[Question] }
+  /** The last numbers of a worker that ends. */
+  | { readonly kind: 'farewell'; readonly samples: Samples };
