@@ -170,37 +170,53 @@ describe('the proxy as a process', () => {
     await proxy.exited;
   });
 
-  test('serves TLS and takes a renewed certificate without a restart', async () => {
-    const cert = join(directory, 'cert.pem');
-    const key = join(directory, 'key.pem');
-    const renew = (name: string): Promise<unknown> =>
-      run('openssl', [
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        `/CN=${name}`,
-        '-keyout',
-        key,
-        '-out',
-        cert,
-      ]);
-    await renew('first');
-    const proxy = await startProxyProcess(
-      settings({ TALLYLIGHT_TLS_CERT_FILE: cert, TALLYLIGHT_TLS_KEY_FILE: key }),
-    );
-    expect(proxy.url).toMatch(/^https:/);
-    expect(await subjectOf(proxy.url)).toBe('first');
-    await writeFile(cert, 'not a certificate');
-    await renew('second');
-    await eventually(async () => (await subjectOf(proxy.url)) === 'second');
-    proxy.kill('SIGTERM');
-    await proxy.exited;
-  });
+  test.each(['1', '2'])(
+    'serves TLS by %s and takes a renewed certificate without a restart',
+    async (workers) => {
+      const cert = join(directory, 'cert.pem');
+      const key = join(directory, 'key.pem');
+      const renew = (name: string): Promise<unknown> =>
+        run('openssl', [
+          'req',
+          '-x509',
+          '-newkey',
+          'rsa:2048',
+          '-nodes',
+          '-days',
+          '2',
+          '-subj',
+          `/CN=${name}`,
+          '-keyout',
+          key,
+          '-out',
+          cert,
+        ]);
+      await renew('first');
+      const redis = await startRedis();
+      const proxy = await startProxyProcess(
+        settings({
+          TALLYLIGHT_TLS_CERT_FILE: cert,
+          TALLYLIGHT_TLS_KEY_FILE: key,
+          TALLYLIGHT_REDIS_URL: redis.url,
+          TALLYLIGHT_WORKERS: workers,
+          TALLYLIGHT_EVIDENCE_DIR: join(directory, `tls-${workers}`),
+        }),
+      );
+      expect(proxy.url).toMatch(/^https:/);
+      expect(await subjectOf(proxy.url)).toBe('first');
+      await writeFile(cert, 'not a certificate');
+      await renew('second');
+      // One worker may be later than another: as many in a row as there are.
+      await eventually(async () => {
+        for (let n = 0; n < Number(workers); n += 1)
+          if ((await subjectOf(proxy.url)) !== 'second') return false;
+        return true;
+      });
+      proxy.kill('SIGTERM');
+      expect(await proxy.exited).toBe(0);
+      await redis.stop();
+    },
+  );
 });
 
 async function residentKiB(pid: number): Promise<number> {
