@@ -53,12 +53,16 @@ export interface RosterReading {
  * deliveries come twice and out of order.
  */
 export function readRoster(known: Roster, { delta, entries }: RosterNotice, self: Recorder): RosterReading {
-  const merged = new Map<string, Sighting>(delta ? Object.entries(known.participants) : []);
+  const before = new Map<string, Sighting>(Object.entries(known.participants));
+  const merged = new Map<string, Sighting>(delta ? before : []);
   let stated = false;
   for (const entry of entries) {
     const { participant, sequence, removed } = entry;
-    const before = merged.get(participant);
-    if (sequence !== null && sequence <= (before?.sequence ?? -1)) continue;
+    const last = merged.get(participant) ?? before.get(participant);
+    if (last !== undefined && isOlder(sequence, last.sequence, delta)) {
+      merged.set(participant, last);
+      continue;
+    }
     const recording = !removed && entry.status === 'recording' && isOurs(entry, self);
     stated ||= recording;
     // A change of something else may leave the status out of a delta.
@@ -75,6 +79,10 @@ export function readRoster(known: Roster, { delta, entries }: RosterNotice, self
     stated,
   };
 }
+
+/** What a full roster tells of somebody may change under one number, so only lower numbers are older. */
+const isOlder = (sequence: number | null, known: number | null, delta: boolean): boolean =>
+  sequence !== null && known !== null && (delta ? sequence <= known : sequence < known);
 
 /** The participants who show a recording, in order. */
 export const showingOf = (participants: Roster['participants']): string[] =>

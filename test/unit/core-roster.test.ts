@@ -27,6 +27,24 @@ describe('a full roster', () => {
     expect(showing(roster([participant('a')]), roster([participant('a', { status: null })]))).toEqual([]);
   });
 
+  test.each([
+    ['recording', 'other'],
+    ['other', 'recording'],
+  ] as const)('that says %s of somebody is older than a delta that says %s', (first, later) => {
+    const full = roster([participant('a', { sequence: 0, status: first })]);
+    const known = readAll([full, delta([participant('a', { sequence: 5, status: later })])]);
+    const again = readRoster(known, full, self);
+    expect(again).toEqual({ roster: known, changed: false, shown: later === 'recording', stated: false });
+  });
+
+  test('of the same number as the last tells how it is now', () => {
+    const [first, later] = (['other', 'recording'] as const).map((status) =>
+      roster([participant('a', { sequence: 0, status })]),
+    );
+    expect(showing(first!, later!)).toEqual(['a']);
+    expect(showing(later!, first!)).toEqual([]);
+  });
+
   test('keeps what is known of the call besides', () => {
     const known: Roster = { participants: {}, shownIn: 7, contradictedIn: { neverShown: 6 } };
     expect(readRoster(known, roster([participant('a')]), self).roster).toEqual({
