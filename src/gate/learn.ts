@@ -116,7 +116,10 @@ async function takeOperation(
   return operationKey(awaited) === operationKey(operation) ? 'awaited' : 'unknownOperation';
 }
 
-/** First who shows a recording, then whether that contradicts the gate. */
+/**
+ * First whether it contradicts the gate, then who shows a recording: once that is stored, the notification says nothing
+ * new, so what failed before it would be lost when it is tried again.
+ */
 async function takeRoster(
   teaching: Teaching,
   witness: Witness,
@@ -124,44 +127,47 @@ async function takeRoster(
   notice: NoticeOf<'roster'>,
 ): Promise<Taken> {
   const { call } = notice;
-  let stated = false;
-  const seen = await learn(teaching, call, witness, ({ state }) => {
-    const reading = readRoster((state.told ?? nothingTold).roster, notice, selfOf(state, by));
-    // Against what was known before: a notification that comes again says nothing.
-    ({ stated } = reading);
-    return see(state, reading, notice.delta);
-  });
-  if (seen !== 'learned' && seen !== 'known') return seen;
   let kind: Contradiction | undefined;
   const objected = await learn(teaching, call, witness, ({ state, now }) => {
-    const { roster } = state.told ?? nothingTold;
-    const shown = showingOf(roster.participants).length > 0;
-    kind = contradictionOf(state, roster, { shown, stated }, now, teaching.times.witnessGraceMs ?? graceMs);
-    return kind === undefined ? null : object(state, kind);
+    const reading = readFor(state, by, notice);
+    kind = contradictionOf(state, reading.roster, reading, now, teaching.times.witnessGraceMs ?? graceMs);
+    return kind === undefined ? null : object(state, reading, kind);
   });
-  if (objected !== 'learned' || kind === undefined) return objected === 'known' ? seen : objected;
-  teaching.meter.contradiction(kind);
-  teaching.log.warn({ call, kind }, 'the roster contradicts the gate, which does not move for it');
-  return objected;
+  if (objected !== 'learned' && objected !== 'known') return objected;
+  if (objected === 'learned' && kind !== undefined) {
+    teaching.meter.contradiction(kind);
+    teaching.log.warn({ call, kind }, 'the roster contradicts the gate, which does not move for it');
+  }
+  const seen = await learn(teaching, call, witness, ({ state }) =>
+    see(state, readFor(state, by, notice), notice.delta),
+  );
+  return seen === 'known' ? objected : seen;
 }
 
-function see(state: CallState, reading: RosterReading, delta: boolean): Proposal | null {
-  const told = state.told ?? nothingTold;
+/** What a roster tells, added to what the call's state knows. */
+function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): RosterReading {
+  const known = (state.told ?? nothingTold).roster;
+  const reading = readRoster(known, notice, selfOf(state, by));
   const counts = state.state === 'starting' || state.state === 'recording';
-  const shownIn = reading.shown && counts ? state.epoch : told.roster.shownIn;
-  if (!reading.changed && shownIn === told.roster.shownIn) return null;
+  const shownIn = reading.shown && counts ? state.epoch : known.shownIn;
+  return { ...reading, roster: { ...reading.roster, shownIn } };
+}
+
+function see(state: CallState, { roster, changed }: RosterReading, delta: boolean): Proposal | null {
+  const told = state.told ?? nothingTold;
+  if (!changed && roster.shownIn === told.roster.shownIn) return null;
   return {
-    event: { type: 'rosterNotified', told: { ...told, roster: { ...reading.roster, shownIn } } },
-    detail: { showing: showingOf(reading.roster.participants), delta },
+    event: { type: 'rosterNotified', told: { ...told, roster } },
+    detail: { showing: showingOf(roster.participants), delta },
   };
 }
 
-function object(state: CallState, kind: Contradiction): Proposal {
+function object(state: CallState, { roster }: RosterReading, kind: Contradiction): Proposal {
   const told = state.told ?? nothingTold;
   const contradictedIn = { ...told.roster.contradictedIn, [kind]: state.epoch };
   return {
     event: { type: 'contradicted', told: { ...told, roster: { ...told.roster, contradictedIn } } },
-    detail: { kind, showing: showingOf(told.roster.participants) },
+    detail: { kind, showing: showingOf(roster.participants) },
   };
 }
 

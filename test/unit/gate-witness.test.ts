@@ -152,6 +152,25 @@ describe('a roster that shows a recording after the stop', () => {
       expect(world.contradictions).toEqual(['shownAfterStop']);
     }));
 
+  test.each([1, 2])('contradicts it, though the store did not take its change %s at once', (nth) =>
+    inWorld(times, async (world) => {
+      await world.recording();
+      await world.run(world.stop(0));
+      await world.clock.advance(witnessGraceMs);
+      let changes = 0;
+      world.weather = ({ name }) =>
+        name === 'commit' && (changes += 1) === nth ? { before: unavailable } : {};
+      await tell(world, 0, delta([participant('a', { sequence: 6 })]));
+      await world.clock.advance(1000);
+      expect(changes).toBe(3);
+      expect(world.contradictions).toEqual(['shownAfterStop']);
+      expect(await contradicted(world)).toEqual([{ kind: 'shownAfterStop', showing: ['a'] }]);
+      expect((await world.view()).state?.told?.roster.participants).toEqual({
+        a: { recording: true, sequence: 6 },
+      });
+    }),
+  );
+
   test('contradicts it by a delta as well', () =>
     inWorld(times, async (world) => {
       await world.recording();
