@@ -104,14 +104,26 @@ export class Silence {
     const verdicts = new Map<CallKey, CallEnd>();
     for (const call of await this.#silent()) {
       if (this.#closed) return;
-      const verdict = await this.#judge(call);
+      const verdict = await this.#alone(call, () => this.#judge(call));
       if (verdict !== undefined) verdicts.set(call, verdict);
     }
     if (verdicts.size === 0) return;
     await this.#tell();
     for (const call of await this.#silent()) {
       const verdict = verdicts.get(call);
-      if (verdict !== undefined && !this.#closed) await this.#end(call, verdict);
+      if (verdict !== undefined && !this.#closed) await this.#alone(call, () => this.#end(call, verdict));
+    }
+  }
+
+  /** A call whose state cannot be read keeps no other from being judged. */
+  async #alone<T>(call: CallKey, run: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await run();
+    } catch (error) {
+      if (isFault(error, 'StoreUnavailable')) throw error;
+      this.#deps.log.error({ call, error: messageOf(error) }, 'a silent call could not be looked at');
+      this.#notSoon(call);
+      return undefined;
     }
   }
 
@@ -147,8 +159,12 @@ export class Silence {
       return undefined;
     }
     log.warn({ call }, 'nothing was heard of a call for long, and Graph does not say whether it is there');
-    if (this.#unsure.size < maxUnsure) this.#unsure.set(call, this.#round + unsureRounds);
+    this.#notSoon(call);
     return undefined;
+  }
+
+  #notSoon(call: CallKey): void {
+    if (this.#unsure.size < maxUnsure) this.#unsure.set(call, this.#round + unsureRounds);
   }
 
   async #end(call: CallKey, cause: CallEnd): Promise<void> {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import type { CallEnd } from '../../src/core/call-ends.ts';
 import type { CallKey } from '../../src/core/call-key.ts';
+import { Fault } from '../../src/core/errors.ts';
 import type { CallProbe } from '../../src/core/ports.ts';
 import { sleep } from '../../src/gate/context.ts';
 import { inWorld, theCall, type World, type WorldOptions } from '../support/gate.ts';
@@ -112,6 +114,34 @@ describe('a round that', () => {
       await world.clock.advance(latestMs);
       expect(world.ends).toEqual(calls.map(() => 'silenceUnconfirmed'));
     }));
+});
+
+describe('a silent call whose state cannot be read', () => {
+  test.each<[string, number, CallEnd[]]>([
+    ['from the beginning', 0, ['silenceUnconfirmed']],
+    ['when it is to be ended', 1, ['silenceUnconfirmed']],
+    ['only for a while', Infinity, ['silenceUnconfirmed', 'silenceUnconfirmed']],
+  ])('%s keeps no other from being ended', (_, readable, ends) =>
+    inWorld(times, async (world) => {
+      for (const n of [1, 2]) {
+        await tell(world, 0, invitation({ call: callNo(n) }));
+        await world.clock.advance(1);
+      }
+      const { calls } = world.store;
+      const read = calls.read.bind(calls);
+      let reads = 0;
+      Object.assign(calls, {
+        read(call: CallKey) {
+          if (call === callNo(1)) reads += 1;
+          const isMalformed = call === callNo(1) && (readable === Infinity ? reads === 1 : reads > readable);
+          return isMalformed ? Promise.reject(new Fault('Internal', 'malformed')) : read(call);
+        },
+      });
+      await world.clock.advance(latestMs + 3 * roundMs);
+      expect(reads).toBeGreaterThan(1);
+      expect(world.ends).toEqual(ends);
+    }),
+  );
 });
 
 describe('something that is heard', () => {
