@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Fault } from '../../src/core/errors.ts';
+import type { Commit } from '../../src/core/ports.ts';
 import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { eventually } from '../support/eventually.ts';
 import {
   startNotifiedBot,
   startNotifiedWorld,
@@ -244,6 +248,38 @@ test('no other action’s body is judged', async () => {
   await post(`/${randomUUID()}/transfer`, json(sent), rewritingApp);
   expect(graphGot()).toBe(sent);
   expect(await world.metric('tallylight_callback_uris_total')).toBe(before);
+});
+
+test('a flag that the store refuses for good costs the bot nothing, and is told', async () => {
+  const store = memoryStore({ bornAt: 0 });
+  const { calls } = store;
+  const commit = calls.commit.bind(calls);
+  Object.assign(calls, {
+    commit: (given: Commit) =>
+      given.record.event === 'callbackBypassed'
+        ? Promise.reject(new Fault('Internal', 'the store holds a malformed call state'))
+        : commit(given),
+  });
+  const place = await startNotifiedWorld({
+    openStore: () => store,
+    settings: () => ({ policyDir, graphUrl: graph.url }),
+  });
+  try {
+    const answer = await send(place.proxy.url, {
+      method: 'POST',
+      path: `/v1.0/communications/calls/${randomUUID()}/answer`,
+      token: await place.mint.mint(),
+      ...json(body(elsewhere)),
+    });
+    expect(answer.status).toBe(202);
+    const told = await eventually(
+      () => place.logged.find((line) => line.includes('is not in the evidence')),
+      { what: 'the flag that is missing was told', withinMs: 4000 },
+    );
+    expect(told).toContain('malformed');
+  } finally {
+    await place.close();
+  }
 });
 
 describe('where the proxy takes no notifications', () => {

@@ -1,6 +1,7 @@
 import type { CallKey } from '../../core/call-key.ts';
 import { judgeCallbackUri, type CallbackJudgement } from '../../core/callback-uri.ts';
 import { grant, type Decision } from '../../core/decision.ts';
+import { messageOf } from '../../core/errors.ts';
 import { actionName } from '../../core/graph-action.ts';
 import { parseJson, readBody, replaceText, unfitForJson } from '../body.ts';
 import { askedFacts, type ControlRequest } from './context.ts';
@@ -52,11 +53,13 @@ export function tellCallback(
     'the notifications of a call will not come through the proxy: what Graph tells of it stays unknown here',
   );
   if (call === undefined) return;
+  const missing = (why: object): void =>
+    deps.log.error({ call, ...why }, 'a bypassed callback is not in the evidence');
   // Nobody waits for it: the answer is with the bot already.
-  void deps.gate
+  deps.gate
     .note('callbackBypassed', call, caller.who, { ...facts, ...askedFacts(request) })
     .then((noted) => {
-      if (!noted.ok)
-        deps.log.error({ call, reason: noted.reason }, 'a bypassed callback is not in the evidence');
-    });
+      if (!noted.ok) missing({ reason: noted.reason });
+    })
+    .catch((error: unknown) => missing({ error: messageOf(error) }));
 }
