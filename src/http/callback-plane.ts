@@ -80,10 +80,11 @@ async function pass(
     if (expectsContinue(req)) res.writeContinue();
   });
   if (!body.ok) return body;
-  const asked = deps.now();
   const forwarding = route.bot.forward({ path, body: body.value }, req, res);
   // It is on its way; what the bot asks next finds whose the call is.
   learn(deps, by, body.value);
+  // An answer that came while it was read had to wait: reading counts as added, though the bot may have worked as well.
+  const asked = deps.now();
   const forwarded = await forwarding;
   const botMs = deps.now() - asked;
   if (forwarded.kind === 'failed') return forwarded.refusal;

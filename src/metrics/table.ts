@@ -172,7 +172,7 @@ export const metrics = {
   notificationSeconds: {
     name: 'tallylight_notification_added_duration_seconds',
     type: 'histogram',
-    help: "Time that the proxy added to a notification: from its head to the bot, and from the end of the bot's answer to Graph.",
+    help: "Time that the proxy added to a notification, at most: from its head until it was passed on and read, and from the end of the bot's answer to Graph.",
     buckets: short,
   },
   notices: {
