@@ -1,10 +1,10 @@
 import { METHODS } from 'node:http';
 import { z } from 'zod';
 import { hasLiteral, isGraphRoot } from '../core/callback-route.ts';
-import { defaultWriteMethods, readMethods } from '../core/media-route.ts';
+import { defaultWriteMethods, readMethods, sharesPath } from '../core/media-route.ts';
 import { isLiteral, placeholderName } from '../core/route-path.ts';
 import { strictObject } from '../policies/document.ts';
-import { fails, plainUrl, text } from './settings-shapes.ts';
+import { fails, isLoopback, plainUrl, text } from './settings-shapes.ts';
 
 const upstream = z
   .string()
@@ -85,6 +85,24 @@ const distinct = (
 
 export const mediaRoutes = z.array(mediaRoute).min(1).superRefine(distinct);
 export const callbacks = z.array(callback).min(1).superRefine(distinct);
+
+/** The sandbox's own media route. */
+export const sandboxMediaPath = '/media/{callId}/*';
+
+/** The notification endpoint of a bot on this machine, whose path is the callback path. */
+export const sandboxBot = z.string().superRefine((given, context) => {
+  const url = plainUrl(given);
+  const path = url?.pathname ?? '';
+  if (url === undefined || !isLoopback(url.hostname))
+    context.addIssue('must be an http or https URL of a loopback address, without a query');
+  else if (path.includes('*')) context.addIssue('must have no "*" in its path');
+  else {
+    const wrong = wrongCallbackPath(path);
+    if (wrong !== undefined) context.addIssue(`names the path ${path}, which ${wrong}`);
+    else if (sharesPath(sandboxMediaPath, `${path}/*`))
+      context.addIssue('names a path below /media, which is for media');
+  }
+});
 
 const plainSegment = /^[A-Za-z0-9._~!$&'()+,=:@-]+$/;
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { graphCredential } from './settings-credential.ts';
 import { limitSettings } from './settings-limits.ts';
-import { callbacks, mediaRoutes } from './settings-routes.ts';
+import { callbacks, mediaRoutes, sandboxBot } from './settings-routes.ts';
 import {
   graphOrigin,
   host,
@@ -250,6 +250,14 @@ export const settings = {
     description:
       'Where the sandbox stores evidence and media; `.tallylight` in the working directory if absent.',
     schema: text,
+    only: 'sandbox',
+  },
+  sandboxBot: {
+    name: 'TALLYLIGHT_SANDBOX_BOT',
+    default: '',
+    description:
+      "Where a bot of your own on this machine takes notifications, such as `http://127.0.0.1:9441/api/calling`: it takes the place of the sandbox's bot.",
+    schema: sandboxBot,
     only: 'sandbox',
   },
 } as const satisfies Record<string, SettingRow>;

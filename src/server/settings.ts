@@ -44,6 +44,8 @@ interface CommonSettings {
 export interface SandboxSettings extends CommonSettings {
   readonly mode: 'sandbox';
   readonly sandboxDir?: string | undefined;
+  /** Where a bot takes notifications instead of the sandbox's own. */
+  readonly sandboxBot?: string | undefined;
 }
 
 /** The processes that serve the port, if they are more than one. */
@@ -149,7 +151,8 @@ function readFiles(
 
 function assemble(values: SettingValues, graphCredentials: readonly GraphCredentialConfig[]): Settings {
   const { host, port, adminPort, publicUrl, graphTimeoutMs, redisUrl, policyDir } = values;
-  const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, tlsCertFile, tlsKeyFile } = values;
+  const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
+    values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
   const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
   const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
@@ -157,7 +160,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { redisDurability, redisWaitReplicas } = values;
   const redis = redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas };
   const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, logLevel };
-  if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir };
+  if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir, sandboxBot };
   const count = values.workers === 'auto' ? availableParallelism() : values.workers;
   if (controlAuth === undefined || evidenceDir === undefined)
     throw new Fault('Internal', 'settings were not judged before they were put together');

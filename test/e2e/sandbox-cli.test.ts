@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
+import { startNotifiedBot } from '../support/notified-bot.ts';
 
 const main = fileURLToPath(new URL('../../dist/src/server/main.js', import.meta.url));
 
@@ -99,4 +100,50 @@ describe('tallylight', () => {
     stop();
     expect(await exited).toBe(0);
   });
+
+  test.each(['', '/pod-1'])(
+    'sandbox notifies a bot of one’s own, also at its callbackUri with "%s"',
+    async (below) => {
+      const bot = await startNotifiedBot();
+      const own = { ...anyPort, TALLYLIGHT_SANDBOX_BOT: `${bot.url}/api/calling` };
+      const { text, exited, stop } = start(['sandbox'], own);
+      try {
+        await eventually(() => text.out.includes('What to try'));
+        const urlOf = (peer: string): string =>
+          new RegExp(`^ +${peer} +(http://\\S+)`, 'm').exec(text.out)?.[1] ?? '';
+        const [proxy, graph, mint] = [urlOf('proxy'), urlOf('fake Graph'), urlOf('token mint')];
+        const made = await fetch(`${graph}/sandbox/calls`, { method: 'POST', body: '{}' });
+        const { callId } = (await made.json()) as { callId: string };
+        const told = (): [unknown, unknown][] =>
+          bot.received
+            .filter(({ body }) => body.includes(callId))
+            .map(({ path, body }) => {
+              const { value } = JSON.parse(body.toString()) as {
+                value: { resourceData: { state: string } }[];
+              };
+              return [path, value[0]?.resourceData.state];
+            });
+        await eventually(() => told().length === 1);
+        const answered = await fetch(`${proxy}/v1.0/communications/calls/${callId}/answer`, {
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${await (await fetch(`${mint}/token`)).text()}`,
+            'content-type': 'application/json',
+          },
+          body: JSON.stringify({ callbackUri: `${proxy}/api/calling${below}` }),
+        });
+        expect(answered.status).toBe(202);
+        await eventually(() => told().length === 3);
+        expect(told()).toEqual([
+          ['/api/calling', 'incoming'],
+          [`/api/calling${below}`, 'establishing'],
+          [`/api/calling${below}`, 'established'],
+        ]);
+      } finally {
+        stop();
+        await bot.goDown();
+      }
+      expect(await exited).toBe(0);
+    },
+  );
 });

@@ -200,3 +200,18 @@ describe('issuers of notifications', () => {
     ]);
   });
 });
+
+describe('the bot of the sandbox', () => {
+  test.each([
+    ['https://bot.example/api/calling', 'loopback'],
+    ['api/calling', 'loopback'],
+    ['http://127.0.0.1:9441/api?x=1', 'loopback'],
+    ['http://127.0.0.1:9441', 'empty'],
+    ['http://127.0.0.1:9441/api/*', '"*"'],
+    ['http://127.0.0.1:9441/{pod}/api', 'plain segments'],
+    ['http://127.0.0.1:9441/beta/api', 'for Graph'],
+    ['http://127.0.0.1:9441/media', 'media'],
+  ])('is not at %s', (given, why) => {
+    expect(() => loadSettings({ TALLYLIGHT_SANDBOX_BOT: given })).toThrow(why);
+  });
+});

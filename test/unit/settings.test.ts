@@ -99,6 +99,7 @@ describe('the sandbox', () => {
       TALLYLIGHT_MAX_UPLOADS: '7',
       TALLYLIGHT_LOG_LEVEL: 'silent',
       TALLYLIGHT_SANDBOX_DIR: 'here',
+      TALLYLIGHT_SANDBOX_BOT: 'http://localhost:9441/api/calling',
     });
     expect(settings).toEqual({
       mode: 'sandbox',
@@ -119,6 +120,7 @@ describe('the sandbox', () => {
       limits: { ...defaultLimits, maxUploads: 7 },
       logLevel: 'silent',
       sandboxDir: 'here',
+      sandboxBot: 'http://localhost:9441/api/calling',
     });
   });
 

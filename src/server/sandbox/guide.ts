@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import type { Sandbox } from './sandbox.ts';
 
 /** What a person can try, as lines for a shell. */
-export function guide({ proxy, graph, sink, mint, callbackBot, directory }: Sandbox, call: string): string {
+export function guide(sandbox: Sandbox, call: string): string {
+  const { proxy, graph, sink, mint, callbackBot, ownBot, directory } = sandbox;
   const status = (value: string): string =>
     `curl -i -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"status":"${value}"}' $PROXY/v1.0/communications/calls/$CALL/updateRecordingStatus`;
   const upload = (name: string): string =>
@@ -53,7 +54,9 @@ export function guide({ proxy, graph, sink, mint, callbackBot, directory }: Sand
     `  fake Graph  ${graph.url}`,
     `  media sink  ${sink.url}   (stores in ${directory}/media)`,
     `  token mint  ${mint.url}`,
-    `  bot         ${callbackBot.url}   (Graph notifies it at ${proxy.url}/callbacks/calls)`,
+    ownBot === undefined
+      ? `  bot         ${callbackBot.url}   (Graph notifies it at ${proxy.url}/callbacks/calls)`
+      : `  bot         ${ownBot}   (Graph notifies it at ${proxy.url}${new URL(ownBot).pathname})`,
     '',
     'What to try, line by line, in another terminal:',
     '',

@@ -42,9 +42,13 @@ export async function startPeers(host: string, port: number, directory: string):
 /** Where the proxy takes notifications; the sandbox's bot is behind it. */
 export const callbackPath = '/callbacks/*';
 
-/** Joins the two ends: Graph notifies the bot at this proxy, and the bot takes calls through it. */
-export function connectPeers({ graph, callbackBot, mint }: Peers, proxy: string): void {
-  const callbackUri = `${proxy}/callbacks/calls`;
+/** Joins the two ends: Graph notifies the bot at this proxy and `path`, and the bot takes calls through it. */
+export function connectPeers(
+  { graph, callbackBot, mint }: Peers,
+  proxy: string,
+  path = '/callbacks/calls',
+): void {
+  const callbackUri = proxy + path;
   graph.connect({ webhook: callbackUri });
   callbackBot.answerCalls({
     proxy,

@@ -3,12 +3,15 @@ import type { Log, Store } from '../../core/ports.ts';
 import { memoryStore } from '../../store/memory.ts';
 import { redisStore } from '../../store/redis/client.ts';
 import { startProxy, type ProxyParts, type RunningProxy } from '../proxy.ts';
+import { sandboxMediaPath } from '../settings-routes.ts';
 import type { ProxySettings, SandboxSettings } from '../settings.ts';
 import { callbackPath, connectPeers, startPeers, type Peers } from './peers.ts';
 import { notificationIssuerOf, sandboxApp, sandboxSecret } from './token-mint.ts';
 
 export interface Sandbox extends Peers {
   readonly proxy: RunningProxy;
+  /** Where a bot takes notifications instead of the sandbox's own. */
+  readonly ownBot?: string;
   /** Where the evidence and the media are. */
   readonly directory: string;
 }
@@ -34,10 +37,13 @@ export async function startSandbox(
         : redisStore(settings.redisUrl, { meter, log }),
     );
   const proxy = await startProxy(proxySettings(settings, directory, peers), { log, openStore });
-  connectPeers(peers, proxy.url);
+  const { sandboxBot } = settings;
+  const path = sandboxBot === undefined ? undefined : new URL(sandboxBot).pathname;
+  connectPeers(peers, proxy.url, path);
   return {
     ...peers,
     proxy,
+    ...(sandboxBot === undefined ? {} : { ownBot: sandboxBot }),
     directory,
     async close() {
       await proxy.close();
@@ -64,12 +70,19 @@ function proxySettings(
     ],
     mediaRoutes: [
       {
-        ...{ path: '/media/{callId}/*', upstream: sink.url, methods: ['POST', 'PUT'] },
+        ...{ path: sandboxMediaPath, upstream: sink.url, methods: ['POST', 'PUT'] },
         ...{ reads: 'pass', websocket: true },
       },
     ],
-    callbacks: [{ path: callbackPath, upstream: callbackBot.url }],
+    callbacks: callbacksOf(settings.sandboxBot, callbackBot.url),
     notificationIssuers: [notificationIssuerOf(mint)],
     evidenceDir: settings.evidenceDir ?? join(directory, 'evidence'),
   };
+}
+
+/** A bot of one's own has its own path, and may put its instance below it. */
+function callbacksOf(ownBot: string | undefined, sandboxBot: string): ProxySettings['callbacks'] {
+  if (ownBot === undefined) return [{ path: callbackPath, upstream: sandboxBot }];
+  const { origin, pathname } = new URL(ownBot);
+  return [pathname, `${pathname}/*`].map((path) => ({ path, upstream: origin }));
 }
