@@ -47,6 +47,17 @@ test('a call can be made, watched and ended over HTTP', async () => {
   expect((await update(callId, 'recording')).status).toBe(404);
 });
 
+test.each([
+  ['no JSON', '{"answered": tru}'],
+  ['too long', 'x'.repeat(1024 * 1024 + 1)],
+])('a body that is %s asks for nothing', async (_, body) => {
+  for (const path of ['calls', 'release', 'notifications/release']) {
+    const answer = await request(graph.url).post(`/sandbox/${path}`).type('json').send(body);
+    expect(answer.status).toBe(400);
+  }
+  expect((await request(graph.url).post('/sandbox/calls')).status).toBe(201);
+});
+
 test('a script can be set and released over HTTP', async () => {
   const callId = await incomingCall();
   const rule = { action: 'updateRecordingStatus', effect: 'onRelease', times: 2 };

@@ -114,13 +114,17 @@ export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGra
     const [path = '', query = ''] = (req.url ?? '/').split('?', 2);
     const segments = looseSegments(path);
     if (segments[0] === 'sandbox') {
-      const body = await readBody(req, maxBodyBytes);
-      const request = {
-        method: req.method ?? '',
-        segments: segments.slice(1),
-        body: parseJson(body?.toString()),
-      };
-      send(res, await control(graph, (id) => scripts.find(id), request));
+      const text = (await readBody(req, maxBodyBytes))?.toString();
+      const body = parseJson(text);
+      const request = { method: req.method ?? '', segments: segments.slice(1), body };
+      // Nothing is asked for by an empty body, but something by one that cannot be read.
+      const wrong = text !== '' && body === undefined;
+      send(
+        res,
+        wrong
+          ? reply(400, { error: 'the body is no JSON, or is too long' })
+          : await control(graph, (id) => scripts.find(id), request),
+      );
       return;
     }
     const entry = openEntry(log.length + 1, req);
