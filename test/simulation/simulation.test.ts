@@ -57,7 +57,7 @@ describe('the simulation', () => {
 
   test('shrinks what it finds, and plays it again from its seed', async () => {
     const play = async (): Promise<string> => {
-      const { code, stdout } = await withMutant('R3', '--seed', '3');
+      const { code, stdout } = await withMutant('R3', '--seed', '2105121909');
       expect(code).toBe(1);
       // The first lines tell how fast it was.
       return stdout.slice(stdout.indexOf('breaks a promise'));
