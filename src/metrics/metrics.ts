@@ -138,10 +138,21 @@ type Report<Row extends MetricRow> = (
     : []
 ) => void;
 
+/** Counted in memory, and told to the registry when it is asked: the path of media counts several times a request. */
 function counter<Row extends CounterRow>(registry: Registry, row: Row): Report<Row> {
-  const metric = new Counter(described(registry, row));
+  const counts = new Map<Labels, number>();
+  new Counter({
+    ...described(registry, row),
+    collect() {
+      for (const [labels, count] of counts) this.inc(labels, count);
+      counts.clear();
+    },
+  });
   const bounded = bounds(row);
-  return (value: number, labels?: Labels) => metric.inc(bounded(labels), value);
+  return (value: number, labels?: Labels) => {
+    const known = bounded(labels);
+    counts.set(known, (counts.get(known) ?? 0) + value);
+  };
 }
 
 function gauge<Row extends GaugeRow>(registry: Registry, row: Row): Report<Row> {
@@ -167,14 +178,27 @@ const described = (
   registers: [registry],
 });
 
-/** A label whose values anybody else chooses would grow without limit. */
+/**
+ * A label whose values anybody else chooses would grow without limit. Equal labels are one object, and so there are never
+ * more of them than the table allows.
+ */
 function bounds({ labels = {} }: MetricRow): (given?: Labels) => Record<string, string> {
   const known = Object.entries(labels).map(([name, values]) => [name, new Set(values)] as const);
-  return (given = {}) =>
-    Object.fromEntries(
-      known.map(([name, values]) => {
-        const value = given[name] ?? other;
-        return [name, values.has(value) ? value : other];
-      }),
+  const made = new Map<string, Record<string, string>>();
+  return (given = {}) => {
+    let key = '';
+    for (const [name, values] of known) key += `${valueOf(given, name, values)}\n`;
+    const before = made.get(key);
+    if (before !== undefined) return before;
+    const bounded = Object.fromEntries(
+      known.map(([name, values]) => [name, valueOf(given, name, values)] as const),
     );
+    made.set(key, bounded);
+    return bounded;
+  };
+}
+
+function valueOf(given: Labels, name: string, values: ReadonlySet<string>): string {
+  const value = given[name];
+  return value !== undefined && values.has(value) ? value : other;
 }

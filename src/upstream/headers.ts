@@ -33,12 +33,14 @@ const notFromClients = new Set([
 const decisive = new Set(['authorization', 'content-encoding', 'content-length', 'content-type']);
 
 /** Many servers take `-`, `_` and the like for the same (CGI's environment knows only `_`): the name they might read. */
-const plainName = (name: string): string => name.replace(/[^a-z0-9]/g, '-');
+const plainName = (name: string): string => name.replace(/[^a-z0-9-]/g, '-');
 
-const namedByConnection = ({ connection }: HeaderMap): Set<string> =>
-  new Set(
-    (typeof connection === 'string' ? connection : '').split(',').map((name) => name.trim().toLowerCase()),
-  );
+const none: ReadonlySet<string> = new Set();
+
+const namedByConnection = ({ connection }: HeaderMap): ReadonlySet<string> =>
+  typeof connection === 'string'
+    ? new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+    : none;
 
 /** End-to-end request headers for an upstream; `set` replaces, a null in it removes. */
 export function requestHeaders(
