@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { transform } from '@swc/core';
+import { compiled, isTypeScript } from '../support/compile.mjs';
 import { mutants as ofAll } from './mutants.mjs';
 import { redisMutants } from './redis-mutants.mjs';
 
@@ -13,9 +13,9 @@ export function initialize({ mutant }) {
   patches = mutant === undefined ? [] : mutant.split('+').flatMap((name) => mutants[name].patches);
 }
 
-/** Compiles TypeScript as jest does, and takes out of the product what the mutant lacks. */
+/** Compiles TypeScript, and takes out of the product what the mutant lacks. */
 export async function load(url, context, next) {
-  if (!url.endsWith('.ts') || url.includes('/node_modules/')) return next(url, context);
+  if (!isTypeScript(url)) return next(url, context);
   const filename = fileURLToPath(url);
   let source = await readFile(filename, 'utf8');
   for (const { file, find, replace } of patches) {
@@ -23,11 +23,5 @@ export async function load(url, context, next) {
     if (source.split(find).length !== 2) throw new Error(`${file} does not hold this exactly once: ${find}`);
     source = source.replace(find, () => replace);
   }
-  const { code } = await transform(source, {
-    filename,
-    jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
-    module: { type: 'es6' },
-    sourceMaps: 'inline',
-  });
-  return { format: 'module', source: code, shortCircuit: true };
+  return compiled(url, source);
 }
