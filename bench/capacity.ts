@@ -4,9 +4,10 @@ import { startRedis, type TestRedis } from '../test/support/redis.ts';
 import { callId } from './built.ts';
 import { startInstance, type House, type Instance } from './house.ts';
 import type { InstancesResult } from './instances.ts';
-import { measure } from './measure.ts';
+import { measure, warmUp } from './measure.ts';
 import { benchDirectory, launch, message, residentBytes, runModule } from './processes.ts';
 import { storeUse, usedMemory } from './store-use.ts';
+import type { Workload } from './workloads.ts';
 
 /** One instance with so many open calls, of each of which it holds the grant. */
 export interface CallsPoint {
@@ -107,18 +108,16 @@ async function atCalls(
   { seconds, watchSeconds }: CapacityOptions,
 ): Promise<CallsPoint> {
   const targets = Array.from({ length: calls }, (_, n) => `POST /media/${callId(n)}/frame`);
-  const { perCpuSecond } = await measure(
-    house,
-    { name: 'tallylight', ...instance },
-    {
-      name: 'growth',
-      title: `640-byte POSTs to ${calls} calls`,
-      unit: 'requests',
-      peers: ['tallylight'],
-      job: { kind: 'requests', connections: 32, targets, bodyBytes: 640, framesPerSecond: 0 },
-    },
-    seconds,
-  );
+  const peer = { name: 'tallylight', ...instance } as const;
+  const workload: Workload = {
+    name: 'growth',
+    title: `640-byte POSTs to ${calls} calls`,
+    unit: 'requests',
+    peers: ['tallylight'],
+    job: { kind: 'requests', connections: 32, targets, bodyBytes: 640, framesPerSecond: 0 },
+  };
+  await warmUp(house, peer, workload, seconds);
+  const { perCpuSecond } = await measure(house, peer, workload, seconds);
   const use = await storeUse(redis, watchSeconds);
   const memory = residentBytes(instance.process.pid);
   return { calls, cpuPerRequest: 1e6 / perCpuSecond, memory, ...use };

@@ -1,5 +1,5 @@
 import type { Capacity } from './capacity.ts';
-import { peerNames, type PeerName } from './peers.ts';
+import { peerNames, type PeerName } from './peer-names.ts';
 import { spread, type Results } from './results.ts';
 import { short } from './table.ts';
 

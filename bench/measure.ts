@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../test/support/eventually.ts';
 import type { House } from './house.ts';
-import type { Peer, PeerName } from './peers.ts';
+import type { PeerName } from './peer-names.ts';
+import type { Peer } from './peers.ts';
 import { cpuMs } from './processes.ts';
 import type { Workload } from './workloads.ts';
 
@@ -77,7 +78,7 @@ export async function measure(
 const warmAnswers = 5000;
 const warmMs = { requests: 15_000, frames: 3000 };
 
-async function warmUp(house: House, peer: Peer, workload: Workload, seconds: number): Promise<void> {
+export async function warmUp(house: House, peer: Peer, workload: Workload, seconds: number): Promise<void> {
   const most = workload.job.kind === 'requests' ? warmMs.requests : warmMs.frames;
   const until = performance.now() + Math.min(most, seconds * 5000);
   await house.load({ ...workload.job, port: peer.port, token: tokenFor(house, peer, workload) });

@@ -3,19 +3,8 @@ import { buildAlwaysYes } from './always-yes.ts';
 import { Bot, newCall } from './bot.ts';
 import { startInstance, takesWebSockets, type House } from './house.ts';
 import { startNginx } from './nginx.ts';
+import type { PeerName } from './peer-names.ts';
 import { benchDirectory, launch, message, type Launched } from './processes.ts';
-
-export const peerNames = {
-  tallylight: 'Tallylight',
-  alwaysYes: "Tallylight, gate 'always yes'",
-  express: 'Express + http-proxy-middleware + Redis',
-  fastify: '@fastify/http-proxy + Redis',
-  nginxLua: 'nginx + Lua + Redis',
-  nginx: 'nginx',
-  pipe: 'raw TCP pipe in Node',
-} as const;
-
-export type PeerName = keyof typeof peerNames;
 
 export interface Peer {
   readonly name: PeerName;

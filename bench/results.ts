@@ -2,7 +2,7 @@ import type { AdmissionResult } from './admission.ts';
 import type { Capacity } from './capacity.ts';
 import type { Added, Cycles } from './latency.ts';
 import type { Series } from './measure.ts';
-import type { PeerName } from './peers.ts';
+import type { PeerName } from './peer-names.ts';
 import type { Unit } from './workloads.ts';
 
 /** Of several rounds. */

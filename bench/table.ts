@@ -1,4 +1,4 @@
-import { peerNames, type PeerName } from './peers.ts';
+import { peerNames, type PeerName } from './peer-names.ts';
 import { ratios, spread, type Results, type Spread } from './results.ts';
 import type { TargetLine } from './targets.ts';
 

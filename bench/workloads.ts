@@ -1,5 +1,5 @@
 import type { Job } from './load-generator.ts';
-import type { PeerName } from './peers.ts';
+import type { PeerName } from './peer-names.ts';
 
 /** What is divided by the time on a processor. */
 export type Unit = 'requests' | 'bytes' | 'frames';
