@@ -76,11 +76,11 @@ export async function measure(
 
 /** So many answers make a compiler content; a peer that is slow, or gives no answers, gets some seconds. */
 const warmAnswers = 5000;
-const warmMs = { requests: 15_000, frames: 3000 };
+const warmMs = { requests: 10_000, frames: 3000 };
 
 export async function warmUp(house: House, peer: Peer, workload: Workload, seconds: number): Promise<void> {
   const most = workload.job.kind === 'requests' ? warmMs.requests : warmMs.frames;
-  const until = performance.now() + Math.min(most, seconds * 5000);
+  const until = performance.now() + Math.min(most, seconds * 2500);
   await house.load({ ...workload.job, port: peer.port, token: tokenFor(house, peer, workload) });
   try {
     await eventually(
