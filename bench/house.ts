@@ -36,6 +36,8 @@ const module = (name: string): Launched =>
 export async function openHouse(): Promise<House> {
   const directory = mkdtempSync(join(tmpdir(), 'tallylight-bench-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  // What others keep in temporary directories goes with ours, also when this process is interrupted.
+  process.env.TMPDIR = directory;
   const redis = await startRedis();
   const graphProcess = module('graph.ts');
   const sink = module('sink.ts');
@@ -87,6 +89,8 @@ interface InstanceOptions {
   readonly npmStart?: boolean;
   /** Whether to wait until it may open gates; if absent, yes. */
   readonly awaitGates?: boolean;
+  /** Not among those that are measured, so on the other core. */
+  readonly aside?: boolean;
 }
 
 /** The proxy with the settings of a deployment; only the limits that a flood from one caller would meet are raised. */
@@ -96,7 +100,7 @@ export async function startInstance(house: House, options: InstanceOptions): Pro
   const main = options.main ?? join(repository, 'dist/src/server/main.js');
   const [command, args] = options.npmStart === true ? ['npm', ['start']] : [options.node, [main]];
   const child = launch(command, args, {
-    proxy: true,
+    proxy: options.aside !== true,
     env: {
       PATH: `${dirname(options.node)}:${process.env.PATH ?? ''}`,
       TALLYLIGHT_PORT: '0',

@@ -36,6 +36,8 @@ export async function startPeers(house: House, { node, nginx }: PeersOptions): P
   const all: Peer[] = [];
   const webSocket = await takesWebSockets(house, node);
   const main = buildAlwaysYes(join(directory, 'always-yes'));
+  // The first instance writes the evidence for all; that is no cost of either of the two that are compared.
+  const writer = await startInstance(house, { node, aside: true });
   const ours = await startInstance(house, { node, webSocket });
   const yes = await startInstance(house, { node, webSocket, main });
   all.push({ name: 'tallylight', ...ours }, { name: 'alwaysYes', ...yes });
@@ -79,7 +81,7 @@ export async function startPeers(house: House, { node, nginx }: PeersOptions): P
     webSocket,
     absent,
     async close() {
-      await Promise.all(all.map(({ process }) => process.stop()));
+      await Promise.all([writer, ...all].map(({ process }) => process.stop()));
     },
   };
 }
