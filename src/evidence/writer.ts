@@ -16,6 +16,8 @@ export interface EvidenceWriterDeps {
   readonly leaseMs?: number;
   /** How long to wait when nothing is pending, ms. */
   readonly idleMs?: number;
+  /** How often what waits is counted at most, ms: with Redis that is a command for each part of the store. */
+  readonly reportMs?: number;
   /** Records per write; 1000 at most, since the sink must recognise a whole batch after a crash. */
   readonly batch?: number;
   /** Hears of every record of the store once it is durable, whichever instance made it. */
@@ -48,7 +50,7 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
   const batch = deps.batch ?? 500;
   if (!Number.isInteger(batch) || batch < 1 || batch > 1000)
     throw new Fault('ConfigurationInvalid', `an evidence batch has 1 to 1000 records, not ${batch}`);
-  const writer = new Writer({ leaseMs: 10_000, idleMs: 250, onDurable: () => undefined, ...deps, batch });
+  const writer = new Writer({ leaseMs: 10_000, idleMs: 250, reportMs: 5000, onDurable: () => undefined, ...deps, batch });
   writer.start();
   return writer;
 }
@@ -61,6 +63,8 @@ class Writer implements EvidenceWriter {
   #leaseUntil = -Infinity;
   #recovered = false;
   #written = 0;
+  /** Local clock: when what waits was last counted. */
+  #reportedAt = -Infinity;
   /** What has been in the way since when, so that it is logged once. */
   #episode: { readonly text: string; readonly since: number; failures: number } | undefined;
   #stopping = false;
@@ -255,7 +259,9 @@ class Writer implements EvidenceWriter {
   }
 
   async #report(): Promise<void> {
-    const { outbox, meter } = this.#deps;
+    const { outbox, meter, clock, reportMs } = this.#deps;
+    if (clock.now() - this.#reportedAt < reportMs) return;
+    this.#reportedAt = clock.now();
     try {
       const waiting = await outbox.depth();
       const [oldest] = waiting > 0 ? await outbox.pending(1) : [];

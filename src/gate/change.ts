@@ -35,16 +35,18 @@ const attempts = 100;
 /**
  * The one function that changes the state of a call: read, compute the next state and its evidence, swap.
  * `propose` runs again on the newest view whenever another handler was faster; null: there is nothing to change.
+ * `known` is a view that was read just now: the first attempt goes by it.
  */
 export async function change(
   deps: GateDeps,
   call: CallKey,
   witness: Witness,
   propose: (view: CallView) => Decision<Proposal | null>,
+  known?: CallView,
 ): Promise<Decision<Changed>> {
   const began = deps.clock.now();
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const view = await deps.calls.read(call);
+    const view = attempt === 0 && known !== undefined ? known : await deps.calls.read(call);
     const proposal = propose(view);
     if (!proposal.ok) return proposal;
     const before = stateOf(view);

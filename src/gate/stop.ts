@@ -76,7 +76,7 @@ export async function stop<Answer extends GraphAnswer>(
     if (!begun.ok) return begun;
     const drained = await drain(deps, own, doing);
     if (!drained.ok) return await defer(deps, doing, drained);
-    return await sendAndSettle(deps, doing);
+    return await sendAndSettle(deps, doing, drained.value);
   } catch (error) {
     // The state may be `stopping` already: then nobody may go on admitting, whoever ends the stop.
     await revokeWherePossible(deps, own, request.call);
@@ -116,18 +116,27 @@ async function begin<Answer extends GraphAnswer>(
   }
 }
 
+/** A call without holders, as it was read at a moment. */
+interface Drained {
+  readonly view: CallView;
+  /** Local clock, before the store was asked. */
+  readonly asked: number;
+}
+
 /** Revokes, again and again, until no holder is left; one without a session is waited out for one whole TTL. */
 async function drain<Answer extends GraphAnswer>(
   deps: GateDeps,
   own: OwnSession,
   { request, witness, bound }: Stop<Answer>,
-): Promise<Decision<void>> {
+): Promise<Decision<Drained>> {
   const { clock, times, calls } = deps;
   const missingSince = new Map<SessionId, number>();
-  for (let pauseMs = 2; ; pauseMs = Math.min(50, pauseMs * 2)) {
+  // Holders with nothing in flight have left within a round trip or two.
+  for (let pauseMs = 1; ; pauseMs = Math.min(50, pauseMs * 2)) {
+    const asked = clock.now();
     const view = await calls.read(request.call);
     const freshMs = freshForMs(deps, view);
-    if (view.holders.length === 0 && freshMs <= 0) return grant(undefined);
+    if (view.holders.length === 0 && freshMs <= 0) return grant({ view, asked });
     const missing = await revokeAll(deps, own, view, request.call);
     for (const session of missingSince.keys()) {
       if (!missing.some((holder) => holder.session === session)) missingSince.delete(session);
@@ -157,14 +166,15 @@ async function revokeAll(
   { state, holders }: CallView,
   call: CallKey,
 ): Promise<readonly Holder[]> {
-  const missing: Holder[] = [];
-  if (state?.state !== 'stopping') return missing;
-  for (const holder of holders) {
+  if (state?.state !== 'stopping') return [];
+  const push = async (holder: Holder): Promise<boolean> => {
     const revocation = { call, epoch: holder.epoch };
-    if (holder.session === own.id) own.revoke([revocation]);
-    else if (!(await sessions.revoke(holder.session, revocation))) missing.push(holder);
-  }
-  return missing;
+    if (holder.session !== own.id) return sessions.revoke(holder.session, revocation);
+    own.revoke([revocation]);
+    return true;
+  };
+  const pushed = await Promise.all(holders.map(push));
+  return holders.filter((_, index) => pushed[index] === false);
 }
 
 /** Closes the gate of a call that is stopping on every instance, for a handler that cannot or could not. */
@@ -201,15 +211,20 @@ async function defer<Answer extends GraphAnswer>(
 async function sendAndSettle<Answer extends GraphAnswer>(
   deps: StatusDeps,
   doing: Stop<Answer>,
+  { view: drained, asked }: Drained,
 ): Promise<Decision<Stopped<Answer>>> {
   const { clock, times } = deps;
   const { request, token, witness } = doing;
   const { call, graph } = request;
   const hold = { token, forMs: 2 * times.graphTimeoutMs };
   // Local time before the store was asked, so that we give up before the store lets another one in.
-  const sendBefore = clock.now() + times.graphTimeoutMs;
-  const closed = await change(deps, call, witness, (view) =>
-    grant({ event: { type: 'drained', hold }, detail: intervalOf(view), dropTallies: true }),
+  const sendBefore = asked + times.graphTimeoutMs;
+  const closed = await change(
+    deps,
+    call,
+    witness,
+    (view) => grant({ event: { type: 'drained', hold }, detail: intervalOf(view), dropTallies: true }),
+    drained,
   );
   if (!closed.ok) return closed;
   if (graph === undefined) {

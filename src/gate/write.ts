@@ -3,6 +3,9 @@ import type { Binding } from '../core/call-state.ts';
 import type { StopReason } from '../core/exchange.ts';
 import type { SessionId, Tally } from '../core/ports.ts';
 
+/** One for all: a write costs as little as it can. */
+const ignore = (): void => undefined;
+
 /** This instance's right to admit writes of one call in one epoch, and what it did with it. */
 export class Grant {
   readonly call: CallKey;
@@ -53,8 +56,8 @@ export class Grant {
 export class Write {
   readonly grant: Grant;
   readonly #isLive: () => boolean;
-  #onCut: () => void = () => undefined;
-  #onStop: (why: StopReason) => void = () => undefined;
+  #onCut: () => void = ignore;
+  #onStop: (why: StopReason) => void = ignore;
   #over = false;
   #cut = false;
 

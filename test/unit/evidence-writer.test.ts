@@ -55,6 +55,7 @@ async function openSink(path = directory): Promise<FileSink> {
 
 async function startWriter(more: Partial<EvidenceWriterDeps> = {}): Promise<EvidenceWriter> {
   const writer = startEvidenceWriter({
+    reportMs: 0,
     outbox,
     sink: more.sink ?? (await openSink()),
     owner: 'me',
