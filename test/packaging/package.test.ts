@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,24 +16,6 @@ interface Manifest {
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
-/** The newest file of a folder, ms; 0 if there is none. */
-async function newest(folder: string, suffix: string): Promise<number> {
-  const names = await readdir(join(root, folder), { recursive: true }).catch(() => []);
-  const times = await Promise.all(
-    names
-      .filter((name) => name.endsWith(suffix))
-      .map(async (name) => (await stat(join(root, folder, name))).mtimeMs),
-  );
-  return Math.max(0, ...times);
-}
-
-async function buildIfStale(): Promise<void> {
-  const sources = Math.max(await newest('src', '.ts'), await newest('middleware', '.ts'));
-  const hasPapers = (await newest('dist', 'sbom.cdx.json')) > 0;
-  if (!hasPapers || sources > (await newest('dist', '.js')))
-    await run('npm', ['run', '--silent', 'build'], { cwd: root });
-}
-
 describe('the packed package', () => {
   let place = '';
   let packed: readonly string[] = [];
@@ -43,7 +25,7 @@ describe('the packed package', () => {
   /** One installation, below which an ESM and a CommonJS project live. */
   beforeAll(async () => {
     place = await mkdtemp(join(tmpdir(), 'tallylight-package-'));
-    await buildIfStale();
+    await run('npm', ['run', '--silent', 'build'], { cwd: root });
     const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', place], {
       cwd: root,
     });
