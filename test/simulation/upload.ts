@@ -1,4 +1,5 @@
 import type { CallKey } from '../../src/core/call-key.ts';
+import type { StopReason } from '../../src/core/exchange.ts';
 import type { Write } from '../../src/gate/write.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
@@ -7,7 +8,10 @@ import type { Setting } from './plan.ts';
 
 const chunkBytes = 100;
 
-/** One upload that was let in, streamed to the media sink chunk by chunk, as the upstream adapter does it. */
+/**
+ * One upload that was let in, streamed to the media sink chunk by chunk, as the upstream adapter does it. Every second one
+ * is a WebSocket with frames of two chunks, which ends by itself when the gate closes.
+ */
 export class Upload {
   isOver = false;
   readonly number: number;
@@ -22,6 +26,11 @@ export class Upload {
   readonly #drainMs: number;
   /** The connection to the sink was reset: what is on its way is lost. */
   #isReset = false;
+  /** The gate closes: the frame in flight is the last. */
+  #isEnding = false;
+  /** Nothing more is sent; the sink's answer is waited for. */
+  #isSent = false;
+  #inFrame = false;
 
   constructor(
     world: {
@@ -49,17 +58,18 @@ export class Upload {
     this.call = upload.call;
     this.#write = upload.write;
     this.#write.onCut(() => this.#abort('is cut'));
+    if (this.number % 2 === 0) this.#write.onStop((why) => this.#endFrame(why));
   }
 
   /** The client sends this many chunks, one every so often, and waits for the sink's answer. */
   stream(chunks: number, everyMs: number): void {
-    if (this.isOver) return;
+    if (this.isOver || this.#isSent) return;
     if (chunks === 0) {
       this.#finish();
       return;
     }
     const sent = (): void => {
-      if (this.isOver) return;
+      if (this.isOver || this.#isSent) return;
       if (!this.#write.mayContinue()) {
         this.#abort('may not go on');
         return;
@@ -68,9 +78,17 @@ export class Upload {
       this.#letThrough(chunkBytes);
       const takes = this.#weather.delay(`sink ${this.number}`);
       this.#engine.schedule(takes, `sink <- upload ${this.number}`, () => this.#store());
-      this.stream(chunks - 1, everyMs);
+      this.#inFrame = !this.#inFrame;
+      const isLast = this.#isEnding && !this.#inFrame;
+      this.stream(isLast ? 0 : chunks - 1, everyMs);
     };
     this.#engine.schedule(everyMs, `${this.process.name} <- upload ${this.number}`, sent, this.process);
+  }
+
+  #endFrame(why: StopReason): void {
+    this.#engine.note(`${this.process.name}: upload ${this.number} is to end: ${why}`);
+    this.#isEnding = true;
+    if (!this.#inFrame && !this.isOver && !this.#isSent) this.#finish();
   }
 
   #letThrough(bytes: number): void {
@@ -84,6 +102,7 @@ export class Upload {
   }
 
   #finish(): void {
+    this.#isSent = true;
     const slow = this.#weather.fault(`sink ${this.number} slow`, this.#odds.sink, (chance) =>
       chance.between(0, 3 * this.#drainMs),
     );
