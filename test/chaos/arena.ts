@@ -69,6 +69,9 @@ export async function startArena({ times, main }: ArenaOptions): Promise<Arena> 
       };
       const settings = {
         ...settingsFor({ mint, graph: ways.graph, sink: ways.sink }, directory),
+        TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([
+          { path: '/media/{callId}/*', upstream: ways.sink.url, websocket: true },
+        ]),
         TALLYLIGHT_REDIS_URL: store.url,
         TALLYLIGHT_REDIS_DURABILITY: 'require',
         TALLYLIGHT_REDIS_WAIT_REPLICAS: '1',

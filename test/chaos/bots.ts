@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonic } from '../../src/server/sandbox/loopback.ts';
 import type { Chance } from '../simulation/chance.ts';
 import type { TimedAnswer } from './answers.ts';
+import { sendStream, type StreamTally } from './streams.ts';
 
 /** What the bots live in. */
 export interface Ground {
@@ -20,8 +21,10 @@ export interface Tally {
   readonly answers: TimedAnswer[];
   starts: number;
   confirmed: number;
+  /** Those over WebSocket not included. */
   uploads: number;
-  /** The names of the uploads that were answered with success. */
+  readonly streams: StreamTally;
+  /** The names of the uploads that were answered with success, and of the WebSockets that ended in order. */
   readonly acknowledged: Set<string>;
 }
 
@@ -32,11 +35,15 @@ interface Heard {
   readonly gate: string | undefined;
 }
 
-/** Of the body of an upload. */
-interface Shape {
+/** Of what is uploaded: pieces of a body, or data frames. */
+export interface Shape {
   readonly pieces: number;
   readonly pieceBytes: number;
   readonly everyMs: number;
+  /** Of a WebSocket: in the middle of each frame. */
+  readonly stalls?: boolean;
+  /** Of a WebSocket: in the middle of a frame, without a word. */
+  readonly vanishes?: boolean;
 }
 
 const requestTimeoutMs = 20_000;
@@ -94,7 +101,7 @@ export class ChaosBot {
       }
       if (status === 404) this.#call = this.#ground.newCall();
       // A bot that does not know that its start was lost, and one that does not care.
-      if (chance.happens(0.2)) await this.#upload(small);
+      if (chance.happens(0.2)) await this.#writeLittle();
       if (chance.happens(0.3)) await this.#timed('keepAlive', 'POST', '/keepAlive');
       await sleep(chance.between(100, 300));
     }
@@ -105,17 +112,26 @@ export class ChaosBot {
   async #record(): Promise<void> {
     const { chance, stopping } = this.#ground;
     const long: Promise<unknown>[] = [];
+    // Nothing of such a recording has to be cut: its evidence tells that all of it was over before the stop.
+    const onlyStreams = chance.happens(0.4);
     const until = monotonic() + chance.between(200, 2200);
     while (monotonic() < until && !stopping()) {
       const kind = chance.between(0, 1);
-      if (kind < 0.1) long.push(this.#upload(stream));
-      else if (kind < 0.13) long.push(this.#upload(stalling));
-      else if (kind < 0.15) long.push(this.#upload(large));
-      else if (kind < 0.17) this.#vanish();
-      else if (kind < 0.22) await this.#timed('keepAlive', 'POST', '/keepAlive');
-      else if (kind < 0.24)
+      if (onlyStreams) {
+        if (kind < 0.2) long.push(this.#stream(stream));
+        else await this.#stream(small);
+      } else if (kind < 0.06) long.push(this.#upload(stream));
+      else if (kind < 0.12) long.push(this.#stream(stream));
+      else if (kind < 0.14) long.push(this.#upload(stalling));
+      else if (kind < 0.16) long.push(this.#stream({ ...stalling, stalls: true }));
+      else if (kind < 0.17) long.push(this.#upload(large));
+      else if (kind < 0.18) long.push(this.#stream(large));
+      else if (kind < 0.19) this.#vanish();
+      else if (kind < 0.21) long.push(this.#stream({ ...small, vanishes: true }));
+      else if (kind < 0.25) await this.#timed('keepAlive', 'POST', '/keepAlive');
+      else if (kind < 0.27)
         await this.#send(this.#pick(), 'POST', '/updateRecordingStatus', { status: 'recording' });
-      else await this.#upload(small);
+      else await this.#writeLittle();
       await sleep(chance.between(30, 130));
     }
     // Some bots wait for their uploads before they stop; the sample bots do not.
@@ -134,7 +150,7 @@ export class ChaosBot {
 
   async #goOn(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      await this.#upload(small);
+      await this.#writeLittle();
       await sleep(this.#ground.chance.between(20, 100));
     }
   }
@@ -208,6 +224,21 @@ export class ChaosBot {
     });
   }
 
+  #writeLittle(): Promise<void> {
+    return this.#ground.chance.happens(0.3) ? this.#stream(small) : this.#upload(small);
+  }
+
+  async #stream(shape: Shape): Promise<void> {
+    const { streams, acknowledged } = this.#tally;
+    const name = `stream-${(streams.asked += 1)}`;
+    const url = `${this.#ground.proxies[this.#pick()]}/media/${this.#call}/${name}`;
+    const end = await sendStream(url, this.#ground.token, shape, requestTimeoutMs);
+    if (end === 'refused') return;
+    streams.opened += 1;
+    streams[end] += 1;
+    if (end === 'closed') acknowledged.add(name);
+  }
+
   #upload({ pieces, pieceBytes, everyMs }: Shape): Promise<void> {
     const name = `upload-${(this.#tally.uploads += 1)}`;
     const req = this.#open(this.#pick(), 'POST', `/media/${this.#call}/${name}`, {
@@ -240,7 +271,7 @@ export class ChaosBot {
     socket.pause();
     socket.write(
       [
-        `POST /media/${this.#call}/half HTTP/1.1`,
+        `POST /media/${this.#call}/half-${(this.#tally.uploads += 1)} HTTP/1.1`,
         'Host: tallylight',
         `Authorization: Bearer ${this.#ground.token}`,
         'Content-Length: 100000',

@@ -54,7 +54,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const pulse = new Pulse();
   try {
     const troubles = new Troubles();
-    const tally: Tally = { answers: [], starts: 0, confirmed: 0, uploads: 0, acknowledged: new Set() };
+    const tally: Tally = {
+      answers: [],
+      starts: 0,
+      confirmed: 0,
+      uploads: 0,
+      streams: { asked: 0, opened: 0, closed: 0, stopped: 0, cut: 0 },
+      acknowledged: new Set(),
+    };
     const calls: string[] = [];
     const weather = await live(arena, options, { times, troubles, tally, calls });
     const problems = await settle(arena, store, log);

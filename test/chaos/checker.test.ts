@@ -6,6 +6,7 @@ import { judgeAnswers, slackMs, type TimedAnswer } from './answers.ts';
 import {
   doubledRecords,
   lostRecords,
+  overInOrder,
   strayBytes,
   uncovered,
   wholeThoughCut,
@@ -53,12 +54,23 @@ const write = (
   moments: readonly { readonly at: number; readonly leftAt?: number }[],
   endedAt?: number,
 ): StampedWrite => ({
+  isStream: false,
   name: endedAt === undefined ? 'cut' : 'whole',
   call,
   epoch,
   ranges: moments.map(({ at, leftAt }, n) => ({ at, leftAt, from: 640 * n, to: 640 * (n + 1) })),
   endedAt,
 });
+
+const record = (event: EvidenceRecord['event'], detail: EvidenceRecord['detail'] = {}): EvidenceRecord =>
+  ({ call, epoch, event, detail, hash: event }) as unknown as EvidenceRecord;
+const confirmed = record('startConfirmed');
+const drained = (bytes: number, ...left: string[]): EvidenceRecord =>
+  record('drained', {
+    interval: { epoch },
+    writes: { bytes, aborted: 0 },
+    holders: left.map((how) => ({ left: how })),
+  });
 
 describe('bytes outside what Graph confirmed', () => {
   const stray = (one: StampedWrite, side: Partial<GraphSide> = {}): number =>
@@ -84,6 +96,15 @@ describe('bytes outside what Graph confirmed', () => {
     const early = { ...write([{ at: 150, leftAt: 150 }], 151), name: 'cut' };
     expect(stray(cut)).toBe(0);
     expect(wholeThoughCut([cut, early, write([{ at: 150 }], 204)], new Set(['whole']), recorded)).toBe(1);
+  });
+  test('writes of an epoch in which nothing was cut count from when they were stored, whatever their bots were told', () => {
+    const late = [{ ...write([{ at: 203, leftAt: 199 }], 204), name: 'stream' }];
+    const told = (...holders: string[]): EvidenceRecord => drained(1280, ...holders);
+    const aborted = record('drained', { ...told('cut').detail, writes: { bytes: 640, aborted: 1 } });
+    expect(strayBytes(late, overInOrder(late, []), recorded)).toEqual([]);
+    expect(strayBytes(late, overInOrder(late, [told('drained')]), recorded)).toHaveLength(2);
+    for (const loose of [aborted, told('drained', 'lost'), { ...told('drained'), epoch: 6 }])
+      expect([...overInOrder(late, [loose])]).toEqual([]);
   });
   test('a stop counts from when it left the proxy, even if it never came to Graph', () => {
     const sightings = [{ call, at: 160 }];
@@ -118,15 +139,6 @@ describe('bytes outside what Graph confirmed', () => {
 });
 
 describe('bytes that the evidence does not account for', () => {
-  const record = (event: EvidenceRecord['event'], detail: EvidenceRecord['detail'] = {}): EvidenceRecord =>
-    ({ call, epoch, event, detail, hash: event }) as unknown as EvidenceRecord;
-  const confirmed = record('startConfirmed');
-  const drained = (bytes: number, ...left: string[]): EvidenceRecord =>
-    record('drained', {
-      interval: { epoch },
-      writes: { bytes },
-      holders: left.map((how) => ({ left: how })),
-    });
   const stored = [write([{ at: 150 }, { at: 160 }], 161)];
   const loss = (from: number): Trouble => ({ fault: 'loss', forgets: true, from, until: from + 10 });
 

@@ -15,8 +15,8 @@ export interface GraphSide {
 
 /**
  * (a) Every stored byte lies between a success and the stop that followed it, and participants saw that they were
- * recorded. What no bot was ever told to be stored counts from when it left the proxy, since nobody can call back what
- * is on the wire; where that is unknown, nothing can be said of it.
+ * recorded. Writes that nobody was ever told to be stored, those not `acknowledged`, count from when they left the proxy,
+ * since nobody can call back what is on the wire; where that is unknown, nothing can be said of them.
  */
 export function strayBytes(
   writes: readonly StampedWrite[],
@@ -47,6 +47,31 @@ export function strayBytes(
       return isShown(call, moment) ? [] : [`${told}: participants saw no recording`];
     });
   });
+}
+
+const epochName = (call: string, epoch: number): string => `${call} ${epoch}`;
+
+/**
+ * The names of the writes of which the evidence tells that all of their epoch were over before its stop was sent, none of
+ * them cut off: whatever their bots were told, they count from when they were stored.
+ */
+export function overInOrder(
+  writes: readonly StampedWrite[],
+  records: readonly EvidenceRecord[],
+): ReadonlySet<string> {
+  const epochs = new Set(
+    records
+      .filter(({ event, detail }) => {
+        if (event !== 'drained' || detail.interval === null) return false;
+        const { aborted } = detail.writes as { readonly aborted: number };
+        const holders = detail.holders as unknown as { readonly left: string }[];
+        return aborted === 0 && !holders.some(({ left }) => left === 'lost');
+      })
+      .map(({ call, epoch }) => epochName(call, epoch)),
+  );
+  return new Set(
+    writes.filter(({ call, epoch }) => epochs.has(epochName(call, epoch))).map(({ name }) => name),
+  );
 }
 
 /**
@@ -87,22 +112,23 @@ export function uncovered(
   records: readonly EvidenceRecord[],
   troubles: readonly Trouble[],
 ): string[] {
-  const name = (call: string, epoch: number): string => `${call} ${epoch}`;
   const confirmed = new Set(
-    records.filter(({ event }) => event === 'startConfirmed').map(({ call, epoch }) => name(call, epoch)),
+    records
+      .filter(({ event }) => event === 'startConfirmed')
+      .map(({ call, epoch }) => epochName(call, epoch)),
   );
   const stored = new Map<string, { bytes: number; lastAt: number; call: string; epoch: number }>();
   for (const { call, epoch, ranges } of writes) {
     const last = ranges.at(-1);
     if (last === undefined) continue;
-    const key = name(call, epoch);
+    const key = epochName(call, epoch);
     const sum = stored.get(key) ?? { bytes: 0, lastAt: 0, call, epoch };
     stored.set(key, { call, epoch, bytes: sum.bytes + last.to, lastAt: Math.max(sum.lastAt, last.at) });
   }
   const forgotten = (at: number): boolean =>
     troubles.some(({ forgets, from, until }) => forgets && at <= until && from <= at + waitingMs);
   const problems = [...stored.values()]
-    .filter(({ call, epoch, lastAt }) => !confirmed.has(name(call, epoch)) && !forgotten(lastAt))
+    .filter(({ call, epoch, lastAt }) => !confirmed.has(epochName(call, epoch)) && !forgotten(lastAt))
     .map(
       ({ call, epoch, bytes }) =>
         `${bytes} bytes of call ${call} are in epoch ${epoch}, which was never confirmed`,
@@ -111,7 +137,7 @@ export function uncovered(
     if (event !== 'drained' || detail.interval === null) continue;
     const holders = detail.holders as unknown as { readonly left: string }[];
     const told = (detail.writes as { readonly bytes: number }).bytes;
-    const { bytes = 0 } = stored.get(name(call, epoch)) ?? {};
+    const { bytes = 0 } = stored.get(epochName(call, epoch)) ?? {};
     if (bytes > told && !holders.some(({ left }) => left === 'lost'))
       problems.push(
         `${bytes} bytes of call ${call}, epoch ${epoch}, were stored; the evidence tells of ${told}`,

@@ -2,8 +2,10 @@ import type { EvidenceRecord } from '../../src/core/evidence.ts';
 import { judgeAnswers, type TimedAnswer, type Times } from './answers.ts';
 import type { Arena } from './arena.ts';
 import type { Tally } from './bots.ts';
-import { strayBytes, uncovered, unjudged, wholeThoughCut } from './checker.ts';
+import { overInOrder, strayBytes, uncovered, unjudged, wholeThoughCut } from './checker.ts';
 import type { Pulse } from './pulse.ts';
+import type { StreamTally } from './streams.ts';
+import type { StampedWrite } from './stamps.ts';
 import type { StormReport } from './storm.ts';
 import type { Troubles } from './troubles.ts';
 
@@ -24,9 +26,19 @@ export interface Findings {
   readonly starts: number;
   readonly confirmed: number;
   readonly uploads: number;
-  /** Uploads that were answered with success. */
+  /** WebSockets as the bots saw them. */
+  readonly streams: StreamTally & {
+    /** Those that the media handler saw the end of in order, and those it did not. */
+    readonly keptWhole: number;
+    readonly brokenOff: number;
+    /** Bytes of them of which it is known when they were stored, or when they had left their proxy. */
+    readonly judgedBytes: number;
+  };
+  /** Uploads that were answered with success, and WebSockets that ended in order. */
   readonly acknowledged: number;
-  /** Uploads of which something was stored, but that were not. */
+  /** The others, where the evidence tells that nothing of their epoch was cut off. */
+  readonly overInOrder: number;
+  /** Writes that came to the media handler, and were neither. */
   readonly cut: number;
   readonly unjudgedBytes: number;
   readonly wholeThoughCut: number;
@@ -50,7 +62,11 @@ export function judge({ arena, times, tally, troubles, weather, pulse, records }
   const { log, banner } = arena.graph;
   const { writes } = arena.sink;
   const side = { log, banner, sightings: arena.sightings };
-  const { acknowledged, answers } = tally;
+  const { answers } = tally;
+  const acknowledged = new Set([...tally.acknowledged, ...overInOrder(writes, records)]);
+  const streams = writes.filter(({ isStream }) => isStream);
+  const bytesOf = (some: readonly StampedWrite[]): number =>
+    some.reduce((sum, { ranges }) => sum + (ranges.at(-1)?.to ?? 0), 0);
   const judged = judgeAnswers(answers, troubles.list, times, (from, until) => pulse.lateMs(from, until));
   const count = (what: TimedAnswer['what']): number =>
     answers.filter((answer) => answer.what === what).length;
@@ -60,11 +76,18 @@ export function judge({ arena, times, tally, troubles, weather, pulse, records }
     starts: tally.starts,
     confirmed: tally.confirmed,
     uploads: tally.uploads,
-    acknowledged: acknowledged.size,
+    streams: {
+      ...tally.streams,
+      keptWhole: streams.filter(({ endedAt }) => endedAt !== undefined).length,
+      brokenOff: streams.filter(({ endedAt }) => endedAt === undefined).length,
+      judgedBytes: bytesOf(streams) - unjudged(streams, acknowledged),
+    },
+    acknowledged: tally.acknowledged.size,
+    overInOrder: acknowledged.size - tally.acknowledged.size,
     cut: writes.filter(({ name }) => !acknowledged.has(name)).length,
     unjudgedBytes: unjudged(writes, acknowledged),
     wholeThoughCut: wholeThoughCut(writes, acknowledged, side),
-    storedBytes: writes.reduce((sum, { ranges }) => sum + (ranges.at(-1)?.to ?? 0), 0),
+    storedBytes: bytesOf(writes),
     stops: count('stop'),
     stopsJudged: judged.stops,
     leastMarginMs: judged.leastMarginMs,

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { closeFrame } from '../../src/core/websocket.ts';
 import { monotonic } from '../../src/server/sandbox/loopback.ts';
+import { acceptWebSocket, payloadOf } from '../../src/server/sandbox/websocket-handler.ts';
 
 /** Some bytes of one write, as the sink stored them. */
 export interface StampedBytes {
@@ -13,7 +15,9 @@ export interface StampedBytes {
   readonly to: number;
 }
 
+/** An upload, or a WebSocket: then its bytes are the payload of data frames. */
 export interface StampedWrite {
+  readonly isStream: boolean;
   /** The last segment of its path. */
   readonly name: string;
   /** Undashed, lower case. */
@@ -21,7 +25,7 @@ export interface StampedWrite {
   /** As the proxy told it. */
   readonly epoch: number;
   readonly ranges: StampedBytes[];
-  /** When the body ended normally, so that what was stored is kept, monotonic, ms; undefined: it did not. */
+  /** When it ended normally, a WebSocket with a Close frame, so that it is kept, monotonic, ms; undefined: it did not. */
   endedAt: number | undefined;
 }
 
@@ -31,36 +35,63 @@ export interface StampingSink {
   close(): Promise<void>;
 }
 
+/** A write that is coming. */
+interface Begun {
+  readonly store: (chunk: Buffer) => void;
+  readonly end: () => void;
+}
+
 /** When so many bytes from this port had left the proxy. */
 type Departure = (port: number, bytes: number) => number | undefined;
 
 /** A media handler that notes of every range of bytes when it was stored, by one monotonic clock. */
 export async function startStampingSink(departure: Departure): Promise<StampingSink> {
   const writes: StampedWrite[] = [];
-  const server = createServer((req, res) => {
-    const [, , call = '', name = ''] = (req.url ?? '').split('/');
-    const { socket } = req;
+  const streams = new Set<Socket>();
+  const begin = ({ url = '', headers, socket }: IncomingMessage, isStream: boolean): Begun => {
+    const [, , call = '', name = ''] = url.split('/');
     const port = socket.remotePort ?? 0;
     const write: StampedWrite = {
+      isStream,
       name,
       call: call.replaceAll('-', '').toLowerCase(),
-      epoch: Number(req.headers['tallylight-epoch']),
+      epoch: Number(headers['tallylight-epoch']),
       ranges: [],
       endedAt: undefined,
     };
     writes.push(write);
-    let stored = 0;
-    req.on('data', (chunk: Buffer) => {
-      const at = monotonic();
-      const leftAt = departure(port, socket.bytesRead);
-      write.ranges.push({ at, leftAt, from: stored, to: stored + chunk.length });
-      stored += chunk.length;
-    });
+    return {
+      // Nothing is read from the connection between the arrival of a chunk and this.
+      store(chunk) {
+        const from = write.ranges.at(-1)?.to ?? 0;
+        const leftAt = departure(port, socket.bytesRead);
+        write.ranges.push({ at: monotonic(), leftAt, from, to: from + chunk.length });
+      },
+      end() {
+        write.endedAt = monotonic();
+      },
+    };
+  };
+  const server = createServer((req, res) => {
+    const { store, end } = begin(req, false);
+    req.on('data', store);
     req.on('end', () => {
-      write.endedAt = monotonic();
+      end();
       res.writeHead(201).end();
     });
     req.on('error', () => res.destroy());
+  });
+  const follow = async (req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> => {
+    const { store, end } = begin(req, true);
+    acceptWebSocket(req, socket);
+    for await (const payload of payloadOf(socket, head)) store(payload);
+    end();
+    socket.end(closeFrame(1000, ''));
+  };
+  server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    streams.add(socket);
+    socket.on('error', () => undefined).once('close', () => streams.delete(socket));
+    follow(req, socket, head).catch(() => socket.destroy());
   });
   server.keepAliveTimeout = 60_000;
   server.listen(0, '127.0.0.1');
@@ -72,6 +103,7 @@ export async function startStampingSink(departure: Departure): Promise<StampingS
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
+      for (const socket of streams) socket.destroy();
       await closed;
     },
   };
