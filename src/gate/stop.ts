@@ -131,8 +131,8 @@ async function drain<Answer extends GraphAnswer>(
 ): Promise<Decision<Drained>> {
   const { clock, times, calls } = deps;
   const missingSince = new Map<SessionId, number>();
-  // Holders with nothing in flight have left within a round trip or two.
-  for (let pauseMs = 1; ; pauseMs = Math.min(50, pauseMs * 2)) {
+  // Holders with nothing in flight leave within a few round trips, so the first pauses are those of the store.
+  for (let pauseMs = 1 / 2; ; pauseMs = Math.min(50, pauseMs * 2)) {
     const asked = clock.now();
     const view = await calls.read(request.call);
     const freshMs = freshForMs(deps, view);
@@ -155,7 +155,7 @@ async function drain<Answer extends GraphAnswer>(
         ? refuse('StoreFresh', { retryAfterMs: freshMs })
         : refuse('DrainTimeout', { retryAfterMs: times.ttlMs });
     }
-    await sleep(clock, pauseMs);
+    if (pauseMs >= 1) await sleep(clock, pauseMs);
   }
 }
 
