@@ -50,7 +50,14 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
   const batch = deps.batch ?? 500;
   if (!Number.isInteger(batch) || batch < 1 || batch > 1000)
     throw new Fault('ConfigurationInvalid', `an evidence batch has 1 to 1000 records, not ${batch}`);
-  const writer = new Writer({ leaseMs: 10_000, idleMs: 250, reportMs: 5000, onDurable: () => undefined, ...deps, batch });
+  const writer = new Writer({
+    leaseMs: 10_000,
+    idleMs: 250,
+    reportMs: 5000,
+    onDurable: () => undefined,
+    ...deps,
+    batch,
+  });
   writer.start();
   return writer;
 }
