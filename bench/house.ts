@@ -33,8 +33,11 @@ const has =
 const module = (name: string): Launched =>
   launch(process.execPath, [`${benchDirectory}child.mjs`, name], { ipc: true });
 
+/** Where this process was told to keep what is temporary, before a house of its own was opened there. */
+const temporary = tmpdir();
+
 export async function openHouse(): Promise<House> {
-  const directory = mkdtempSync(join(tmpdir(), 'tallylight-bench-'));
+  const directory = mkdtempSync(join(temporary, 'tallylight-bench-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   // What others keep in temporary directories goes with ours, also when this process is interrupted.
   process.env.TMPDIR = directory;
