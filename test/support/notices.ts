@@ -7,31 +7,13 @@ import type {
   RosterEntry,
 } from '../../src/core/graph-notice.ts';
 import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
+import { nothingOfALeg } from '../fixtures/notifications/read.ts';
 import { bot, theCall, type World } from './gate.ts';
 
 type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 
 /** What a notification tells of a leg; nothing, unless given. */
-export const legOf = (facts: Partial<LegFacts> = {}): LegFacts => ({
-  tenant: null,
-  direction: null,
-  callChainId: null,
-  threadId: null,
-  source: null,
-  applicationInstance: null,
-  observedParticipantId: null,
-  sourceParticipantId: null,
-  onBehalfOf: null,
-  transferor: null,
-  policyIdentifier: null,
-  inviteReasons: [],
-  policyHolder: null,
-  otherSideUser: null,
-  pairedRecorders: [],
-  otherRecorders: [],
-  isMultiParty: null,
-  ...facts,
-});
+export const legOf = (facts: Partial<LegFacts> = {}): LegFacts => ({ ...nothingOfALeg, ...facts });
 
 interface CallFacts {
   readonly call?: Notice['call'];
