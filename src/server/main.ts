@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Fault } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
+import { keepFreedMemory } from './allocator.ts';
 import { chooseStore } from './choose-store.ts';
 import { parseCommand, usage } from './cli.ts';
 import { failStart } from './failed-start.ts';
@@ -34,6 +35,7 @@ async function run(sandboxOnly: boolean): Promise<void> {
     await runPrimary(settings, settings.workers);
     return;
   }
+  keepFreedMemory();
   const log = createLog(settings.logLevel);
   const running = settings.mode === 'sandbox' ? await sandbox(settings, log) : await proxy(settings, log);
   process.on('SIGHUP', () => running.reloadPolicies());

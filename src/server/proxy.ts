@@ -61,7 +61,7 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   });
-  const adminAddress = await listen(admin, settings.adminPort, settings.host);
+  const adminAddress = await listen(admin, { port: settings.adminPort, host: settings.host });
   return {
     url: instance.url,
     adminUrl: originOf('http', adminAddress),
@@ -135,7 +135,8 @@ export async function startInstance(
   const server = createListener(adapters.planes(stages), tls, settings.limits);
   // A process alone is never left while it goes on; to be ready for it costs every request a little.
   const leave = settings.workers === undefined ? () => Promise.resolve() : leaving(server);
-  const address = await listen(server, settings.port, settings.host);
+  const { port, host, limits } = settings;
+  const address = await listen(server, { port, host, backlog: limits.maxConnections });
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);
   publicUrl ||= originOf(settings.tls === undefined ? 'http' : 'https', address);
 

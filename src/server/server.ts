@@ -163,10 +163,17 @@ function endWith(socket: Duplex, status: number, reason: ReasonCode): void {
   );
 }
 
-export const listen = (server: http.Server, port: number, host: string): Promise<AddressInfo> =>
+/**
+ * `backlog`: connections that may wait to be accepted; the system bounds it too. More at once, as when every bot comes
+ * back after a pause, are reset by Linux after they have sent their request.
+ */
+export const listen = (
+  server: http.Server,
+  { port, host, backlog }: { readonly port: number; readonly host: string; readonly backlog?: number },
+): Promise<AddressInfo> =>
   new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog }, () => {
       server.off('error', reject);
       resolve(server.address() as AddressInfo);
     });

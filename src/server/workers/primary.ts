@@ -69,7 +69,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   process.on('SIGHUP', () => void reload());
 
   // Before anything is forked: a port that is taken stops the start.
-  const adminUrl = originOf('http', await listen(admin, settings.adminPort, settings.host));
+  const adminUrl = originOf('http', await listen(admin, { port: settings.adminPort, host: settings.host }));
   try {
     const url = await fleet.start();
     log.info({ url, adminUrl, graph: settings.graphUrl, workers: count }, 'listening');
