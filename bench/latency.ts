@@ -33,8 +33,8 @@ async function paired(
 ): Promise<Added> {
   const proxied: number[] = [];
   const direct: number[] = [];
-  // The first tenth is for compilers and connections.
-  const warm = Math.ceil(pairs / 10);
+  // As many again come first, for compilers and connections.
+  const warm = pairs;
   for (let n = -warm; n < pairs; n += 1) {
     const sides = await prepare(n + warm);
     const proxiedFirst = n % 2 === 0;

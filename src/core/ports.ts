@@ -104,8 +104,11 @@ export interface SessionStore {
   /** Puts a revocation into the session's inbox and wakes it; false: there is no such session. */
   revoke(session: SessionId, revocation: Revocation): Promise<boolean>;
   quit(session: SessionId): Promise<void>;
-  /** Calls back when the session is woken; only a hint that a heartbeat is worth while. Returns the way to stop. */
-  onWake(session: SessionId, wake: () => void): Promise<() => void>;
+  /**
+   * Calls back when the session is woken: with the revocation where that is known, else a heartbeat is worth while.
+   * Only a hint. Returns the way to stop.
+   */
+  onWake(session: SessionId, wake: (revocation?: Revocation) => void): Promise<() => void>;
 }
 
 export interface OutboxEntry {
@@ -195,9 +198,10 @@ export interface Meter {
   webSocketFrames(direction: FrameDirection, count: number): void;
   session(live: boolean): void;
   policyReload(ok: boolean): void;
+  /** What waits, undefined: that is not known here; and what was written since the last report. */
   evidence(facts: {
-    readonly waiting: number;
-    readonly oldestSeconds: number;
+    readonly waiting?: number;
+    readonly oldestSeconds?: number;
     readonly written: number;
   }): void;
   openGrants(count: number): void;

@@ -16,7 +16,7 @@ export interface EvidenceWriterDeps {
   readonly leaseMs?: number;
   /** How long to wait when nothing is pending, ms. */
   readonly idleMs?: number;
-  /** How often what waits is counted at most, ms: with Redis that is a command for each part of the store. */
+  /** How often the numbers are reported at most, ms; what waits, if anything does, is counted for each report. */
   readonly reportMs?: number;
   /** Records per write; 1000 at most, since the sink must recognise a whole batch after a crash. */
   readonly batch?: number;
@@ -70,6 +70,8 @@ class Writer implements EvidenceWriter {
   #leaseUntil = -Infinity;
   #recovered = false;
   #written = 0;
+  /** The last turn found nothing. */
+  #nothingWaits = false;
   /** Local clock: when what waits was last counted. */
   #reportedAt = -Infinity;
   /** What has been in the way since when, so that it is logged once. */
@@ -138,6 +140,7 @@ class Writer implements EvidenceWriter {
     }
     const flushes = this.#flushes.current();
     const entries = await outbox.pending(batch);
+    this.#nothingWaits = entries.length === 0;
     const fresh = this.#unwritten(entries);
     if (fresh.length > 0) {
       // A write takes time too, so the last tenth of the lease is left unused.
@@ -231,6 +234,7 @@ class Writer implements EvidenceWriter {
         'evidence cannot be written; it stays in the store and is tried again',
       );
     this.#state = 'failing';
+    this.#nothingWaits = false;
     this.#flushes.rejectAll(fault);
     if (fault.code !== 'StoreUnavailable') {
       this.#recovered = false;
@@ -266,18 +270,26 @@ class Writer implements EvidenceWriter {
   }
 
   async #report(): Promise<void> {
-    const { outbox, meter, clock, reportMs } = this.#deps;
+    const { meter, clock, reportMs } = this.#deps;
     if (clock.now() - this.#reportedAt < reportMs) return;
     this.#reportedAt = clock.now();
     try {
-      const waiting = await outbox.depth();
-      const [oldest] = waiting > 0 ? await outbox.pending(1) : [];
-      const ageMs = oldest === undefined ? 0 : Date.now() - Date.parse(oldest.record.at);
-      meter.evidence({ waiting, oldestSeconds: Math.max(0, ageMs / 1000), written: this.#written });
-      this.#written = 0;
+      const written = this.#written;
+      meter.evidence({ ...(await this.#backlog()), written });
+      this.#written -= written;
     } catch (error) {
       this.#deps.log.debug({ error: messageOf(error) }, 'the depth of the outbox is unknown');
     }
+  }
+
+  /** Whoever writes knows what waits; nobody else asks. */
+  async #backlog(): Promise<{ readonly waiting?: number; readonly oldestSeconds?: number }> {
+    const { outbox } = this.#deps;
+    if (this.#state === 'waiting') return {};
+    const waiting = this.#nothingWaits ? 0 : await outbox.depth();
+    const [oldest] = waiting > 0 ? await outbox.pending(1) : [];
+    const ageMs = oldest === undefined ? 0 : Date.now() - Date.parse(oldest.record.at);
+    return { waiting, oldestSeconds: Math.max(0, ageMs / 1000) };
   }
 
   #nudge(): void {

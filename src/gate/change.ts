@@ -3,7 +3,7 @@ import { retentionMs, unknownCall, type Binding, type CallState } from '../core/
 import { grant, type Decision, type Refusal } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallView } from '../core/ports.ts';
+import type { CallView, Holder } from '../core/ports.ts';
 import { transition, type CallEvent } from '../core/transition.ts';
 import { sleep, type GateDeps } from './context.ts';
 
@@ -25,6 +25,8 @@ export interface Changed {
   readonly before: CallState;
   /** Store clock at the read that the change was computed from. */
   readonly now: number;
+  /** At that read. */
+  readonly holders: readonly Holder[];
 }
 
 export const stateOf = (view: CallView): CallState => view.state ?? unknownCall;
@@ -50,11 +52,12 @@ export async function change(
     const proposal = propose(view);
     if (!proposal.ok) return proposal;
     const before = stateOf(view);
-    if (proposal.value === null) return grant({ state: before, before, now: view.now });
+    const { now, holders } = view;
+    if (proposal.value === null) return grant({ state: before, before, now, holders });
     const { event, detail = {}, dropTallies = false } = proposal.value;
     const step = transition(before, event, {
       call,
-      now: view.now,
+      now,
       wireMs: deps.times.graphTimeoutMs,
       instance: witness.instance,
       policy: deps.policyFor(before.binding ?? witness.by).digest,
@@ -74,7 +77,7 @@ export async function change(
     });
     if (!swapped) continue;
     deps.meter.transition(record.event, record.from, record.to, (deps.clock.now() - began) / 1000);
-    return grant({ state, before, now: view.now });
+    return grant({ state, before, now, holders });
   }
   throw new Fault(
     'StoreUnavailable',

@@ -17,7 +17,8 @@ import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
 import { Silence } from './silence.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import { revokeWherePossible, stop, type OwnSession, type Stopped, type StopRequest } from './stop.ts';
+import { revokeWherePossible, stop, type Stopped, type StopRequest } from './stop.ts';
+import type { OwnSession } from './telling.ts';
 import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';

@@ -130,9 +130,15 @@ export class Session {
     this.#extend(sentAt + times.ttlMs);
     meter.session(this.isLive());
     log.info({ session: id }, 'joined the store');
-    const stopWake = await sessions.onWake(id, () => void this.beat());
+    const stopWake = await sessions.onWake(id, (revocation) => this.#woken(id, revocation));
     if (this.#id === id) this.#stopWake = stopWake;
     else stopWake();
+  }
+
+  /** What is revoked is told again by the heartbeats, until the store has heard that it is done. */
+  #woken(id: SessionId, revocation: Revocation | undefined): void {
+    if (revocation === undefined) void this.beat();
+    else if (this.#id === id) this.#owner.take([revocation]);
   }
 
   #extend(deadline: number): void {

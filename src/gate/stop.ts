@@ -6,7 +6,7 @@ import type { Poll, Send, Sent } from '../core/exchange.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallView, Holder, Revocation, SessionId } from '../core/ports.ts';
+import type { CallView, Holder } from '../core/ports.ts';
 import { liveExchange } from '../core/transition.ts';
 import {
   belongsTo,
@@ -20,6 +20,7 @@ import {
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
 import { intervalOf } from './interval.ts';
+import { revokeAll, Telling, type Held, type OwnSession } from './telling.ts';
 
 /** What a stop is for; the end of a call closes its gate as well. */
 export type StopCause = 'notRecording' | 'failed' | 'notPolicyCall' | 'confirmation' | CallEnd;
@@ -37,12 +38,6 @@ export interface StopRequest<Answer extends GraphAnswer> {
 export interface Stopped<Answer extends GraphAnswer> {
   readonly sent: Sent<Answer> | undefined;
   readonly outcome: StatusOutcome | undefined;
-}
-
-/** How this instance takes a revocation of its own without a round trip. */
-export interface OwnSession {
-  readonly id: SessionId | undefined;
-  readonly revoke: (revocations: readonly Revocation[]) => void;
 }
 
 /** A call whose gate is closing, as this handler drives it. */
@@ -74,7 +69,7 @@ export async function stop<Answer extends GraphAnswer>(
   try {
     const begun = await begin(deps, own, doing);
     if (!begun.ok) return begun;
-    const drained = await drain(deps, own, doing);
+    const drained = await drain(deps, own, doing, begun.value);
     if (!drained.ok) return await defer(deps, doing, drained);
     return await sendAndSettle(deps, doing, drained.value);
   } catch (error) {
@@ -89,7 +84,7 @@ async function begin<Answer extends GraphAnswer>(
   deps: GateDeps,
   own: OwnSession,
   { request, token, witness, bound }: Stop<Answer>,
-): Promise<Decision<void>> {
+): Promise<Decision<Held>> {
   const { call, by, cause, detail = {} } = request;
   for (;;) {
     const requested = await change(deps, call, witness, (view) => {
@@ -104,7 +99,7 @@ async function begin<Answer extends GraphAnswer>(
       const type = state.state === 'stopping' ? 'stopTakenOver' : 'stopRequested';
       return grant({ event: { type, hold }, detail: { cause, ...detail } });
     });
-    if (requested.ok && requested.value.state.exchange?.token === token) return grant(undefined);
+    if (requested.ok && requested.value.state.exchange?.token === token) return grant(requested.value);
     if (!requested.ok && requested.reason !== 'StatusInProgress') return requested;
     // While a start in flight, or another stop, is waited for, the gate is closed all the same.
     await revokeAll(deps, own, await deps.calls.read(call), call);
@@ -123,29 +118,29 @@ interface Drained {
   readonly asked: number;
 }
 
-/** Revokes, again and again, until no holder is left; one without a session is waited out for one whole TTL. */
+/**
+ * Revokes, again and again, until no holder is left; one without a session is waited out for one whole TTL. Those that
+ * held the call when the stop was stored are told while the store is asked who holds it now.
+ */
 async function drain<Answer extends GraphAnswer>(
   deps: GateDeps,
   own: OwnSession,
-  { request, witness, bound }: Stop<Answer>,
+  { request: { call }, witness, bound }: Stop<Answer>,
+  begun: Held,
 ): Promise<Decision<Drained>> {
   const { clock, times, calls } = deps;
-  const missingSince = new Map<SessionId, number>();
+  const telling = new Telling(deps, own, call);
   // Holders with nothing in flight leave within a few round trips, so the first pauses are those of the store.
-  for (let pauseMs = 1 / 2; ; pauseMs = Math.min(50, pauseMs * 2)) {
+  for (let held = begun, pauseMs = 1 / 8; ; pauseMs = Math.min(50, pauseMs * 2)) {
+    const told = telling.tell(held);
     const asked = clock.now();
-    const view = await calls.read(request.call);
+    const [view] = await Promise.all([calls.read(call), told]);
+    held = view;
     const freshMs = freshForMs(deps, view);
     if (view.holders.length === 0 && freshMs <= 0) return grant({ view, asked });
-    const missing = await revokeAll(deps, own, view, request.call);
-    for (const session of missingSince.keys()) {
-      if (!missing.some((holder) => holder.session === session)) missingSince.delete(session);
-    }
-    for (const holder of missing) {
-      const since = missingSince.get(holder.session) ?? clock.now();
-      missingSince.set(holder.session, since);
-      if (clock.now() - since >= times.ttlMs) await waitedOut(deps, request.call, witness, holder);
-    }
+    const missing = telling.missing(view.holders);
+    for (const { holder, since } of missing)
+      if (clock.now() - since >= times.ttlMs) await waitedOut(deps, call, witness, holder);
     // A holder that is being waited out needs its whole TTL, from when it was missed; giving up would only begin it anew.
     if (
       clock.now() >= bound &&
@@ -157,24 +152,6 @@ async function drain<Answer extends GraphAnswer>(
     }
     if (pauseMs >= 1) await sleep(clock, pauseMs);
   }
-}
-
-/** Pushes a revocation to every holder, and returns those whose session is missing. */
-async function revokeAll(
-  { sessions }: GateDeps,
-  own: OwnSession,
-  { state, holders }: CallView,
-  call: CallKey,
-): Promise<readonly Holder[]> {
-  if (state?.state !== 'stopping') return [];
-  const push = async (holder: Holder): Promise<boolean> => {
-    const revocation = { call, epoch: holder.epoch };
-    if (holder.session !== own.id) return sessions.revoke(holder.session, revocation);
-    own.revoke([revocation]);
-    return true;
-  };
-  const pushed = await Promise.all(holders.map(push));
-  return holders.filter((_, index) => pushed[index] === false);
 }
 
 /** Closes the gate of a call that is stopping on every instance, for a handler that cannot or could not. */

@@ -131,8 +131,8 @@ const outcome = (ok: boolean): 'ok' | 'failed' => (ok ? 'ok' : 'failed');
 type Labels = Readonly<Record<string, string>>;
 
 /** Reports a value with exactly the labels of its row. */
-type Report<Row extends MetricRow> = (
-  value: number,
+type Report<Row extends MetricRow, Value = number> = (
+  value: Value,
   ...labels: Row extends { readonly labels: infer Names }
     ? [Readonly<Record<keyof Names & string, string>>]
     : []
@@ -155,11 +155,15 @@ function counter<Row extends CounterRow>(registry: Registry, row: Row): Report<R
   };
 }
 
-function gauge<Row extends GaugeRow>(registry: Registry, row: Row): Report<Row> {
+/** undefined: the value is not known any more. */
+function gauge<Row extends GaugeRow>(registry: Registry, row: Row): Report<Row, number | undefined> {
   const metric = new Gauge({ ...described(registry, row), aggregator: row.across });
   if (row.unknownAtFirst === true) metric.remove();
   const bounded = bounds(row);
-  return (value: number, labels?: Labels) => metric.set(bounded(labels), value);
+  return (value: number | undefined, labels?: Labels) => {
+    if (value === undefined) metric.remove();
+    else metric.set(bounded(labels), value);
+  };
 }
 
 function histogram<Row extends HistogramRow>(registry: Registry, row: Row): Report<Row> {

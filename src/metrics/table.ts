@@ -24,7 +24,7 @@ export interface GaugeRow extends AnyMetricRow {
   readonly type: 'gauge';
   /** How the values of several workers become one; `first`: all tell the same, and the first was asked last. */
   readonly across: 'sum' | 'min' | 'max' | 'first';
-  /** Absent until its first report: 0 would be a claim. */
+  /** Absent until its first report, and while it is not known: 0 would be a claim. */
   readonly unknownAtFirst?: true;
 }
 
@@ -197,14 +197,14 @@ export const metrics = {
     name: 'tallylight_evidence_waiting_records',
     type: 'gauge',
     across: 'max',
-    help: 'Evidence records in the store that are not yet in the durable sink. Absent while unknown.',
+    help: 'Evidence records in the store that are not yet in the durable sink. Told by the instance that writes them, absent elsewhere and while unknown.',
     unknownAtFirst: true,
   },
   evidenceOldest: {
     name: 'tallylight_evidence_oldest_waiting_seconds',
     type: 'gauge',
     across: 'max',
-    help: 'Age of the oldest evidence record that waits; 0 if none does. Absent while unknown.',
+    help: 'Age of the oldest evidence record that waits; 0 if none does. Told by the instance that writes them, absent elsewhere and while unknown.',
     unknownAtFirst: true,
   },
   evidenceWritten: {

@@ -1,7 +1,7 @@
 import type { CallKey } from '../core/call-key.ts';
 import { keptStates, type CallState, type StateName } from '../core/call-state.ts';
 import { Fault } from '../core/errors.ts';
-import type { Holder, OutboxEntry, SessionId, Store, Tally } from '../core/ports.ts';
+import type { Holder, OutboxEntry, Revocation, SessionId, Store, Tally } from '../core/ports.ts';
 import { saysNothing } from '../core/tally.ts';
 
 export interface MemoryStoreOptions {
@@ -25,6 +25,8 @@ interface Session {
   readonly inbox: Map<CallKey, number>;
 }
 
+type Wake = (revocation: Revocation) => void;
+
 const purgeEveryMs = 60_000;
 
 /** A store for one process. Every step is atomic because it is synchronous; nothing survives the process. */
@@ -35,7 +37,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   /** When something was last heard of each call that has not ended. */
   const heard = new Map<CallKey, number>();
   const sessions = new Map<SessionId, Session>();
-  const wakes = new Map<SessionId, Set<() => void>>();
+  const wakes = new Map<SessionId, Set<Wake>>();
   const outbox = new Map<string, OutboxEntry>();
   let entries = 0;
   let lease: { owner: string; until: number } | undefined;
@@ -168,13 +170,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           const session = living(sessions, id, now);
           if (session === undefined) return false;
           session.inbox.set(call, Math.max(session.inbox.get(call) ?? 0, epoch));
-          for (const wake of wakes.get(id) ?? []) queueMicrotask(wake);
+          for (const wake of wakes.get(id) ?? []) queueMicrotask(() => wake({ call, epoch }));
           return true;
         }),
       quit: (session) => step(() => void sessions.delete(session)),
       onWake: (session, wake) =>
         step(() => {
-          const listeners = wakes.get(session) ?? new Set();
+          const listeners = wakes.get(session) ?? new Set<Wake>();
           wakes.set(session, listeners.add(wake));
           return () => {
             listeners.delete(wake);

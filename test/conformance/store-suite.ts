@@ -351,20 +351,21 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
 
       test('wakes its session, and no other, until that stops listening', async () => {
         const [id, other] = [session(), session()];
-        const woken: string[] = [];
+        const woken: unknown[] = [];
+        const revocation = { call: newCall(), epoch: 1 };
         await store.sessions.join(id, minute);
         await store.sessions.join(other, minute);
-        const stop = await store.sessions.onWake(id, () => woken.push(id));
+        const stop = await store.sessions.onWake(id, (told) => woken.push(id, told));
         await store.sessions.onWake(other, () => woken.push(other));
-        await peer.sessions.revoke(id, { call: newCall(), epoch: 1 });
+        await peer.sessions.revoke(id, revocation);
         await eventually(() => woken.length > 0);
-        expect(woken).toEqual([id]);
+        expect(woken).toEqual([id, revocation]);
         stop();
         stop();
         await peer.sessions.revoke(id, { call: newCall(), epoch: 2 });
         await peer.sessions.revoke(other, { call: newCall(), epoch: 2 });
         await eventually(() => woken.includes(other));
-        expect(woken).toEqual([id, other]);
+        expect(woken).toEqual([id, revocation, other]);
       });
     });
 

@@ -71,6 +71,7 @@ const argumentsOf: Readonly<Record<string, fc.Arbitrary<readonly string[]>>> = {
     .map(([name, most, count]) => [name, '-inf', most, 'BYSCORE', 'LIMIT', '0', count, 'WITHSCORES']),
   xlen: fc.tuple(key),
   xdel: fc.tuple(key, fc.constant('1-1')),
+  xread: fc.tuple(key, key).map((names) => ['COUNT', '1', 'STREAMS', ...names, ...names.map(() => '0')]),
   xrange: fc.tuple(key).map(([name]) => [name, '-', '+', 'COUNT', '3']),
   nonsense: fc.tuple(key),
 };
@@ -114,6 +115,7 @@ describe('a virtual Redis', () => {
     };
     for (const text of ['first', 'second', 'third']) await onBoth('xadd', 'stream', '*', 'record', text);
     await onBoth('xrange', 'stream', '-', '+', 'COUNT', '2');
+    await onBoth('xread', 'COUNT', '1', 'STREAMS', 'none', 'stream', '0', '0');
     for (const server of [onReal, onVirtual]) {
       const [first] = (await server('xrange', ['stream', '-', '+', 'COUNT', '1'])) as [[string]];
       expect(await server('xdel', ['stream', first[0]])).toBe(1);

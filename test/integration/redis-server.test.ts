@@ -4,6 +4,7 @@ import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/s
 import { keysWith } from '../../src/store/redis/keys.ts';
 import { assertSuitable } from '../../src/store/redis/suitable.ts';
 import { minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
+import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
@@ -134,16 +135,49 @@ test('every command is counted, with its name and whether it succeeded', async (
   ]);
 });
 
-test('an idle outbox is not searched with every poll', async () => {
+describe('who drains the outbox', () => {
+  test('asks nothing while nothing is committed, and is told what others commit', async () => {
+    const redis = await server();
+    let asked: string[] = [];
+    const store = open(redis.url, { meter: { storeCommand: (name) => asked.push(name) } });
+    const other = open(redis.url);
+    await Promise.all([store.ready(), other.ready()]);
+    await store.outbox.lease('one', minute);
+    await eventually(async () => {
+      asked = [];
+      return (await store.outbox.pending(10)).length === 0 && asked.length === 0;
+    });
+    await recordingCall(other);
+    await eventually(async () => (await store.outbox.pending(10)).length === 2);
+    expect(new Set(asked)).toEqual(new Set(['xrange']));
+    await store.outbox.release('one');
+    expect(await redis.cli('pubsub', 'channels')).toBe('');
+  });
+
+  test('looks for what it is not told of, where channels are forbidden', async () => {
+    const redis = await server();
+    await redis.cli('acl', 'setuser', 'gate', 'on', '>word', '~tallylight:*', '+@all');
+    const store = open(redis.url.replace('//', '//gate:word@'));
+    const other = open(redis.url.replace('//', '//gate:word@'));
+    await Promise.all([store.ready(), other.ready()]);
+    await store.outbox.lease('one', minute);
+    expect(await store.outbox.pending(10)).toEqual([]);
+    await recordingCall(other);
+    await eventually(async () => (await store.outbox.pending(10)).length === 2);
+  });
+});
+
+test('a wake-up that says nothing known is one all the same', async () => {
   const redis = await server();
-  let commands = 0;
-  const store = open(redis.url, { meter: { storeCommand: () => (commands += 1) } });
+  const store = open(redis.url);
   await store.ready();
-  await store.outbox.depth();
-  commands = 0;
-  for (let poll = 0; poll < 5; poll += 1) expect(await store.outbox.pending(10)).toEqual([]);
-  // At most one search of the 256 parts, should two seconds have passed.
-  expect(commands).toBeLessThanOrEqual(256);
+  const woken: unknown[] = [];
+  await store.sessions.onWake('session-1', (revocation) => woken.push(revocation));
+  const { call } = await recordingCall(store);
+  for (const message of ['', 'x', '1', `x ${call}`, '1 call', `1 ${call}`])
+    await redis.cli('publish', 'tallylight:wake:session-1', message);
+  await eventually(() => woken.length === 6);
+  expect(woken).toEqual([...Array.from({ length: 5 }, () => undefined), { call, epoch: 1 }]);
 });
 
 describe('what is stored', () => {

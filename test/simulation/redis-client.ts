@@ -59,7 +59,7 @@ export class RedisClient {
   #attempts = 0;
   readonly #lossListeners: (() => void)[] = [];
   #packets: Packet[] = [];
-  readonly #messages = new Set<(channel: string) => void>();
+  readonly #messages = new Set<(channel: string, message: string) => void>();
   readonly #ready = new Set<() => void>();
   readonly #subscriptions = new Map<string, () => void>();
 
@@ -144,7 +144,7 @@ export class RedisClient {
         this.#subscriptions.get(channel)?.();
         this.#subscriptions.set(
           channel,
-          this.#around.server.subscribe(channel, () => this.#wake(channel)),
+          this.#around.server.subscribe(channel, (_, message) => this.#wake(channel, message)),
         );
       }
       return channels.length;
@@ -153,9 +153,9 @@ export class RedisClient {
       get status() {
         return isReady() ? 'ready' : 'reconnecting';
       },
-      on: (event: string, listener: (channel?: string) => void) => {
+      on: (event: string, listener: (channel: string, message: string) => void) => {
         if (event === 'message') this.#messages.add(listener);
-        else if (event === 'ready') this.#ready.add(listener);
+        else if (event === 'ready') this.#ready.add(() => listener('', ''));
       },
       subscribe: (...channels: readonly string[]) => this.#run('subscribe', () => subscribed(channels)),
       unsubscribe: (channel: string) =>
@@ -166,7 +166,7 @@ export class RedisClient {
     };
   }
 
-  #wake(channel: string): void {
+  #wake(channel: string, message: string): void {
     const { engine, weather, process, wakeLost, reachableIn } = this.#around;
     const link = this.#link;
     const isLost = weather.fault(`${process.slot} wake`, wakeLost, () => true) ?? false;
@@ -175,7 +175,7 @@ export class RedisClient {
       return;
     }
     const wake = (): void => {
-      if (this.#link === link) for (const listener of this.#messages) listener(channel);
+      if (this.#link === link) for (const listener of this.#messages) listener(channel, message);
     };
     engine.schedule(weather.delay(`${process.slot} wake`), `${process.name} is woken`, wake, process);
   }

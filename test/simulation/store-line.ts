@@ -112,7 +112,8 @@ export class StoreLine implements SimulatedStore {
       calls: through('calls'),
       sessions: {
         ...sessions,
-        onWake: (session, wake) => sessions.onWake(session, () => this.#wake(process, wake)),
+        onWake: (session, wake) =>
+          sessions.onWake(session, (revocation) => this.#wake(process, () => wake(revocation))),
       },
       outbox: through('outbox'),
     };

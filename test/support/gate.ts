@@ -221,8 +221,8 @@ export class World {
       revoke: through('revoke', ({ sessions }, ...args) => sessions.revoke(...args)),
       quit: through('quit', ({ sessions }, session) => sessions.quit(session)),
       onWake: through('onWake', ({ sessions }, session, wake) =>
-        sessions.onWake(session, () => {
-          if (this.wakesArrive && !isDead()) wake();
+        sessions.onWake(session, (revocation) => {
+          if (this.wakesArrive && !isDead()) wake(revocation);
         }),
       ),
     };

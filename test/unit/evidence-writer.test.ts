@@ -166,8 +166,8 @@ describe('the lease', () => {
     const flush = writer.flush().then(() => (flushed = true));
     await eventually(() => reports.length > 2);
     expect([flushed, writer.state, (await journal()).records]).toEqual([false, 'waiting', 0]);
-    expect(reports.at(-1)).toMatchObject({ waiting: records.length, written: 0 });
-    expect(reports.at(-1)!.oldestSeconds).toBeGreaterThan(0);
+    // Whoever writes tells what waits.
+    expect(reports.at(-1)).toEqual({ written: 0 });
     outbox.entries = [];
     await flush;
   });

@@ -36,6 +36,33 @@ describe('a stop', () => {
     }),
   );
 
+  test('is told to a holder once, which leaves without asking the store what it was woken for', () =>
+    inWorld({ ...times, instances: 2 }, async (world) => {
+      await world.recording();
+      (await world.admitted(1)).end();
+      const before = world.commands.length;
+      expect(await world.run(world.stop(0))).toMatchObject({ ok: true });
+      const since = world.commands.slice(before);
+      expect(since.filter(({ instance, name }) => instance === 1 || name === 'revoke')).toEqual([
+        { instance: 0, name: 'revoke' },
+        { instance: 1, name: 'leave' },
+      ]);
+    }));
+
+  test('is told again to a holder that takes its time, but not with every look at the store', () =>
+    inWorld({ ...times, instances: 2 }, async (world) => {
+      await world.recording();
+      await world.admitted(1);
+      const before = world.commands.length;
+      const stop = world.stop(0);
+      await world.clock.advance(drainMs / 2);
+      const names = world.commands.slice(before).map(({ name }) => name);
+      const told = names.filter((name) => name === 'revoke').length;
+      expect(told).toBeGreaterThan(1);
+      expect(told).toBeLessThan(names.filter((name) => name === 'read').length);
+      expect(await world.run(stop)).toMatchObject({ ok: true });
+    }));
+
   test('of an idle call is forwarded', () =>
     inWorld(times, async (world) => {
       expect(await world.run(world.stop(0))).toMatchObject({ ok: true });

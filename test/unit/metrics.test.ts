@@ -186,6 +186,10 @@ describe('every report changes its metrics', () => {
     expect(now).toContain('tallylight_evidence_written_records_total 6');
     expect(now).toContain('tallylight_evidence_waiting_records 1');
     expect(now).toContain('tallylight_evidence_oldest_waiting_seconds 0');
+    meter.evidence({ written: 1 });
+    const later = (await samples(registry)).join('\n');
+    expect(later).not.toMatch(/tallylight_evidence_(waiting|oldest)/);
+    expect(later).toContain('tallylight_evidence_written_records_total 7');
   });
 });
 

@@ -32,6 +32,8 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
           listed: state.state === 'ended' ? '0' : '1',
           // The store's clock when the change was computed.
           readAt: String(Date.parse(record.at)),
+          channel: keys.evidence,
+          shard: String(keys.shardOf(call)),
         });
       } finally {
         hints.committed(keys.shardOf(call));

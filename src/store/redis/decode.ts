@@ -34,6 +34,15 @@ export function asList(value: unknown, what: string): readonly unknown[] {
   return value;
 }
 
+/** The pairs of a map: an object or a list of them, as the version of the protocol has it. */
+export function asMap(value: unknown, what: string): (readonly [name: string, value: unknown])[] {
+  if (isRecord(value)) return Object.entries(value);
+  return asList(value, what).map((pair) => {
+    const [name, item] = asList(pair, what);
+    return [asText(name, what), item];
+  });
+}
+
 /** The pairs of a hash, which Redis sends as one flat list. */
 export function asPairs(value: unknown, what: string): (readonly [name: string, value: string])[] {
   const flat = asList(value, what);

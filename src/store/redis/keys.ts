@@ -45,6 +45,8 @@ export interface Keys {
   session(session: SessionId): SessionKeys;
   /** The publish/subscribe channel that wakes a session. */
   channel(session: SessionId): string;
+  /** The channel on which is told in which shard evidence waits. */
+  readonly evidence: string;
   readonly lease: string;
   readonly sink: string;
 }
@@ -82,6 +84,7 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
       inbox: `${prefix}:{${session}}:inbox`,
     }),
     channel: (session) => `${prefix}:wake:${session}`,
+    evidence: `${prefix}:evidence`,
     lease: `${prefix}:{drain}:lease`,
     sink: `${prefix}:{drain}:sink`,
   };

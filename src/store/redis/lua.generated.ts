@@ -48,7 +48,7 @@ follow(holders, call)
 return { stored[1], stored[2], stored[3] }`,
   commit: `${prelude}
 local call, holders, tallies, outbox, life, census, heard = unpack(KEYS)
-local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt = unpack(ARGV)
+local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt, channel, shard = unpack(ARGV)
 local at = now()
 local began = lifeOf(life, at)
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
@@ -63,6 +63,7 @@ if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
+redis.pcall('PUBLISH', channel, shard)
 if listed == '1' then
   redis.call('ZADD', heard, decimal(at), id)
 else
@@ -143,13 +144,13 @@ if redis.call('GET', lease) ~= owner then return 0 end
 return redis.call('DEL', lease)`,
   revoke: `${prelude}
 local session, inbox = unpack(KEYS)
-local call, epoch, channel = unpack(ARGV)
+local call, epoch, channel, message = unpack(ARGV)
 local expires = redis.call('PEXPIRETIME', session)
 if expires < 0 then return 0 end
 local revoked = redis.call('HGET', inbox, call)
 if not revoked or tonumber(revoked) < tonumber(epoch) then redis.call('HSET', inbox, call, epoch) end
 redis.call('PEXPIREAT', inbox, expires + 1)
-redis.pcall('PUBLISH', channel, call)
+redis.pcall('PUBLISH', channel, message)
 return 1`,
   silent: `${prelude}
 local heard = unpack(KEYS)

@@ -1,11 +1,12 @@
 import type { Outbox, OutboxEntry } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
-import { asList, asNumber, asText, malformed, parseRecord } from './decode.ts';
+import { asList, asMap, asNumber, asText, malformed, parseRecord } from './decode.ts';
 import type { Keys } from './keys.ts';
 import { scripts } from './scripts.ts';
+import type { WakeUps } from './wake.ts';
 
 /** So often may all shards be asked whether something waits that other instances have committed, ms. */
-const sweepEveryMs = 2000;
+const sweepEveryMs = { told: 10_000, untold: 2000 };
 
 export interface RedisOutbox extends Outbox {
   /** Tells that something may wait in a shard. */
@@ -20,21 +21,69 @@ interface Waiting extends OutboxEntry {
 /** An entry is named by its shard and its id in the shard's stream. */
 const entryId = (shard: number, id: string): string => `${shard}/${id}`;
 
-export function redisOutbox(connection: Connection, keys: Keys, now: () => number): RedisOutbox {
+export function redisOutbox(
+  connection: Connection,
+  keys: Keys,
+  wakeUps: WakeUps,
+  now: () => number,
+): RedisOutbox {
   /** Shards where something may wait; the one asked longest ago comes first. */
   const hints = new Set<number>();
   let sweptAt = -Infinity;
 
-  const sweep = async (): Promise<number> => {
+  let listening: Promise<() => void> | undefined;
+
+  const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
+  const shardOf = new Map(shards.map((shard) => [keys.shard(shard).outbox, shard]));
+  /** What one command may ask for: in a cluster each shard has a slot of its own. */
+  const together = connection.kind === 'cluster' ? shards.map((shard) => [shard]) : [shards];
+
+  const sweep = async (): Promise<void> => {
+    const began = now();
+    await Promise.all(
+      together.map(async (some) => {
+        const streams = some.map((shard) => keys.shard(shard).outbox);
+        const reply = await connection.command(
+          'xread',
+          ...['COUNT', '1', 'STREAMS', ...streams, ...streams.map(() => '0')],
+        );
+        for (const [stream] of reply === null ? [] : asMap(reply, 'outbox')) {
+          const shard = shardOf.get(stream);
+          if (shard === undefined) throw malformed('outbox');
+          hints.add(shard);
+        }
+      }),
+    );
+    sweptAt = began;
+  };
+
+  const depth = async (): Promise<number> => {
     const lengths = await Promise.all(
-      Array.from({ length: keys.shards }, async (_, shard) => {
+      shards.map(async (shard) => {
         const length = asNumber(await connection.command('xlen', keys.shard(shard).outbox), 'outbox');
         if (length > 0) hints.add(shard);
         return length;
       }),
     );
-    sweptAt = now();
     return lengths.reduce((sum, length) => sum + length, 0);
+  };
+
+  const sweepSoon = (): void => {
+    sweptAt = -Infinity;
+  };
+  const woken = (message?: string): void => {
+    const shard = message === undefined ? NaN : Number(message);
+    if (shards.includes(shard)) hints.add(shard);
+    else sweepSoon();
+  };
+  /** What is committed before the subscription is found by the sweep after it. */
+  const listen = (): void => {
+    listening ??= wakeUps.on(keys.evidence, woken).finally(sweepSoon);
+  };
+  const stopListening = async (): Promise<void> => {
+    const stop = await listening;
+    listening = undefined;
+    stop?.();
   };
 
   const oldest = async (shard: number, count: number): Promise<readonly Waiting[]> => {
@@ -59,13 +108,19 @@ export function redisOutbox(connection: Connection, keys: Keys, now: () => numbe
 
   return {
     hint: (shard) => void hints.add(shard),
-    lease: (owner, forMs) =>
-      connection.script(scripts.lease, keys, { owner, forMs: String(Math.ceil(forMs)) }),
+    lease: async (owner, forMs) => {
+      const held = await connection.script(scripts.lease, keys, { owner, forMs: String(Math.ceil(forMs)) });
+      if (held) listen();
+      else await stopListening();
+      return held;
+    },
     release: async (owner) => {
+      await stopListening();
       await connection.script(scripts.release, keys, { owner });
     },
     pending: async (limit) => {
-      if (now() - sweptAt > sweepEveryMs) await sweep();
+      const everyMs = wakeUps.hears(keys.evidence) ? sweepEveryMs.told : sweepEveryMs.untold;
+      if (now() - sweptAt > everyMs) await sweep();
       for (;;) {
         const asked = [...hints].slice(0, limit);
         if (asked.length === 0) return [];
@@ -87,7 +142,7 @@ export function redisOutbox(connection: Connection, keys: Keys, now: () => numbe
         [...ids].map(([shard, list]) => connection.command('xdel', keys.shard(shard).outbox, ...list)),
       );
     },
-    depth: sweep,
+    depth,
     claimSink: async (sink) =>
       asText((await connection.command('set', keys.sink, sink, 'NX', 'GET')) ?? sink, 'sink'),
   };

@@ -117,6 +117,8 @@ export const scripts = {
       'id',
       'listed',
       'readAt',
+      'channel',
+      'shard',
     ],
     yes,
   ),
@@ -128,7 +130,7 @@ export const scripts = {
   touch: script('touch', ['life'], ['kept'], (reply) => asNumber(reply, 'marker')),
   join: replicated('join', ['session', 'inbox'], ['ttlMs'], yes),
   heartbeat: replicated('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),
-  revoke: script('revoke', ['session', 'inbox'], ['call', 'epoch', 'channel'], yes),
+  revoke: script('revoke', ['session', 'inbox'], ['call', 'epoch', 'channel', 'message'], yes),
   lease: script('lease', ['lease'], ['owner', 'forMs'], yes),
   release: script('release', ['lease'], ['owner'], yes),
 };

@@ -1,4 +1,5 @@
-import type { SessionId, SessionStore } from '../../core/ports.ts';
+import { parseCallKey, type CallKey } from '../../core/call-key.ts';
+import type { Revocation, SessionId, SessionStore } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { scripts } from './scripts.ts';
@@ -19,6 +20,15 @@ interface Joined {
 
 /** Each was lost before the next was joined, so the oldest of so many has run out long ago. */
 const remembered = 100;
+
+const wakeMessage = (call: CallKey, epoch: number): string => `${epoch} ${call}`;
+
+/** undefined: it is something else. */
+function revocationIn(message: string): Revocation | undefined {
+  const [, epoch = '', id = ''] = /^(\d{1,15}) (.+)$/.exec(message) ?? [];
+  const call = parseCallKey(id);
+  return call && { call, epoch: Number(epoch) };
+}
 
 const keptText = (kept: boolean | undefined): string => (kept === undefined ? '' : kept ? '1' : '0');
 
@@ -81,12 +91,16 @@ export function redisSessions(connection: Connection, keys: Keys, wakeUps: WakeU
         call,
         epoch: String(epoch),
         channel: keys.channel(session),
+        message: wakeMessage(call, epoch),
       }),
     quit: async (session) => {
       sessions.delete(session);
       const { session: alive, inbox } = keys.session(session);
       await connection.command('del', alive, inbox);
     },
-    onWake: (session, wake) => wakeUps.on(keys.channel(session), wake),
+    onWake: (session, wake) =>
+      wakeUps.on(keys.channel(session), (message) =>
+        wake(message === undefined ? undefined : revocationIn(message)),
+      ),
   };
 }

@@ -21,12 +21,9 @@ export interface Time {
 
 /** The store on whatever the connection leads to. */
 export function storeOver(connection: Connection, keys: Keys, time: Time): RedisStore {
-  const outbox = redisOutbox(connection, keys, () => time.now());
-  const sessions = redisSessions(
-    connection,
-    keys,
-    wakeUps(connection, (ms) => time.sleep(ms)),
-  );
+  const wakes = wakeUps(connection, (ms) => time.sleep(ms));
+  const outbox = redisOutbox(connection, keys, wakes, () => time.now());
+  const sessions = redisSessions(connection, keys, wakes);
   return {
     calls: redisCalls(connection, keys, {
       committed: (shard) => outbox.hint(shard),

@@ -3,27 +3,38 @@ import type { Connection } from './connection.ts';
 /** How long to wait for a subscription before going on without it, ms. */
 const patienceMs = 1000;
 
+export type Wake = (message?: string) => void;
+
 /** Wake-ups by publish/subscribe: a hint that may get lost, so no failure here is anyone's business. */
 export interface WakeUps {
-  on(channel: string, wake: () => void): Promise<() => void>;
+  /** Calls back without a message when some may have been lost. Returns the way to stop. */
+  on(channel: string, wake: Wake): Promise<() => void>;
+  /** Whether messages come from there now. */
+  hears(channel: string): boolean;
 }
 
 export function wakeUps(connection: Connection, sleep: (ms: number) => Promise<void>): WakeUps {
   const { subscriber } = connection;
-  const listeners = new Map<string, Set<() => void>>();
+  const listeners = new Map<string, Set<Wake>>();
+  const heard = new Set<string>();
   const ignore = (): undefined => undefined;
+  const subscribe = async (...channels: readonly string[]): Promise<void> => {
+    await subscriber.subscribe(...channels);
+    for (const channel of channels) heard.add(channel);
+  };
   const wakeAll = (): void => {
     for (const set of listeners.values()) for (const wake of set) wake();
   };
 
-  subscriber.on('message', (channel: string) => {
-    for (const wake of listeners.get(channel) ?? []) wake();
+  subscriber.on('message', (channel: string, message: string) => {
+    for (const wake of listeners.get(channel) ?? []) wake(message);
   });
   subscriber.on('ready', () => {
     if (listeners.size === 0) return;
     // What was published meanwhile is gone.
-    subscriber.subscribe(...listeners.keys()).then(wakeAll, ignore);
+    subscribe(...listeners.keys()).then(wakeAll, ignore);
   });
+  subscriber.on('close', () => heard.clear());
   // A heartbeat tells what became of the session.
   connection.onLoss(wakeAll);
 
@@ -33,15 +44,17 @@ export function wakeUps(connection: Connection, sleep: (ms: number) => Promise<v
       listeners.set(channel, set.add(wake));
       // Not connected: the next 'ready' subscribes.
       if (subscriber.status === 'ready') {
-        const subscribed = subscriber.subscribe(channel).catch(ignore);
+        const subscribed = subscribe(channel).catch(ignore);
         await Promise.race([subscribed, sleep(patienceMs)]);
       }
       return () => {
         set.delete(wake);
         if (set.size > 0 || listeners.get(channel) !== set) return;
         listeners.delete(channel);
+        heard.delete(channel);
         if (subscriber.status === 'ready') subscriber.unsubscribe(channel).catch(ignore);
       };
     },
+    hears: (channel) => heard.has(channel),
   };
 }

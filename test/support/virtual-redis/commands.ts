@@ -146,4 +146,15 @@ export const commands: Readonly<Record<string, Command>> = {
     const entries = data.get(key, 'stream')?.entries ?? [];
     return entries.slice(0, integer(limit[1])).map(({ id, fields }) => [idText(id), fields]);
   },
+  XREAD: (data, [count, one, streams, ...rest]) => {
+    const half = rest.length / 2;
+    const fromStart = rest.slice(half).every((id) => id === '0');
+    if (count !== 'COUNT' || one !== '1' || streams !== 'STREAMS' || !Number.isInteger(half) || !fromStart)
+      return wrongArguments();
+    const found = rest.slice(0, half).flatMap((key): Reply[] => {
+      const [first] = data.get(key, 'stream')?.entries ?? [];
+      return first === undefined ? [] : [[key, [[idText(first.id), first.fields]]]];
+    });
+    return found.length === 0 ? null : found;
+  },
 };

@@ -4,7 +4,7 @@ import type { VirtualRedis } from './server.ts';
 
 /** A connection without a network: everything takes effect, and is answered, at once. */
 export function directConnection(server: VirtualRedis): Connection {
-  const messages = new Set<(channel: string) => void>();
+  const messages = new Set<(channel: string, message: string) => void>();
   const subscriptions = new Map<string, () => void>();
   let isClosed = false;
   const run = <T>(effect: () => T): Promise<T> =>
@@ -17,12 +17,14 @@ export function directConnection(server: VirtualRedis): Connection {
   };
   const subscriber = {
     status: 'ready',
-    on: (event: string, listener: (channel: string) => void) => {
+    on: (event: string, listener: (channel: string, message: string) => void) => {
       if (event === 'message') messages.add(listener);
     },
     subscribe: (channel: string) =>
       run(() => {
-        const stop = server.subscribe(channel, () => messages.forEach((listener) => listener(channel)));
+        const stop = server.subscribe(channel, (...told) =>
+          messages.forEach((listener) => listener(...told)),
+        );
         subscriptions.get(channel)?.();
         subscriptions.set(channel, stop);
       }),

@@ -1,10 +1,10 @@
 -- purpose: Swaps the state of a call and appends its evidence, if the version is the expected one.
 -- KEYS: call holders tallies outbox life census heard
--- ARGV: operation version state epoch binding value record dropTallies retentionMs id listed readAt
+-- ARGV: operation version state epoch binding value record dropTallies retentionMs id listed readAt channel shard
 -- reply: 1 done, now or by an earlier run of the same operation; 0 the version, or the life that it was read in, is another
 -- writes: call holders tallies outbox life census heard
 local call, holders, tallies, outbox, life, census, heard = unpack(KEYS)
-local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt = unpack(ARGV)
+local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt, channel, shard = unpack(ARGV)
 
 local at = now()
 local began = lifeOf(life, at)
@@ -24,6 +24,8 @@ if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
+-- Only a hint: a server that forbids channels must not undo the change.
+redis.pcall('PUBLISH', channel, shard)
 if listed == '1' then
   redis.call('ZADD', heard, decimal(at), id)
 else

@@ -1,10 +1,10 @@
 -- purpose: Puts a revocation into the inbox of a session that lives, and wakes it.
 -- KEYS: session inbox
--- ARGV: call epoch channel
+-- ARGV: call epoch channel message
 -- reply: 1 it will be seen; 0 there is no such session
 -- writes: inbox
 local session, inbox = unpack(KEYS)
-local call, epoch, channel = unpack(ARGV)
+local call, epoch, channel, message = unpack(ARGV)
 
 local expires = redis.call('PEXPIRETIME', session)
 if expires < 0 then return 0 end
@@ -13,5 +13,5 @@ if not revoked or tonumber(revoked) < tonumber(epoch) then redis.call('HSET', in
 -- One millisecond longer: the session may still be extended at the very moment it would expire.
 redis.call('PEXPIREAT', inbox, expires + 1)
 -- Only a hint: a server that forbids channels must not undo the revocation.
-redis.pcall('PUBLISH', channel, call)
+redis.pcall('PUBLISH', channel, message)
 return 1
