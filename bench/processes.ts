@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const benchDirectory = fileURLToPath(new URL('.', import.meta.url));
@@ -127,23 +127,18 @@ export async function runModule<T>(
   return result;
 }
 
-const ticksPerSecond = Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }).stdout.trim() || 100);
-
 function family(pid: number): number[] {
   const below = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
   return [pid, ...below.flatMap((child) => family(Number(child)))];
 }
 
-/** Time on a processor, user and system, of a process and its workers so far, ms. */
+/** Time on a processor, user and system, of the threads of a process and of its workers so far, ms. */
 export function cpuMs(pid: number): number {
-  let ticks = 0;
-  for (const one of family(pid)) {
-    const stat = readFileSync(`/proc/${one}/stat`, 'utf8');
-    // The name of the program, in parentheses, may hold spaces.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return (ticks * 1000) / ticksPerSecond;
+  let nanoseconds = 0;
+  for (const one of family(pid))
+    for (const thread of readdirSync(`/proc/${one}/task`))
+      nanoseconds += Number(readFileSync(`/proc/${one}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+  return nanoseconds / 1e6;
 }
 
 /** Resident memory of a process, bytes. */

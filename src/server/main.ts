@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { Fault } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
-import { keepFreedMemory } from './allocator.ts';
 import { chooseStore } from './choose-store.ts';
 import { parseCommand, usage } from './cli.ts';
 import { failStart } from './failed-start.ts';
 import { createLog } from './log.ts';
+import { prepareMemory } from './memory.ts';
 import { startProxy, type RunningProxy } from './proxy.ts';
 import { loadSettings, type ProxySettings, type Settings } from './settings.ts';
 import { shutDown } from './shutdown.ts';
@@ -35,7 +35,7 @@ async function run(sandboxOnly: boolean): Promise<void> {
     await runPrimary(settings, settings.workers);
     return;
   }
-  keepFreedMemory();
+  prepareMemory();
   const log = createLog(settings.logLevel);
   const running = settings.mode === 'sandbox' ? await sandbox(settings, log) : await proxy(settings, log);
   process.on('SIGHUP', () => running.reloadPolicies());
