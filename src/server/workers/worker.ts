@@ -4,6 +4,7 @@ import type { Log } from '../../core/ports.ts';
 import { chooseStore } from '../choose-store.ts';
 import { failStart } from '../failed-start.ts';
 import { createLog } from '../log.ts';
+import { prepareMemory } from '../memory.ts';
 import { startInstance, type Instance } from '../proxy.ts';
 import { shutDown } from '../shutdown.ts';
 import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
@@ -20,6 +21,7 @@ let work: Work | undefined;
 let ending = false;
 
 function begin({ settings, policies }: Charge, readyWithinMs: number): Work {
+  prepareMemory();
   const log = createLog(settings.logLevel, undefined, cluster.worker?.id);
   const instance = startInstance(settings, {
     log,

@@ -20,7 +20,7 @@ export function wakeUps(connection: Connection, sleep: (ms: number) => Promise<v
   const ignore = (): undefined => undefined;
   const subscribe = async (...channels: readonly string[]): Promise<void> => {
     await subscriber.subscribe(...channels);
-    for (const channel of channels) heard.add(channel);
+    for (const channel of channels) if (listeners.has(channel)) heard.add(channel);
   };
   const wakeAll = (): void => {
     for (const set of listeners.values()) for (const wake of set) wake();
