@@ -59,8 +59,8 @@ export const mutants = {
       },
       {
         file: 'gate/stop.ts',
-        find: 'if (clock.now() - since >= times.ttlMs) await waitedOut(deps, request.call, witness, holder);',
-        replace: '',
+        find: 'if (clock.now() - since >= times.ttlMs) await waitedOut(deps, call, witness, holder);',
+        replace: 'continue;',
       },
     ],
   },
