@@ -107,7 +107,7 @@ export class Upload {
       chance.between(0, 3 * this.#drainMs),
     );
     // Its answer cannot overtake the bytes.
-    const takes = slow ?? 50;
+    const takes = 50 + (slow ?? 0);
     const answered = (): void => {
       if (this.isOver) return;
       this.isOver = true;
