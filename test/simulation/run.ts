@@ -67,18 +67,24 @@ class Recovery {
 
   async run(): Promise<void> {
     const { engine, calls } = this.#world;
-    let slot = 0;
-    for (const key of calls) await this.#call(key, slot++);
+    const places = [...calls].map((key, slot) => [key, slot] as const);
+    // All of them first: an instance may have room for one call alone.
+    for (const place of places) await this.#ended(...place);
+    for (const place of places) await this.#recordedAnew(...place);
     await this.#nobodyWaits();
     await this.#evidence();
     if (engine.violation === undefined) engine.note('all is well');
   }
 
-  async #call(key: CallKey, slot: number): Promise<void> {
-    const { engine, graph, observer, uploads, store } = this.#world;
+  async #ended(key: CallKey, slot: number): Promise<void> {
+    const { engine, uploads } = this.#world;
     await this.#stop(key, slot);
     if (uploads.some((upload) => upload.call === key && !upload.isOver && !upload.process.isDead))
       engine.violated(`an upload of ${key.slice(-4)} is live after its stop`);
+  }
+
+  async #recordedAnew(key: CallKey, slot: number): Promise<void> {
+    const { engine, graph, observer, store } = this.#world;
     if (!graph.call(key).isAlive) return;
     await this.#insist(`start of ${key.slice(-4)}`, slot + 1, (instance) =>
       this.#world.ask('start', key, instance),
