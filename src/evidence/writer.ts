@@ -274,9 +274,9 @@ class Writer implements EvidenceWriter {
     if (clock.now() - this.#reportedAt < reportMs) return;
     this.#reportedAt = clock.now();
     try {
-      const written = this.#written;
-      meter.evidence({ ...(await this.#backlog()), written });
-      this.#written -= written;
+      const backlog = await this.#backlog();
+      meter.evidence({ ...backlog, written: this.#written });
+      this.#written = 0;
     } catch (error) {
       this.#deps.log.debug({ error: messageOf(error) }, 'the depth of the outbox is unknown');
     }

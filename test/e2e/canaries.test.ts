@@ -59,8 +59,7 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
 
   test('a call with everything in it', async () => {
     const id = newCall();
-    // Until the session is joined and the keys are fetched, it is 503.
-    await eventually(async () => (await upload(id))?.status === 403);
+    expect((await upload(id))?.status).toBe(403);
     await recording(id);
     expect((await upload(id))?.status).toBe(201);
     const clientContext = (): string => secret('clientContext');

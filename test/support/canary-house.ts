@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers';
 import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
 import { notificationIssuerOf, sandboxApp, sandboxTenant } from '../../src/server/sandbox/token-mint.ts';
 import { Canaries } from './canaries.ts';
+import { eventually } from './eventually.ts';
 import { settingsFor, startProxyProcess, type ProxyProcess } from './process.ts';
 import { json, send, type Answer } from './raw-http.ts';
 import { startRedis, type TestRedis } from './redis.ts';
@@ -66,6 +67,8 @@ export async function startCanaryHouse(mode: 'jwt' | 'graph'): Promise<CanaryHou
   };
   if (redis === undefined) delete (settings as Partial<typeof settings>).TALLYLIGHT_GRAPH_CREDENTIAL;
   const proxy = await startProxyProcess(settings);
+  // It listens after a while even if it has not joined its store.
+  await eventually(async () => (await fetch(`${proxy.adminUrl}/readyz/gates`)).ok);
   const answers: string[] = [];
   let metrics = '';
 

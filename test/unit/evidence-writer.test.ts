@@ -301,6 +301,8 @@ onLinux('while the disk is full', () => {
 
   test('nothing leaves the outbox, the log says so once, and all is written afterwards', async () => {
     const writer = await startOnFullDisk();
+    await eventually(() => reports.at(-1)?.waiting === records.length);
+    expect(reports.at(-1)!.oldestSeconds).toBeGreaterThan(0);
     await expect(writer.flush()).rejects.toBeFault('EvidenceUnwritable');
     await expect(writer.flush()).rejects.toBeFault('EvidenceUnwritable');
     expect(outbox.entries).toHaveLength(records.length);

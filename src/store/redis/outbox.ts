@@ -30,7 +30,6 @@ export function redisOutbox(
   /** Shards where something may wait; the one asked longest ago comes first. */
   const hints = new Set<number>();
   let sweptAt = -Infinity;
-
   let listening: Promise<() => void> | undefined;
 
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
@@ -38,23 +37,28 @@ export function redisOutbox(
   /** What one command may ask for: in a cluster each shard has a slot of its own. */
   const together = connection.kind === 'cluster' ? shards.map((shard) => [shard]) : [shards];
 
-  const sweep = async (): Promise<void> => {
-    const began = now();
-    await Promise.all(
-      together.map(async (some) => {
-        const streams = some.map((shard) => keys.shard(shard).outbox);
-        const reply = await connection.command(
-          'xread',
-          ...['COUNT', '1', 'STREAMS', ...streams, ...streams.map(() => '0')],
-        );
-        for (const [stream] of reply === null ? [] : asMap(reply, 'outbox')) {
-          const shard = shardOf.get(stream);
-          if (shard === undefined) throw malformed('outbox');
-          hints.add(shard);
-        }
-      }),
+  const search = async (some: readonly number[]): Promise<void> => {
+    const streams = some.map((shard) => keys.shard(shard).outbox);
+    const reply = await connection.command(
+      'xread',
+      ...['COUNT', '1', 'STREAMS', ...streams, ...streams.map(() => '0')],
     );
-    sweptAt = began;
+    for (const [stream] of reply === null ? [] : asMap(reply, 'outbox')) {
+      const shard = shardOf.get(stream);
+      if (shard === undefined) throw malformed('outbox');
+      hints.add(shard);
+    }
+  };
+  const sweepSoon = (): void => {
+    sweptAt = -Infinity;
+  };
+  const sweep = async (): Promise<void> => {
+    // Noted before asking: a reason to sweep again that comes meanwhile stays.
+    sweptAt = now();
+    await Promise.all(together.map(search)).catch((error: unknown) => {
+      sweepSoon();
+      throw error;
+    });
   };
 
   const depth = async (): Promise<number> => {
@@ -68,11 +72,8 @@ export function redisOutbox(
     return lengths.reduce((sum, length) => sum + length, 0);
   };
 
-  const sweepSoon = (): void => {
-    sweptAt = -Infinity;
-  };
   const woken = (message?: string): void => {
-    const shard = message === undefined ? NaN : Number(message);
+    const shard = Number(message);
     if (shards.includes(shard)) hints.add(shard);
     else sweepSoon();
   };
