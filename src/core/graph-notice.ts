@@ -98,6 +98,7 @@ export const ignoredNotices = {
   resourceUnknown: 'It is about something else than a call, its operations or its participants.',
   contradictory: 'It names two different calls, operations or participants.',
   tenantMismatch: 'It is about another tenant than its token.',
+  tooLarge: 'It is larger than what is read here; it reached the bot all the same.',
 } as const;
 export type IgnoredNotice = keyof typeof ignoredNotices;
 

@@ -58,6 +58,10 @@ export const reasons = {
   GraphUnreachable: [502, 'Graph could not be reached.'],
   GraphTimeout: [504, 'Graph did not answer in time; whether it acted is unknown.'],
   GraphAnswerTooLarge: [502, 'The answer of Graph is larger than what can be judged.'],
+  GraphAnswerUnreadable: [
+    502,
+    'The answer of Graph is not JSON that can be read, so it could not be searched for a recording and was not passed on.',
+  ],
   GraphRedirect: [502, 'Graph redirected to another place; following it would leave the proxy.'],
   GraphCredentialMissing: [403, 'No Graph credential is configured for this caller.'],
   GraphCredentialUnavailable: [503, 'A Graph token could not be had. Try again later.'],
