@@ -89,6 +89,8 @@ export type Notice =
       readonly call: CallKey;
       /** A delta holds only what changed. */
       readonly delta: boolean;
+      /** It names as many participants as Graph ever lists, so others may be missing. */
+      readonly atLimit?: true;
       readonly entries: readonly RosterEntry[];
     };
 
