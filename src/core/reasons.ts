@@ -55,6 +55,10 @@ export const reasons = {
     403,
     'Graph refused with 8506: this call was not created by a recording policy, so it can never be recorded. Do not try again.',
   ],
+  TenantMismatch: [
+    403,
+    'Graph refused with 7505: the Graph token is of another tenant than the call, so this call cannot be recorded with it. Do not try again; get a Graph token for the tenant of the call.',
+  ],
   GraphUnreachable: [502, 'Graph could not be reached.'],
   GraphTimeout: [504, 'Graph did not answer in time; whether it acted is unknown.'],
   GraphAnswerTooLarge: [502, 'The answer of Graph is larger than what can be judged.'],
