@@ -18,6 +18,7 @@ export const reasons = {
     400,
     'The request target is not a plain path. Send it without dot segments, encoded slashes or parameters.',
   ],
+  HeaderRepeated: [400, 'A header that may come only once came more than once. Send it once.'],
   ActionUnknown: [403, 'This path is not on the list of Graph actions that may pass.'],
   ActionRefused: [403, 'This Graph action is never passed.'],
   BatchRefused: [403, 'JSON batching would hide status changes from the gate. Send the requests one by one.'],

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { matchCallback, type CallbackMatch, type CallbackRoute } from '../core/callback-route.ts';
 import type { Binding } from '../core/call-state.ts';
-import { bearerToken } from '../core/bearer.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { readGraphJson } from '../core/graph-json.ts';
 import type { NotificationVerifier } from '../core/ports.ts';
@@ -10,6 +9,7 @@ import type { IgnoredNotice, NoticeBatch } from '../core/graph-notice.ts';
 import { readNotices } from '../core/read-notices.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
 import { answering } from './answer.ts';
+import { tokenOf } from './authenticate.ts';
 import { readOrStream } from './body.ts';
 import { expectsContinue } from './identify-call.ts';
 import type { BotPort, StageDeps } from './ports.ts';
@@ -54,7 +54,7 @@ async function serve(
   match: Match,
 ): Promise<Decision<void>> {
   const began = deps.now();
-  const token = bearerToken(req.headers.authorization);
+  const token = tokenOf(req);
   if (!token.ok) return token;
   const by = await deps.verifier.verify(token.value);
   if (!by.ok) return by;
