@@ -11,6 +11,7 @@ export const silentMeter: Meter = {
   bytesAdmitted: nothing,
   storeCommand: nothing,
   graphAnswer: nothing,
+  graphTokenRefused: nothing,
   upstreamAnswer: nothing,
   webSocket: nothing,
   webSocketFrames: nothing,

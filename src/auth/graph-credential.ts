@@ -32,6 +32,11 @@ export interface GraphCredentialConfig {
 export interface GraphCredentials {
   /** A Graph token for a caller, without its scheme. */
   tokenFor(who: Binding): Promise<Decision<string>>;
+  /**
+   * Another token than one that Graph has refused before it expired, by revocation for example. undefined, at once or in
+   * the end: there is none to try.
+   */
+  replace(who: Binding, refused: string): Promise<string | undefined> | undefined;
 }
 
 interface GraphCredentialsOptions {
@@ -52,6 +57,8 @@ const refreshBeforeMs = 5 * 60_000;
 const refreshBeforeShare = 0.1;
 /** How long a failed request is not repeated. */
 const failureCooldownMs = 1000;
+/** A Graph that refuses every token must not become a flood of requests for tokens. */
+const replacementCooldownMs = 5000;
 const timeoutMs = 5000;
 const maxBytes = 256 * 1024;
 
@@ -60,12 +67,12 @@ export function createGraphCredentials(
   config: readonly GraphCredentialConfig[],
   options: GraphCredentialsOptions,
 ): GraphCredentials {
-  const entries = config.map((each) => ({ mayUse: callersOf(each), token: tokenSource(each, options) }));
+  const entries = config.map((each) => ({ mayUse: callersOf(each), source: tokenSource(each, options) }));
+  const sourceFor = (who: Binding): TokenSource | undefined =>
+    entries.find(({ mayUse }) => mayUse(who))?.source;
   return {
-    tokenFor(who) {
-      const entry = entries.find(({ mayUse }) => mayUse(who));
-      return entry?.token() ?? Promise.resolve(refuse('GraphCredentialMissing'));
-    },
+    tokenFor: (who) => sourceFor(who)?.token() ?? Promise.resolve(refuse('GraphCredentialMissing')),
+    replace: (who, refused) => sourceFor(who)?.replace(refused),
   };
 }
 
@@ -78,6 +85,11 @@ function callersOf({ tenants, apps }: GraphCredentialConfig): (who: Binding) => 
 const lowerCase = (list: readonly string[] | undefined): string[] | undefined =>
   list?.map((value) => value.toLowerCase());
 
+interface TokenSource {
+  token(): Promise<Decision<string>>;
+  replace(refused: string): Promise<string | undefined> | undefined;
+}
+
 /**
  * One client's token: fetched once for all who wait, renewed in the background while it is still good, so that
  * neither a slow nor a failing token endpoint is noticed before the last token has expired.
@@ -85,11 +97,12 @@ const lowerCase = (list: readonly string[] | undefined): string[] | undefined =>
 function tokenSource(
   config: GraphCredentialConfig,
   { fetch, now = () => Date.now(), log }: GraphCredentialsOptions,
-): () => Promise<Decision<string>> {
+): TokenSource {
   const request = tokenRequest(config, fetch);
   let current: Token | undefined;
   let failure: { readonly at: number; readonly refusal: Refusal } | undefined;
   let pending: Promise<Decision<string>> | undefined;
+  let replacedAt: number | undefined;
 
   async function renew(): Promise<Decision<string>> {
     // The lifetime counts from before the request: the answer may have taken long.
@@ -121,11 +134,32 @@ function tokenSource(
     return pending;
   }
 
-  return () => {
-    if (current === undefined || now() >= current.expiresAt) return renewOnce();
-    // `renew` never rejects: its failure is a value, and here nobody waits for it.
-    if (now() >= current.refreshAt) void renewOnce();
-    return Promise.resolve(grant(current.value));
+  /** The old token stays until there is another: its refusal may have been about one request only. */
+  async function renewed(refused: string): Promise<string | undefined> {
+    const fresh = await renewOnce();
+    if (!fresh.ok) replacedAt = undefined;
+    return fresh.ok && fresh.value !== refused ? fresh.value : undefined;
+  }
+
+  return {
+    token() {
+      if (current === undefined || now() >= current.expiresAt) return renewOnce();
+      // `renew` never rejects: its failure is a value, and here nobody waits for it.
+      if (now() >= current.refreshAt) void renewOnce();
+      return Promise.resolve(grant(current.value));
+    },
+    replace(refused) {
+      if (current !== undefined && current.value !== refused) return Promise.resolve(current.value);
+      if (pending !== undefined) return renewed(refused);
+      const since = replacedAt === undefined ? Infinity : now() - replacedAt;
+      if (since >= 0 && since < replacementCooldownMs) return undefined;
+      replacedAt = now();
+      log?.warn(
+        { client: config.clientId },
+        'Graph refused a token that has not expired; a new one is fetched',
+      );
+      return renewed(refused);
+    },
   };
 }
 

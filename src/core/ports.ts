@@ -193,6 +193,8 @@ export interface Meter {
   bytesAdmitted(bytes: number): void;
   storeCommand(command: string, seconds: number, ok: boolean): void;
   graphAnswer(action: string, status: number, seconds: number): void;
+  /** Graph has answered 401 to a token of the proxy's own: repeated with another one, or passed on. */
+  graphTokenRefused(outcome: 'repeated' | 'passed'): void;
   upstreamAnswer(status: number, seconds: number): void;
   webSocket(event: 'opened' | StreamEnd): void;
   webSocketFrames(direction: FrameDirection, count: number): void;

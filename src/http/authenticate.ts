@@ -7,6 +7,8 @@ import type { Identity, Verifier } from '../core/ports.ts';
 import type { ControlAuth } from './ports.ts';
 import { repeatedHeader } from './repeated-header.ts';
 
+const scheme = 'Bearer ';
+
 /** Who asks on the control plane. */
 export interface Caller {
   /** null: a Graph token that cannot be read, where the settings allow it. */
@@ -15,6 +17,11 @@ export interface Caller {
   readonly verified: boolean;
   /** The credential for Graph, with its scheme. */
   readonly authorization: () => Promise<Decision<string>>;
+  /**
+   * Another credential than one of the proxy's own that Graph has answered with 401; undefined, at once or in the end:
+   * there is none to try.
+   */
+  readonly another?: (refused: string) => Promise<string | undefined> | undefined;
   /** Names the token without being one. */
   readonly tokenHash: string;
 }
@@ -48,9 +55,13 @@ export async function authenticateControl(
   const who = { tenant, app };
   const authorization = async (): Promise<Decision<string>> => {
     const graphToken = await auth.credentials.tokenFor(who, req);
-    return graphToken.ok ? grant(`Bearer ${graphToken.value}`) : graphToken;
+    return graphToken.ok ? grant(`${scheme}${graphToken.value}`) : graphToken;
   };
-  return grant({ who, verified: true, authorization, tokenHash });
+  const another = (refused: string): Promise<string | undefined> | undefined =>
+    auth.credentials
+      .replace?.(who, refused.replace(scheme, ''))
+      ?.then((token) => (token === undefined ? undefined : `${scheme}${token}`));
+  return grant({ who, verified: true, authorization, another, tokenHash });
 }
 
 /** Media always carries a token for our audience. */

@@ -71,7 +71,11 @@ export type ControlAuth =
       readonly mode: 'jwt';
       readonly verifier: Verifier;
       /** A Graph token for a caller, without its scheme. */
-      readonly credentials: { tokenFor(who: Binding, req: IncomingMessage): Promise<Decision<string>> };
+      readonly credentials: {
+        tokenFor(who: Binding, req: IncomingMessage): Promise<Decision<string>>;
+        /** Another token than one that Graph has refused; undefined, at once or in the end: there is none to try. */
+        replace?(who: Binding, refused: string): Promise<string | undefined> | undefined;
+      };
     }
   | {
       /** The bot's Graph token is passed on; it counts for a call only once Graph has accepted it for that call. */

@@ -48,6 +48,7 @@ export function createMeter(registry: Registry): Meter {
   const storeUp = gauge(registry, metrics.storeUp);
   const graphAnswers = counter(registry, metrics.graphAnswers);
   const graphSeconds = histogram(registry, metrics.graphSeconds);
+  const graphTokensRefused = counter(registry, metrics.graphTokensRefused);
   const upstreamAnswers = counter(registry, metrics.upstreamAnswers);
   const upstreamSeconds = histogram(registry, metrics.upstreamSeconds);
   const webSockets = counter(registry, metrics.webSockets);
@@ -81,6 +82,7 @@ export function createMeter(registry: Registry): Meter {
       graphAnswers(1, { action, status: String(status) });
       graphSeconds(seconds, { action });
     },
+    graphTokenRefused: (outcome) => graphTokensRefused(1, { outcome }),
     upstreamAnswer(status, seconds) {
       upstreamAnswers(1, { status: String(status) });
       upstreamSeconds(seconds);

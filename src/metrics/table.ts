@@ -133,6 +133,12 @@ export const metrics = {
     labels: { action: graphActions },
     buckets: long,
   },
+  graphTokensRefused: {
+    name: 'tallylight_graph_tokens_refused_total',
+    type: 'counter',
+    help: "Answers of 401 by Graph to one of the proxy's own tokens: repeated with a new token, or passed on to the bot.",
+    labels: { outcome: ['repeated', 'passed'] },
+  },
   upstreamAnswers: {
     name: 'tallylight_upstream_answers_total',
     type: 'counter',

@@ -1,4 +1,4 @@
-import { createGraphCredentials } from '../auth/graph-credential.ts';
+import { createGraphCredentials, type GraphCredentials } from '../auth/graph-credential.ts';
 import { createNotificationVerifier } from '../auth/notifications.ts';
 import { createVerifier } from '../auth/verify.ts';
 import { matchCallback } from '../core/callback-route.ts';
@@ -6,8 +6,6 @@ import type { CallbackPlace } from '../core/callback-uri.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
-import type { Binding } from '../core/call-state.ts';
-import type { Decision } from '../core/decision.ts';
 import type { StageDeps } from '../http/ports.ts';
 import { connectBot } from '../upstream/bot.ts';
 import { connectGraph } from '../upstream/graph.ts';
@@ -19,7 +17,7 @@ import type { ProxySettings } from './settings.ts';
 /** How bots prove themselves; a credential of our own needs no request to find it. */
 type ProxyAuth =
   | (Extract<Planes['control']['auth'], { mode: 'jwt' }> & {
-      readonly credentials: { tokenFor(who: Binding): Promise<Decision<string>> };
+      readonly credentials: GraphCredentials;
     })
   | Extract<Planes['control']['auth'], { mode: 'graph' }>;
 

@@ -104,7 +104,7 @@ export async function startInstance(
       witnessGraceMs: settings.witnessGraceMs,
     },
     sizes: settings.limits,
-    ...(auth.mode === 'jwt' ? { probe: callProbe(graph, (who) => auth.credentials.tokenFor(who)) } : {}),
+    ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
   });
   const stages = {
     gate,

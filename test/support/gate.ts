@@ -234,6 +234,7 @@ export class World {
       bytesAdmitted: silent,
       storeCommand: silent,
       graphAnswer: silent,
+      graphTokenRefused: silent,
       upstreamAnswer: silent,
       webSocket: silent,
       webSocketFrames: silent,

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { CallKey } from '../../core/call-key.ts';
 import { grant, refuse, type Decision, type Refusal } from '../../core/decision.ts';
-import type { RawAnswer, Send, WriteGuard } from '../../core/exchange.ts';
+import type { RawAnswer, Send, Sent, WriteGuard } from '../../core/exchange.ts';
 import { actionName, type GraphAction } from '../../core/graph-action.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { PolicyInForce } from '../../core/policy.ts';
@@ -44,21 +44,43 @@ interface Outgoing {
 
 /** Sends a small request with the caller's credential; the answer is judged. */
 export const sending =
-  ({ deps, caller, action }: ControlRequest, outgoing: Outgoing, guard?: WriteGuard): Send<RawAnswer> =>
+  (request: ControlRequest, outgoing: Outgoing, guard?: WriteGuard): Send<RawAnswer> =>
   async (mayStill) => {
+    const { deps, caller, action } = request;
+    const send = async (authorization: string): Promise<Sent<RawAnswer>> => {
+      const began = deps.now();
+      const sent = await deps.graph.exchange({ ...outgoing, authorization }, mayStill, guard);
+      if (sent.kind === 'answered') {
+        deps.meter.graphAnswer(actionName(action.row), sent.answer.status, (deps.now() - began) / 1000);
+      }
+      return sent;
+    };
     const authorization = await caller.authorization();
     if (!authorization.ok) return { kind: 'notSent', refusal: authorization };
-    const began = deps.now();
-    const sent = await deps.graph.exchange(
-      { ...outgoing, authorization: authorization.value },
-      mayStill,
-      guard,
-    );
-    if (sent.kind === 'answered') {
-      deps.meter.graphAnswer(actionName(action.row), sent.answer.status, (deps.now() - began) / 1000);
-    }
-    return sent;
+    const sent = await send(authorization.value);
+    if (sent.kind !== 'answered' || sent.answer.status !== 401) return sent;
+    const other = await insteadOf(request, authorization.value);
+    if (other === undefined) return sent;
+    const again = await send(other);
+    return again.kind === 'notSent' ? sent : again;
   };
+
+/**
+ * The credential with which a request is repeated, once, after Graph has answered 401 to the proxy's own; undefined, at
+ * once or in the end: that answer is passed on.
+ */
+export function insteadOf(
+  { deps, caller }: ControlRequest,
+  refused: string,
+): Promise<string | undefined> | undefined {
+  if (caller.another === undefined) return undefined;
+  const other = caller.another(refused);
+  if (other === undefined) deps.meter.graphTokenRefused('passed');
+  return other?.then((found) => {
+    deps.meter.graphTokenRefused(found === undefined ? 'passed' : 'repeated');
+    return found;
+  });
+}
 
 /** A write is over when what it was let in for is, whatever came of it. */
 export async function duringWrite(

@@ -1,38 +1,65 @@
 import { parseCallKey } from '../../core/call-key.ts';
-import { grant } from '../../core/decision.ts';
+import { grant, refuse, type Refusal } from '../../core/decision.ts';
 import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/exchange.ts';
 import { actionName } from '../../core/graph-action.ts';
 import { accept } from '../graph-proof.ts';
 import { readCallbackBody, tellCallback } from './callback-uri.ts';
-import { notThere, type CallRequest, type ControlRequest, type Handler } from './context.ts';
+import { insteadOf, notThere, type CallRequest, type ControlRequest, type Handler } from './context.ts';
 import type { GraphRequest } from '../ports.ts';
 
-/** Streams the request to Graph and the answer back. */
+/** Graph's 401 to the proxy's own token, of which nothing was passed on. */
+const tokenRefused = refuse('GraphCredentialUnavailable');
+
+/**
+ * Streams the request to Graph and the answer back. Where Graph refuses the proxy's own token, the request is repeated
+ * with another one; a body that is streamed is gone by then, so that its 401 is passed on, and only the next request has
+ * another token.
+ */
 export async function streamToGraph(
   request: ControlRequest,
-  { guard, body }: { readonly guard?: WriteGuard; readonly body?: Buffer } = {},
+  { guard, body: given }: { readonly guard?: WriteGuard; readonly body?: Buffer } = {},
 ): Promise<Forwarded> {
   const { deps, req, res, action, caller } = request;
+  const body = given ?? (hasBody(req.headers) ? req : null);
   const authorization = await caller.authorization();
   if (!authorization.ok) return { kind: 'failed', refusal: authorization };
-  const began = deps.now();
-  const forwarded = await deps.graph.forward(
-    {
-      method: req.method as GraphRequest['method'],
-      path: action.path,
-      headers: req.headers,
-      authorization: authorization.value,
-      body: body ?? (hasBody(req.headers) ? req : null),
-      judge: (status) => notThere(request, status),
-      ...(guard === undefined ? {} : { guard }),
-    },
-    res,
-  );
-  if (forwarded.kind === 'answered') {
-    deps.meter.graphAnswer(actionName(action.row), forwarded.status, (deps.now() - began) / 1000);
-  }
-  return forwarded;
+  const send = async (
+    credential: string,
+    judge: (status: number) => Refusal | undefined,
+  ): Promise<Forwarded> => {
+    const began = deps.now();
+    const forwarded = await deps.graph.forward(
+      {
+        method: req.method as GraphRequest['method'],
+        path: action.path,
+        headers: req.headers,
+        authorization: credential,
+        body,
+        judge: (status) => judge(status) ?? notThere(request, status),
+        ...(guard === undefined ? {} : { guard }),
+      },
+      res,
+    );
+    const status = forwarded.kind === 'answered' ? forwarded.status : undefined;
+    const counted = status ?? (isTokenRefused(forwarded) ? 401 : undefined);
+    if (counted !== undefined)
+      deps.meter.graphAnswer(actionName(action.row), counted, (deps.now() - began) / 1000);
+    return forwarded;
+  };
+  let other: Promise<string | undefined> | undefined;
+  const forwarded = await send(authorization.value, (status) => {
+    if (status !== 401) return undefined;
+    other = insteadOf(request, authorization.value);
+    const isGone = body !== null && !Buffer.isBuffer(body);
+    return other === undefined || isGone ? undefined : tokenRefused;
+  });
+  if (!isTokenRefused(forwarded)) return forwarded;
+  // Without another token, the first one brings Graph's own answer once more.
+  return send((await other) ?? authorization.value, () => undefined);
 }
+
+const isTokenRefused = (forwarded: Forwarded): boolean =>
+  forwarded.kind === 'failed' && forwarded.refusal === tokenRefused;
 
 /** Signalling passes, also with the store down; what Graph accepts binds the call. */
 export const pass: Handler<ControlRequest> = async (request) => {
