@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../src/core/call-key.ts';
 import { Fault, messageOf } from '../src/core/errors.ts';
+import type { StopReason } from '../src/core/exchange.ts';
 import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
 import { guardBody } from './guard-body.ts';
@@ -12,9 +13,11 @@ export interface Recording {
   readonly callId: string;
   /** Grows with every start of recording of the call. */
   readonly epoch: number;
+  /** Names this write, as `Tallylight-Write` does behind the proxy. Opaque. */
+  readonly write: string;
   /**
-   * Aborts when the write is cut: the drain limit of a stop passed, or the store was out of reach for too long.
-   * Whatever the handler keeps must end then. Request and response are destroyed already.
+   * Aborts when the write is cut: the drain limit of a stop or of `gate.close()` passed, or the store was out of reach for
+   * too long. `signal.reason.cause` is the reason: `RecordingStopped`, `ShuttingDown` or `SessionLost`. Whatever the handler keeps must end then. Request and response are destroyed already.
    */
   readonly signal: AbortSignal;
   /**
@@ -35,6 +38,7 @@ export function follow(
   const controller = new AbortController();
   let pending = 1;
   let complete = true;
+  let failed = false;
   let responding = true;
   let reading = false;
 
@@ -71,19 +75,23 @@ export function follow(
     settle(res.writableFinished && (early || req.complete));
   });
 
+  // What its handler gave up is not kept by it.
+  write.onMeasure(() => (!failed && req.complete && req.readableLength === 0 ? 'whole' : 'part'));
   write.onCut(() => {
     // After the response and a whole body the connection may already carry another request.
     if (reading && req.complete) req._destroy = (error, done) => done(error);
     if (responding || reading) req.destroy();
     if (responding) res.destroy();
-    controller.abort(new DOMException(textOf('RecordingStopped'), 'AbortError'));
-    meter.decision('media', 'RecordingStopped');
-    gate.refused(call, 'RecordingStopped');
+    const why = write.stopReason;
+    controller.abort(new Cut(why));
+    meter.decision('media', why);
+    gate.refused(call, why);
   });
 
   return {
     callId: toGuid(call),
     epoch,
+    write: write.id,
     signal: controller.signal,
     hold(work) {
       controller.signal.throwIfAborted();
@@ -95,12 +103,23 @@ export function follow(
         () => settle(true),
         (error: unknown) => {
           log.warn({ call, error: messageOf(error) }, 'held work of a write failed');
+          failed = true;
           settle(false);
         },
       );
       return work;
     },
   };
+}
+
+/** Why a signal aborted. */
+class Cut extends DOMException {
+  override readonly cause: StopReason;
+
+  constructor(why: StopReason) {
+    super(textOf(why), 'AbortError');
+    this.cause = why;
+  }
 }
 
 /**

@@ -165,7 +165,11 @@ export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call:
 }
 
 async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder: Holder): Promise<void> {
-  const unknown = { admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null } as const;
+  const unknown = {
+    ...{ admitted: 0, aborted: 0, unanswered: 0, refused: 0, bytes: 0 },
+    left: 'lost',
+    drainMs: null,
+  } as const;
   await change(deps, call, witness, () =>
     grant({ event: { type: 'holderLost' }, detail: { session: holder.session } }),
   );

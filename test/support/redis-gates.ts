@@ -18,6 +18,7 @@ const silent = (): void => undefined;
 const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
 const meter: Meter = {
   ...{ decision: silent, transition: silent, drain: silent, writesAborted: silent, bytesAdmitted: silent },
+  ...{ writesUnanswered: silent, writesDiscarded: silent },
   ...{ storeCommand: silent, graphAnswer: silent, upstreamAnswer: silent, session: silent },
   ...{ webSocket: silent, webSocketFrames: silent },
   ...{ policyReload: silent, evidence: silent, openGrants: silent, calls: silent, callEnded: silent },

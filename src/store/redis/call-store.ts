@@ -51,10 +51,14 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
         tally: JSON.stringify({
           admitted: tally.admitted,
           aborted: tally.aborted,
+          unanswered: tally.unanswered,
           refused: tally.refused,
           bytes: tally.bytes,
           left: tally.left,
           drainMs: tally.drainMs,
+          discarded: tally.discarded,
+          notDiscarded: tally.notDiscarded,
+          notDiscardedIds: tally.notDiscardedIds,
         }),
         how: saysNothing(tally) ? 'HSETNX' : 'HSET',
       });
