@@ -110,6 +110,7 @@ export function parseCallState(text: unknown): CallState {
     openedAt: asTime(value.openedAt),
     closedAt: asTime(value.closedAt),
     told: told(value.told),
+    at: asNumber(value.at, 'call state'),
     seq: asNumber(value.seq, 'call state'),
     head: value.head === null ? null : asText(value.head, 'call state'),
   };
@@ -166,6 +167,7 @@ export function parseTally(text: unknown): Tally {
   return {
     admitted: asNumber(value.admitted, 'tally'),
     aborted: asNumber(value.aborted, 'tally'),
+    unanswered: asNumber(value.unanswered, 'tally'),
     refused: asNumber(value.refused, 'tally'),
     bytes: asNumber(value.bytes, 'tally'),
     left,
