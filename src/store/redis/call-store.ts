@@ -31,7 +31,7 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
           id: call,
           listed: state.state === 'ended' ? '0' : '1',
           // The store's clock when the change was computed.
-          readAt: String(Date.parse(record.at)),
+          readAt: String(Date.parse(record.at) - (record.step ?? 0)),
           channel: keys.evidence,
           shard: String(keys.shardOf(call)),
         });

@@ -110,6 +110,7 @@ export function parseCallState(text: unknown): CallState {
     openedAt: asTime(value.openedAt),
     closedAt: asTime(value.closedAt),
     told: told(value.told),
+    at: asNumber(value.at, 'call state'),
     seq: asNumber(value.seq, 'call state'),
     head: value.head === null ? null : asText(value.head, 'call state'),
   };
