@@ -4,7 +4,7 @@ import { Fault, messageOf } from '../src/core/errors.ts';
 import type { StopReason } from '../src/core/exchange.ts';
 import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
-import { guardBody } from './guard-body.ts';
+import type { BodyGuard, BodyWatch } from './guard-body.ts';
 import type { GateParts } from './parts.ts';
 
 /** A write that was let in, as its handler sees it. */
@@ -27,13 +27,22 @@ export interface Recording {
   readonly hold: <Work extends PromiseLike<unknown>>(work: Work) => Work;
 }
 
+export interface Followed {
+  readonly recording: Recording;
+  /** Under which the handler may read the body. */
+  readonly watch: BodyWatch;
+}
+
 /** Follows a write from its admission until the response, a body read beyond it and every held promise are over. */
 export function follow(
   { gate, meter, log }: GateParts,
   write: Write,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Recording {
+  {
+    req,
+    res,
+    body,
+  }: { readonly req: IncomingMessage; readonly res: ServerResponse; readonly body: BodyGuard },
+): Followed {
   const { call, epoch } = write.grant;
   const controller = new AbortController();
   let pending = 1;
@@ -47,17 +56,17 @@ export function follow(
     pending -= 1;
     if (pending > 0 || write.wasCut) return;
     // What nobody has begun to read is thrown away by Node.
-    unguard();
+    body.release();
     write.end(complete);
   };
 
-  const unguard = guardBody(req, {
+  const watch: BodyWatch = {
     mayPass() {
       if (!write.mayContinue()) write.cut();
       return !write.wasCut;
     },
     addBytes: (count) => write.addBytes(count),
-  });
+  };
 
   res.once('close', () => {
     responding = false;
@@ -88,7 +97,7 @@ export function follow(
     gate.refused(call, why);
   });
 
-  return {
+  const recording: Recording = {
     callId: toGuid(call),
     epoch,
     write: write.id,
@@ -110,6 +119,7 @@ export function follow(
       return work;
     },
   };
+  return { recording, watch };
 }
 
 /** Why a signal aborted. */

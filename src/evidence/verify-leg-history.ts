@@ -219,7 +219,11 @@ function writesOf(value: unknown): RecordedInterval['writes'] {
   const unanswered = readCount(fields.unanswered);
   const bytes = readCount(fields.bytes);
   if (admitted === null || aborted === null || unanswered === null || bytes === null) return null;
-  return { admitted, aborted, unanswered, bytes };
+  const [discarded, notDiscarded] = [readCount(fields.discarded), readCount(fields.notDiscarded)];
+  return {
+    ...{ admitted, aborted, unanswered, bytes },
+    ...(discarded === null || notDiscarded === null ? {} : { discarded, notDiscarded }),
+  };
 }
 
 const readTime = (value: unknown): string | null =>

@@ -13,6 +13,9 @@ export interface RecordedInterval {
     readonly aborted: number;
     readonly unanswered: number;
     readonly bytes: number;
+    /** Of those that handlers were asked to discard: how many they agreed to, and how many not in time. Absent: none. */
+    readonly discarded?: number;
+    readonly notDiscarded?: number;
   } | null;
 }
 

@@ -104,8 +104,16 @@ function intervalInWords({ opened, closed, writes }: RecordedInterval): string {
   const times = `${opened ?? 'before the files'} to ${closed ?? 'no end that is known'}`;
   if (writes === null) return times;
   const unanswered = writes.unanswered === 0 ? '' : ` and ${writes.unanswered} never answered`;
-  return `${times}, ${writes.admitted} writes let through, ${writes.aborted} of them aborted${unanswered}, ${writes.bytes} bytes`;
+  return `${times}, ${writes.admitted} writes let through, ${writes.aborted} of them aborted${unanswered}, ${writes.bytes} bytes${discardsInWords(writes)}`;
 }
+
+const discardsInWords = ({
+  discarded = 0,
+  notDiscarded = 0,
+}: NonNullable<RecordedInterval['writes']>): string =>
+  discarded + notDiscarded === 0
+    ? ''
+    : `; handlers agreed to discard ${discarded} of the ${discarded + notDiscarded} writes that were cut`;
 
 const contradictionInWords = ({ kind, first, count }: Leg['contradictions'][number]): string =>
   `${first}${count === 1 ? '' : ` and ${count - 1} times more`}, ${textOf(contradictions, kind)}`;
