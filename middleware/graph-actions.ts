@@ -10,9 +10,10 @@ import type { Method } from '../src/core/graph-actions.ts';
 import { parseRequestTarget } from '../src/core/request-target.ts';
 import { controlPlane } from '../src/http/control-plane.ts';
 import type { ControlAuth } from '../src/http/ports.ts';
+import { isRead } from './guard-body.ts';
 import { graphOptions, readOptions, type GraphOptions } from './options.ts';
 import { partsOf, type GateParts, type RecordingGate } from './parts.ts';
-import { callOf, mustBeUnread, type RouteHandler } from './require-recording.ts';
+import { bodyAlreadyRead, callOf, type RouteHandler } from './require-recording.ts';
 
 /**
  * Serves `updateRecordingStatus` of a call: the body is the one Graph takes, and the answer is Graph's. A start opens
@@ -32,7 +33,7 @@ function onGraph(gate: RecordingGate, options: GraphOptions, method: Method, act
   const graph = parts.graphAt(secureUrl('graphUrl', graphUrl).origin);
   const auth = hostAuth(parts, authorization);
   const serve = controlPlane({ ...parts, auth, graph }, (req) => {
-    mustBeUnread(req, 'the handlers of a call');
+    if (isRead(req)) return bodyAlreadyRead(parts.log);
     const call = callOf(callId(req as Request));
     if (!call.ok) return call;
     const target = parseRequestTarget(`/${version}/communications/calls/${toGuid(call.value)}${action}`);

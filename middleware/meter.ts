@@ -8,6 +8,8 @@ export const silentMeter: Meter = {
   transition: nothing,
   drain: nothing,
   writesAborted: nothing,
+  writesUnanswered: nothing,
+  writesDiscarded: nothing,
   bytesAdmitted: nothing,
   storeCommand: nothing,
   graphAnswer: nothing,

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../src/core/call-key.ts';
 import { Fault, messageOf } from '../src/core/errors.ts';
+import type { StopReason } from '../src/core/exchange.ts';
 import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
-import { guardBody } from './guard-body.ts';
+import type { BodyGuard, BodyWatch } from './guard-body.ts';
 import type { GateParts } from './parts.ts';
 
 /** A write that was let in, as its handler sees it. */
@@ -12,9 +13,11 @@ export interface Recording {
   readonly callId: string;
   /** Grows with every start of recording of the call. */
   readonly epoch: number;
+  /** Names this write, as `Tallylight-Write` does behind the proxy. Opaque. */
+  readonly write: string;
   /**
-   * Aborts when the write is cut: the drain limit of a stop passed, or the store was out of reach for too long.
-   * Whatever the handler keeps must end then. Request and response are destroyed already.
+   * Aborts when the write is cut: the drain limit of a stop or of `gate.close()` passed, or the store was out of reach for
+   * too long. `signal.reason.cause` is the reason: `RecordingStopped`, `ShuttingDown` or `SessionLost`. Whatever the handler keeps must end then. Request and response are destroyed already.
    */
   readonly signal: AbortSignal;
   /**
@@ -24,17 +27,27 @@ export interface Recording {
   readonly hold: <Work extends PromiseLike<unknown>>(work: Work) => Work;
 }
 
+export interface Followed {
+  readonly recording: Recording;
+  /** Under which the handler may read the body. */
+  readonly watch: BodyWatch;
+}
+
 /** Follows a write from its admission until the response, a body read beyond it and every held promise are over. */
 export function follow(
   { gate, meter, log }: GateParts,
   write: Write,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Recording {
+  {
+    req,
+    res,
+    body,
+  }: { readonly req: IncomingMessage; readonly res: ServerResponse; readonly body: BodyGuard },
+): Followed {
   const { call, epoch } = write.grant;
   const controller = new AbortController();
   let pending = 1;
   let complete = true;
+  let failed = false;
   let responding = true;
   let reading = false;
 
@@ -43,17 +56,17 @@ export function follow(
     pending -= 1;
     if (pending > 0 || write.wasCut) return;
     // What nobody has begun to read is thrown away by Node.
-    unguard();
+    body.release();
     write.end(complete);
   };
 
-  const unguard = guardBody(req, {
+  const watch: BodyWatch = {
     mayPass() {
       if (!write.mayContinue()) write.cut();
       return !write.wasCut;
     },
     addBytes: (count) => write.addBytes(count),
-  });
+  };
 
   res.once('close', () => {
     responding = false;
@@ -71,19 +84,23 @@ export function follow(
     settle(res.writableFinished && (early || req.complete));
   });
 
+  // What its handler gave up is not kept by it.
+  write.onMeasure(() => (!failed && req.complete && req.readableLength === 0 ? 'whole' : 'part'));
   write.onCut(() => {
     // After the response and a whole body the connection may already carry another request.
     if (reading && req.complete) req._destroy = (error, done) => done(error);
     if (responding || reading) req.destroy();
     if (responding) res.destroy();
-    controller.abort(new DOMException(textOf('RecordingStopped'), 'AbortError'));
-    meter.decision('media', 'RecordingStopped');
-    gate.refused(call, 'RecordingStopped');
+    const why = write.stopReason;
+    controller.abort(new Cut(why));
+    meter.decision('media', why);
+    gate.refused(call, why);
   });
 
-  return {
+  const recording: Recording = {
     callId: toGuid(call),
     epoch,
+    write: write.id,
     signal: controller.signal,
     hold(work) {
       controller.signal.throwIfAborted();
@@ -95,12 +112,24 @@ export function follow(
         () => settle(true),
         (error: unknown) => {
           log.warn({ call, error: messageOf(error) }, 'held work of a write failed');
+          failed = true;
           settle(false);
         },
       );
       return work;
     },
   };
+  return { recording, watch };
+}
+
+/** Why a signal aborted. */
+class Cut extends DOMException {
+  override readonly cause: StopReason;
+
+  constructor(why: StopReason) {
+    super(textOf(why), 'AbortError');
+    this.cause = why;
+  }
 }
 
 /**

@@ -1,14 +1,16 @@
-import type { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import { parseCallKey, type CallKey } from '../src/core/call-key.ts';
-import { grant, refuse, type Decision } from '../src/core/decision.ts';
-import { Fault } from '../src/core/errors.ts';
+import { grant, refuse, type Decision, type Refusal } from '../src/core/decision.ts';
+import type { Log } from '../src/core/ports.ts';
+import { textOf } from '../src/core/reasons.ts';
+import type { Write } from '../src/gate/write.ts';
 import { answering } from '../src/http/answer.ts';
 import { admitWrite } from '../src/http/enforce.ts';
 import { counted, identifyMedia } from '../src/http/identify-call.ts';
+import { guardBody } from './guard-body.ts';
 import { readOptions, requireRecordingOptions, type RequireRecordingOptions } from './options.ts';
-import { partsOf, type RecordingGate } from './parts.ts';
-import { follow, type Recording } from './recording.ts';
+import { partsOf, type GateParts, type RecordingGate } from './parts.ts';
+import { follow, type Followed, type Recording } from './recording.ts';
 
 declare global {
   // The one place where Express lets others add to its request.
@@ -19,6 +21,10 @@ declare global {
       recording: Recording;
     }
   }
+}
+
+interface Admitted extends Followed {
+  readonly write: Write;
 }
 
 /** A handler for any route of an Express application; it leaves the types of the route's parameters as they are. */
@@ -33,8 +39,9 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
   const parts = partsOf(gate);
   const { callId } = readOptions(requireRecordingOptions, options);
   return (req, res, next) => {
-    const stages = async (): Promise<Decision<void>> => {
-      mustBeUnread(req, 'requireRecording');
+    const body = guardBody(req);
+    const stages = async (): Promise<Decision<Admitted>> => {
+      if (body.isRead()) return readEarly(parts);
       const known = await identifyMedia(parts, req, callOf(callId(req as Request)));
       if (!known.ok) return known;
       const { who, target: call } = known.value;
@@ -45,11 +52,27 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
         write.end(false);
         return counted(parts, refuse('ClientGone'));
       }
-      req.recording = follow(parts, write, req, res);
-      return grant(undefined);
+      return grant({ write, ...follow(parts, write, { req, res, body }) });
     };
-    answering(parts, 'media', req, res, stages, next);
+    const pass = ({ write, recording, watch }: Admitted): Refusal | undefined => {
+      // Whoever has begun to read while this was decided got nothing, but would take it from the handler now.
+      if (body.isRead()) {
+        write.end(false);
+        parts.gate.refused(write.grant.call, 'BodyAlreadyRead');
+        return readEarly(parts);
+      }
+      req.recording = recording;
+      body.open(watch);
+      next();
+      return undefined;
+    };
+    answering(parts, 'media', req, res, stages, pass);
   };
+}
+
+function readEarly({ log, meter }: GateParts): Refusal {
+  meter.decision('media', 'BodyAlreadyRead');
+  return bodyAlreadyRead(log);
 }
 
 export function callOf(id: unknown): Decision<CallKey> {
@@ -57,8 +80,8 @@ export function callOf(id: unknown): Decision<CallKey> {
   return call === undefined ? refuse('CallIdInvalid') : grant(call);
 }
 
-/** What has read the body before may have kept it. */
-export function mustBeUnread(req: IncomingMessage, name: string): void {
-  if (req.readableDidRead)
-    throw new Fault('Internal', `the body was read before ${name}: mount body parsers after it`);
+/** Whoever reads a body before the gate has decided may keep it: a mistake in the host, whatever the gate decides. */
+export function bodyAlreadyRead(log: Log): Refusal {
+  log.error({}, `a request was refused with BodyAlreadyRead: ${textOf('BodyAlreadyRead')}`);
+  return refuse('BodyAlreadyRead');
 }

@@ -15,6 +15,8 @@ export interface MediaRoute {
   readonly reads: Reads;
   /** Whether a WebSocket is a write as well; default: not. */
   readonly websocket?: boolean;
+  /** Where the handler is asked to discard a write that was cut: a path on it, or a URL. */
+  readonly discard?: string;
   /** Where the call id is, if not in the path. */
   readonly callId?: { readonly header: string } | { readonly query: string };
 }

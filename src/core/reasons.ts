@@ -76,6 +76,14 @@ export const reasons = {
     'Recording of this call is not confirmed. Nothing of it may be kept; do not send this again later.',
   ],
   RecordingStopped: [403, 'Recording of this call ended while the write was under way; the write was cut.'],
+  SessionLost: [
+    503,
+    'This instance lost its session in the store, so the write was cut; whether recording goes on is not known here. Send the write again: the gate decides anew.',
+  ],
+  BodyAlreadyRead: [
+    500,
+    'The body was read, or had a reader, before the gate decided about it. Mount the gate before body parsers and whatever else reads bodies.',
+  ],
   ReadsRefused: [403, 'Reading is not offered on this media route.'],
   RouteUnknown: [404, 'No media route has this path.'],
   UpstreamUnreachable: [502, 'The media handler could not be reached.'],

@@ -71,7 +71,7 @@ export interface Step {
   readonly record: EvidenceRecord;
 }
 
-type Changes = Partial<Omit<CallState, 'state' | 'seq' | 'head'>>;
+type Changes = Partial<Omit<CallState, 'state' | 'at' | 'seq' | 'head'>>;
 
 /** An exchange whose time is over holds nobody back. */
 export const liveExchange = (state: CallState, now: number): CallState['exchange'] =>

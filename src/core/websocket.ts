@@ -40,6 +40,7 @@ export const closeCodes = {
   goingAway: 1001,
   protocolError: 1002,
   policyViolation: 1008,
+  tryAgainLater: 1013,
   badGateway: 1014,
 } as const;
 

@@ -222,8 +222,14 @@ function writesOf(value: unknown): RecordedInterval['writes'] {
   const fields = fieldsOf(value);
   const admitted = readCount(fields.admitted);
   const aborted = readCount(fields.aborted);
+  const unanswered = readCount(fields.unanswered);
   const bytes = readCount(fields.bytes);
-  return admitted === null || aborted === null || bytes === null ? null : { admitted, aborted, bytes };
+  if (admitted === null || aborted === null || unanswered === null || bytes === null) return null;
+  const [discarded, notDiscarded] = [readCount(fields.discarded), readCount(fields.notDiscarded)];
+  return {
+    ...{ admitted, aborted, unanswered, bytes },
+    ...(discarded === null || notDiscarded === null ? {} : { discarded, notDiscarded }),
+  };
 }
 
 const readTime = (value: unknown): string | null =>

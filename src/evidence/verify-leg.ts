@@ -8,7 +8,15 @@ export interface RecordedInterval {
   /** When the last writer had left; null: its end is not among the records. */
   readonly closed: string | null;
   /** What every instance let through; null: not told. */
-  readonly writes: { readonly admitted: number; readonly aborted: number; readonly bytes: number } | null;
+  readonly writes: {
+    readonly admitted: number;
+    readonly aborted: number;
+    readonly unanswered: number;
+    readonly bytes: number;
+    /** Of those that handlers were asked to discard: how many they agreed to, and how many not in time. Absent: none. */
+    readonly discarded?: number;
+    readonly notDiscarded?: number;
+  } | null;
 }
 
 /** What a reader of the evidence should notice about a call. */

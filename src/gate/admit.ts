@@ -37,10 +37,14 @@ export class Admission {
   /** Revocations whose call this session has left; keyed, since the store repeats them until it is told. */
   #done = new Map<CallKey, Revocation>();
   #closing = false;
+  /** What the ids of all writes of this process begin with, and how many there were. */
+  readonly #writePrefix: string;
+  #writes = 0;
   readonly session: Session;
 
   constructor(deps: GateDeps) {
     this.#deps = deps;
+    this.#writePrefix = `${deps.newId().replaceAll('-', '')}-`;
     this.session = new Session(deps, {
       take: (revocations) => this.revoke(revocations),
       expire: (session) => this.#expire(session),
@@ -82,7 +86,8 @@ export class Admission {
   }
 
   #newWrite(grant: Grant): Write {
-    return new Write(grant, () => this.session.isLive());
+    this.#writes += 1;
+    return new Write(grant, this.#writePrefix + String(this.#writes), () => this.session.isLive());
   }
 
   countRefused(call: CallKey): void {
@@ -113,11 +118,18 @@ export class Admission {
       const known = this.#revoked.get(call) ?? { epoch: 0, left: 0 };
       this.#revoked.set(call, { epoch: Math.max(known.epoch, epoch), at: now, left: known.left });
       const grant = this.#grants.get(call);
+      this.#endRecording(call, epoch);
       if (grant !== undefined && grant.epoch <= epoch) this.#drain(grant);
       else if (this.#isLeaving(call, epoch)) continue;
       else if (grant !== undefined || known.left >= epoch) this.#done.set(call, { call, epoch });
       else this.#leaveUnused(call, epoch, now);
     }
+  }
+
+  /** What is still draining because this instance leaves belongs to a recording that ends now. */
+  #endRecording(call: CallKey, epoch: number): void {
+    for (const grant of this.#draining)
+      if (grant.call === call && grant.epoch <= epoch) grant.stopReason = 'RecordingStopped';
   }
 
   /** The store counts this session as a holder, but the reply to its acquire was lost or is on its way. */
@@ -139,7 +151,7 @@ export class Admission {
     this.#closing = true;
     for (const grant of [...this.#grants.values()]) this.#drain(grant);
     await Promise.all(
-      [...this.#draining].map((grant) => new Promise<void>((resolve) => this.#whenDrained(grant, resolve))),
+      [...this.#draining].map((grant) => new Promise<void>((resolve) => grant.whenOver(resolve))),
     );
     await Promise.all([...this.#leaving].map((leaving) => this.#leave(leaving)));
     await this.session.close();
@@ -193,41 +205,38 @@ export class Admission {
   }
 
   #drain(grant: Grant): void {
-    const { clock, times, policyFor } = this.#deps;
+    const { clock } = this.#deps;
     this.#grants.delete(grant.call);
     this.#draining.add(grant);
     this.#report();
     const began = clock.now();
     grant.revokedAt = began;
-    const limit = policyFor(grant.binding).drainMs ?? times.drainMs;
-    const cancel = clock.after(limit, () => grant.cut());
-    this.#whenDrained(grant, () => {
-      cancel();
+    grant.drain(clock, this.#drainMs(grant), this.#closing ? 'ShuttingDown' : 'RecordingStopped', () => {
       // Not draining any more: the deadline passed first, and has reported it.
       if (!this.#draining.delete(grant)) return;
       const drainMs = clock.now() - began;
-      const left = grant.wasCut ? 'cut' : 'drained';
+      const left = !grant.wasCut ? 'drained' : grant.stopReason === 'ShuttingDown' ? 'shutDown' : 'cut';
       this.#deps.meter.drain(drainMs / 1000, left);
       this.#startLeaving(grant, grant.tally(left, Math.round(drainMs)));
     });
-    grant.stop(this.#closing ? 'ShuttingDown' : 'RecordingStopped');
   }
 
-  #whenDrained(grant: Grant, run: () => void): void {
-    if (grant.writes.size === 0) {
-      run();
-      return;
-    }
-    const before = grant.whenEmpty;
-    grant.whenEmpty = () => {
-      before?.();
-      run();
-    };
+  #drainMs({ binding }: Grant): number {
+    const { policyFor, times } = this.#deps;
+    return policyFor(binding).drainMs ?? times.drainMs;
   }
 
   #startLeaving(grant: Grant, tally: Tally): void {
-    this.#deps.meter.bytesAdmitted(grant.bytes);
-    this.#deps.meter.writesAborted(grant.aborted);
+    const { meter, log } = this.#deps;
+    meter.bytesAdmitted(grant.bytes);
+    meter.writesAborted(grant.aborted);
+    meter.writesUnanswered(grant.unanswered);
+    meter.writesDiscarded(grant.discarded, grant.notDiscarded);
+    if (grant.notDiscarded > 0)
+      log.warn(
+        { call: grant.call, epoch: grant.epoch, count: grant.notDiscarded, writes: grant.notDiscardedIds },
+        'a media handler did not agree in time to discard writes that were cut: find out whether it has stored them',
+      );
     const leaving = { grant, tally };
     this.#leaving.add(leaving);
     void this.#leave(leaving);
@@ -266,9 +275,10 @@ export class Admission {
     this.#report();
     for (const grant of grants) {
       this.#draining.delete(grant);
-      grant.cut();
       this.#deps.meter.drain(0, 'expired');
-      this.#startLeaving(grant, grant.tally('expired', null));
+      grant.expire(this.#deps.clock, this.#drainMs(grant), () =>
+        this.#startLeaving(grant, grant.tally('expired', null)),
+      );
     }
   }
 

@@ -17,8 +17,15 @@ export function intervalOf(view: CallView): JsonObject {
     writes: {
       admitted: sum((tally) => tally.admitted),
       aborted: sum((tally) => tally.aborted),
+      unanswered: sum((tally) => tally.unanswered),
       refused: sum((tally) => tally.refused),
       bytes: sum((tally) => tally.bytes),
+      ...(ours.some((tally) => tally.discarded !== undefined)
+        ? {
+            discarded: sum((tally) => tally.discarded ?? 0),
+            notDiscarded: sum((tally) => tally.notDiscarded ?? 0),
+          }
+        : {}),
     },
     holders: view.tallies.map((tally) => ({ ...tally })),
   };

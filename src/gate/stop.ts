@@ -6,7 +6,7 @@ import type { Poll, Send, Sent } from '../core/exchange.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallView, Holder } from '../core/ports.ts';
+import type { CallView, Holder, Tally } from '../core/ports.ts';
 import { liveExchange } from '../core/transition.ts';
 import {
   belongsTo,
@@ -166,7 +166,15 @@ export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call:
 }
 
 async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder: Holder): Promise<void> {
-  const unknown = { admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null } as const;
+  const unknown: Tally = {
+    admitted: 0,
+    aborted: 0,
+    unanswered: 0,
+    refused: 0,
+    bytes: 0,
+    left: 'lost',
+    drainMs: null,
+  };
   await change(deps, call, witness, () =>
     grant({ event: { type: 'holderLost' }, detail: { session: holder.session } }),
   );

@@ -1,10 +1,22 @@
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
-import type { StopReason } from '../core/exchange.ts';
-import type { SessionId, Tally } from '../core/ports.ts';
+import type { Reached, StopReason } from '../core/exchange.ts';
+import type { Clock, SessionId, Tally } from '../core/ports.ts';
 
 /** One for all: a write costs as little as it can. */
 const ignore = (): void => undefined;
+const unmeasured = (): Reached => 'part';
+
+/** Has the handler of a write discard it, within so many ms; resolves with whether it has agreed. */
+export type Discard = (withinMs: number) => Promise<boolean>;
+
+/** How many writes that a handler did not agree to discard are named in the evidence of one grant. */
+const maxNamed = 16;
+const leastDiscardMs = 100;
+
+/** The last part of a drain limit, which is kept for asking handlers to discard what was cut. */
+export const discardMs = (limitMs: number): number =>
+  Math.min(limitMs, Math.max(limitMs / 4, leastDiscardMs));
 
 /** This instance's right to admit writes of one call in one epoch, and what it did with it. */
 export class Grant {
@@ -14,18 +26,29 @@ export class Grant {
   readonly binding: Binding | null;
   readonly writes = new Set<Write>();
   admitted = 0;
+  /** Writes of which the handler has not had everything, or which it gave up itself. */
   aborted = 0;
+  /** Writes of which everything may be with the handler, and whose answer nobody took. */
+  unanswered = 0;
   refused = 0;
   bytes = 0;
+  /** Writes that a handler has agreed to discard. */
+  discarded = 0;
+  /** Writes that a handler was asked to discard, without agreeing in time; the first few. */
+  readonly notDiscardedIds: string[] = [];
+  notDiscarded = 0;
   /** What `admitted` and `bytes` came to when media was last reported to move. */
   reported = 0;
   /** Local clock, ms; undefined while it may still be used. */
   revokedAt: number | undefined;
-  /** Called when the last write of a revoked grant has ended. */
-  whenEmpty: (() => void) | undefined;
   wasCut = false;
   /** Why its writes should end; undefined: they need not. */
   stopReason: StopReason | undefined;
+  /** How long a handler may take to agree to a discard, ms. */
+  #discardMs = 0;
+  /** Writes whose handlers were asked to discard them, and have not answered. */
+  readonly #asked = new Set<Write>();
+  #whenOver: (() => void)[] = [];
 
   constructor(call: CallKey, session: SessionId, epoch: number, binding: Binding | null) {
     this.call = call;
@@ -34,35 +57,122 @@ export class Grant {
     this.binding = binding;
   }
 
-  /** Writes that can end by themselves do so; the others go on until they are over, or cut. */
-  stop(why: StopReason): void {
+  /**
+   * Writes that can end by themselves do so; the others go on until they are over, or are cut so early that their handlers
+   * can be asked to discard them within the limit. `over` is called when nothing is left, which may be at once.
+   */
+  drain(clock: Clock, limitMs: number, why: StopReason, over: () => void): void {
     this.stopReason = why;
+    this.#discardMs = discardMs(limitMs);
+    const cancelEarly = clock.after(limitMs - this.#discardMs, () =>
+      this.#cut((write) => write.mayBeDiscarded),
+    );
+    const cancel = clock.after(limitMs, () => {
+      this.#cut();
+      this.#stopAsking();
+    });
+    this.whenOver(() => {
+      cancelEarly();
+      cancel();
+      over();
+    });
     for (const write of [...this.writes]) write.stop(why);
   }
 
-  /** Ends every write on both sides, at once. */
-  cut(): void {
-    if (this.writes.size > 0) this.wasCut = true;
-    for (const write of [...this.writes]) write.cut();
+  /** Nobody may rely on the grant any more: cuts every write at once, and gives handlers the same time to agree to a discard. */
+  expire(clock: Clock, limitMs: number, over: () => void): void {
+    this.stopReason ??= 'SessionLost';
+    this.#discardMs = discardMs(limitMs);
+    this.#cut();
+    const cancel = clock.after(this.#discardMs, () => this.#stopAsking());
+    this.whenOver(() => {
+      cancel();
+      over();
+    });
+  }
+
+  /** Calls back when no write is left, and no handler is asked to discard one; at once, if that is so now. */
+  whenOver(run: () => void): void {
+    if (this.#isOver) run();
+    else this.#whenOver.push(run);
+  }
+
+  /** Ends writes on both sides, at once. */
+  #cut(which: (write: Write) => boolean = () => true): void {
+    const chosen = [...this.writes].filter(which);
+    if (chosen.length > 0) this.wasCut = true;
+    for (const write of chosen) write.cut();
+  }
+
+  /** A write is over. What was cut, or ended without its answer while the gate closes, may still be stored by its handler. */
+  end(write: Write, reached: Reached | 'answered', discard: Discard | undefined): void {
+    if (reached === 'whole') this.unanswered += 1;
+    else if (reached !== 'answered') this.aborted += 1;
+    if (discard !== undefined && (reached === 'whole' || reached === 'part')) this.#ask(write, discard);
+    this.writes.delete(write);
+    this.#settle();
+  }
+
+  #ask(write: Write, discard: Discard): void {
+    this.#asked.add(write);
+    discard(this.#discardMs).then(
+      (agreed) => this.#told(write, agreed),
+      () => this.#told(write, false),
+    );
+  }
+
+  #told(write: Write, agreed: boolean): void {
+    // What comes after the limit is not waited for, and not told.
+    if (!this.#asked.delete(write)) return;
+    if (agreed) this.discarded += 1;
+    else {
+      this.notDiscarded += 1;
+      if (this.notDiscardedIds.length < maxNamed) this.notDiscardedIds.push(write.id);
+    }
+    this.#settle();
+  }
+
+  #stopAsking(): void {
+    for (const write of [...this.#asked]) this.#told(write, false);
+  }
+
+  get #isOver(): boolean {
+    return this.writes.size === 0 && this.#asked.size === 0;
+  }
+
+  #settle(): void {
+    if (!this.#isOver) return;
+    const waiting = this.#whenOver;
+    this.#whenOver = [];
+    for (const run of waiting) run();
   }
 
   tally(left: Tally['left'], drainMs: number | null): Tally {
-    const { admitted, aborted, refused, bytes } = this;
-    return { admitted, aborted, refused, bytes, left, drainMs };
+    const { admitted, aborted, unanswered, refused, bytes, discarded, notDiscarded, notDiscardedIds } = this;
+    const asked = discarded + notDiscarded > 0;
+    return {
+      ...{ admitted, aborted, unanswered, refused, bytes, left, drainMs },
+      ...(asked ? { discarded, notDiscarded, notDiscardedIds } : {}),
+    };
   }
 }
 
 /** A write that was let through and is not over. */
 export class Write {
   readonly grant: Grant;
+  /** Names the write towards its handler. */
+  readonly id: string;
   readonly #isLive: () => boolean;
+  #reached: () => Reached = unmeasured;
+  #discard: Discard | undefined;
   #onCut: () => void = ignore;
   #onStop: (why: StopReason) => void = ignore;
   #over = false;
   #cut = false;
 
-  constructor(grant: Grant, isLive: () => boolean) {
+  constructor(grant: Grant, id: string, isLive: () => boolean) {
     this.grant = grant;
+    this.id = id;
     this.#isLive = isLive;
     grant.admitted += 1;
     grant.writes.add(this);
@@ -73,8 +183,26 @@ export class Write {
     return !this.#cut && this.#isLive();
   }
 
+  /** Where nobody has said that the gate closes, it is the session that is over. */
+  get stopReason(): StopReason {
+    return this.grant.stopReason ?? 'SessionLost';
+  }
+
   get wasCut(): boolean {
     return this.#cut;
+  }
+
+  get mayBeDiscarded(): boolean {
+    return this.#discard !== undefined;
+  }
+
+  onMeasure(reached: () => Reached): void {
+    this.#reached = reached;
+  }
+
+  /** `discard` is called when the write is cut, or ends without its answer while the gate closes. */
+  onDiscard(discard: Discard): void {
+    this.#discard = discard;
   }
 
   /** `destroy` must end both sides before it returns. */
@@ -100,18 +228,21 @@ export class Write {
 
   cut(): void {
     if (this.#over) return;
+    const reached = this.#reached();
     this.#cut = true;
     this.#onCut();
-    this.end(false);
+    this.#end(reached);
   }
 
-  /** The write is over; only a complete one is not counted as aborted. */
+  /** The write is over; only a complete one counts as answered. */
   end(complete: boolean): void {
+    if (!this.#over) this.#end(complete ? 'answered' : this.#reached());
+  }
+
+  #end(reached: Reached | 'answered'): void {
     if (this.#over) return;
     this.#over = true;
-    const { grant } = this;
-    if (!complete) grant.aborted += 1;
-    grant.writes.delete(this);
-    if (grant.writes.size === 0) grant.whenEmpty?.();
+    const isStopped = this.#cut || this.grant.stopReason !== undefined || !this.#isLive();
+    this.grant.end(this, reached, isStopped ? this.#discard : undefined);
   }
 }

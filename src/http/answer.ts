@@ -1,20 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { refuse, type Decision } from '../core/decision.ts';
+import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { messageOf } from '../core/errors.ts';
 import type { StageDeps } from './ports.ts';
 import { answerRefusal } from './problem.ts';
 
 /**
  * Runs the stages of one request. A refusal is answered; a fault becomes one, so that nothing opens by accident.
- * `granted` runs outside the stages: what goes wrong there is not theirs.
+ * `granted` runs outside the stages: what goes wrong there is not theirs, but it may still refuse.
  */
-export function answering(
+export function answering<Granted>(
   { log, meter, newId }: StageDeps,
   surface: 'control' | 'media' | 'notification',
   req: IncomingMessage,
   res: ServerResponse,
-  stages: (requestId: string) => Promise<Decision<unknown>>,
-  granted: () => void = () => undefined,
+  stages: (requestId: string) => Promise<Decision<Granted>>,
+  granted: (value: Granted) => Refusal | undefined = () => undefined,
 ): void {
   const requestId = newId();
   stages(requestId)
@@ -24,8 +24,8 @@ export function answering(
       return refuse('InternalFault');
     })
     .then((decision) => {
-      if (decision.ok) granted();
-      else answerRefusal(req, res, decision, requestId);
+      const refusal = decision.ok ? granted(decision.value) : decision;
+      if (refusal !== undefined) answerRefusal(req, res, refusal, requestId);
     })
     .catch((error: unknown) => {
       log.error({ requestId, surface, error: messageOf(error) }, 'an answer could not be given');

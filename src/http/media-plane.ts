@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { toGuid } from '../core/call-key.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
-import { hasBody, type Forwarded } from '../core/exchange.ts';
+import { cutRefusal, hasBody, isStopReason, type Forwarded } from '../core/exchange.ts';
 import {
   matchRoute,
   onlyWebSockets,
@@ -135,16 +135,37 @@ async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<
   if (!admitted.ok) return admitted;
   const passed = await pass(request, admitted.value);
   if (passed.kind === 'answered') return grant(undefined);
-  if (passed.refusal.reason === 'RecordingStopped') deps.gate.refused(match.call, 'RecordingStopped');
+  const { reason } = passed.refusal;
+  if (isStopReason(reason)) deps.gate.refused(match.call, reason);
   return counted(deps, passed.refusal);
 }
 
-async function upload({ deps, req, res, match }: MediaRequest, guard: Write): Promise<Forwarded> {
+/** What is on its way when the write is cut may be with the handler already; a route may say how that is discarded. */
+function discardWhenCut({ match }: MediaRequest, guard: Write, stream = false): void {
+  const { discard } = match.route.handler;
+  if (discard === undefined) return;
+  guard.onDiscard((withinMs) =>
+    discard(
+      {
+        write: guard.id,
+        call: toGuid(match.call),
+        epoch: guard.grant.epoch,
+        reason: guard.stopReason,
+        stream,
+      },
+      withinMs,
+    ),
+  );
+}
+
+async function upload(request: MediaRequest, guard: Write): Promise<Forwarded> {
+  const { deps, req, res, match } = request;
+  discardWhenCut(request, guard);
   // Only now is the client asked for the body.
   if (expectsContinue(req)) res.writeContinue();
   const began = deps.now();
   const forwarded = await match.route.handler.forward(
-    { path: match.path, facts: factsFor(match, guard.grant.epoch), guard },
+    { path: match.path, facts: factsFor(match, guard), guard },
     req,
     res,
   );
@@ -155,15 +176,16 @@ async function upload({ deps, req, res, match }: MediaRequest, guard: Write): Pr
 
 /** A WebSocket is one write, which lasts as long as the stream. */
 async function stream(
-  { deps, req, res, match }: MediaRequest,
+  request: MediaRequest,
   guard: Write,
   client: { readonly socket: Socket; readonly head: Buffer },
 ): Promise<Forwarded> {
+  const { deps, req, res, match } = request;
   const { meter } = deps;
+  discardWhenCut(request, guard, true);
   const began = deps.now();
   const onFrames = meter.webSocketFrames.bind(meter);
-  const facts = factsFor(match, guard.grant.epoch);
-  const asked = { path: match.path, facts, guard, onFrames };
+  const asked = { path: match.path, facts: factsFor(match, guard), guard, onFrames };
   const opened = await match.route.handler.openWebSocket(asked, req, res, client);
   if (opened.kind !== 'failed')
     meter.upstreamAnswer(opened.kind === 'opened' ? 101 : opened.status, (deps.now() - began) / 1000);
@@ -176,7 +198,7 @@ async function stream(
   guard.end(complete);
   meter.webSocket(how);
   return how === 'cut'
-    ? { kind: 'failed', refusal: refuse('RecordingStopped') }
+    ? { kind: 'failed', refusal: cutRefusal(guard.stopReason) }
     : { kind: 'answered', status: 101, headers: {} };
 }
 
@@ -209,7 +231,9 @@ function stricter(route: Reads, policy: 'asRouted' | 'whileRecording' | 'refuse'
   return order.indexOf(byPolicy) > order.indexOf(route) ? byPolicy : route;
 }
 
-const factsFor = ({ call }: RouteMatch, epoch?: number): Readonly<Record<string, string>> => ({
+const factsFor = ({ call }: RouteMatch, write?: Write): Readonly<Record<string, string>> => ({
   'tallylight-call': toGuid(call),
-  ...(epoch === undefined ? {} : { 'tallylight-epoch': String(epoch) }),
+  ...(write === undefined
+    ? {}
+    : { 'tallylight-epoch': String(write.grant.epoch), 'tallylight-write': write.id }),
 });

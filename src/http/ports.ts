@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import type { Binding } from '../core/call-state.ts';
 import type { CallbackPlace } from '../core/callback-uri.ts';
 import type { Decision, Refusal } from '../core/decision.ts';
-import type { Forwarded, RawAnswer, Sent, Upgraded, WriteGuard } from '../core/exchange.ts';
+import type { DiscardedWrite, Forwarded, RawAnswer, Sent, Upgraded, WriteGuard } from '../core/exchange.ts';
 import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
 import type { FrameDirection } from '../core/stream-end.ts';
 import type { Gate } from '../gate/gate.ts';
@@ -50,6 +50,8 @@ export interface MediaPort {
     req: IncomingMessage,
     res: ServerResponse,
   ): Promise<Forwarded>;
+  /** Has the handler discard a write; absent: it does not offer that. */
+  readonly discard?: (write: DiscardedWrite, withinMs: number) => Promise<boolean>;
   /** The connection of the client goes over to the stream with the 101; `res` answers on it until then. */
   openWebSocket(
     request: {

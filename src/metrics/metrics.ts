@@ -43,6 +43,8 @@ export function createMeter(registry: Registry): Meter {
   const openGrants = gauge(registry, metrics.openGrants);
   const drainSeconds = histogram(registry, metrics.drainSeconds);
   const writesAborted = counter(registry, metrics.writesAborted);
+  const writesUnanswered = counter(registry, metrics.writesUnanswered);
+  const writesDiscarded = counter(registry, metrics.writesDiscarded);
   const bytesAdmitted = counter(registry, metrics.bytesAdmitted);
   const storeSeconds = histogram(registry, metrics.storeSeconds);
   const storeUp = gauge(registry, metrics.storeUp);
@@ -73,6 +75,11 @@ export function createMeter(registry: Registry): Meter {
     },
     drain: (seconds, how) => drainSeconds(seconds, { outcome: how }),
     writesAborted: (count) => writesAborted(count),
+    writesUnanswered: (count) => writesUnanswered(count),
+    writesDiscarded(agreed, open) {
+      writesDiscarded(agreed, { outcome: outcome(true) });
+      writesDiscarded(open, { outcome: outcome(false) });
+    },
     bytesAdmitted: (count) => bytesAdmitted(count),
     storeCommand(command, seconds, ok) {
       storeSeconds(seconds, { command, outcome: outcome(ok) });

@@ -93,13 +93,24 @@ export const metrics = {
     name: 'tallylight_drain_duration_seconds',
     type: 'histogram',
     help: 'Time from a revocation to the last write of the call on an instance, by how the writes ended.',
-    labels: { outcome: ['drained', 'cut', 'expired', 'lost'] },
+    labels: { outcome: ['drained', 'cut', 'shutDown', 'expired', 'lost'] },
     buckets: long,
   },
   writesAborted: {
     name: 'tallylight_writes_aborted_total',
     type: 'counter',
-    help: 'Admitted writes that did not finish: cut by a stop or a deadline, or broken off by a peer.',
+    help: 'Admitted writes that did not finish and of which the handler has not had everything: cut by a stop or a deadline, or broken off by a peer.',
+  },
+  writesUnanswered: {
+    name: 'tallylight_writes_unanswered_total',
+    type: 'counter',
+    help: 'Admitted writes whose whole body may be with the handler, and whose answer nobody took.',
+  },
+  writesDiscarded: {
+    name: 'tallylight_writes_discarded_total',
+    type: 'counter',
+    help: 'Writes that media handlers were asked to discard, by whether they agreed in time.',
+    labels: { outcome: outcomes },
   },
   bytesAdmitted: {
     name: 'tallylight_admitted_bytes_total',

@@ -10,6 +10,17 @@ const upstream = z
   .string()
   .refine((given) => plainUrl(given) !== undefined, fails('must be an http or https URL without a query'));
 
+/** A path without dot segments and percent-encoding is spelled as a URL spells it. */
+const isPlainPath = (given: string): boolean =>
+  given.startsWith('/') && !given.startsWith('//') && plainUrl(`http://handler${given}`)?.pathname === given;
+
+const discard = z
+  .string()
+  .refine(
+    (given) => isPlainPath(given) || plainUrl(given) !== undefined,
+    fails('must be a path on the handler such as /discard, or an http or https URL without a query'),
+  );
+
 const headerName = z
   .string()
   .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, fails('must be the name of a header'));
@@ -41,6 +52,7 @@ const mediaRoute = strictObject({
   methods: z.array(writeMethod).default([...defaultWriteMethods]),
   reads: z.enum(['pass', 'whileRecording', 'refuse']).default('pass'),
   websocket: z.boolean().exactOptional(),
+  discard: discard.exactOptional(),
   callId: callId.exactOptional(),
 }).superRefine((route, context) => {
   const inPath = route.path.split('/').includes('{callId}');

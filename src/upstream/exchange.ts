@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher, Pool } from 'undici';
 import { refuse, type Refusal } from '../core/decision.ts';
-import type { RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
+import { cutRefusal, type RawAnswer, type Sent, type WriteGuard } from '../core/exchange.ts';
 import { readGraphJson } from '../core/graph-json.ts';
 import type { JsonObject } from '../core/json.ts';
 import { GivenUp, graphFaults, refusalFor } from './errors.ts';
@@ -49,15 +49,15 @@ export function exchange(
       clearTimeout(timer);
       settle(sent);
     };
-    guard?.onCut(() => giveUp(refuse('RecordingStopped')));
+    guard?.onMeasure(() => (started ? 'whole' : 'nothing'));
+    guard?.onCut(() => giveUp(cutRefusal(guard.stopReason)));
     pool.dispatch(
       { ...request, reset: true },
       {
         onRequestStart(ctl) {
-          if (over || !mayStill() || guard?.mayContinue() === false) {
-            // Throwing here keeps undici from writing anything.
-            throw new GivenUp(refuse('StatusInProgress', { retryAfterMs: 1000 }));
-          }
+          // Throwing here keeps undici from writing anything.
+          if (over || !mayStill()) throw new GivenUp(refuse('StatusInProgress', { retryAfterMs: 1000 }));
+          if (guard?.mayContinue() === false) throw new GivenUp(cutRefusal(guard.stopReason));
           started = true;
           controller = ctl;
         },

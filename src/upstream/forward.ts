@@ -2,9 +2,16 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'n
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { refuse, type Decision, type Refusal } from '../core/decision.ts';
-import type { Forwarded, HeaderMap, WriteGuard } from '../core/exchange.ts';
+import {
+  cutRefusal,
+  type Forwarded,
+  type HeaderMap,
+  type Reached,
+  type WriteGuard,
+} from '../core/exchange.ts';
 import { GivenUp, refusalFor, type FaultReasons } from './errors.ts';
 import { responseHeaders } from './headers.ts';
+import type { Outgoing } from './pool.ts';
 
 export interface ForwardRequest {
   readonly method: string;
@@ -15,9 +22,9 @@ export interface ForwardRequest {
   readonly idleMs: number;
   readonly faults: FaultReasons;
   readonly guard?: WriteGuard;
-  /** Judges the head of the answer; may change its headers, or refuse it. */
   /** Asks for a WebSocket. It is the caller's once the upstream has agreed, unless what is returned refuses it. */
   readonly onWebSocket?: (headers: HeaderMap, socket: Duplex) => Refusal | undefined;
+  /** Judges the head of the answer; may change its headers, or refuse it. */
   readonly onAnswer?: (status: number, headers: OutgoingHttpHeaders) => Decision<OutgoingHttpHeaders>;
 }
 
@@ -33,11 +40,21 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
     const isOver = (): boolean => over;
     let status = 0;
     let answered: HeaderMap = {};
+    let unsentBytes = (): number => 0;
+    let reached: Reached | undefined;
+    /** What is known only until the connection is destroyed is remembered. */
+    const measure = (): Reached => {
+      const given = (): Reached => (isGiven(body) && unsentBytes() === 0 ? 'whole' : 'part');
+      return (reached ??= controller === undefined ? 'nothing' : given());
+    };
     const giveUp = (refusal: Refusal): void => {
       if (over) return;
       const error = new GivenUp(refusal);
       if (controller === undefined) fail(error);
-      else controller.abort(error);
+      else {
+        measure();
+        controller.abort(error);
+      }
     };
     const idle = setTimeout(() => giveUp(refuse(faults.timeout)), idleMs);
     const finish = (forwarded: Forwarded): void => {
@@ -52,13 +69,13 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
       if (!res.writableFinished) giveUp(refuse('ClientGone'));
     };
     res.on('close', onClose);
-    const stopped = (): void => giveUp(refuse('RecordingStopped'));
+    const stopped = (): void => {
+      if (guard !== undefined) giveUp(cutRefusal(guard.stopReason));
+    };
+    guard?.onMeasure(measure);
     guard?.onCut(stopped);
     // A stream that has not begun is not begun any more.
-    if (onWebSocket !== undefined)
-      guard?.onStop((why) =>
-        giveUp(why === 'ShuttingDown' ? refuse(why, { retryAfterMs: 1000 }) : refuse(why)),
-      );
+    if (onWebSocket !== undefined) guard?.onStop(stopped);
     // A write that was cut before it could begin is over already.
     if (isOver()) return;
 
@@ -66,55 +83,68 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
       idle.refresh();
       if (guard === undefined) return;
       if (guard.mayContinue()) guard.addBytes(chunk.length);
-      else stopped();
+      else {
+        // This chunk goes nowhere, although it was taken from the body.
+        reached ??= 'part';
+        stopped();
+      }
     };
-    pool.dispatch(
-      { method, path, headers, body, ...(onWebSocket === undefined ? {} : { upgrade: 'websocket' }) },
-      {
-        onRequestStart(ctl) {
-          if (over || guard?.mayContinue() === false) throw new GivenUp(refuse('RecordingStopped'));
-          controller = ctl;
-          idle.refresh();
-          // Before undici's own listener: a chunk that may not pass aborts before it is written.
-          if (body !== null && !Buffer.isBuffer(body)) body.on('data', onChunk);
-        },
-        onRequestUpgrade(_ctl, code, answerHeaders, socket) {
-          const refusal = onWebSocket?.(answerHeaders, socket);
-          finish(
-            refusal === undefined
-              ? { kind: 'answered', status: code, headers: answerHeaders }
-              : { kind: 'failed', refusal },
-          );
-        },
-        onResponseStart(ctl, code, answerHeaders: IncomingHttpHeaders) {
-          idle.refresh();
-          if (code < 200) return;
-          status = code;
-          answered = answerHeaders;
-          const judged = onAnswer?.(code, responseHeaders(answerHeaders)) ?? {
-            ok: true,
-            value: responseHeaders(answerHeaders),
-          };
-          if (judged.ok) res.writeHead(code, judged.value);
-          else ctl.abort(new GivenUp(judged));
-        },
-        onResponseData(ctl, chunk) {
-          idle.refresh();
-          if (res.write(chunk)) return;
-          ctl.pause();
-          res.once('drain', () => {
-            idle.refresh();
-            ctl.resume();
-          });
-        },
-        onResponseEnd() {
-          res.end();
-          finish({ kind: 'answered', status, headers: answered });
-        },
-        onResponseError(_ctl, error) {
-          fail(error);
-        },
+    const outgoing: Outgoing = {
+      ...{ method, path, headers, body },
+      ...(guard === undefined ? {} : { onConnection: (unsent) => (unsentBytes = unsent) }),
+      ...(onWebSocket === undefined ? {} : { upgrade: 'websocket' }),
+    };
+    pool.dispatch(outgoing, {
+      onRequestStart(ctl) {
+        // Throwing here keeps undici from writing anything.
+        if (over) throw new GivenUp(refuse(faults.timeout));
+        if (guard?.mayContinue() === false) throw new GivenUp(cutRefusal(guard.stopReason));
+        controller = ctl;
+        idle.refresh();
+        // Before undici's own listener: a chunk that may not pass aborts before it is written.
+        if (body !== null && !Buffer.isBuffer(body)) body.on('data', onChunk);
       },
-    );
+      onRequestUpgrade(_ctl, code, answerHeaders, socket) {
+        const refusal = onWebSocket?.(answerHeaders, socket);
+        finish(
+          refusal === undefined
+            ? { kind: 'answered', status: code, headers: answerHeaders }
+            : { kind: 'failed', refusal },
+        );
+      },
+      onResponseStart(ctl, code, answerHeaders: IncomingHttpHeaders) {
+        idle.refresh();
+        if (code < 200) return;
+        status = code;
+        answered = answerHeaders;
+        const judged = onAnswer?.(code, responseHeaders(answerHeaders)) ?? {
+          ok: true,
+          value: responseHeaders(answerHeaders),
+        };
+        if (judged.ok) res.writeHead(code, judged.value);
+        else ctl.abort(new GivenUp(judged));
+      },
+      onResponseData(ctl, chunk) {
+        idle.refresh();
+        if (res.write(chunk)) return;
+        ctl.pause();
+        res.once('drain', () => {
+          idle.refresh();
+          ctl.resume();
+        });
+      },
+      onResponseEnd() {
+        res.end();
+        finish({ kind: 'answered', status, headers: answered });
+      },
+      onResponseError(_ctl, error) {
+        measure();
+        fail(error);
+      },
+    });
   });
 }
+
+/** Whether all of a body went on to undici. */
+const isGiven = (body: ForwardRequest['body']): boolean =>
+  body === null || Buffer.isBuffer(body) || (body.complete && body.readableLength === 0);

@@ -1,5 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { hasBody, type Forwarded, type Upgraded, type WriteGuard } from '../core/exchange.ts';
+import {
+  hasBody,
+  type DiscardedWrite,
+  type Forwarded,
+  type Upgraded,
+  type WriteGuard,
+} from '../core/exchange.ts';
+import { connectDiscard } from './discard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
 import { requestHeaders } from './headers.ts';
@@ -24,6 +31,8 @@ export interface MediaUpstream {
     res: ServerResponse,
     client: WebSocketClient,
   ): Promise<Upgraded>;
+  /** Has the handler discard a write; absent: it does not offer that. */
+  readonly discard?: (write: DiscardedWrite, withinMs: number) => Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -34,10 +43,20 @@ export interface MediaLimits {
   readonly connections: number;
 }
 
-export function connectMedia(url: string, { idleMs, connections }: MediaLimits): MediaUpstream {
+/** `discard` is where the handler is asked to discard writes that were cut: a path below `url`, or a URL. */
+export function connectMedia(
+  url: string,
+  { idleMs, connections }: MediaLimits,
+  discard?: string,
+): MediaUpstream {
   const { origin, path: basePath } = parseBase(url);
   const pool = streamingPool(origin, connections);
+  const endpoint =
+    discard === undefined
+      ? undefined
+      : connectDiscard(discard.startsWith('/') ? origin + basePath + discard : discard);
   return {
+    ...(endpoint === undefined ? {} : { discard: endpoint.ask }),
     forward({ path, facts, guard }, req, res) {
       return forward(
         pool,
@@ -55,6 +74,8 @@ export function connectMedia(url: string, { idleMs, connections }: MediaLimits):
     },
     openWebSocket: (request, req, res, client) =>
       openWebSocket(pool, { ...request, path: basePath + request.path, idleMs }, req, res, client),
-    close: () => pool.destroy(),
+    async close() {
+      await Promise.all([pool.destroy(), endpoint?.close()]);
+    },
   };
 }

@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from 'node:net';
-import { buildConnector, fetch as undiciFetch, Agent, Pool } from 'undici';
+import { buildConnector, fetch as undiciFetch, Agent, Client, Pool, type Dispatcher } from 'undici';
 
 /** Where an upstream is, and which path its own paths are below. */
 export interface Base {
@@ -80,7 +80,36 @@ const pool = (origin: string, connections: number): Pool =>
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: resettingConnector(),
+    factory: (url, options: Client.Options) => new Connection(url, options),
   });
+
+/** A request that asks is told how many of its bytes still wait in this process, once it has a connection. */
+export interface Outgoing extends Dispatcher.DispatchOptions {
+  readonly onConnection?: (unsentBytes: () => number) => void;
+}
+
+/** One connection at a time, and one request at a time on it. */
+class Connection extends Client {
+  readonly #unsentBytes: () => number;
+
+  constructor(origin: URL | string, options: Client.Options) {
+    const { connect } = options;
+    const now: { socket?: Socket } = {};
+    const remembering: buildConnector.connector = (target, callback) => {
+      (connect as buildConnector.connector)(target, (...result) => {
+        if (result[0] === null) now.socket = result[1];
+        callback(...result);
+      });
+    };
+    super(origin, { ...options, connect: remembering });
+    this.#unsentBytes = () => now.socket?.writableLength ?? 0;
+  }
+
+  override dispatch(options: Outgoing, handler: Dispatcher.DispatchHandler): boolean {
+    options.onConnection?.(this.#unsentBytes);
+    return super.dispatch(options, handler);
+  }
+}
 
 /** `fetch` for key sets and token endpoints, on undici from npm rather than Node's bundled one. */
 export function outboundFetch(): { readonly fetch: typeof globalThis.fetch; close(): Promise<void> } {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { StopReason, StreamOver, WriteGuard } from '../core/exchange.ts';
+import type { Reached, StopReason, StreamOver, WriteGuard } from '../core/exchange.ts';
 import { FrameScanner } from '../core/frame-scanner.ts';
 import type { FrameDirection, StreamEnd } from '../core/stream-end.ts';
 import { closeCodes, closeFrame } from '../core/websocket.ts';
@@ -39,6 +39,7 @@ interface Ending {
 const endings: Readonly<Record<StopReason, Ending>> = {
   RecordingStopped: { how: 'stopped', code: closeCodes.policyViolation, reason: 'RecordingStopped' },
   ShuttingDown: { how: 'shutDown', code: closeCodes.goingAway, reason: 'ShuttingDown' },
+  SessionLost: { how: 'cut', code: closeCodes.tryAgainLater, reason: 'SessionLost' },
 };
 const idled: Ending = { how: 'idle', code: closeCodes.goingAway, reason: 'Idle' };
 const handlerBroke: Ending = { how: 'broken', code: closeCodes.badGateway, reason: 'UpstreamFailed' };
@@ -64,11 +65,19 @@ export function pipeWebSocket({
     let closing: NodeJS.Timeout | undefined;
     const idle = setTimeout(() => finish(idled), idleMs);
 
+    let reached: Reached | undefined;
+    /** The handler has everything once the last frame, a Close frame, has left this process. */
+    const measure = (): Reached =>
+      (reached ??= up.closed && !clientBroke && handler.writableLength === 0 ? 'whole' : 'part');
     /** What is still on its way to the handler is discarded. */
-    const cutOff = (): void => void handler.destroy(new Error('the WebSocket was cut off'));
+    const cutOff = (): void => {
+      measure();
+      handler.destroy(new Error('the WebSocket was cut off'));
+    };
     const end = (how: StreamEnd, complete: boolean): void => {
       if (over) return;
       over = true;
+      measure();
       clearTimeout(idle);
       clearTimeout(closing);
       for (const one of [up, down]) report(one);
@@ -90,7 +99,7 @@ export function pipeWebSocket({
     const cut = (): void => {
       if (over) return;
       cutOff();
-      ending ??= endings.RecordingStopped;
+      ending ??= endings[guard.stopReason];
       closeAtBoundary(down);
       end('cut', false);
     };
@@ -205,6 +214,7 @@ export function pipeWebSocket({
       socket.setNoDelay(true);
       socket.resume();
     }
+    guard.onMeasure(measure);
     guard.onStop((why) => finish(endings[why]));
     guard.onCut(cut);
   });

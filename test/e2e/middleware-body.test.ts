@@ -49,7 +49,7 @@ describe('the guard of a body', () => {
   }> {
     const body = { given: '', counted: 0, open: true, refused: false };
     const server = createServer((req) => {
-      guardBody(req, {
+      guardBody(req).open({
         mayPass: () => {
           body.refused ||= !body.open;
           return body.open;

@@ -28,7 +28,8 @@ const texts = [
   JSON.stringify(unknownCall),
   '{"tenant":"a","app":"b"}',
   'null',
-  '{"admitted":1,"aborted":0,"refused":2,"bytes":5,"left":"drained","drainMs":null}',
+  '{"admitted":1,"aborted":0,"unanswered":0,"refused":2,"bytes":5,"left":"drained","drainMs":null}',
+  '{"admitted":2,"aborted":0,"unanswered":2,"refused":0,"bytes":5,"left":"cut","drainMs":9,"discarded":1,"notDiscarded":1,"notDiscardedIds":["a-1"]}',
   JSON.stringify(new History(1).recording().records[0]),
 ];
 const pieces = [
@@ -125,7 +126,9 @@ describe('whatever the store holds', () => {
       fc.property(value, (text) => {
         const tally = read(parseTally, text);
         if (tally !== undefined)
-          expect([tally.admitted, tally.aborted, tally.refused, tally.bytes].every(isCount)).toBe(true);
+          expect(
+            [tally.admitted, tally.aborted, tally.unanswered, tally.refused, tally.bytes].every(isCount),
+          ).toBe(true);
         const binding = read(parseBinding, text);
         if (binding !== undefined && binding !== null)
           expect([typeof binding.tenant, typeof binding.app]).toEqual(['string', 'string']);

@@ -35,6 +35,8 @@ async function join(mayContinue: () => boolean) {
     handler: handler.near,
     guard: {
       mayContinue,
+      stopReason: 'RecordingStopped',
+      onMeasure: () => undefined,
       addBytes: (count) => {
         bytes += count;
       },

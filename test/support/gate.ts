@@ -231,6 +231,8 @@ export class World {
       transition: silent,
       drain: (_, how) => this.drains.push(how),
       writesAborted: silent,
+      writesUnanswered: silent,
+      writesDiscarded: silent,
       bytesAdmitted: silent,
       storeCommand: silent,
       graphAnswer: silent,

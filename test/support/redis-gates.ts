@@ -25,6 +25,7 @@ const meter: Meter = {
     upstreamAnswer: silent,
     session: silent,
   },
+  ...{ writesUnanswered: silent, writesDiscarded: silent },
   ...{ webSocket: silent, webSocketFrames: silent },
   ...{ policyReload: silent, evidence: silent, openGrants: silent, calls: silent, callEnded: silent },
   ...{ contradiction: silent, notice: silent, notification: silent, callbackUri: silent },

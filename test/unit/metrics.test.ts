@@ -56,6 +56,15 @@ describe('every report changes its metrics', () => {
       ],
     ],
     ['aborted writes', (meter) => meter.writesAborted(3), ['tallylight_writes_aborted_total 3']],
+    ['unanswered writes', (meter) => meter.writesUnanswered(2), ['tallylight_writes_unanswered_total 2']],
+    [
+      'discarded writes',
+      (meter) => meter.writesDiscarded(2, 1),
+      [
+        'tallylight_writes_discarded_total{outcome="ok"} 2',
+        'tallylight_writes_discarded_total{outcome="failed"} 1',
+      ],
+    ],
     ['admitted bytes', (meter) => meter.bytesAdmitted(640), ['tallylight_admitted_bytes_total 640']],
     [
       'a store command',

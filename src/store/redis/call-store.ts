@@ -31,7 +31,7 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
           id: call,
           listed: state.state === 'ended' ? '0' : '1',
           // The store's clock when the change was computed.
-          readAt: String(Date.parse(record.at)),
+          readAt: String(Date.parse(record.at) - (record.step ?? 0)),
           channel: keys.evidence,
           shard: String(keys.shardOf(call)),
         });
@@ -51,10 +51,14 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
         tally: JSON.stringify({
           admitted: tally.admitted,
           aborted: tally.aborted,
+          unanswered: tally.unanswered,
           refused: tally.refused,
           bytes: tally.bytes,
           left: tally.left,
           drainMs: tally.drainMs,
+          discarded: tally.discarded,
+          notDiscarded: tally.notDiscarded,
+          notDiscardedIds: tally.notDiscardedIds,
         }),
         how: saysNothing(tally) ? 'HSETNX' : 'HSET',
       });

@@ -110,6 +110,7 @@ export function parseCallState(text: unknown): CallState {
     openedAt: asTime(value.openedAt),
     closedAt: asTime(value.closedAt),
     told: told(value.told),
+    at: asNumber(value.at, 'call state'),
     seq: asNumber(value.seq, 'call state'),
     head: value.head === null ? null : asText(value.head, 'call state'),
   };
@@ -158,19 +159,26 @@ export function sumCensus(replies: readonly unknown[]): Census {
   return Object.fromEntries(counts);
 }
 
-const ways: readonly Tally['left'][] = ['drained', 'cut', 'expired', 'unused', 'lost'];
+const ways: readonly Tally['left'][] = ['drained', 'cut', 'shutDown', 'expired', 'unused', 'lost'];
 
 export function parseTally(text: unknown): Tally {
   const value = parse(text, 'tally');
   const left = ways.find((way) => way === value.left);
   if (left === undefined) throw malformed('tally');
+  const { discarded, notDiscarded, notDiscardedIds: ids } = value;
+  const areIds = Array.isArray(ids) && ids.every((id) => typeof id === 'string');
+  if (ids !== undefined && !areIds) throw malformed('tally');
   return {
     admitted: asNumber(value.admitted, 'tally'),
     aborted: asNumber(value.aborted, 'tally'),
+    unanswered: asNumber(value.unanswered, 'tally'),
     refused: asNumber(value.refused, 'tally'),
     bytes: asNumber(value.bytes, 'tally'),
     left,
     drainMs: value.drainMs === null ? null : asNumber(value.drainMs, 'tally'),
+    ...(discarded === undefined ? {} : { discarded: asNumber(discarded, 'tally') }),
+    ...(notDiscarded === undefined ? {} : { notDiscarded: asNumber(notDiscarded, 'tally') }),
+    ...(areIds ? { notDiscardedIds: ids as string[] } : {}),
   };
 }
 
