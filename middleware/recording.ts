@@ -78,7 +78,7 @@ export function follow(
     if (responding) res.destroy();
     controller.abort(new DOMException(textOf('RecordingStopped'), 'AbortError'));
     meter.decision('media', 'RecordingStopped');
-    gate.refused(call, 'RecordingStopped');
+    gate.refused(call, 'RecordingStopped', write.grant.binding);
   });
 
   return {

@@ -135,7 +135,7 @@ async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<
   if (!admitted.ok) return admitted;
   const passed = await pass(request, admitted.value);
   if (passed.kind === 'answered') return grant(undefined);
-  if (passed.refusal.reason === 'RecordingStopped') deps.gate.refused(match.call, 'RecordingStopped');
+  if (passed.refusal.reason === 'RecordingStopped') deps.gate.refused(match.call, 'RecordingStopped', who);
   return counted(deps, passed.refusal);
 }
 

@@ -20,7 +20,14 @@ const meter: Meter = {
   ...{ decision: silent, transition: silent, drain: silent, writesAborted: silent, bytesAdmitted: silent },
   ...{ storeCommand: silent, graphAnswer: silent, upstreamAnswer: silent, session: silent },
   ...{ webSocket: silent, webSocketFrames: silent },
-  ...{ policyReload: silent, evidence: silent, openGrants: silent, calls: silent, callEnded: silent },
+  ...{
+    policyReload: silent,
+    evidence: silent,
+    evidenceBacklog: silent,
+    openGrants: silent,
+    calls: silent,
+    callEnded: silent,
+  },
   ...{ contradiction: silent, notice: silent, notification: silent, callbackUri: silent },
 };
 
@@ -57,6 +64,7 @@ export class RedisGates {
     const gate = new Gate({
       calls: store.calls,
       sessions: store.sessions,
+      outbox: store.outbox,
       clock: systemClock,
       log,
       meter,
