@@ -27,7 +27,14 @@ const meter: Meter = {
   },
   ...{ writesUnanswered: silent, writesDiscarded: silent },
   ...{ webSocket: silent, webSocketFrames: silent },
-  ...{ policyReload: silent, evidence: silent, openGrants: silent, calls: silent, callEnded: silent },
+  ...{
+    policyReload: silent,
+    evidence: silent,
+    evidenceBacklog: silent,
+    openGrants: silent,
+    calls: silent,
+    callEnded: silent,
+  },
   ...{ contradiction: silent, notice: silent, notification: silent, callbackUri: silent },
 };
 
@@ -64,6 +71,7 @@ export class RedisGates {
     const gate = new Gate({
       calls: store.calls,
       sessions: store.sessions,
+      outbox: store.outbox,
       clock: systemClock,
       log,
       meter,
