@@ -14,7 +14,7 @@ import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import { connectAdapters, named } from './adapters.ts';
 import { createAdmin, type Readiness } from './admin.ts';
 import { systemClock } from '../http/clock.ts';
-import { leaving } from './leave.ts';
+import { askToReconnect, leaving } from './leave.ts';
 import { closeServer, createListener, listen } from './server.ts';
 import type { ProxySettings } from './settings.ts';
 import { usableTls, watchTls } from './tls.ts';
@@ -30,13 +30,15 @@ export interface Instance {
   census(): Promise<void>;
   readiness(): Promise<Readiness>;
   reloadPolicies(): void;
+  /** Is not ready from now on and asks clients to connect anew, elsewhere; serves whatever comes. */
+  retire(): void;
   /** Takes no new connections and lets those there are finish, for `withinMs`. Gates stay as they are. */
   leave(withinMs: number): Promise<void>;
   /** Stops admitting, drains, leaves the store, flushes the evidence: bounded. */
   close(): Promise<void>;
 }
 
-export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 'close'> {
+export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 'retire' | 'close'> {
   readonly adminUrl: string;
 }
 
@@ -66,6 +68,7 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
     url: instance.url,
     adminUrl: originOf('http', adminAddress),
     reloadPolicies: () => instance.reloadPolicies(),
+    retire: () => instance.retire(),
     async close() {
       await instance.close();
       await closeServer(admin, 1000);
@@ -140,7 +143,7 @@ export async function startInstance(
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);
   publicUrl ||= originOf(settings.tls === undefined ? 'http' : 'https', address);
 
-  let closing = false;
+  let ending = false;
   return {
     url: publicUrl,
     registry,
@@ -151,13 +154,17 @@ export async function startInstance(
         () => undefined,
       ),
     readiness: async () => ({
-      signalling: !closing,
-      gates: closing ? 'shutting down' : await mayOpenGates(store, gate),
+      signalling: !ending,
+      gates: ending ? 'shutting down' : await mayOpenGates(store, gate),
     }),
     reloadPolicies: () => policies.reload(),
+    retire() {
+      ending = true;
+      askToReconnect(server);
+    },
     leave,
     async close() {
-      closing = true;
+      ending = true;
       unwatch();
       const served = closeServer(server, settings.drainMs + settings.graphTimeoutMs);
       await step(log, 'leaving the store', gate.close());
