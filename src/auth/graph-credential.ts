@@ -32,6 +32,11 @@ export interface GraphCredentialConfig {
 export interface GraphCredentials {
   /** A Graph token for a caller, without its scheme. */
   tokenFor(who: Binding): Promise<Decision<string>>;
+  /** Fetches a token of each client now; tries until there is one. */
+  prefetch(): void;
+  /** Clients for which no token was ever obtained, with what was in the way. */
+  missing(): readonly string[];
+  close(): void;
 }
 
 interface GraphCredentialsOptions {
@@ -52,6 +57,8 @@ const refreshBeforeMs = 5 * 60_000;
 const refreshBeforeShare = 0.1;
 /** How long a failed request is not repeated. */
 const failureCooldownMs = 1000;
+/** How long at most until a token that was never obtained is asked for again. */
+const longestWaitMs = 60_000;
 const timeoutMs = 5000;
 const maxBytes = 256 * 1024;
 
@@ -60,11 +67,40 @@ export function createGraphCredentials(
   config: readonly GraphCredentialConfig[],
   options: GraphCredentialsOptions,
 ): GraphCredentials {
-  const entries = config.map((each) => ({ mayUse: callersOf(each), token: tokenSource(each, options) }));
+  const entries = config.map((each) => ({
+    ...{ clientId: each.clientId, mayUse: callersOf(each), token: tokenSource(each, options) },
+    obstacle: 'no token was obtained yet' as string | undefined,
+    retry: undefined as NodeJS.Timeout | undefined,
+  }));
+  type Entry = (typeof entries)[number];
+  let isClosed = false;
+  const tokenOf = async (entry: Entry): Promise<Decision<string>> => {
+    const token = await entry.token();
+    if (token.ok) entry.obstacle = undefined;
+    else if (entry.obstacle !== undefined) entry.obstacle = token.detail ?? token.reason;
+    return token;
+  };
+  const fetchUntilObtained = async (entry: Entry, waitMs: number): Promise<void> => {
+    const { ok } = await tokenOf(entry);
+    if (ok || isClosed) return;
+    const again = (): void => void fetchUntilObtained(entry, Math.min(2 * waitMs, longestWaitMs));
+    entry.retry = setTimeout(again, waitMs).unref();
+  };
   return {
     tokenFor(who) {
       const entry = entries.find(({ mayUse }) => mayUse(who));
-      return entry?.token() ?? Promise.resolve(refuse('GraphCredentialMissing'));
+      return entry === undefined ? Promise.resolve(refuse('GraphCredentialMissing')) : tokenOf(entry);
+    },
+    prefetch() {
+      for (const entry of entries) void fetchUntilObtained(entry, failureCooldownMs);
+    },
+    missing: () =>
+      entries.flatMap(({ clientId, obstacle }) =>
+        obstacle === undefined ? [] : [`no Graph token for client ${clientId}: ${obstacle}`],
+      ),
+    close() {
+      isClosed = true;
+      for (const { retry } of entries) clearTimeout(retry);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { createGraphCredentials } from '../auth/graph-credential.ts';
+import { createGraphCredentials, type GraphCredentials } from '../auth/graph-credential.ts';
 import { createNotificationVerifier } from '../auth/notifications.ts';
 import { createVerifier } from '../auth/verify.ts';
 import { matchCallback } from '../core/callback-route.ts';
@@ -19,7 +19,7 @@ import type { ProxySettings } from './settings.ts';
 /** How bots prove themselves; a credential of our own needs no request to find it. */
 type ProxyAuth =
   | (Extract<Planes['control']['auth'], { mode: 'jwt' }> & {
-      readonly credentials: { tokenFor(who: Binding): Promise<Decision<string>> };
+      readonly credentials: GraphCredentials;
     })
   | Extract<Planes['control']['auth'], { mode: 'graph' }>;
 
@@ -29,6 +29,10 @@ type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 export interface Adapters {
   readonly auth: ProxyAuth;
   readonly graph: ReturnType<typeof connectGraph>;
+  /** Why tokens of callers or notifications cannot be verified yet. */
+  missingKeys(): string | undefined;
+  /** Why Graph cannot be asked with a credential of our own yet. */
+  missingCredential(): string | undefined;
   /** Everything that is served, on these stages. */
   planes(stages: StageDeps): Planes;
   close(): Promise<void>;
@@ -78,8 +82,10 @@ export function connectAdapters(
 ): Adapters {
   const outbound = outboundFetch();
   const { auth, verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
-  // A bot has seconds to answer an invitation: none of them is for fetching keys.
+  // A bot has seconds to answer an invitation: none of them is for fetching keys or tokens.
+  verifier.prefetch();
   notifications.prefetch();
+  if (auth.mode === 'jwt') auth.credentials.prefetch();
   const graph = connectGraph({ url: settings.graphUrl, publicUrl, timeoutMs: settings.graphTimeoutMs });
   const { limits } = settings;
   // Reads share the connections of uploads.
@@ -96,6 +102,14 @@ export function connectAdapters(
   return {
     auth,
     graph,
+    missingKeys() {
+      const issuers = [...verifier.missingKeys(), ...notifications.missingKeys()];
+      return issuers.length === 0 ? undefined : `the keys of ${issuers.join(', ')} have not been fetched yet`;
+    },
+    missingCredential() {
+      const missing = auth.mode === 'jwt' ? auth.credentials.missing() : [];
+      return missing.length === 0 ? undefined : missing.join(', ');
+    },
     planes: (stages) => ({
       control: { ...stages, auth, graph, ...(bots.length === 0 ? {} : { callbacks: place }) },
       ...(handlers.length === 0 ? {} : { media: { ...stages, verifier, routes: handlers } }),
@@ -104,6 +118,7 @@ export function connectAdapters(
     async close() {
       verifier.close();
       notifications.close();
+      if (auth.mode === 'jwt') auth.credentials.close();
       await Promise.all([
         graph.close(),
         outbound.close(),

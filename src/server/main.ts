@@ -38,7 +38,6 @@ async function run(sandboxOnly: boolean): Promise<void> {
   }
   prepareMemory();
   const log = createLog(settings.logLevel);
-  const starting = settings.mode === 'sandbox' ? sandbox(settings, log) : proxy(settings, log);
   let running: Running | undefined;
   // From now on: the first process of a container has no default for a signal, and would outlive one during its start.
   onEndSignals(
@@ -58,6 +57,7 @@ async function run(sandboxOnly: boolean): Promise<void> {
     }),
   );
   process.on('SIGHUP', () => running?.reloadPolicies());
+  const starting = settings.mode === 'sandbox' ? sandbox(settings, log) : proxy(settings, log);
   running = await starting;
 }
 

@@ -224,7 +224,9 @@ export class Fleet {
     const late = sleep(readyMs, undefined, { ref: false });
     if ((await Promise.race([member.listening, late])) === undefined) return false;
     while (performance.now() < end && this.#members.has(member) && !this.#closing) {
-      if ((await member.ask('readiness', answerMs))?.gates === true) return true;
+      const ready = await member.ask('readiness', answerMs);
+      // A store that began anew keeps the gates of the old workers closed as well.
+      if (ready?.gates === true || ready?.obstacles?.every(({ code }) => code === 'StoreFresh')) return true;
       await sleep(probeEveryMs);
     }
     return false;

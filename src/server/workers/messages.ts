@@ -1,6 +1,6 @@
 import type { PolicyInForce } from '../../core/policy.ts';
 import type { Samples } from '../../metrics/workers.ts';
-import type { Readiness } from '../admin.ts';
+import type { Readiness } from '../readiness.ts';
 import type { ProxySettings } from '../settings.ts';
 
 /** What a worker works by. It is handed over whole: the files may say something else by the time a worker starts. */

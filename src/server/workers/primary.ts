@@ -3,11 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { Fault, messageOf } from '../../core/errors.ts';
 import { createPrimaryMeter, createRegistry } from '../../metrics/metrics.ts';
 import { WorkerNumbers } from '../../metrics/workers.ts';
-import { createAdmin, type Readiness } from '../admin.ts';
+import { createAdmin } from '../admin.ts';
 import { createLog } from '../log.ts';
 import { originOf } from '../proxy.ts';
+import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../readiness.ts';
 import { endingWith, onEndSignals } from '../shutdown.ts';
-import { closeServer, listen } from '../server.ts';
+import { closeServer, listenAs } from '../server.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../settings.ts';
 import { chargeOf, refuseChanges } from './charge.ts';
 import { answerMs, Fleet } from './fleet.ts';
@@ -89,7 +90,10 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   process.on('SIGHUP', () => void reload());
 
   // Before anything is forked: a port that is taken stops the start.
-  const adminUrl = originOf('http', await listen(admin, { port: settings.adminPort, host: settings.host }));
+  const adminUrl = originOf(
+    'http',
+    await listenAs('TALLYLIGHT_ADMIN_PORT', admin, { port: settings.adminPort, host: settings.host }),
+  );
   try {
     const url = await fleet.start();
     state.listening = true;
@@ -101,20 +105,25 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   }
 }
 
+const silent: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };
+const nobody: Obstacle = { code: 'NoWorker', text: 'no worker serves' };
+
 /** Connections go to any worker that serves: calls are carried if one can, and gates may open if all may open them. */
 async function readinessOf(fleet: Fleet, ending: boolean): Promise<Readiness> {
-  if (ending) return { signalling: false, gates: 'shutting down' };
+  if (ending) return shuttingDown;
   const said = await Promise.all(
     fleet
       .of('serving')
       .map(async (member) => ({ id: member.id, ready: await member.ask('readiness', answerMs) })),
   );
-  const closed = said.find(({ ready }) => ready?.gates !== true);
-  const why = closed && `worker ${closed.id}: ${closed.ready?.gates ?? 'it does not answer'}`;
-  return {
-    signalling: said.some(({ ready }) => ready?.signalling === true),
-    gates: why ?? (said.length > 0 || 'no worker serves'),
-  };
+  const found = said.flatMap(({ id, ready }) =>
+    (ready === undefined ? [silent] : (ready.obstacles ?? [])).map(({ code, text }): Obstacle => ({
+      code,
+      text: `worker ${id}: ${text}`,
+    })),
+  );
+  const signalling = said.some(({ ready }) => ready?.signalling === true);
+  return readinessWith(signalling, said.length === 0 ? [nobody] : found);
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */
