@@ -37,6 +37,11 @@ export interface GraphCredentials {
    * the end: there is none to try.
    */
   replace(who: Binding, refused: string): Promise<string | undefined> | undefined;
+  /** Fetches a token of each client now; tries until there is one. */
+  prefetch(): void;
+  /** Clients for which no token was ever obtained, with what was in the way. */
+  missing(): readonly string[];
+  close(): void;
 }
 
 interface GraphCredentialsOptions {
@@ -59,6 +64,8 @@ const refreshBeforeShare = 0.1;
 const failureCooldownMs = 1000;
 /** A Graph that refuses every token must not become a flood of requests for tokens. */
 const replacementCooldownMs = 5000;
+/** How long at most until a token that was never obtained is asked for again. */
+const longestWaitMs = 60_000;
 const timeoutMs = 5000;
 const maxBytes = 256 * 1024;
 
@@ -67,12 +74,43 @@ export function createGraphCredentials(
   config: readonly GraphCredentialConfig[],
   options: GraphCredentialsOptions,
 ): GraphCredentials {
-  const entries = config.map((each) => ({ mayUse: callersOf(each), source: tokenSource(each, options) }));
-  const sourceFor = (who: Binding): TokenSource | undefined =>
-    entries.find(({ mayUse }) => mayUse(who))?.source;
+  const entries = config.map((each) => ({
+    ...{ clientId: each.clientId, mayUse: callersOf(each), source: tokenSource(each, options) },
+    obstacle: 'no token was obtained yet' as string | undefined,
+    retry: undefined as NodeJS.Timeout | undefined,
+  }));
+  type Entry = (typeof entries)[number];
+  let isClosed = false;
+  const tokenOf = async (entry: Entry): Promise<Decision<string>> => {
+    const token = await entry.source.token();
+    if (token.ok) entry.obstacle = undefined;
+    else if (entry.obstacle !== undefined) entry.obstacle = token.detail ?? token.reason;
+    return token;
+  };
+  const fetchUntilObtained = async (entry: Entry, waitMs: number): Promise<void> => {
+    const { ok } = await tokenOf(entry);
+    if (ok || isClosed) return;
+    const again = (): void => void fetchUntilObtained(entry, Math.min(2 * waitMs, longestWaitMs));
+    entry.retry = setTimeout(again, waitMs).unref();
+  };
+  const entryFor = (who: Binding): Entry | undefined => entries.find(({ mayUse }) => mayUse(who));
   return {
-    tokenFor: (who) => sourceFor(who)?.token() ?? Promise.resolve(refuse('GraphCredentialMissing')),
-    replace: (who, refused) => sourceFor(who)?.replace(refused),
+    tokenFor(who) {
+      const entry = entryFor(who);
+      return entry === undefined ? Promise.resolve(refuse('GraphCredentialMissing')) : tokenOf(entry);
+    },
+    replace: (who, refused) => entryFor(who)?.source.replace(refused),
+    prefetch() {
+      for (const entry of entries) void fetchUntilObtained(entry, failureCooldownMs);
+    },
+    missing: () =>
+      entries.flatMap(({ clientId, obstacle }) =>
+        obstacle === undefined ? [] : [`no Graph token for client ${clientId}: ${obstacle}`],
+      ),
+    close() {
+      isClosed = true;
+      for (const { retry } of entries) clearTimeout(retry);
+    },
   };
 }
 

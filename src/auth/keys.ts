@@ -17,6 +17,8 @@ const reloadEveryMs = 10 * minute;
 const staleAfterMs = 24 * 60 * minute;
 /** How often an unknown key id may cause a fetch. */
 const refreshCooldownMs = 30_000;
+/** How long at most until keys that have never been fetched are asked for again. */
+const longestWaitMs = minute;
 /** How long a failed fetch is not repeated. */
 export const failureCooldownMs = 5000;
 
@@ -26,7 +28,9 @@ type FindKey = (header?: JWSHeaderParameters, token?: FlattenedJWSInput) => Prom
 export interface KeySet {
   /** Throws `IssuerUnreachable` when the answer is not known, an error of jose when there is no such key. */
   readonly find: FindKey;
-  /** Fetches the keys before anybody asks for one; a failure is logged, and the next who asks tries again. */
+  /** Whether they have ever been fetched. */
+  readonly isKnown: () => boolean;
+  /** Fetches the keys before anybody asks for one; a failure is logged, and it is tried until they are known. */
   prefetch(): void;
   close(): void;
 }
@@ -85,12 +89,20 @@ export function createKeySet(source: KeySource, { fetch, now, onChange, log }: K
     return refresh();
   }
 
-  const prefetch = (): void => {
+  const reload = (): void => {
     // The failure is logged and remembered where it happens.
     refresh().catch(() => undefined);
   };
-  const timer = setInterval(prefetch, reloadEveryMs);
-  timer.unref();
+  const timer = setInterval(reload, reloadEveryMs).unref();
+
+  let retry: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  const fetchUntilKnown = (waitMs: number): void => {
+    refresh().catch(() => {
+      if (known === undefined && !isClosed)
+        retry = setTimeout(() => fetchUntilKnown(Math.min(2 * waitMs, longestWaitMs)), waitMs).unref();
+    });
+  };
 
   return {
     async find(header, token) {
@@ -103,7 +115,12 @@ export function createKeySet(source: KeySource, { fetch, now, onChange, log }: K
         return (await refreshOrRest())(header, token);
       }
     },
-    prefetch,
-    close: () => clearInterval(timer),
+    isKnown: () => known !== undefined,
+    prefetch: () => fetchUntilKnown(failureCooldownMs),
+    close() {
+      isClosed = true;
+      clearInterval(timer);
+      clearTimeout(retry);
+    },
   };
 }

@@ -36,8 +36,10 @@ export interface VerifierOptions {
 
 export interface TokenVerifier<T> {
   verify(token: string): Promise<Decision<T>>;
-  /** Fetches all keys now, so that the first token need not wait for them. */
+  /** Fetches all keys now, so that the first token need not wait for them; tries until they are known. */
   prefetch(): void;
+  /** Issuers whose keys have never been fetched. */
+  missingKeys(): readonly string[];
   close(): void;
 }
 
@@ -133,6 +135,9 @@ export function createTokenVerifier<T>(
     prefetch() {
       for (const keys of keySets.values()) keys.prefetch();
     },
+    missingKeys: () => [
+      ...new Set(trusted.filter(({ keys }) => !keys.isKnown()).map(({ issuer }) => issuer)),
+    ],
     close() {
       for (const keys of keySets.values()) keys.close();
     },

@@ -1,13 +1,18 @@
 import { grant } from '../core/decision.ts';
 import type { Identity, Verifier } from '../core/ports.ts';
 import { readIssuer, type IssuerConfig } from './issuers.ts';
-import { createTokenVerifier, type TrustedIssuer, type VerifierOptions } from './token-verifier.ts';
+import {
+  createTokenVerifier,
+  type TokenVerifier,
+  type TrustedIssuer,
+  type VerifierOptions,
+} from './token-verifier.ts';
 
 /** Verifies the tokens of callers from the configured issuers; throws `ConfigurationInvalid` (design, section 6). */
 export function createVerifier(
   issuers: readonly IssuerConfig[],
   options: VerifierOptions,
-): Verifier & { close(): void } {
+): Verifier & Omit<TokenVerifier<Identity>, 'verify'> {
   const trusted = issuers.map(readIssuer).map((issuer): TrustedIssuer<Identity> => ({
     ...issuer,
     judge(claims) {

@@ -127,7 +127,7 @@ export function createMeter(registry: Registry): Meter {
 /** What the process counts that several workers belong to. */
 export interface PrimaryMeter extends Pick<Meter, 'policyReload'> {
   workers(count: Readonly<Record<'starting' | 'serving' | 'leaving', number>>): void;
-  workerExit(how: 'asked' | 'unexpected'): void;
+  workerExit(how: 'asked' | 'unexpected' | 'hung'): void;
 }
 
 export function createPrimaryMeter(registry: Registry): PrimaryMeter {

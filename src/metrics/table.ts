@@ -280,8 +280,8 @@ export const primaryMetrics = {
   workerExits: {
     name: 'tallylight_worker_exits_total',
     type: 'counter',
-    help: 'Workers that ended, by whether they had been told to.',
-    labels: { how: ['asked', 'unexpected'] },
+    help: 'Workers that ended, by why: they had been told to, they ended unexpectedly, or they did not answer and were killed.',
+    labels: { how: ['asked', 'unexpected', 'hung'] },
   },
 } as const satisfies Record<string, MetricRow>;
 

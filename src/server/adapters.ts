@@ -27,6 +27,10 @@ type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 export interface Adapters {
   readonly auth: ProxyAuth;
   readonly graph: ReturnType<typeof connectGraph>;
+  /** Why tokens of callers or notifications cannot be verified yet. */
+  missingKeys(): string | undefined;
+  /** Why Graph cannot be asked with a credential of our own yet. */
+  missingCredential(): string | undefined;
   /** Everything that is served, on these stages. */
   planes(stages: StageDeps): Planes;
   close(): Promise<void>;
@@ -76,8 +80,10 @@ export function connectAdapters(
 ): Adapters {
   const outbound = outboundFetch();
   const { auth, verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
-  // A bot has seconds to answer an invitation: none of them is for fetching keys.
+  // A bot has seconds to answer an invitation: none of them is for fetching keys or tokens.
+  verifier.prefetch();
   notifications.prefetch();
+  if (auth.mode === 'jwt') auth.credentials.prefetch();
   const graph = connectGraph({ url: settings.graphUrl, publicUrl, timeoutMs: settings.graphTimeoutMs });
   const { limits } = settings;
   // Reads share the connections of uploads.
@@ -94,6 +100,14 @@ export function connectAdapters(
   return {
     auth,
     graph,
+    missingKeys() {
+      const issuers = [...verifier.missingKeys(), ...notifications.missingKeys()];
+      return issuers.length === 0 ? undefined : `the keys of ${issuers.join(', ')} have not been fetched yet`;
+    },
+    missingCredential() {
+      const missing = auth.mode === 'jwt' ? auth.credentials.missing() : [];
+      return missing.length === 0 ? undefined : missing.join(', ');
+    },
     planes: (stages) => ({
       control: { ...stages, auth, graph, ...(bots.length === 0 ? {} : { callbacks: place }) },
       ...(handlers.length === 0 ? {} : { media: { ...stages, verifier, routes: handlers } }),
@@ -102,6 +116,7 @@ export function connectAdapters(
     async close() {
       verifier.close();
       notifications.close();
+      if (auth.mode === 'jwt') auth.credentials.close();
       await Promise.all([
         graph.close(),
         outbound.close(),

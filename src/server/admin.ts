@@ -5,22 +5,17 @@ import { statusOf } from '../core/reasons.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
 import { ignoringUpgrades } from './ignored-upgrade.ts';
 import { lastWords } from './last-words.ts';
-
-export interface Readiness {
-  /** False once the process is shutting down. */
-  readonly signalling: boolean;
-  /** Whether this instance may open gates now, or why not. */
-  readonly gates: true | string;
-}
+import type { Readiness } from './readiness.ts';
 
 export interface AdminDeps {
   readonly readiness: () => Promise<Readiness>;
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** undefined: there are none yet. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string } | undefined>;
 }
 
 /**
  * Health and numbers, on a port of their own. `/readyz` is about signalling alone: a proxy without its store still
- * has to carry calls. `/readyz/gates` tells whether gates may open.
+ * has to carry calls. `/readyz/gates` tells whether gates may open, and if not, why.
  */
 export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
   const app = express();
@@ -42,9 +37,13 @@ export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
     res.status(ready.gates === true ? 200 : 503).json(ready);
   });
   app.get('/metrics', async (_req, res) => {
-    const { contentType, text } = await metrics();
-    res.setHeader('Content-Type', contentType);
-    res.end(text);
+    const numbers = await metrics();
+    if (numbers === undefined) {
+      res.status(503).end();
+      return;
+    }
+    res.setHeader('Content-Type', numbers.contentType);
+    res.end(numbers.text);
   });
   const server = http.createServer();
   const serveAnyway = ignoringUpgrades(server);

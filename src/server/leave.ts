@@ -8,6 +8,9 @@ import { hasBody } from '../core/exchange.ts';
  */
 const idleMs = 5000;
 
+/** What Node emits for a request, one of them for each. */
+const requestEvents = ['request', 'checkContinue', 'checkExpectation'] as const;
+
 /**
  * Prepares a listener for being left while clients go on. The function returned takes no new connections, asks the
  * clients of the others to close them after the next answer, and resolves when none is left, or after `withinMs`.
@@ -22,7 +25,7 @@ export function leaving(server: Server): (withinMs: number) => Promise<void> {
       res.once('close', () => open.delete(res));
     }
   };
-  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, note);
+  for (const event of requestEvents) server.prependListener(event, note);
   return (withinMs) =>
     new Promise((resolve) => {
       left = true;
@@ -40,6 +43,11 @@ export function leaving(server: Server): (withinMs: number) => Promise<void> {
       // The server's own would close idle connections at once.
       net.Server.prototype.close.call(server, done);
     });
+}
+
+/** Asks whoever sends a request from now on to close the connection after its answer. */
+export function askToReconnect(server: Server): void {
+  for (const event of requestEvents) server.prependListener(event, askToClose);
 }
 
 /** An answer before the end of the body leaves the connection open: to close it then would reset it under the answer. */

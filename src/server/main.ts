@@ -8,11 +8,12 @@ import { createLog } from './log.ts';
 import { prepareMemory } from './memory.ts';
 import { startProxy, type RunningProxy } from './proxy.ts';
 import { loadSettings, type ProxySettings, type Settings } from './settings.ts';
-import { shutDown } from './shutdown.ts';
+import { endingWith, onEndSignals, shutDown } from './shutdown.ts';
 import { runPrimary } from './workers/primary.ts';
 
 interface Running {
   reloadPolicies(): void;
+  retire(): void;
   close(): Promise<void>;
 }
 
@@ -37,10 +38,27 @@ async function run(sandboxOnly: boolean): Promise<void> {
   }
   prepareMemory();
   const log = createLog(settings.logLevel);
-  const running = settings.mode === 'sandbox' ? await sandbox(settings, log) : await proxy(settings, log);
-  process.on('SIGHUP', () => running.reloadPolicies());
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => void shutDown(() => running.close(), log, { signal }));
+  let running: Running | undefined;
+  // From now on: the first process of a container has no default for a signal, and would outlive one during its start.
+  onEndSignals(
+    endingWith({
+      log,
+      // An instance that was never ready has no traffic to send elsewhere.
+      delayMs: () => (running !== undefined && settings.mode === 'proxy' ? settings.shutdownDelayMs : 0),
+      retire: () => running?.retire(),
+      close: (why) =>
+        void shutDown(
+          async () => {
+            await (await starting).close();
+          },
+          log,
+          why,
+        ).catch(failStart),
+    }),
+  );
+  process.on('SIGHUP', () => running?.reloadPolicies());
+  const starting = settings.mode === 'sandbox' ? sandbox(settings, log) : proxy(settings, log);
+  running = await starting;
 }
 
 const notSandbox = (): Fault =>
@@ -61,7 +79,11 @@ async function sandbox(settings: Extract<Settings, { mode: 'sandbox' }>, log: Lo
   const { guide } = await import('./sandbox/guide.ts');
   const running = await startSandbox(settings, { log });
   process.stdout.write(`${guide(running, running.graph.incomingCall({ answered: true }))}\n`);
-  return { reloadPolicies: () => running.proxy.reloadPolicies(), close: () => running.close() };
+  return {
+    reloadPolicies: () => running.proxy.reloadPolicies(),
+    retire: () => running.proxy.retire(),
+    close: () => running.close(),
+  };
 }
 
 main().catch(failStart);

@@ -1,21 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseCallKey } from '../core/call-key.ts';
 import { messageOf } from '../core/errors.ts';
 import type { PolicyInForce } from '../core/policy.ts';
 import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
-import { startEvidenceWriter } from '../evidence/writer.ts';
+import { startEvidenceWriter, type EvidenceWriter } from '../evidence/writer.ts';
+import { freshForMs } from '../gate/change.ts';
+import type { GateDeps } from '../gate/context.ts';
 import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
 import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import { connectAdapters, named } from './adapters.ts';
-import { createAdmin, type Readiness } from './admin.ts';
+import { createAdmin } from './admin.ts';
 import { systemClock } from '../http/clock.ts';
-import { leaving } from './leave.ts';
-import { closeServer, createListener, listen } from './server.ts';
+import { askToReconnect, leaving } from './leave.ts';
+import { judgeReadiness, notStarted, shuttingDown, type Condition, type Readiness } from './readiness.ts';
+import { closeServer, createListener, listenAs } from './server.ts';
 import type { ProxySettings } from './settings.ts';
 import { usableTls, watchTls } from './tls.ts';
 
@@ -30,13 +34,15 @@ export interface Instance {
   census(): Promise<void>;
   readiness(): Promise<Readiness>;
   reloadPolicies(): void;
+  /** Is not ready from now on and asks clients to connect anew, elsewhere; serves whatever comes. */
+  retire(): void;
   /** Takes no new connections and lets those there are finish, for `withinMs`. Gates stay as they are. */
   leave(withinMs: number): Promise<void>;
   /** Stops admitting, drains, leaves the store, flushes the evidence: bounded. */
   close(): Promise<void>;
 }
 
-export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 'close'> {
+export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 'retire' | 'close'> {
   readonly adminUrl: string;
 }
 
@@ -52,22 +58,32 @@ export interface ProxyParts {
 
 /** An instance with an admin port of its own. */
 export async function startProxy(settings: ProxySettings, parts: ProxyParts): Promise<RunningProxy> {
-  const instance = await startInstance(settings, parts);
-  const { registry } = instance;
+  let instance: Instance | undefined;
   const admin = createAdmin({
-    readiness: () => instance.readiness(),
+    readiness: () => instance?.readiness() ?? Promise.resolve(notStarted),
     metrics: async () => {
+      if (instance === undefined) return undefined;
+      const { registry } = instance;
       await instance.census();
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   });
-  const adminAddress = await listen(admin, { port: settings.adminPort, host: settings.host });
+  const address = await listenAs('TALLYLIGHT_ADMIN_PORT', admin, {
+    port: settings.adminPort,
+    host: settings.host,
+  });
+  const running = await startInstance(settings, parts).catch(async (error: unknown) => {
+    await closeServer(admin, 0);
+    throw error;
+  });
+  instance = running;
   return {
-    url: instance.url,
-    adminUrl: originOf('http', adminAddress),
-    reloadPolicies: () => instance.reloadPolicies(),
+    url: running.url,
+    adminUrl: originOf('http', address),
+    reloadPolicies: () => running.reloadPolicies(),
+    retire: () => running.retire(),
     async close() {
-      await instance.close();
+      await running.close();
       await closeServer(admin, 1000);
     },
   };
@@ -88,7 +104,7 @@ export async function startInstance(
   let publicUrl = settings.publicUrl ?? '';
   const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
   const { auth, graph } = adapters;
-  const gate = new Gate({
+  const gateDeps: GateDeps = {
     calls: store.calls,
     sessions: store.sessions,
     outbox: store.outbox,
@@ -106,7 +122,8 @@ export async function startInstance(
     },
     sizes: settings.limits,
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
-  });
+  };
+  const gate = new Gate(gateDeps);
   const stages = {
     gate,
     policyFor: policies.policyFor,
@@ -137,11 +154,22 @@ export async function startInstance(
   // A process alone is never left while it goes on; to be ready for it costs every request a little.
   const leave = settings.workers === undefined ? () => Promise.resolve() : leaving(server);
   const { port, host, limits } = settings;
-  const address = await listen(server, { port, host, backlog: limits.maxConnections });
+  const address = await listenAs('TALLYLIGHT_PORT', server, { port, host, backlog: limits.maxConnections });
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);
   publicUrl ||= originOf(settings.tls === undefined ? 'http' : 'https', address);
 
-  let closing = false;
+  const conditions: readonly Condition[] = [
+    { code: 'StoreUnavailable', obstacle: () => silentStore(store) },
+    {
+      code: 'SessionMissing',
+      obstacle: () => (gate.isReady() ? undefined : 'this instance has no session in the store'),
+    },
+    { code: 'StoreFresh', obstacle: () => freshStore(gateDeps) },
+    { code: 'KeysMissing', obstacle: () => adapters.missingKeys() },
+    { code: 'GraphCredentialUnavailable', obstacle: () => adapters.missingCredential() },
+    { code: 'EvidenceUnwritable', obstacle: () => evidenceObstacles[writer.state] },
+  ];
+  let ending = false;
   return {
     url: publicUrl,
     registry,
@@ -151,14 +179,15 @@ export async function startInstance(
         (census) => meter.calls(census),
         () => undefined,
       ),
-    readiness: async () => ({
-      signalling: !closing,
-      gates: closing ? 'shutting down' : await mayOpenGates(store, gate),
-    }),
+    readiness: () => (ending ? Promise.resolve(shuttingDown) : judgeReadiness(conditions)),
     reloadPolicies: () => policies.reload(),
+    retire() {
+      ending = true;
+      askToReconnect(server);
+    },
     leave,
     async close() {
-      closing = true;
+      ending = true;
       unwatch();
       const served = closeServer(server, settings.drainMs + settings.graphTimeoutMs);
       await step(log, 'leaving the store', gate.close());
@@ -181,14 +210,31 @@ async function step(log: Log, what: string, work: Promise<unknown>): Promise<voi
   }
 }
 
-async function mayOpenGates(store: Store, gate: Gate): Promise<true | string> {
+const silentStore = ({ ping }: Pick<Store, 'ping'>): Promise<string | undefined> =>
+  ping().then(
+    () => undefined,
+    (error: unknown) => `the store does not answer: ${messageOf(error)}`,
+  );
+
+/** A call that nobody has; it is only read. */
+const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
+
+/** That the store does not answer is a condition of its own. */
+async function freshStore(deps: GateDeps): Promise<string | undefined> {
   try {
-    await store.ping();
-  } catch (error) {
-    return `the store does not answer: ${messageOf(error)}`;
+    const ms = noCall === undefined ? 0 : freshForMs(deps, await deps.calls.read(noCall));
+    return ms > 0
+      ? `the store began without data: starts wait for ${(ms / 1000).toFixed(1)} s more`
+      : undefined;
+  } catch {
+    return undefined;
   }
-  return gate.isReady() || 'this instance has no session in the store';
 }
+
+const evidenceObstacles: Readonly<Partial<Record<EvidenceWriter['state'], string>>> = {
+  foreign: 'the evidence of this store is kept in another directory',
+  failing: 'evidence cannot be written; the log says why',
+};
 
 export function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {
   return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

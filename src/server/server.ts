@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { refuse } from '../core/decision.ts';
+import { Fault } from '../core/errors.ts';
 import { statusOf, type ReasonCode } from '../core/reasons.ts';
 import { callbackPlane, type CallbackDeps } from '../http/callback-plane.ts';
 import { controlPlane } from '../http/control-plane.ts';
@@ -191,6 +192,31 @@ export const listen = (
       resolve(server.address() as AddressInfo);
     });
   });
+
+/** What keeps a server from listening and can be cured by another setting; the last of each says which. */
+const listenFaults: Readonly<
+  Partial<Record<string, (setting: string, port: number, host: string) => string>>
+> = {
+  EADDRINUSE: (setting, port, host) => `${setting}: port ${port} of ${host} is in use by another process`,
+  EACCES: (setting, port) => `${setting}: this process may not listen on port ${port}`,
+  EADDRNOTAVAIL: (_, __, host) => `TALLYLIGHT_HOST: ${host} is not an address of this machine`,
+  ENOTFOUND: (_, __, host) => `TALLYLIGHT_HOST: ${host} cannot be resolved to an address`,
+};
+
+/** The same for a port that a setting names; throws `ConfigurationInvalid`, with that name. */
+export async function listenAs(
+  setting: string,
+  server: http.Server,
+  where: { readonly port: number; readonly host: string; readonly backlog?: number },
+): Promise<AddressInfo> {
+  try {
+    return await listen(server, where);
+  } catch (error) {
+    const told = listenFaults[(error as NodeJS.ErrnoException).code ?? ''];
+    if (told === undefined) throw error;
+    throw new Fault('ConfigurationInvalid', told(setting, where.port, where.host), { cause: error });
+  }
+}
 
 /** Connections that are WebSockets by now: Node does not count them among its own. */
 const upgraded = new WeakMap<http.Server, Set<Socket>>();

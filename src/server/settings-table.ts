@@ -72,6 +72,14 @@ export const settings = {
     schema: wholeNumber(0, 86_400_000),
     only: 'proxy',
   },
+  shutdownDelayMs: {
+    name: 'TALLYLIGHT_SHUTDOWN_DELAY_MS',
+    default: '0',
+    description:
+      'How long to go on serving after SIGTERM or SIGINT, ms (0 to 600000). `/readyz` answers 503 from the signal on, so that load balancers can send traffic elsewhere before the port closes; a second signal ends the delay.',
+    schema: wholeNumber(0, 600_000),
+    only: 'proxy',
+  },
   tlsCertFile: {
     name: 'TALLYLIGHT_TLS_CERT_FILE',
     default: '',

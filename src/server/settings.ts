@@ -61,6 +61,8 @@ export interface ProxySettings extends CommonSettings {
   /** undefined: this process alone. */
   readonly workers?: WorkerSettings | undefined;
   readonly tls?: TlsPaths | undefined;
+  /** How long to go on serving after the signal to end. */
+  readonly shutdownDelayMs: number;
   /** Origin of Graph. */
   readonly graphUrl: string;
   readonly controlAuth: 'jwt' | 'graph';
@@ -172,6 +174,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     ...(tlsCertFile === undefined || tlsKeyFile === undefined
       ? {}
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
+    shutdownDelayMs: values.shutdownDelayMs,
     graphUrl,
     controlAuth,
     opaqueGraphTokens,

@@ -146,5 +146,7 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
 }
 
 /** Whether all of a body went on to undici. */
-const isGiven = (body: ForwardRequest['body']): boolean =>
-  body === null || Buffer.isBuffer(body) || (body.complete && body.readableLength === 0);
+const isGiven = (body: ForwardRequest['body']): boolean => {
+  if (body === null || Buffer.isBuffer(body)) return true;
+  return 'complete' in body ? body.complete === true && body.readableLength === 0 : body.readableEnded;
+};

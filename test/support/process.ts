@@ -23,7 +23,7 @@ type Environment = Readonly<Record<string, string>>;
 interface ProcessOptions {
   /** The program; the built one if absent. */
   readonly main?: string | undefined;
-  readonly onLine?: (line: string) => void;
+  readonly onLine?: (line: string, child: ChildProcess) => void;
 }
 
 /** Where a proxy's peers are. */
@@ -66,7 +66,7 @@ export async function startProxyProcess(
   const listening = new Promise<{ url: string; adminUrl: string }>((resolve) => {
     watch(child, (line) => {
       lines.push(line);
-      onLine(line);
+      onLine(line, child);
       const facts = parse(line);
       if (facts.msg === 'listening') resolve({ url: String(facts.url), adminUrl: String(facts.adminUrl) });
     });

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './eventually.ts';
@@ -9,6 +9,15 @@ import { send } from './raw-http.ts';
 export async function workersOf({ pid }: Pick<ProxyProcess, 'pid'>): Promise<number[]> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return children.split(' ').filter(Boolean).map(Number);
+}
+
+/** Whether a process has the journal of evidence open. */
+export async function holdsEvidence(pid: number): Promise<boolean> {
+  const descriptors = await readdir(`/proc/${pid}/fd`);
+  const targets = await Promise.all(
+    descriptors.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')),
+  );
+  return targets.some((target) => target.endsWith('.jsonl'));
 }
 
 export const isRunning = (pid: number): boolean => {

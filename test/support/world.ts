@@ -45,6 +45,7 @@ export async function startWorld({
   const proxy = await startProxy(
     {
       mode: 'proxy',
+      shutdownDelayMs: 0,
       host: '127.0.0.1',
       port: 0,
       adminPort: 0,

@@ -61,6 +61,7 @@ function proxySettings(
   return {
     ...settings,
     mode: 'proxy',
+    shutdownDelayMs: 0,
     graphUrl: graph.url,
     controlAuth: 'jwt',
     opaqueGraphTokens: 'refuse',

@@ -6,6 +6,7 @@ import type { WorkerNumbers } from '../../metrics/workers.ts';
 import { shutdownMs } from '../shutdown.ts';
 import { Member, type Exit, type MemberState } from './member.ts';
 import type { Charge } from './messages.ts';
+import { pulseEveryMs, silentRounds } from './pulse.ts';
 
 /** How long a new worker may take until it could open gates. */
 const readyMs = 30_000;
@@ -41,13 +42,16 @@ export class Fleet {
   #renewing: Promise<boolean> | undefined;
   /** When workers died, ms. */
   #deaths: number[] = [];
+  #retired = false;
   #closing = false;
+  readonly #pulse: NodeJS.Timeout;
   #endedWell = true;
 
   constructor(charge: Charge, deps: FleetDeps) {
     this.#charge = charge;
     this.#wanted = charge;
     this.#deps = deps;
+    this.#pulse = setInterval(() => this.#feelPulses(performance.now()), pulseEveryMs);
   }
 
   /** Returns where bots see the workers; rejects if one ends before it listens. */
@@ -77,6 +81,12 @@ export class Fleet {
     return this.#renewing;
   }
 
+  /** The process will end: workers serve on, and ask clients to connect anew. One that ends well now is not replaced. */
+  retire(): void {
+    this.#retired = true;
+    for (const member of this.#members) member.tell({ kind: 'retire' });
+  }
+
   /** Ends every worker as an instance alone ends on SIGTERM; false: not each of them ended well. */
   async close(): Promise<boolean> {
     this.#closing = true;
@@ -84,9 +94,15 @@ export class Fleet {
     const force = setTimeout(() => {
       for (const member of this.#members) member.kill();
     }, shutdownMs + marginMs);
-    await Promise.all([...this.#members].map(({ gone }) => gone));
+    const allGone = Promise.all([...this.#members].map(({ gone }) => gone));
+    // Not even SIGKILL ends a process that waits for a disk which does not answer.
+    const ended = await Promise.race([
+      allGone.then(() => this.#endedWell),
+      sleep(shutdownMs + 2 * marginMs, false, { ref: false }),
+    ]);
     clearTimeout(force);
-    return this.#endedWell;
+    clearInterval(this.#pulse);
+    return ended;
   }
 
   #fork(charge: Charge, { onTrial = false } = {}): Member {
@@ -97,6 +113,7 @@ export class Fleet {
       onFarewell: (id, samples) => numbers.take(id, samples),
     });
     this.#members.add(member);
+    if (this.#retired) member.tell({ kind: 'retire' });
     this.#count();
     void member.listening.then((url) => {
       if (url === undefined || member.state !== 'starting') return;
@@ -118,13 +135,33 @@ export class Fleet {
     this.#members.delete(member);
     this.#count();
     void numbers.depart(member.id);
-    const asked = member.state === 'leaving' || this.#closing;
-    meter.workerExit(asked ? 'asked' : 'unexpected');
+    const endedWell = exit.code === 0;
+    // A signal to the whole group reaches workers as well, whose delay may end before that of this process.
+    const asked = member.state === 'leaving' || this.#closing || (this.#retired && endedWell);
+    meter.workerExit(member.isHung ? 'hung' : asked ? 'asked' : 'unexpected');
     const facts = { of: member.id, ...exit };
-    if (asked && exit.code === 0) log.info(facts, 'a worker has left');
+    if (asked && endedWell) log.info(facts, 'a worker has left');
     else log.error(facts, asked ? 'a worker did not end well' : 'a worker ended without being asked to');
-    if (this.#closing && exit.code !== 0) this.#endedWell = false;
+    if (this.#closing && !endedWell) this.#endedWell = false;
     if (!asked && !member.onTrial) this.#replaceSoon();
+  }
+
+  /**
+   * Kills workers that hang: each may hold the evidence directory, and connections that nobody answers. A worker that is
+   * killed is replaced at once, whether the system can end it or not.
+   */
+  #feelPulses(now: number): void {
+    for (const member of this.#members) {
+      if (member.isHung || member.feelPulse(now)) continue;
+      const { state, onTrial } = member;
+      const seconds = (silentRounds[state] * pulseEveryMs) / 1000;
+      this.#deps.log.error({ of: member.id, seconds }, 'a worker does not answer: it is killed');
+      member.isHung = true;
+      member.state = 'leaving';
+      member.kill();
+      this.#count();
+      if (state !== 'leaving' && !this.#closing && !onTrial) this.#replaceSoon();
+    }
   }
 
   /** At once after one death, later and later after more, and in the end not at all. */
@@ -187,7 +224,9 @@ export class Fleet {
     const late = sleep(readyMs, undefined, { ref: false });
     if ((await Promise.race([member.listening, late])) === undefined) return false;
     while (performance.now() < end && this.#members.has(member) && !this.#closing) {
-      if ((await member.ask('readiness', answerMs))?.gates === true) return true;
+      const ready = await member.ask('readiness', answerMs);
+      // A store that began anew keeps the gates of the old workers closed as well.
+      if (ready?.gates === true || ready?.obstacles?.every(({ code }) => code === 'StoreFresh')) return true;
       await sleep(probeEveryMs);
     }
     return false;

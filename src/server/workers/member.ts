@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { Samples } from '../../metrics/workers.ts';
+import { Pulse, silentRounds } from './pulse.ts';
 import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
 
 export type MemberState = 'starting' | 'serving' | 'leaving';
@@ -25,6 +26,8 @@ export class Member {
   state: MemberState = 'starting';
   /** It is not missed if it dies. */
   onTrial: boolean;
+  /** It gave no sign of life for too long, and was killed. */
+  isHung = false;
   /** The origin under which bots see it; undefined: it ended before it listened. */
   readonly listening: Promise<string | undefined>;
   /** Resolves when the process is gone and everything that it said was heard. */
@@ -35,6 +38,7 @@ export class Member {
   /** What is to be said once the worker hears. */
   readonly #unsaid: ToWorker[] = [];
   #hears = false;
+  readonly #pulse = new Pulse();
 
   constructor(charge: Charge, { onTrial, readyWithinMs, onFarewell }: MemberOptions) {
     this.charge = charge;
@@ -46,6 +50,7 @@ export class Member {
     this.gone = Promise.all([exit, silent]).then(([[code, signal]]) => ({ code, signal }));
     const told = new Promise<string>((resolve) => {
       this.#worker.on('message', (message: FromWorker) => {
+        this.#pulse.heard();
         if (message.kind === 'hears') this.#flush();
         else if (message.kind === 'listening') resolve(message.url);
         else if (message.kind === 'farewell') onFarewell(this.id, message.samples);
@@ -85,6 +90,13 @@ export class Member {
       });
       this.tell({ kind: 'ask', id, question });
     });
+  }
+
+  /** Begins a round in which the worker must give a sign of life; false: it has given none for too long. */
+  feelPulse(now: number): boolean {
+    const pulse = this.#pulse.round(now, silentRounds[this.state]);
+    if (pulse === 'ask') this.tell({ kind: 'ask', id: 0, question: 'pulse' });
+    return pulse !== 'hung';
   }
 
   kill(): void {

@@ -1,6 +1,6 @@
 import type { PolicyInForce } from '../../core/policy.ts';
 import type { Samples } from '../../metrics/workers.ts';
-import type { Readiness } from '../admin.ts';
+import type { Readiness } from '../readiness.ts';
 import type { ProxySettings } from '../settings.ts';
 
 /** What a worker works by. It is handed over whole: the files may say something else by the time a worker starts. */
@@ -11,6 +11,8 @@ export interface Charge {
 
 /** What a worker can be asked, and what it answers. */
 export interface Answers {
+  /** It goes round: whatever the worker waits for, this is answered at once. */
+  readonly pulse: true;
   readonly readiness: Readiness;
   readonly metrics: Samples;
   /** The same, after asking the store how many calls there are. */
@@ -22,6 +24,8 @@ export type Question = keyof Answers;
 export type ToWorker =
   | { readonly kind: 'begin'; readonly charge: Charge; readonly readyWithinMs: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  /** The whole process will end: serve on, and ask clients to connect anew. */
+  | { readonly kind: 'retire' }
   /** Let the clients finish for so long, then close. */
   | { readonly kind: 'leave'; readonly withinMs: number }
   | { readonly kind: 'close' };

@@ -3,10 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { Fault, messageOf } from '../../core/errors.ts';
 import { createPrimaryMeter, createRegistry } from '../../metrics/metrics.ts';
 import { WorkerNumbers } from '../../metrics/workers.ts';
-import { createAdmin, type Readiness } from '../admin.ts';
+import { createAdmin } from '../admin.ts';
 import { createLog } from '../log.ts';
 import { originOf } from '../proxy.ts';
-import { closeServer, listen } from '../server.ts';
+import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../readiness.ts';
+import { endingWith, onEndSignals } from '../shutdown.ts';
+import { closeServer, listenAs } from '../server.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../settings.ts';
 import { chargeOf, refuseChanges } from './charge.ts';
 import { answerMs, Fleet } from './fleet.ts';
@@ -31,11 +33,13 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   const numbers = new WorkerNumbers();
   const onHopeless = (why: string): void => {
     log.error({}, why);
-    void end(1);
+    fail(why);
   };
   const fleet = new Fleet(charge, { size: count, log, meter, numbers, onHopeless });
 
-  const state = { ending: false };
+  /** `ending`: no readiness any more. */
+  const state = { ending: false, listening: false, code: 0 };
+  let inForce = charge;
   const admin = createAdmin({
     readiness: () => readinessOf(fleet, state.ending),
     metrics: async () => {
@@ -43,57 +47,83 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       return { contentType: registry.contentType, text: await numbers.text(registry) };
     },
   });
-  const end = async (code: number): Promise<void> => {
-    if (state.ending) return;
-    state.ending = true;
+  const close = async (): Promise<void> => {
     const endedWell = await fleet.close();
     await closeServer(admin, 1000);
-    process.exit(endedWell ? code : 1);
+    process.exit(endedWell ? state.code : 1);
+  };
+  const ending = endingWith({
+    log,
+    delayMs: () => (state.listening ? inForce.settings.shutdownDelayMs : 0),
+    retire: () => {
+      state.ending = true;
+      fleet.retire();
+    },
+    close: (why) => {
+      log.info(why, 'shutting down');
+      state.ending = true;
+      void close();
+    },
+  });
+  const fail = (why: string): void => {
+    state.code = 1;
+    ending.now({ why });
   };
   const reload = async (): Promise<void> => {
+    if (state.ending) {
+      log.info({}, 'settings and policies are not read again: the process is ending');
+      return;
+    }
     try {
       const next = await chargeOf(loadSettings(process.env), log);
       refuseChanges(charge.settings, next.settings);
       log.info({}, 'settings and policies were read again: the workers are replaced, one after the other');
-      meter.policyReload(await fleet.renew(next));
+      const renewed = await fleet.renew(next);
+      if (renewed) inForce = next;
+      meter.policyReload(renewed);
     } catch (error) {
       log.error({ error: messageOf(error) }, 'settings and policies were not taken: no worker is replaced');
       meter.policyReload(false);
     }
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => {
-      log.info({ signal }, 'shutting down');
-      void end(0);
-    });
+  onEndSignals(ending);
   process.on('SIGHUP', () => void reload());
 
   // Before anything is forked: a port that is taken stops the start.
-  const adminUrl = originOf('http', await listen(admin, { port: settings.adminPort, host: settings.host }));
+  const adminUrl = originOf(
+    'http',
+    await listenAs('TALLYLIGHT_ADMIN_PORT', admin, { port: settings.adminPort, host: settings.host }),
+  );
   try {
     const url = await fleet.start();
+    state.listening = true;
     log.info({ url, adminUrl, graph: settings.graphUrl, workers: count }, 'listening');
   } catch (error) {
     if (state.ending) return;
     log.error({ error: messageOf(error) }, 'the workers could not be started');
-    await end(1);
+    fail('the workers could not be started');
   }
 }
 
+const silent: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };
+const nobody: Obstacle = { code: 'NoWorker', text: 'no worker serves' };
+
 /** Connections go to any worker that serves: calls are carried if one can, and gates may open if all may open them. */
 async function readinessOf(fleet: Fleet, ending: boolean): Promise<Readiness> {
-  if (ending) return { signalling: false, gates: 'shutting down' };
+  if (ending) return shuttingDown;
   const said = await Promise.all(
     fleet
       .of('serving')
       .map(async (member) => ({ id: member.id, ready: await member.ask('readiness', answerMs) })),
   );
-  const closed = said.find(({ ready }) => ready?.gates !== true);
-  const why = closed && `worker ${closed.id}: ${closed.ready?.gates ?? 'it does not answer'}`;
-  return {
-    signalling: said.some(({ ready }) => ready?.signalling === true),
-    gates: why ?? (said.length > 0 || 'no worker serves'),
-  };
+  const found = said.flatMap(({ id, ready }) =>
+    (ready === undefined ? [silent] : (ready.obstacles ?? [])).map(({ code, text }): Obstacle => ({
+      code,
+      text: `worker ${id}: ${text}`,
+    })),
+  );
+  const signalling = said.some(({ ready }) => ready?.signalling === true);
+  return readinessWith(signalling, said.length === 0 ? [nobody] : found);
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */

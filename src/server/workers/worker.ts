@@ -1,24 +1,25 @@
 import cluster from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { JsonObject } from '../../core/json.ts';
 import type { Log } from '../../core/ports.ts';
 import { chooseStore } from '../choose-store.ts';
 import { failStart } from '../failed-start.ts';
 import { createLog } from '../log.ts';
 import { prepareMemory } from '../memory.ts';
 import { startInstance, type Instance } from '../proxy.ts';
-import { shutDown } from '../shutdown.ts';
+import { endingWith, onEndSignals, shutDown } from '../shutdown.ts';
 import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
 
 /** A process of its own: an instance like any other, whose port, settings and end come from the one that forked it. */
 interface Work {
   readonly log: Log;
   readonly instance: Promise<Instance>;
+  readonly delayMs: number;
 }
 
 const censusMs = 500;
 
 let work: Work | undefined;
-let ending = false;
 
 function begin({ settings, policies }: Charge, readyWithinMs: number): Work {
   prepareMemory();
@@ -30,7 +31,7 @@ function begin({ settings, policies }: Charge, readyWithinMs: number): Work {
     readyWithinMs,
   });
   instance.then(({ url }) => say({ kind: 'listening', url }), failStart);
-  return { log, instance };
+  return { log, instance, delayMs: settings.shutdownDelayMs };
 }
 
 /** Resolves once it was said, or there is nobody left to say it to. */
@@ -42,6 +43,7 @@ function say(message: FromWorker): Promise<void> {
 }
 
 async function answer(question: Question): Promise<Answers[Question] | undefined> {
+  if (question === 'pulse') return true;
   const instance = await work?.instance;
   if (question === 'readiness') return instance?.readiness();
   // A store that hangs must not keep the other numbers.
@@ -53,30 +55,41 @@ async function leave(withinMs: number): Promise<void> {
   const instance = await work?.instance;
   work?.log.info({ withinMs }, 'leaving: no new connections are taken, what was begun goes on');
   await instance?.leave(withinMs);
-  end('left');
+  ending.now({ why: 'left' });
 }
 
-/** As an instance alone ends on SIGTERM. */
-function end(why: string): void {
-  if (ending) return;
-  ending = true;
+async function retire(): Promise<void> {
+  const instance = await work?.instance;
+  instance?.retire();
+}
+
+/** As an instance alone ends. */
+function close(why: JsonObject): void {
   if (work === undefined) process.exit(0);
   const { instance, log } = work;
-  const close = async (): Promise<void> => {
+  const leaveStore = async (): Promise<void> => {
     const running = await instance;
     await running.close();
     await say({ kind: 'farewell', samples: await running.registry.getMetricsAsJSON() });
   };
-  void shutDown(close, log, { why });
+  shutDown(leaveStore, log, why).catch(failStart);
 }
+
+const ending = endingWith({
+  log: { info: (facts, text) => work?.log.info(facts, text) },
+  delayMs: () => work?.delayMs ?? 0,
+  retire: () => void retire(),
+  close,
+});
 
 // A terminal that is closed tells the whole group; policies and settings come from the primary.
 process.on('SIGHUP', () => undefined);
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end(signal));
+// A terminal and systemd tell the whole group: the delays of all run at the same time.
+onEndSignals(ending);
 cluster.worker?.on('disconnect', () => {
   // Node would end the process at once, with what it had admitted.
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
-  end('the process that forked this worker is gone');
+  ending.now({ why: 'the process that forked this worker is gone' });
 });
 process.on('message', (message: ToWorker) => {
   switch (message.kind) {
@@ -90,11 +103,14 @@ process.on('message', (message: ToWorker) => {
         () => undefined,
       );
       break;
+    case 'retire':
+      void retire();
+      break;
     case 'leave':
       void leave(message.withinMs);
       break;
     case 'close':
-      end('asked to');
+      ending.now({ why: 'asked to' });
   }
 });
 void say({ kind: 'hears' });
