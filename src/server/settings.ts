@@ -61,6 +61,8 @@ export interface ProxySettings extends CommonSettings {
   /** undefined: this process alone. */
   readonly workers?: WorkerSettings | undefined;
   readonly tls?: TlsPaths | undefined;
+  /** Whose word about a client's address counts. */
+  readonly trustedProxies: readonly string[];
   /** Origin of Graph. */
   readonly graphUrl: string;
   readonly controlAuth: 'jwt' | 'graph';
@@ -154,7 +156,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
     values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
-  const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
+  const { trustedProxies = [], callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
   const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
   const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
   const { redisDurability, redisWaitReplicas } = values;
@@ -172,6 +174,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     ...(tlsCertFile === undefined || tlsKeyFile === undefined
       ? {}
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
+    trustedProxies,
     graphUrl,
     controlAuth,
     opaqueGraphTokens,
