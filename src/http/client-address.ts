@@ -2,7 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv6, SocketAddress } from 'node:net';
 
 /** Whose request it is where nothing better is known: an IPv4 address, or the /64 of an IPv6 address. */
-export type ClientAddress = (req: Pick<IncomingMessage, 'headers' | 'socket'>) => string;
+export type ClientAddress = (
+  req: Pick<IncomingMessage, 'headers'> & {
+    readonly socket: { readonly remoteAddress?: string | undefined };
+  },
+) => string;
 
 /**
  * Names the client of a request by its address. Behind trusted proxies it is the nearest address in `X-Forwarded-For`

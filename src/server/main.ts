@@ -8,6 +8,7 @@ import { createLog } from './log.ts';
 import { prepareMemory } from './memory.ts';
 import { startProxy, type RunningProxy } from './proxy.ts';
 import { loadSettings, type ProxySettings, type Settings } from './settings.ts';
+import { warnAbout } from './settings-warnings.ts';
 import { shutDown } from './shutdown.ts';
 import { runPrimary } from './workers/primary.ts';
 
@@ -50,6 +51,7 @@ const notSandbox = (): Fault =>
   );
 
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
+  warnAbout(settings, log);
   const running = await startProxy(settings, { log, openStore: chooseStore(settings, log) });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;

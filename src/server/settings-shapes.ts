@@ -101,6 +101,15 @@ const guid = z.guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e8
 /** An empty list would lock everybody out, which nobody means. */
 export const someGuids = z.array(guid).min(1, fails('must not be empty: leave it out to allow all'));
 
+const callerId = z
+  .string()
+  .toLowerCase()
+  .refine(
+    (given) => given.split('/').length <= 2 && given.split('/').every((id) => z.guid().safeParse(id).success),
+    fails('must be the id of an application, or of a tenant and an application: <tenant>/<app>'),
+  );
+export const someCallers = z.array(callerId).min(1, fails('must not be empty: leave it out to allow all'));
+
 const algorithms = z
   .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']))
   .min(1);

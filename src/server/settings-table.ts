@@ -121,7 +121,7 @@ export const settings = {
     name: 'TALLYLIGHT_GRAPH_CREDENTIAL',
     default: '',
     description:
-      'Clients whose Graph tokens the proxy uses: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first that a caller may use counts. Needed with `jwt`.',
+      'Clients whose Graph tokens the proxy uses: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first that a caller may use counts; `apps` names the applications, by their ids or as `<tenant>/<app>`. Needed with `jwt`.',
     schema: z.array(graphCredential).min(1),
     structured: true,
     orOne: true,

@@ -156,7 +156,14 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
     values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
-  const { trustedProxies = [], callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
+  const {
+    trustedProxies = [],
+    callbacks = [],
+    callbackUrl,
+    notificationIssuers = [],
+    callSilenceMs,
+    witnessGraceMs,
+  } = values;
   const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
   const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
   const { redisDurability, redisWaitReplicas } = values;

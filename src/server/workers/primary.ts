@@ -8,6 +8,7 @@ import { createLog } from '../log.ts';
 import { originOf } from '../proxy.ts';
 import { closeServer, listen } from '../server.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../settings.ts';
+import { warnAbout } from '../settings-warnings.ts';
 import { chargeOf, refuseChanges } from './charge.ts';
 import { answerMs, Fleet } from './fleet.ts';
 
@@ -22,6 +23,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       'TALLYLIGHT_WORKERS must be 1 in a process that is itself a worker of a cluster',
     );
   const log = createLog(settings.logLevel, undefined, 0);
+  warnAbout(settings, log);
   const charge = await chargeOf(settings, log);
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)), args: [] });
@@ -54,6 +56,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     try {
       const next = await chargeOf(loadSettings(process.env), log);
       refuseChanges(charge.settings, next.settings);
+      warnAbout(next.settings, log);
       log.info({}, 'settings and policies were read again: the workers are replaced, one after the other');
       meter.policyReload(await fleet.renew(next));
     } catch (error) {
