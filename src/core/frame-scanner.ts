@@ -108,12 +108,16 @@ export class FrameScanner {
   #measure(): void {
     const header = this.#header;
     const length = (header[1] ?? 0) & 0x7f;
-    if (length < 126) this.#left = length;
-    else if (length === 126) this.#left = header.readUInt16BE(2);
-    else this.#left = header.readUInt32BE(2) * 2 ** 32 + header.readUInt32BE(6);
-    if (Number.isSafeInteger(this.#left)) return;
-    this.#left = 0;
-    this.wrong = 'a frame is too long';
+    if (length < 126) {
+      this.#left = length;
+      return;
+    }
+    const isShort = length === 126;
+    const size = isShort ? header.readUInt16BE(2) : header.readUInt32BE(2) * 2 ** 32 + header.readUInt32BE(6);
+    // Two readers of a length that could be written shorter might find two frames.
+    if (size < (isShort ? 126 : 0x10000)) this.wrong = 'a length is not minimal';
+    else if (!Number.isSafeInteger(size)) this.wrong = 'a frame is too long';
+    else this.#left = size;
   }
 
   #enter(): void {

@@ -1,4 +1,5 @@
 import { grant, refuse, type Decision } from './decision.ts';
+import { isAnnotation } from './json-keys.ts';
 import { isRecord } from './json.ts';
 
 const recordingStatuses = ['recording', 'notRecording', 'failed'] as const;
@@ -73,12 +74,15 @@ function isResultInfo(value: unknown): boolean {
   );
 }
 
-/** OData annotations are no properties. */
 const unknownKey = (body: Body, known: readonly string[]): string | undefined =>
-  Object.keys(body).find((key) => !known.includes(key) && !key.startsWith('@odata.'));
+  Object.keys(body).find((key) => !known.includes(key) && !isAnnotation(key));
 
 /** What a bot needs to fetch a recording that Graph made; it is worth as much as the media. */
 const recordingKeys = new Set(['recordinglocation', 'recordingaccesstoken']);
+
+/** Annotations of these, such as `recordingLocation@odata.mediaReadLink`, tell as much. */
+const tellsRecording = (key: string): boolean =>
+  recordingKeys.has((key.split('@')[0] ?? '').trim().toLowerCase());
 
 /** The same JSON without the location and token of a recording; `withheld` tells whether there were any. */
 export function withholdRecording(value: unknown): { value: unknown; withheld: boolean } {
@@ -86,7 +90,7 @@ export function withholdRecording(value: unknown): { value: unknown; withheld: b
   const strip = (part: unknown): unknown => {
     if (Array.isArray(part)) return part.map(strip);
     if (!isRecord(part)) return part;
-    const kept = Object.entries(part).filter(([key]) => !recordingKeys.has(key.toLowerCase()));
+    const kept = Object.entries(part).filter(([key]) => !tellsRecording(key));
     if (kept.length < Object.keys(part).length) withheld = true;
     return Object.fromEntries(kept.map(([key, inner]) => [key, strip(inner)]));
   };

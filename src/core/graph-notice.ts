@@ -89,6 +89,8 @@ export type Notice =
       readonly call: CallKey;
       /** A delta holds only what changed. */
       readonly delta: boolean;
+      /** It names as many participants as Graph ever lists, so others may be missing. */
+      readonly atLimit?: true;
       readonly entries: readonly RosterEntry[];
     };
 
@@ -98,6 +100,7 @@ export const ignoredNotices = {
   resourceUnknown: 'It is about something else than a call, its operations or its participants.',
   contradictory: 'It names two different calls, operations or participants.',
   tenantMismatch: 'It is about another tenant than its token.',
+  tooLarge: 'It is larger than what is read here; it reached the bot all the same.',
 } as const;
 export type IgnoredNotice = keyof typeof ignoredNotices;
 

@@ -11,6 +11,7 @@ export type StatusOutcome =
       readonly code?: string;
       readonly gone: boolean;
       readonly notPolicyCall: boolean;
+      readonly tenantMismatch?: true;
     }
   /** Whether Graph acted, or will, cannot be told. */
   | { readonly kind: 'unknown'; readonly why: string };
@@ -24,6 +25,9 @@ export interface GraphAnswer {
 
 /** Error 8506: the call is not a compliance-recording call. It can never be cured. */
 const notComplianceRecording = '8506';
+/** Error 7505: the tenant of the Graph token is not that of the call. The same token will never do. */
+const wrongTenant = '7505';
+const permanent = new Set([notComplianceRecording, wrongTenant]);
 /** 4xx statuses that ask for a retry: Graph may not have looked at the request at all. */
 const retriable = new Set([408, 425, 429]);
 
@@ -31,14 +35,15 @@ export function judgeStatusAnswer(answer: GraphAnswer): StatusOutcome {
   const { status } = answer;
   if (status >= 200 && status < 300) return judgeOperation(answer);
   const code = errorCode(answer.body);
-  // The status that comes with 8506 is not documented; the code alone is a definite answer.
+  // The statuses that come with these codes are not documented; the code alone is a definite answer.
   const definite = status >= 400 && status < 500 && !retriable.has(status);
-  if (definite || (status >= 400 && code === notComplianceRecording)) {
+  if (definite || (status >= 400 && code !== undefined && permanent.has(code))) {
     return {
       kind: 'refused',
       ...(code === undefined ? {} : { code }),
       gone: status === 404 || status === 410,
       notPolicyCall: code === notComplianceRecording,
+      ...(code === wrongTenant ? { tenantMismatch: true } : {}),
     };
   }
   return { kind: 'unknown', why: `Graph answered ${status}` };
@@ -79,6 +84,7 @@ function refusedOperation(resultInfo: unknown): StatusOutcome {
     ...(codes.length === 0 ? {} : { code: codes.join('/') }),
     gone: [404, 410, '404', '410'].some((code) => code === info.code),
     notPolicyCall: codes.includes(notComplianceRecording),
+    ...(codes.includes(wrongTenant) ? { tenantMismatch: true } : {}),
   };
 }
 

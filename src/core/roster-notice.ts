@@ -6,6 +6,8 @@ import { fieldsOf, foldCase, isNamed, readCount, readId } from './notice-values.
 type Fields = Readonly<Record<string, unknown>>;
 type RosterNotice = Extract<Notice, { kind: 'roster' }>;
 const maxParticipants = 1000;
+/** Graph lists no more than 100 participants of a meeting, in no particular order, and does not say that it left others out. */
+const listedAtMost = 100;
 
 /**
  * Reads a notification about one participant or all of them; `undefined`: it names two. A roster of which something
@@ -42,7 +44,8 @@ export function readRosterNotice(
     isRecord(data) ||
     entries.length < given.length ||
     entries.some(({ sequence, removed }) => removed || (sequence !== null && sequence > 0));
-  return roster(about, delta, entries);
+  const notice = roster(about, delta, entries);
+  return given.length < listedAtMost ? notice : { ...notice, atLimit: true };
 }
 
 const roster = ({ call }: NoticeResource, delta: boolean, entries: readonly RosterEntry[]): RosterNotice => ({

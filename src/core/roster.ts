@@ -8,6 +8,8 @@ export interface Roster {
   readonly shownIn: number;
   /** Per kind of contradiction, the epoch in which it was raised last. */
   readonly contradictedIn: Readonly<Partial<Record<Contradiction, number>>>;
+  /** Not everybody is known: who shows the recording may be among those that are missing. */
+  readonly partial?: true;
 }
 
 export interface Sighting {
@@ -52,7 +54,11 @@ export interface RosterReading {
  * Takes a full roster, or merges a delta: a participant's entry that is older than the one known is skipped, since
  * deliveries come twice and out of order.
  */
-export function readRoster(known: Roster, { delta, entries }: RosterNotice, self: Recorder): RosterReading {
+export function readRoster(
+  known: Roster,
+  { delta, atLimit, entries }: RosterNotice,
+  self: Recorder,
+): RosterReading {
   const before = new Map<string, Sighting>(Object.entries(known.participants));
   const merged = new Map<string, Sighting>(delta ? before : []);
   let stated = false;
@@ -72,9 +78,12 @@ export function readRoster(known: Roster, { delta, entries }: RosterNotice, self
     else merged.delete(participant);
   }
   const participants = Object.fromEntries(bounded([...merged]));
+  const { partial: wasPartial = false, ...others } = known;
+  // Of a roster that came in pieces, so many are not all kept: whether those were all is not known either.
+  const isPartial = atLimit === true || (delta && (wasPartial || merged.size > maxParticipants));
   return {
-    roster: { ...known, participants },
-    changed: sightings(participants) !== sightings(known.participants),
+    roster: { ...others, participants, ...(isPartial ? { partial: true } : {}) },
+    changed: isPartial !== wasPartial || sightings(participants) !== sightings(known.participants),
     shown: showingOf(participants).length > 0,
     stated,
   };

@@ -25,6 +25,8 @@ function judge(
 ): Contradiction | undefined {
   if (state === 'recording') {
     const seen = shown || roster.shownIn === epoch;
+    // Whoever shows it may be among those that Graph did not list.
+    if (roster.partial === true) return undefined;
     return !seen && openedAt !== null && openedAt <= settled ? 'neverShown' : undefined;
   }
   if (state !== 'idle' || !stated) return undefined;

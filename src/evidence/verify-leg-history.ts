@@ -18,7 +18,11 @@ import {
 
 const maxIntervals = 256;
 const maxKinds = 32;
-const notPolicyCode = '8506';
+/** Codes of Graph that no repetition cures. */
+const permanentCodes = [
+  ['8506', 'notPolicyCall'],
+  ['7505', 'tenantMismatch'],
+] as const;
 
 /** How often what happened, and when first; bounded, whatever the records say. */
 class Counts {
@@ -123,7 +127,8 @@ export class LegHistory {
 
   startFailed(code: string | null, at: string): void {
     this.#failedStarts.add(code, at);
-    if (code?.split('/').includes(notPolicyCode) === true) this.flag('notPolicyCall');
+    const codes = code?.split('/') ?? [];
+    for (const [permanent, flag] of permanentCodes) if (codes.includes(permanent)) this.flag(flag);
   }
 
   refuseWrites({ at, detail }: EvidenceRecord): void {
@@ -188,6 +193,7 @@ export class LegHistory {
       case 'begunAnew':
       case 'callbackBypassed':
       case 'notPolicyCall':
+      case 'tenantMismatch':
         return this.#flags.has(flag);
     }
   }
@@ -202,7 +208,7 @@ const takers: Readonly<Partial<Record<EventName, (history: LegHistory, record: E
   startRefused: (history, { at, detail }) => history.startFailed(readText(detail.code), at),
   startUnknown: (history, { at }) => history.startFailed(null, at),
   stopRequested: (history, { detail }) => {
-    if (detail.cause === 'notPolicyCall') history.flag('notPolicyCall');
+    for (const [, flag] of permanentCodes) if (detail.cause === flag) history.flag(flag);
   },
   drained: (history, record) => history.close(record),
   writesRefused: (history, record) => history.refuseWrites(record),

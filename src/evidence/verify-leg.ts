@@ -20,6 +20,8 @@ export const legFlags = {
   callbackBypassed: 'The bot had its notifications sent past the proxy.',
   neverConfirmed: 'Graph never confirmed a recording of it.',
   notPolicyCall: 'Graph refused with 8506: no recording policy created this call, so it cannot be recorded.',
+  tenantMismatch:
+    'Graph refused with 7505: the token was of another tenant than the call, so it could not be recorded with it.',
   stillOpen: 'A confirmed recording has no end among the records.',
   stopUnconfirmed: 'Graph has not confirmed the last stop.',
   notEnded: 'Its end is not among the records.',

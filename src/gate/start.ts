@@ -75,16 +75,18 @@ export async function start<Answer extends GraphAnswer>(
   }
 }
 
-/** Why even what was confirmed before does not count any more: the call is gone, or can never be recorded. */
+/** Why even what was confirmed before does not count any more: the call is gone, or can never be recorded, or not with this token. */
 function voided(
   outcome: StatusOutcome,
   repeated: boolean,
   bound: boolean,
-): 'statusNotFound' | 'notPolicyCall' | undefined {
+): 'statusNotFound' | 'notPolicyCall' | 'tenantMismatch' | undefined {
   if (outcome.kind !== 'refused') return undefined;
   // For a call that nobody is bound to, a 404 may only mean that it is somebody else's.
   if (outcome.gone && (repeated || bound)) return 'statusNotFound';
-  return outcome.notPolicyCall && repeated ? 'notPolicyCall' : undefined;
+  if (!repeated) return undefined;
+  if (outcome.notPolicyCall) return 'notPolicyCall';
+  return outcome.tenantMismatch === true ? 'tenantMismatch' : undefined;
 }
 
 async function begin<Answer extends GraphAnswer>(

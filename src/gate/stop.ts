@@ -23,7 +23,8 @@ import { intervalOf } from './interval.ts';
 import { revokeAll, Telling, type Held, type OwnSession } from './telling.ts';
 
 /** What a stop is for; the end of a call closes its gate as well. */
-export type StopCause = 'notRecording' | 'failed' | 'notPolicyCall' | 'confirmation' | CallEnd;
+export type StopCause =
+  'notRecording' | 'failed' | 'notPolicyCall' | 'tenantMismatch' | 'confirmation' | CallEnd;
 
 export interface StopRequest<Answer extends GraphAnswer> {
   readonly call: CallKey;

@@ -5,6 +5,7 @@ import { grant, refuse, type Decision } from '../core/decision.ts';
 import { sha256 } from '../core/evidence.ts';
 import type { Identity, Verifier } from '../core/ports.ts';
 import type { ControlAuth } from './ports.ts';
+import { repeatedHeader } from './repeated-header.ts';
 
 /** Who asks on the control plane. */
 export interface Caller {
@@ -18,12 +19,16 @@ export interface Caller {
   readonly tokenHash: string;
 }
 
+/** The one token of a request, unjudged. */
+export const tokenOf = (req: IncomingMessage): Decision<string> =>
+  repeatedHeader(req) ?? bearerToken(req.headers.authorization);
+
 /** Stage 1: token -> caller, or a refusal; "cannot verify" is not "verified as bad" (design, section 6). */
 export async function authenticateControl(
   auth: ControlAuth,
   req: IncomingMessage,
 ): Promise<Decision<Caller>> {
-  const token = bearerToken(req.headers.authorization);
+  const token = tokenOf(req);
   if (!token.ok) return token;
   const tokenHash = sha256(token.value);
   if (auth.mode === 'graph') {
@@ -53,6 +58,6 @@ export async function authenticateMedia(
   verifier: Verifier,
   req: IncomingMessage,
 ): Promise<Decision<Identity>> {
-  const token = bearerToken(req.headers.authorization);
+  const token = tokenOf(req);
   return token.ok ? await verifier.verify(token.value) : token;
 }

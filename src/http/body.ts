@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { parseTree, visit } from 'jsonc-parser';
+import { Readable } from 'node:stream';
+import { parseTree } from 'jsonc-parser';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { Fault } from '../core/errors.ts';
+import { ambiguity, isAnnotation } from '../core/json-keys.ts';
 import { isRecord } from '../core/json.ts';
 
 export interface JsonBody {
@@ -9,8 +11,6 @@ export interface JsonBody {
   /** The bytes as they came: what is judged is what is sent on. */
   readonly raw: Buffer;
 }
-
-const maxDepth = 64;
 
 export interface BodyLimit {
   readonly maxBytes: number;
@@ -45,7 +45,27 @@ export function readBody(
   if (Number(req.headers['content-length'] ?? 0) > limit.maxBytes)
     return Promise.resolve(tooLarge(limit.maxBytes));
   begin();
-  return readAll(req, limit);
+  return readAll(req, limit, () => tooLarge(limit.maxBytes));
+}
+
+/** Reads a whole body within its limit; one that is larger is given as a stream, with what was read of it already. */
+export function readOrStream(
+  req: IncomingMessage,
+  limit: BodyLimit,
+  begin: () => void,
+): Promise<Decision<Buffer | Readable>> {
+  begin();
+  if (Number(req.headers['content-length'] ?? 0) > limit.maxBytes) return Promise.resolve(grant(req));
+  return readAll<Readable>(req, limit, (chunks) => {
+    req.pause();
+    return grant(Readable.from(resumed(chunks, req)));
+  });
+}
+
+/** The connection outlives the stream: it is needed for the answer. */
+async function* resumed(chunks: Buffer[], req: IncomingMessage): AsyncGenerator<Buffer> {
+  for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) yield chunk;
+  yield* req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 }
 
 const tooLarge = (maxBytes: number): Refusal =>
@@ -60,13 +80,17 @@ function isUtf8Json(contentType: string): boolean {
   );
 }
 
-function readAll(req: IncomingMessage, { maxBytes, withinMs }: BodyLimit): Promise<Decision<Buffer>> {
+function readAll<T>(
+  req: IncomingMessage,
+  { maxBytes, withinMs }: BodyLimit,
+  tooMuch: (chunks: Buffer[]) => Decision<T>,
+): Promise<Decision<Buffer | T>> {
   // It was cut while the stages before were under way: nothing will tell of it any more.
   if (req.destroyed) return Promise.resolve(refuse('BodyIncomplete'));
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const finish = (decision: Decision<Buffer>): void => {
+    const finish = (decision: Decision<Buffer | T>): void => {
       clearTimeout(timer);
       req.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
       resolve(decision);
@@ -74,8 +98,9 @@ function readAll(req: IncomingMessage, { maxBytes, withinMs }: BodyLimit): Promi
     const timer = setTimeout(() => finish(refuse('BodyTimeout')), withinMs);
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > maxBytes) finish(tooLarge(maxBytes));
-      else chunks.push(chunk);
+      chunks.push(chunk);
+      if (size <= maxBytes) return;
+      finish(tooMuch(chunks));
     };
     const onEnd = (): void => finish(grant(Buffer.concat(chunks)));
     const onClose = (): void => finish(refuse('BodyIncomplete'));
@@ -83,53 +108,20 @@ function readAll(req: IncomingMessage, { maxBytes, withinMs }: BodyLimit): Promi
   });
 }
 
+/** `Status` and `status` count as one, since some readers ignore case. */
+const propertyName = (key: string): string | undefined => (isAnnotation(key) ? undefined : key.toLowerCase());
+
 /** Attacker-controlled: two parsers that disagree about a duplicate key would disagree about the status. */
 export function parseJson(raw: Uint8Array): Decision<Record<string, unknown>> {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw);
     const value = JSON.parse(text) as unknown;
     if (!isRecord(value)) return refuse('BodyInvalid', { detail: 'not a JSON object' });
-    const detail = objection(text);
+    const detail = ambiguity(text, propertyName);
     return detail === undefined ? grant(value) : refuse('BodyInvalid', { detail });
   } catch {
     return refuse('BodyInvalid', { detail: 'not JSON' });
   }
-}
-
-/**
- * The first key that an object holds twice (`Status` and `status` count as one, since some readers ignore case),
- * or that the nesting is deeper than what is read later can follow.
- */
-function objection(text: string): string | undefined {
-  const open: Set<string>[] = [];
-  let depth = 0;
-  let found: string | undefined;
-  const enter = (): void => {
-    depth += 1;
-    if (depth > maxDepth) found ??= `it is nested deeper than ${maxDepth} levels`;
-  };
-  const leave = (): void => {
-    depth -= 1;
-  };
-  visit(text, {
-    onObjectBegin: () => {
-      open.push(new Set());
-      enter();
-    },
-    onObjectProperty: (name) => {
-      const keys = open.at(-1);
-      const folded = name.toLowerCase();
-      if (keys?.has(folded) === true) found ??= `the key "${name.slice(0, 64)}" is there twice`;
-      keys?.add(folded);
-    },
-    onObjectEnd: () => {
-      open.pop();
-      leave();
-    },
-    onArrayBegin: enter,
-    onArrayEnd: leave,
-  });
-  return found;
 }
 
 /** The same JSON object with another text in one of its own properties; every other byte stays as it is. */

@@ -1,15 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { matchCallback, type CallbackMatch, type CallbackRoute } from '../core/callback-route.ts';
 import type { Binding } from '../core/call-state.ts';
-import { bearerToken } from '../core/bearer.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
-import { parseJsonText } from '../core/json.ts';
+import { readGraphJson } from '../core/graph-json.ts';
 import type { NotificationVerifier } from '../core/ports.ts';
-import type { IgnoredNotice } from '../core/graph-notice.ts';
+import type { IgnoredNotice, NoticeBatch } from '../core/graph-notice.ts';
 import { readNotices } from '../core/read-notices.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
 import { answering } from './answer.ts';
-import { readBody } from './body.ts';
+import { tokenOf } from './authenticate.ts';
+import { readOrStream } from './body.ts';
 import { expectsContinue } from './identify-call.ts';
 import type { BotPort, StageDeps } from './ports.ts';
 
@@ -53,7 +54,7 @@ async function serve(
   match: Match,
 ): Promise<Decision<void>> {
   const began = deps.now();
-  const token = bearerToken(req.headers.authorization);
+  const token = tokenOf(req);
   if (!token.ok) return token;
   const by = await deps.verifier.verify(token.value);
   if (!by.ok) return by;
@@ -76,13 +77,13 @@ async function pass(
   by: Binding,
   began: number,
 ): Promise<Decision<void>> {
-  const body = await readBody(req, deps.limits.notificationBody, () => {
+  const body = await readOrStream(req, deps.limits.notificationBody, () => {
     if (expectsContinue(req)) res.writeContinue();
   });
   if (!body.ok) return body;
   const forwarding = route.bot.forward({ path, body: body.value }, req, res);
   // It is on its way; what the bot asks next finds whose the call is.
-  learn(deps, by, body.value);
+  learn(deps, req, by, body.value);
   // An answer that came while it was read had to wait: reading counts as added, though the bot may have worked as well.
   const asked = deps.now();
   const forwarded = await forwarding;
@@ -95,14 +96,27 @@ async function pass(
   return grant(undefined);
 }
 
-function learn({ gate, meter, log }: CallbackDeps, by: Binding, body: Buffer): void {
-  const { notices, ignored } = readNotices(parseJsonText(body.toString('utf8')), by.tenant);
+function learn(deps: CallbackDeps, req: IncomingMessage, by: Binding, body: Buffer | Readable): void {
+  const { notices, ignored } = noticesOf(deps, req, by, body);
   for (const [why, count] of Object.entries(ignored)) {
-    meter.notice('ignored', why as IgnoredNotice, count);
-    log.warn(
+    deps.meter.notice('ignored', why as IgnoredNotice, count);
+    deps.log.warn(
       { why, count, tenant: by.tenant, app: by.app },
-      'notifications were passed on, but taught nothing',
+      'notifications were passed on to the bot, but nothing could be learned from them',
     );
   }
-  gate.learn(by, notices);
+  deps.gate.learn(by, notices);
+}
+
+function noticesOf(
+  { limits }: CallbackDeps,
+  { headers }: IncomingMessage,
+  { tenant }: Binding,
+  body: Buffer | Readable,
+): NoticeBatch {
+  if (!Buffer.isBuffer(body)) return { notices: [], ignored: { tooLarge: 1 } };
+  const { maxBytes } = limits.notificationBody;
+  // Nothing opens for what a notification says.
+  const read = readGraphJson(body, headers, { maxBytes, decides: false });
+  return readNotices(read.readable ? read.value : undefined, tenant);
 }

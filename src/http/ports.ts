@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { Binding } from '../core/call-state.ts';
 import type { CallbackPlace } from '../core/callback-uri.ts';
 import type { Decision, Refusal } from '../core/decision.ts';
@@ -97,7 +98,7 @@ export interface StageDeps {
 export interface BotPort {
   /** Passes a notification on with its own token, and the answer back. */
   forward(
-    notification: { readonly path: string; readonly body: Buffer },
+    notification: { readonly path: string; readonly body: Buffer | Readable },
     req: IncomingMessage,
     res: ServerResponse,
   ): Promise<Forwarded>;

@@ -1,5 +1,10 @@
 import http from 'node:http';
+import type { Socket } from 'node:net';
 import express from 'express';
+import { statusOf } from '../core/reasons.ts';
+import { repeatedHeader } from '../http/repeated-header.ts';
+import { ignoringUpgrades } from './ignored-upgrade.ts';
+import { lastWords } from './last-words.ts';
 
 export interface Readiness {
   /** False once the process is shutting down. */
@@ -20,6 +25,11 @@ export interface AdminDeps {
 export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
   const app = express();
   app.disable('x-powered-by');
+  app.use((req, res, next) => {
+    const unfit = repeatedHeader(req);
+    if (unfit === undefined) next();
+    else res.status(statusOf(unfit.reason)).json({ error: unfit.reason });
+  });
   app.get('/livez', (_req, res) => {
     res.json({ live: true });
   });
@@ -36,5 +46,10 @@ export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
     res.setHeader('Content-Type', contentType);
     res.end(text);
   });
-  return http.createServer(app);
+  const server = http.createServer();
+  const serveAnyway = ignoringUpgrades(server);
+  const { unanswered } = lastWords(server);
+  server.on('upgrade', (req, socket: Socket, head) => serveAnyway(req, socket, head, unanswered(socket)));
+  server.on('request', app);
+  return server;
 }

@@ -22,16 +22,27 @@ export type LastWord =
  * An answer out of turn would be taken for that of an earlier request, or for a part of it; so what is said last
  * depends on what is still unanswered on the connection.
  */
-export function lastWords(server: Server): (socket: Duplex) => LastWord {
-  const latest = new WeakMap<Duplex, Exchange>();
-  const note = (req: IncomingMessage, res: ServerResponse): void => void latest.set(req.socket, { req, res });
+export function lastWords(server: Server): {
+  readonly lastWord: (socket: Duplex) => LastWord;
+  /** The answers of a connection that are not over, in order. */
+  readonly unanswered: (socket: Duplex) => readonly ServerResponse[];
+} {
+  /** The latest exchange of a connection, and those before it that were not over when it began. */
+  const exchanges = new WeakMap<Duplex, readonly Exchange[]>();
+  const openOf = (socket: Duplex): readonly Exchange[] =>
+    exchanges.get(socket)?.filter(({ res }) => !res.writableFinished) ?? [];
+  const note = (req: IncomingMessage, res: ServerResponse): void =>
+    void exchanges.set(req.socket, [...openOf(req.socket), { req, res }]);
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, note);
-  return (socket) => {
-    const last = latest.get(socket);
-    if (last !== undefined) return after(last, socket);
-    // A connection kept in reserve: its first request would take an answer for its own.
-    const isUnused = socket instanceof Socket && socket.bytesRead === 0;
-    return { kind: isUnused ? 'nothing' : 'answer' };
+  return {
+    lastWord(socket) {
+      const last = exchanges.get(socket)?.at(-1);
+      if (last !== undefined) return after(last, socket);
+      // A connection kept in reserve: its first request would take an answer for its own.
+      const isUnused = socket instanceof Socket && socket.bytesRead === 0;
+      return { kind: isUnused ? 'nothing' : 'answer' };
+    },
+    unanswered: (socket) => openOf(socket).map(({ res }) => res),
   };
 }
 

@@ -4,12 +4,14 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { refuse } from '../core/decision.ts';
-import type { ReasonCode } from '../core/reasons.ts';
+import { statusOf, type ReasonCode } from '../core/reasons.ts';
 import { callbackPlane, type CallbackDeps } from '../http/callback-plane.ts';
 import { controlPlane } from '../http/control-plane.ts';
 import { mediaPlane, type MediaDeps, type MediaPlane } from '../http/media-plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
+import { repeatedHeader } from '../http/repeated-header.ts';
+import { asksForWebSocketToo, ignoringUpgrades, type ServeAnyway } from './ignored-upgrade.ts';
 import { lastWords } from './last-words.ts';
 import { unfitMessage } from './unfit-message.ts';
 
@@ -75,6 +77,7 @@ export function createListener(
     connectionsCheckingInterval: Math.min(headersTimeoutMs / 4, maxCheckingIntervalMs),
   };
   const server = tls === undefined ? http.createServer(options) : https.createServer({ ...options, ...tls });
+  const serveAnyway = ignoringUpgrades(server);
   server.headersTimeout = headersTimeoutMs;
   server.requestTimeout = 0;
   server.keepAliveTimeout = keepAliveTimeoutMs;
@@ -95,7 +98,7 @@ export function createListener(
     answerRefusal(req, res, refuse('ExpectationFailed'), control.newId());
   });
   limitConnections(server, maxConnections, () => control.meter.decision('control', 'TooManyConnections'));
-  endConnections(server, mediaRoutes);
+  endConnections(server, mediaRoutes, serveAnyway);
   return server;
 }
 
@@ -117,8 +120,12 @@ function limitConnections(server: http.Server, most: number, refused: () => void
 }
 
 /** Ends connections that are to become something else, or on which no request can be read any more. */
-function endConnections(server: http.Server, mediaRoutes: Pick<MediaPlane, 'upgrade'>): void {
-  const lastWord = lastWords(server);
+function endConnections(
+  server: http.Server,
+  mediaRoutes: Pick<MediaPlane, 'upgrade'>,
+  serveAnyway: ServeAnyway,
+): void {
+  const { lastWord, unanswered } = lastWords(server);
   const ending = new WeakSet<Duplex>();
   const end = (socket: Duplex, status: number, reason: ReasonCode, earlierMayFinish: boolean): void => {
     // What comes after an error is another error.
@@ -137,9 +144,15 @@ function endConnections(server: http.Server, mediaRoutes: Pick<MediaPlane, 'upgr
     else if (last.kind === 'earlier' && earlierMayFinish) last.res.once('close', finish);
     else socket.destroy();
   };
-  // Node has let go of these sockets, so that an earlier answer would wait for ever.
   server.on('upgrade', (req: http.IncomingMessage, socket: Socket, head: Buffer) => {
-    if (lastWord(socket).kind === 'answer' && mediaRoutes.upgrade(req, socket, head))
+    if (!asksForWebSocketToo(req)) {
+      serveAnyway(req, socket, head, unanswered(socket));
+      return;
+    }
+    const unfit = repeatedHeader(req);
+    // Node has let go of these sockets, so that an earlier answer would wait for ever.
+    if (unfit !== undefined) end(socket, statusOf(unfit.reason), unfit.reason, false);
+    else if (lastWord(socket).kind === 'answer' && mediaRoutes.upgrade(req, socket, head))
       noteUpgraded(server, socket);
     else end(socket, 501, 'UpgradeRefused', false);
   });

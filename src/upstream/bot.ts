@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { Forwarded } from '../core/exchange.ts';
 import { botFaults } from './errors.ts';
 import { forward } from './forward.ts';
@@ -9,7 +10,7 @@ import { parseBase, streamingPool } from './pool.ts';
 export interface BotUpstream {
   /** Passes a notification on with its own token, and the answer back: neither is judged, no redirect is followed. */
   forward(
-    notification: { readonly path: string; readonly body: Buffer },
+    notification: { readonly path: string; readonly body: Buffer | Readable },
     req: IncomingMessage,
     res: ServerResponse,
   ): Promise<Forwarded>;
@@ -30,7 +31,10 @@ export function connectBot(url: string, connections: number): BotUpstream {
         {
           method: 'POST',
           path: basePath + path,
-          headers: requestHeaders(req.headers, { 'content-length': String(body.length) }),
+          headers: requestHeaders(
+            req.headers,
+            Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {},
+          ),
           body,
           idleMs,
           faults: botFaults,

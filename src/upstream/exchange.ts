@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher, Pool } from 'undici';
 import { refuse, type Refusal } from '../core/decision.ts';
 import type { RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
-import { parseJsonText, type JsonObject } from '../core/json.ts';
+import { readGraphJson } from '../core/graph-json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { GivenUp, graphFaults, refusalFor } from './errors.ts';
 
 export interface ExchangeRequest {
@@ -12,7 +13,9 @@ export interface ExchangeRequest {
   readonly body: Buffer | null;
 }
 
+/** What is judged is small; the page of a gateway that comes with an error need not be. */
 const maxAnswerBytes = 64 * 1024;
+const maxErrorBytes = 1024 * 1024;
 
 /**
  * One small request to Graph, answered within `timeoutMs` or given up. `mayStill` is asked when the connection
@@ -64,7 +67,8 @@ export function exchange(
         },
         onResponseData(ctl, chunk) {
           size += chunk.length;
-          if (size > maxAnswerBytes) ctl.abort(new GivenUp(refuse('GraphAnswerTooLarge')));
+          const most = head !== undefined && head.status >= 400 ? maxErrorBytes : maxAnswerBytes;
+          if (size > most) ctl.abort(new GivenUp(refuse('GraphAnswerTooLarge')));
           else chunks.push(chunk);
         },
         onResponseEnd() {
@@ -72,6 +76,7 @@ export function exchange(
           const raw = Buffer.concat(chunks);
           const { status, headers } = head;
           const location = headers.location;
+          const read = readGraphJson(raw, headers, { maxBytes: maxErrorBytes, decides: true });
           finish({
             kind: 'answered',
             answer: {
@@ -79,7 +84,7 @@ export function exchange(
               headers,
               raw,
               // An unreadable body says nothing: the outcome is pending, never success.
-              body: parseJsonText(raw.toString('utf8')),
+              body: read.readable ? read.value : undefined,
               ...(location === undefined ? {} : { location }),
             },
             facts: facts({

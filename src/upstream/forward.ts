@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import type { Forwarded, HeaderMap, WriteGuard } from '../core/exchange.ts';
@@ -10,7 +10,7 @@ export interface ForwardRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: Record<string, string | string[]>;
-  readonly body: IncomingMessage | Buffer | null;
+  readonly body: Readable | Buffer | null;
   /** Nothing moved in either direction for this long, ms: given up. */
   readonly idleMs: number;
   readonly faults: FaultReasons;

@@ -12,6 +12,7 @@ const hopByHop = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
+  'http2-settings',
   'expect',
   'host',
 ]);
@@ -68,7 +69,8 @@ export function responseHeaders(headers: HeaderMap): OutgoingHttpHeaders {
   const named = namedByConnection(headers);
   const kept: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (hopByHop.has(name) || named.has(name) || name.startsWith('tallylight-')) continue;
+    if (value === undefined || hopByHop.has(name) || named.has(name) || name.startsWith('tallylight-'))
+      continue;
     kept[name] = value;
   }
   return kept;

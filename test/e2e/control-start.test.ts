@@ -135,6 +135,16 @@ describe('when Graph answers a start with', () => {
     expect((await bot.upload('now', 64)).status).toBe(403);
   });
 
+  test('7505, the reason says that the token is of another tenant', async () => {
+    const { bot, reply } = await started({ error: { status: 403, code: '7505' } });
+    expect(reply.status).toBe(403);
+    expect(JSON.parse(reply.body)).toMatchObject({ error: { code: '7505' } });
+    expect(reply.headers['tallylight-reason']).toBe('TenantMismatch');
+    expect(reply.headers['tallylight-gate']).toBe('closed');
+    expect((await bot.upload('now', 64)).status).toBe(403);
+    expect(statusRequests(bot)).toEqual(['recording']);
+  });
+
   test.concurrent.each<[string, ScriptRule['answer']]>([
     ['failed', operation('failed')],
     ['nothing', 'none'],
@@ -202,6 +212,7 @@ describe('a start that is repeated while recording', () => {
   test.concurrent.each<[string, ScriptRule['answer'], number]>([
     ['404', { error: { status: 404, code: 'UnknownError' } }, 404],
     ['8506', 'notPolicyCall', 403],
+    ['7505', { error: { status: 403, code: '7505' } }, 403],
   ])('and answered with %s closes the gate', async (_, answer, status) => {
     const { bot } = await started('asUsual');
     world.graph.script({ action: 'updateRecordingStatus', call: bot.call, answer });

@@ -65,14 +65,19 @@ export const roster = (entries: readonly RosterEntry[], call = theCall): NoticeO
   kind: 'roster',
   call,
   delta: false,
+  ...atLimit(entries),
   entries,
 });
+
+const atLimit = ({ length }: readonly RosterEntry[]): { atLimit?: true } =>
+  length < 100 ? {} : { atLimit: true };
 
 /** What changed in the roster. */
 export const delta = (entries: readonly RosterEntry[], call = theCall): NoticeOf<'roster'> => ({
   kind: 'roster',
   call,
   delta: true,
+  ...atLimit(entries),
   entries,
 });
 

@@ -148,6 +148,41 @@ describe('a frame that breaks the rules', () => {
     );
   });
 
+  /** The header of a frame whose length is spelled with so many bytes. */
+  const spelled = (length: number, bytes: 2 | 8, masked: boolean): Buffer => {
+    const header = Buffer.alloc(2 + bytes + (masked ? 4 : 0));
+    header[0] = 0x82;
+    header[1] = (masked ? 0x80 : 0) | (bytes === 2 ? 126 : 127);
+    if (bytes === 2) header.writeUInt16BE(length, 2);
+    else header.writeBigUInt64BE(BigInt(length), 2);
+    return header;
+  };
+
+  test('by a length that could be written shorter, in either direction, however it is split', () => {
+    const spelling = fc.oneof(
+      fc.tuple(fc.oneof(fc.constantFrom(0, 125, 126, 65_535), fc.nat(65_535)), fc.constant(2 as const)),
+      fc.tuple(
+        fc.oneof(fc.constantFrom(0, 125, 126, 65_535, 65_536, 2 ** 53 - 1), fc.nat(200_000)),
+        fc.constant(8 as const),
+      ),
+    );
+    const counts = { minimal: 0, wrong: 0 };
+    fc.assert(
+      fc.property(spelling, sizes, fc.boolean(), ([length, bytes], cuts, masked) => {
+        const header = spelled(length, bytes, masked);
+        const payload = Buffer.alloc(Math.min(length, 300));
+        const scanner = new FrameScanner(masked ? 'client' : 'handler');
+        const went = passed(scanner, split(Buffer.concat([header, payload]), cuts));
+        const minimal = length >= (bytes === 2 ? 126 : 65_536);
+        expect(scanner.wrong).toBe(minimal ? undefined : 'a length is not minimal');
+        expect(went.equals(minimal ? Buffer.concat([header, payload]) : Buffer.alloc(0))).toBe(true);
+        counts[minimal ? 'minimal' : 'wrong'] += 1;
+      }),
+      { numRuns: 500 },
+    );
+    expect(Math.min(counts.minimal, counts.wrong)).toBeGreaterThan(50);
+  });
+
   test('by beginning a message within another', () => {
     const scanner = new FrameScanner('client');
     expect(passed(scanner, [first(3), data(3)])).toEqual(first(3));

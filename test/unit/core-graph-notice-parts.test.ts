@@ -168,6 +168,16 @@ describe('a notification of all participants', () => {
     expect(rosterOf(many)).toMatchObject({ delta: true, entries: { length: 1000 } });
   });
 
+  test.each([
+    [99, undefined],
+    [100, true],
+    [101, true],
+  ])('of %d participants is known to be whole, or at the limit of what Graph lists', (size, atLimit) => {
+    const many = Array.from({ length: size }, (_, index) => ({ id: `p-${index}` }));
+    for (const data of [many, { participants: many }, [...many.slice(1), { id: 'not readable' }]])
+      expect((rosterOf(data) as { atLimit?: true }).atLimit).toBe(atLimit);
+  });
+
   test('does not remove a whole list', () => {
     expect(rosterOf([{ id: adele }], 'deleted')).toMatchObject({
       delta: false,

@@ -139,6 +139,20 @@ describe('an answer is a refusal', () => {
   });
 
   test.each([
+    [400, '7505'],
+    [403, 7505],
+    [429, '7505'],
+    [503, '7505'],
+  ])('that says that the token is of another tenant: %d with code %j', (status, code) => {
+    expect(judgeStatusAnswer({ status, body: envelope(code) })).toMatchObject({
+      kind: 'refused',
+      code: '7505',
+      notPolicyCall: false,
+      tenantMismatch: true,
+    });
+  });
+
+  test.each([
     ['failed', operation('failed'), {}],
     ['Failed', operation('Failed', { resultInfo: null }), {}],
     [
@@ -171,6 +185,14 @@ describe('an answer is a refusal', () => {
       ...more,
     });
   });
+
+  test.each([{ code: 403, subcode: 7505 }, { code: '7505' }, { subcode: '7505' }])(
+    'whose operation says 7505: %j',
+    (resultInfo) => {
+      const outcome = judgeOperation({ status: 200, body: operation('failed', { resultInfo }) });
+      expect(outcome).toMatchObject({ kind: 'refused', tenantMismatch: true });
+    },
+  );
 
   test.each([{ code: 403, subcode: 8506 }, { code: '8506' }, { subcode: '8506' }])(
     'whose operation says 8506: %j',

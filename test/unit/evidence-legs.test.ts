@@ -293,6 +293,11 @@ describe('a leg', () => {
       ['neverConfirmed', 'notPolicyCall'],
     ],
     [
+      'a call of another tenant than the token',
+      new LegStory(1).invited({ callChainId: chain }).refused('403/7505').ended(),
+      ['neverConfirmed', 'tenantMismatch'],
+    ],
+    [
       'a recording that Graph took back',
       new LegStory(1).invited({ callChainId: chain }).confirmed().drained('notPolicyCall'),
       ['notPolicyCall', 'stopUnconfirmed', 'notEnded'],

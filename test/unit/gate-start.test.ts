@@ -209,17 +209,21 @@ describe('a repeated recording', () => {
       expect(await world.state()).toBe('ended');
     }));
 
-  test('closes the gate when Graph says that the call can never be recorded', () =>
+  test.each([
+    ['the call can never be recorded', '8506', { notPolicyCall: true }],
+    ['the token is of another tenant than the call', '7505', { tenantMismatch: true }],
+  ])('closes the gate when Graph says that %s', (_, code, outcome) =>
     inWorld(times, async (world) => {
       await world.recording();
       const write = await world.admitted(1);
-      world.graph.next('recording', refused(400, '8506'));
+      world.graph.next('recording', refused(400, code));
       const repeated = await world.run(world.start(0));
-      expect(repeated).toMatchObject({ ok: true, value: { open: false, outcome: { notPolicyCall: true } } });
+      expect(repeated).toMatchObject({ ok: true, value: { open: false, outcome } });
       expect(write.wasCut).toBe(true);
       expect(await world.state()).toBe('idle');
       expect(await world.run(world.write(0))).toRefuse('RecordingNotActive');
-    }));
+    }),
+  );
 
   test('that is pending is given up as soon as a stop comes', () =>
     inWorld({ ...times, graphTimeoutMs: 20_000 }, async (world) => {

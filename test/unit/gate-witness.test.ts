@@ -55,6 +55,58 @@ describe('a roster that never shows a confirmed recording', () => {
       expect(seen.map(({ detail }) => detail.showing)).toEqual([['a'], []]);
     }));
 
+  const crowd = (size: number) =>
+    Array.from({ length: size }, (_, at) => participant(`p${at}`, { status: null }));
+
+  test.each([
+    [98, ['neverShown']],
+    [99, ['neverShown']],
+    [100, []],
+    [101, []],
+    [500, []],
+  ])('does so with %d participants only if Graph can have listed all of them', (size, expected) =>
+    inWorld(times, async (world) => {
+      await world.recording();
+      await world.clock.advance(witnessGraceMs);
+      await tell(world, 0, roster(crowd(size)));
+      expect(world.contradictions).toEqual(expected);
+      // Who shows it may still be among those that were left out; on another instance as well.
+      await tell(world, 1, delta([participant('p1', { status: 'other', sequence: 2 })]));
+      expect(world.contradictions).toEqual(expected);
+      await tell(world, 1, nobody);
+      expect(world.contradictions).toEqual(['neverShown']);
+    }),
+  );
+
+  test('does not where so many came one by one that not all of them are known here', () =>
+    inWorld(times, async (world) => {
+      await world.recording();
+      const told = (from: number, to: number) =>
+        delta(
+          Array.from({ length: to - from }, (_, at) =>
+            participant(`p${from + at}`, { status: 'other', sequence: 1 }),
+          ),
+        );
+      for (const [from, to] of [
+        [0, 40],
+        [40, 80],
+        [80, 95],
+      ] as const)
+        await tell(world, 0, told(from, to));
+      await world.clock.advance(witnessGraceMs);
+      await tell(world, 0, told(95, 96));
+      expect(world.contradictions).toEqual([]);
+    }));
+
+  test('still shows that it goes on after the stop, however large it is', () =>
+    inWorld(times, async (world) => {
+      await world.recording();
+      await world.run(world.stop(0));
+      await world.clock.advance(witnessGraceMs);
+      await tell(world, 0, roster([...crowd(99), participant('a')]));
+      expect(world.contradictions).toEqual(['shownAfterStop']);
+    }));
+
   test('does not, if it showed it before Graph had answered', () =>
     inWorld(times, async (world) => {
       world.graph.next('recording', { ...completed(), answerAfterMs: 500 });

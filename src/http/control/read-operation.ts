@@ -1,10 +1,18 @@
 import { grant, refuse } from '../../core/decision.ts';
 import { withholdRecording } from '../../core/graph-bodies.ts';
-import { parseJson } from '../body.ts';
 import { accept } from '../graph-proof.ts';
 import { operationNotFound } from './call-gone.ts';
 import { duringWrite, ownHeaders, relay, sending, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
+
+/** What is written here instead is not compressed, and has no digest of Graph's. */
+const asPlainJson = {
+  'content-type': 'application/json; charset=utf-8',
+  'content-encoding': undefined,
+  'content-md5': undefined,
+  'content-digest': undefined,
+  etag: undefined,
+};
 
 /** What can fetch a recording that Graph made is withheld while the gate is closed. */
 export const readOperation: Handler = async (request) => {
@@ -29,15 +37,14 @@ export const readOperation: Handler = async (request) => {
   const { answer } = sent;
   if (answer.status === 404) operationNotFound(request);
   if (answer.status >= 200 && answer.status < 300) await accept(request);
-  if (answer.raw.length === 0) return relay(request, answer);
-  const parsed = parseJson(answer.raw);
-  if (!parsed.ok)
-    return refuse('GraphAnswerTooLarge', { detail: 'it is not JSON that can be searched for a recording' });
-  const { value, withheld } = withholdRecording(parsed.value);
+  // What cannot be read cannot be searched; an error holds no recording, and a bot must know it as it came.
+  if (answer.body === undefined && answer.raw.length > 0 && answer.status < 400)
+    return refuse('GraphAnswerUnreadable');
+  const { value, withheld } = withholdRecording(answer.body);
   if (!withheld) return relay(request, answer);
   return relay(
     request,
-    answer,
+    { ...answer, headers: { ...answer.headers, ...asPlainJson } },
     { 'Tallylight-Withheld': 'recordingLocation, recordingAccessToken' },
     Buffer.from(JSON.stringify(value)),
   );

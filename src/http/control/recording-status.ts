@@ -2,6 +2,7 @@ import { grant, type Decision } from '../../core/decision.ts';
 import type { RawAnswer, Sent } from '../../core/exchange.ts';
 import { judgeStatusBody } from '../../core/graph-bodies.ts';
 import type { StatusOutcome } from '../../core/graph-outcome.ts';
+import { textOf } from '../../core/reasons.ts';
 import type { StartRequest } from '../../gate/start.ts';
 import { readJson, type JsonBody } from '../body.ts';
 import { hangUpNow } from './hang-up.ts';
@@ -85,12 +86,17 @@ function settle(
 ): Decision<number> {
   if (sent.kind !== 'answered') return sent.refusal;
   const gate = { 'Tallylight-Gate': open ? 'open' : 'closed' };
-  if (outcome.kind !== 'refused' || !outcome.notPolicyCall) return relay(request, sent.answer, gate);
+  const reason = permanentReason(outcome);
+  if (reason === undefined) return relay(request, sent.answer, gate);
   const { deps, call } = request;
-  deps.log.error(
-    { call, code: '8506' },
-    'this call was not created by a recording policy and can never be recorded',
-  );
-  deps.meter.decision('control', 'NotPolicyCall');
-  return relay(request, sent.answer, { ...gate, 'Tallylight-Reason': 'NotPolicyCall' });
+  deps.log.error({ call, reason }, textOf(reason));
+  deps.meter.decision('control', reason);
+  return relay(request, sent.answer, { ...gate, 'Tallylight-Reason': reason });
+}
+
+/** Why no repetition will ever be answered otherwise. */
+function permanentReason(outcome: StatusOutcome): 'NotPolicyCall' | 'TenantMismatch' | undefined {
+  if (outcome.kind !== 'refused') return undefined;
+  if (outcome.notPolicyCall) return 'NotPolicyCall';
+  return outcome.tenantMismatch === true ? 'TenantMismatch' : undefined;
 }

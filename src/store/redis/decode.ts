@@ -128,7 +128,7 @@ const isSighting = (value: unknown): boolean =>
 function told(value: unknown): Told | null {
   if (value === null || value === undefined) return null;
   if (!isRecord(value) || !isRecord(value.roster)) throw malformed('call state');
-  const { participants, contradictedIn, shownIn } = value.roster;
+  const { participants, contradictedIn, shownIn, partial } = value.roster;
   if (!isRecord(participants) || !isRecord(contradictedIn)) throw malformed('call state');
   if (!Object.values(participants).every(isSighting)) throw malformed('call state');
   const { applicationInstance } = value;
@@ -139,6 +139,7 @@ function told(value: unknown): Told | null {
       participants: participants as Roster['participants'],
       shownIn: asNumber(shownIn, 'call state'),
       contradictedIn,
+      ...(partial === true ? { partial } : {}),
     },
   };
 }
