@@ -24,7 +24,7 @@ export interface GraphCredentialConfig {
   readonly scope?: string;
   readonly clientSecret?: string;
   readonly privateKey?: ClientKeyConfig;
-  /** Callers that may use it; an absent list means all. */
+  /** Callers that may use it; an absent list means all. An application may stand behind its tenant: `tenant/app`. */
   readonly tenants?: readonly string[];
   readonly apps?: readonly string[];
 }
@@ -117,7 +117,8 @@ export function createGraphCredentials(
 function callersOf({ tenants, apps }: GraphCredentialConfig): (who: Binding) => boolean {
   const lists = { tenants: lowerCase(tenants), apps: lowerCase(apps) };
   return ({ tenant, app }) =>
-    (lists.tenants?.includes(tenant) ?? true) && (lists.apps?.includes(app) ?? true);
+    (lists.tenants?.includes(tenant) ?? true) &&
+    (lists.apps?.some((each) => each === app || each === `${tenant}/${app}`) ?? true);
 }
 
 const lowerCase = (list: readonly string[] | undefined): string[] | undefined =>

@@ -6,6 +6,7 @@ export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 export const effects = {
   pass: 'passes',
   create: 'passes; binds the new call',
+  answer: 'passes; binds the call',
   keepAlive: 'passes; a 404 ends the call',
   recordingStatus: 'is a start (`recording`) or a stop (`notRecording`, `failed`)',
   hangUp: 'is a stop, then hangs up',
@@ -68,7 +69,7 @@ export const actions: readonly ActionRow[] = [
   onCall('record', 'persistMedia', { version: 'beta', why: 'the older twin of recordResponse' }),
   onCall('updateMetadata', 'updateMetadata'),
   onCall('keepAlive', 'keepAlive'),
-  onCall('answer', 'pass', { callbackUri: true }),
+  onCall('answer', 'answer', { callbackUri: true }),
   onCall('reject'),
   onCall('redirect', 'pass', { callbackUri: true }),
   onCall('transfer'),

@@ -1,4 +1,5 @@
 import type { CallKey } from '../core/call-key.ts';
+import type { Binding } from '../core/call-state.ts';
 import type { Poll, Sent } from '../core/exchange.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import {
@@ -31,6 +32,8 @@ export interface SentChange<Answer extends GraphAnswer> {
   readonly witness: Witness;
   /** Names the handler that holds the exchange. */
   readonly token: string;
+  /** Whose the call is once Graph has taken the request; null: it binds nobody. */
+  readonly binding: Binding | null;
   readonly sent: Sent<Answer>;
   readonly poll: Poll<Answer>;
   /** Local clock: the outcome is waited for until then. */
@@ -87,13 +90,13 @@ async function read<Answer extends GraphAnswer>(
 /** Other instances must know the operation: its end may be told to them. */
 async function tellPending<Answer extends GraphAnswer>(
   deps: StatusDeps,
-  { call, witness, token }: SentChange<Answer>,
+  { call, witness, token, binding }: SentChange<Answer>,
   operation: string,
 ): Promise<void> {
   try {
     await change(deps, call, witness, () =>
       grant({
-        event: { type: 'operationPending', token, operation, binding: witness.by },
+        event: { type: 'operationPending', token, operation, binding },
         detail: { operation },
       }),
     );

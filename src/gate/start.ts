@@ -205,6 +205,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
     call,
     witness,
     token,
+    binding: by,
     sent: first,
     poll,
     deadline,

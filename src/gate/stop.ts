@@ -223,6 +223,8 @@ async function sendAndSettle<Answer extends GraphAnswer>(
     call,
     witness,
     token,
+    // To ask for a stop does not make the call one's own.
+    binding: null,
     sent: first,
     poll: graph.poll,
     deadline,

@@ -18,7 +18,9 @@ import type { ControlDeps } from './ports.ts';
 import { Proofs } from './proofs.ts';
 
 /** What is done for each effect of the action table. */
-const handlers: Readonly<Record<Exclude<Effect, 'refuse' | 'pass' | 'create' | 'keepAlive'>, Handler>> = {
+const handlers: Readonly<
+  Record<Exclude<Effect, 'refuse' | 'pass' | 'create' | 'answer' | 'keepAlive'>, Handler>
+> = {
   recordingStatus,
   hangUp,
   persistMedia,
@@ -94,7 +96,8 @@ async function enforce(request: ControlRequest): Promise<Decision<number>> {
 
 async function act(request: ControlRequest, effect: Exclude<Effect, 'refuse'>): Promise<Decision<number>> {
   const { call } = request.action;
-  if (effect === 'pass' || effect === 'create' || effect === 'keepAlive') return pass(request);
+  if (effect === 'pass' || effect === 'create' || effect === 'answer' || effect === 'keepAlive')
+    return pass(request);
   if (call === undefined) return refuse('CallIdInvalid');
   const about: CallRequest = { ...request, call };
   const proven = await prove(about);

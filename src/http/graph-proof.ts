@@ -32,11 +32,17 @@ export async function prove(request: CallRequest): Promise<Decision<number | und
 
 const accepted = ({ status }: RawAnswer): boolean => status >= 200 && status < 300;
 
-/** Graph has accepted the caller for this call: the first one binds it. */
-export async function accept({ caller, call, proofs, deps }: CallRequest): Promise<void> {
+/**
+ * Graph has accepted the caller for this call. In `graph` mode the first one binds it, whatever was asked: the token is
+ * the bot's own. In `jwt` mode the credential is ours and may serve several applications, so that only an answer and a
+ * creation bind, as an invitation and a confirmed start do: nobody comes to own a call by asking for it first.
+ */
+export async function accept({ caller, call, proofs, deps, action }: CallRequest): Promise<void> {
   proofs.add(call, caller.tokenHash);
   deps.gate.heard(call);
-  if (caller.who !== null) await deps.gate.bind(call, caller.who);
+  const { effect } = action.row;
+  const binds = !caller.verified || effect === 'answer' || effect === 'create';
+  if (caller.who !== null && binds) await deps.gate.bind(call, caller.who);
 }
 
 /** Others get the same answer as for a call that does not exist. An unknown binding refuses nothing: signalling is sacred. */

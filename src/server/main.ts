@@ -9,6 +9,7 @@ import { prepareMemory } from './memory.ts';
 import { startProxy, type RunningProxy } from './proxy.ts';
 import { loadSettings, type ProxySettings, type Settings } from './settings.ts';
 import { endingWith, onEndSignals, shutDown } from './shutdown.ts';
+import { warnAbout } from './settings-warnings.ts';
 import { runPrimary } from './workers/primary.ts';
 
 interface Running {
@@ -68,6 +69,7 @@ const notSandbox = (): Fault =>
   );
 
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
+  warnAbout(settings, log);
   const running = await startProxy(settings, { log, openStore: chooseStore(settings, log) });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;

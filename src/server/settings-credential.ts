@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import { strictObject, type Issue } from '../policies/document.ts';
-import { secureUrl, someGuids, text } from './settings-shapes.ts';
+import { secureUrl, someCallers, someGuids, text } from './settings-shapes.ts';
 
 /** Reads a file as text; throws as `readFileSync` does. */
 export type ReadFile = (path: string) => string;
@@ -26,7 +26,7 @@ const base = strictObject({
   algorithm: z.enum(['RS256', 'PS256', 'ES256']).exactOptional(),
   scope: text.exactOptional(),
   tenants: someGuids.exactOptional(),
-  apps: someGuids.exactOptional(),
+  apps: someCallers.exactOptional(),
 });
 
 export type GivenCredential = z.infer<typeof base>;

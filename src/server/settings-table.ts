@@ -6,6 +6,7 @@ import {
   graphOrigin,
   host,
   issuer,
+  networks,
   notificationIssuer,
   origin,
   redisUrl,
@@ -101,6 +102,15 @@ export const settings = {
       'Origin under which bots see the proxy; derived from the listener if absent. An https one declares that TLS ends in front of the proxy.',
     schema: origin,
   },
+  trustedProxies: {
+    name: 'TALLYLIGHT_TRUSTED_PROXIES',
+    default: '',
+    description:
+      'Addresses and networks of the proxies in front, such as `10.0.0.0/8, fd00::/8`. What they say in `X-Forwarded-For` or `Forwarded` counts as the address of a client; anybody else is known by the address of the connection.',
+    schema: networks,
+    structured: true,
+    only: 'proxy',
+  },
   graphUrl: {
     name: 'TALLYLIGHT_GRAPH_URL',
     default: '',
@@ -119,7 +129,7 @@ export const settings = {
     name: 'TALLYLIGHT_GRAPH_CREDENTIAL',
     default: '',
     description:
-      'Clients whose Graph tokens the proxy uses: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first that a caller may use counts. Needed with `jwt`.',
+      'Clients whose Graph tokens the proxy uses: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first that a caller may use counts; `apps` names the applications, by their ids or as `<tenant>/<app>`. Needed with `jwt`.',
     schema: z.array(graphCredential).min(1),
     structured: true,
     orOne: true,

@@ -63,6 +63,8 @@ export interface ProxySettings extends CommonSettings {
   readonly tls?: TlsPaths | undefined;
   /** How long to go on serving after the signal to end. */
   readonly shutdownDelayMs: number;
+  /** Whose word about a client's address counts. */
+  readonly trustedProxies: readonly string[];
   /** Origin of Graph. */
   readonly graphUrl: string;
   readonly controlAuth: 'jwt' | 'graph';
@@ -156,7 +158,14 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
     values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
-  const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
+  const {
+    trustedProxies = [],
+    callbacks = [],
+    callbackUrl,
+    notificationIssuers = [],
+    callSilenceMs,
+    witnessGraceMs,
+  } = values;
   const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
   const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
   const { redisDurability, redisWaitReplicas } = values;
@@ -175,6 +184,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
       ? {}
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
     shutdownDelayMs: values.shutdownDelayMs,
+    trustedProxies,
     graphUrl,
     controlAuth,
     opaqueGraphTokens,

@@ -142,6 +142,17 @@ describe('who may use which client', () => {
     expect(issuer.token.requests.map((form) => form.get('scope'))).toEqual(['caller', 'everybody']);
   });
 
+  test('an application may be listed for one tenant alone', async () => {
+    const credentials = credentialsOf(
+      withSecret({ scope: 'pair', apps: [`${tenant}/${app}`.toUpperCase()] }),
+      withSecret({ scope: 'app', apps: [app] }),
+    );
+    await credentials.tokenFor(who);
+    await credentials.tokenFor({ tenant: other, app });
+    expect(issuer.token.requests.map((form) => form.get('scope'))).toEqual(['pair', 'app']);
+    expect(await credentials.tokenFor({ tenant, app: other })).toRefuse('GraphCredentialMissing');
+  });
+
   test('a caller whom no entry lists gets none', async () => {
     const credentials = credentialsOf(withSecret({ tenants: [other] }), withSecret({ apps: [] }));
     expect(await credentials.tokenFor(who)).toRefuse('GraphCredentialMissing');

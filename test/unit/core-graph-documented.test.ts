@@ -59,7 +59,7 @@ const documented: readonly (readonly [string, string, Effect])[] = [
   ['POST', 'calls/logTeleconferenceDeviceQuality', 'pass'],
   ['GET', 'calls/{id}', 'pass'],
   ['DELETE', 'calls/{id}', 'hangUp'],
-  ['POST', 'calls/{id}/answer', 'pass'],
+  ['POST', 'calls/{id}/answer', 'answer'],
   ['POST', 'calls/{id}/reject', 'pass'],
   ['POST', 'calls/{id}/redirect', 'pass'],
   ['POST', 'calls/{id}/transfer', 'pass'],

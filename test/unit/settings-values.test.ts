@@ -177,6 +177,18 @@ describe('Graph credentials', () => {
     });
   });
 
+  test('name applications by their ids, or together with their tenant', () => {
+    const pair = `${tenant}/${tenant}`;
+    expect(one({ ...client, apps: [tenant.toUpperCase(), pair.toUpperCase()] })?.apps).toEqual([
+      tenant,
+      pair,
+    ]);
+    for (const app of ['bot', `${tenant}/`, `/${tenant}`, `${pair}/${tenant}`, `${tenant} ${tenant}`])
+      expect(complaint({ TALLYLIGHT_GRAPH_CREDENTIAL: { ...client, apps: [app] } })).toContain(
+        'TALLYLIGHT_GRAPH_CREDENTIAL.apps[0] must be the id of an application',
+      );
+  });
+
   test.each<[string, unknown, string]>([
     ['no place to ask', rest, ' must have either "tenant" or "tokenEndpoint"'],
     ['two places to ask', { ...client, ...elsewhere }, ' must have either "tenant" or "tokenEndpoint"'],

@@ -62,6 +62,7 @@ function proxySettings(
     ...settings,
     mode: 'proxy',
     shutdownDelayMs: 0,
+    trustedProxies: [],
     graphUrl: graph.url,
     controlAuth: 'jwt',
     opaqueGraphTokens: 'refuse',

@@ -10,6 +10,7 @@ import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../r
 import { endingWith, onEndSignals } from '../shutdown.ts';
 import { closeServer, listenAs } from '../server.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../settings.ts';
+import { warnAbout } from '../settings-warnings.ts';
 import { chargeOf, refuseChanges } from './charge.ts';
 import { answerMs, Fleet } from './fleet.ts';
 
@@ -24,6 +25,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       'TALLYLIGHT_WORKERS must be 1 in a process that is itself a worker of a cluster',
     );
   const log = createLog(settings.logLevel, undefined, 0);
+  warnAbout(settings, log);
   const charge = await chargeOf(settings, log);
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)), args: [] });
@@ -77,6 +79,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     try {
       const next = await chargeOf(loadSettings(process.env), log);
       refuseChanges(charge.settings, next.settings);
+      warnAbout(next.settings, log);
       log.info({}, 'settings and policies were read again: the workers are replaced, one after the other');
       const renewed = await fleet.renew(next);
       if (renewed) inForce = next;

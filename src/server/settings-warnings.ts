@@ -1,0 +1,36 @@
+import type { JsonObject } from '../core/json.ts';
+import type { Log } from '../core/ports.ts';
+import type { ProxySettings } from './settings.ts';
+
+/** What may be meant and is not safe: it is said once, at the start. */
+export function warnAbout(settings: ProxySettings, log: Log): void {
+  for (const facts of sharedCredentials(settings))
+    log.warn(
+      facts,
+      'several applications share a Graph credential that names no "apps": Graph cannot tell them apart, so each may act on a call of the others until the call is bound. Name in "apps" the application that the credential is for',
+    );
+}
+
+/** Each credential of that kind, with the applications that may use it; any of the tenant, if none are listed. */
+function sharedCredentials({
+  controlAuth,
+  issuers,
+  graphCredentials,
+}: Pick<ProxySettings, 'controlAuth' | 'issuers' | 'graphCredentials'>): JsonObject[] {
+  if (controlAuth !== 'jwt') return [];
+  const applications = issuers.some(({ apps }) => apps === undefined)
+    ? undefined
+    : [...new Set(issuers.flatMap(({ apps = [] }) => apps))];
+  if (applications?.length === 1) return [];
+  return graphCredentials.flatMap(({ apps, clientId }, index) =>
+    apps === undefined
+      ? [
+          {
+            setting: `TALLYLIGHT_GRAPH_CREDENTIAL[${index}]`,
+            client: clientId,
+            ...(applications === undefined ? {} : { applications }),
+          },
+        ]
+      : [],
+  );
+}
