@@ -123,8 +123,6 @@ test('every command is counted, with its name and whether it succeeded', async (
   counted.length = 0;
   const call = newCall();
   await move(store, call, 'recording');
-  await move(store, call, 'stopping');
-  await move(store, call, 'recording');
   await store.calls.acquire(call, 'session-1');
   await store.sessions.heartbeat('session-1', [{ call, epoch: 1 }]);
   await store.outbox.lease('one', minute);
@@ -147,6 +145,7 @@ describe('who drains the outbox', () => {
     const store = open(redis.url, { meter: { storeCommand: (name) => asked.push(name) } });
     const other = open(redis.url);
     await Promise.all([store.ready(), other.ready()]);
+    await other.sessions.join('session-1', lasting(minute));
     await store.outbox.lease('one', minute);
     await eventually(async () => {
       asked = [];
@@ -165,6 +164,7 @@ describe('who drains the outbox', () => {
     const store = open(redis.url.replace('//', '//gate:word@'));
     const other = open(redis.url.replace('//', '//gate:word@'));
     await Promise.all([store.ready(), other.ready()]);
+    await other.sessions.join('session-1', lasting(minute));
     await store.outbox.lease('one', minute);
     expect(await store.outbox.pending(10)).toEqual([]);
     await recordingCall(other);

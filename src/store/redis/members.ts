@@ -24,7 +24,7 @@ const ms = (number: number): string => String(Math.ceil(number));
 export function redisMembers(connection: Connection, keys: Keys, now: () => number): Members {
   /** The counter of each, and since when it has stood so, local clock. */
   let watched = new Map<SessionId, { readonly beat: unknown; readonly since: number }>();
-  let tidiedAt = -Infinity;
+  let tidiedAt = now();
 
   const remove = async (session: SessionId): Promise<void> => {
     const { session: alive, inbox } = keys.session(session);
