@@ -28,9 +28,9 @@ const outbox: Pick<Store['outbox'], 'backlog' | 'report'> = {
   report: () => Promise.resolve({ now: 0, others: [] }),
 };
 const sessions: Store['sessions'] = {
-  join: () => Promise.resolve(),
+  join: () => Promise.resolve('joined' as const),
   heartbeat: () => Promise.resolve([]),
-  revoke: () => Promise.resolve(true),
+  revoke: () => Promise.resolve(1),
   quit: () => Promise.resolve(),
   onWake: () => Promise.resolve(() => undefined),
 };

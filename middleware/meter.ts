@@ -12,6 +12,7 @@ export const silentMeter: Meter = {
   writesDiscarded: nothing,
   bytesAdmitted: nothing,
   storeCommand: nothing,
+  storeClock: nothing,
   graphAnswer: nothing,
   graphTokenRefused: nothing,
   upstreamAnswer: nothing,

@@ -7,9 +7,11 @@ import type {
   Outbox,
   PolicyFor,
   SessionStore,
+  SessionTimes,
 } from '../core/ports.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
 import type { Operations } from './operations.ts';
+import type { Watch } from './watch.ts';
 
 export interface GateTimes {
   /** How long a session lives in the store without a heartbeat, ms. */
@@ -18,6 +20,9 @@ export interface GateTimes {
   readonly drainMs: number;
   /** The limit of one request to Graph, ms. */
   readonly graphTimeoutMs: number;
+  /** The largest TTL and Graph timeout that any instance of the store may have, ms; absent: those of this one. */
+  readonly ttlMaxMs?: number;
+  readonly graphTimeoutMaxMs?: number;
   /** How long nothing may be heard of a call before it is ended, ms; undefined: for ever. */
   readonly silenceMs?: number;
   /** How long the roster may lag behind a confirmed start or stop, ms; 30 s if absent. */
@@ -36,8 +41,8 @@ export interface GateSizes {
   readonly evidenceBytes?: number | undefined;
 }
 
-/** What the use cases need; a root supplies it. */
-export interface GateDeps {
+/** What a root supplies. */
+export interface GateParts {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Pick<Outbox, 'report' | 'backlog'>;
@@ -52,11 +57,23 @@ export interface GateDeps {
   readonly probe?: CallProbe;
 }
 
+/** What the use cases need. */
+export interface GateDeps extends GateParts {
+  readonly watch: Watch;
+}
+
 /** What start and stop share besides. */
 export interface StatusDeps extends GateDeps {
   readonly operations: Operations;
   readonly backlog: EvidenceBacklog;
 }
+
+export const sessionTimes = ({
+  ttlMs,
+  graphTimeoutMs,
+  ttlMaxMs = ttlMs,
+  graphTimeoutMaxMs = graphTimeoutMs,
+}: GateTimes): SessionTimes => ({ ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs });
 
 export const sleep = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => {

@@ -1,7 +1,7 @@
 import { refuse, type Refusal } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Backlog } from '../core/ports.ts';
-import type { GateDeps } from './context.ts';
+import type { GateParts } from './context.ts';
 
 const defaultWaitMs = 4 * 60 * 60 * 1000;
 const longestPauseMs = 15_000;
@@ -22,7 +22,7 @@ interface Seen extends Backlog {
  * Beyond either bound nothing new begins: what is recorded could not be shown later. What closes a gate goes on.
  */
 export class EvidenceBacklog {
-  readonly #deps: GateDeps;
+  readonly #deps: GateParts;
   readonly #maxAgeMs: number;
   readonly #maxBytes: number;
   #seen: Seen | undefined;
@@ -32,7 +32,7 @@ export class EvidenceBacklog {
   #closed = false;
   #cancel: () => void = () => undefined;
 
-  constructor(deps: GateDeps) {
+  constructor(deps: GateParts) {
     this.#deps = deps;
     this.#maxAgeMs = deps.times.evidenceWaitMs ?? defaultWaitMs;
     this.#maxBytes = deps.sizes?.evidenceBytes ?? Infinity;

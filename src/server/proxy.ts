@@ -8,7 +8,7 @@ import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
 import { startEvidenceWriter, type EvidenceWriter } from '../evidence/writer.ts';
 import { freshForMs } from '../gate/change.ts';
-import type { GateDeps } from '../gate/context.ts';
+import type { GateParts } from '../gate/context.ts';
 import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
@@ -50,7 +50,7 @@ export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 
 /** What the process gives its proxy besides settings. */
 export interface ProxyParts {
   readonly log: Log;
-  readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand'>) => Store;
+  readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand' | 'storeClock'>) => Store;
   /** Those in force; undefined: those of the directory that the settings name. */
   readonly policies?: readonly PolicyInForce[];
   /** How long to wait, before listening, until gates may open; default 0. */
@@ -105,7 +105,7 @@ export async function startInstance(
   let publicUrl = settings.publicUrl ?? '';
   const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
   const { auth, graph } = adapters;
-  const gateDeps: GateDeps = {
+  const parts: GateParts = {
     calls: store.calls,
     sessions: store.sessions,
     outbox: store.outbox,
@@ -118,13 +118,15 @@ export async function startInstance(
       ttlMs: settings.sessionTtlMs,
       drainMs: settings.drainMs,
       graphTimeoutMs: settings.graphTimeoutMs,
+      ttlMaxMs: settings.sessionTtlMaxMs,
+      graphTimeoutMaxMs: settings.graphTimeoutMaxMs,
       silenceMs: settings.callSilenceMs,
       witnessGraceMs: settings.witnessGraceMs,
     },
     sizes: settings.limits,
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
   };
-  const gate = new Gate(gateDeps);
+  const gate = new Gate(parts);
   const stages = {
     gate,
     policyFor: policies.policyFor,
@@ -164,12 +166,14 @@ export async function startInstance(
     { code: 'StoreUnavailable', obstacle: () => silentStore(store) },
     {
       code: 'SessionMissing',
-      obstacle: () => (gate.isReady() ? undefined : 'this instance has no session in the store'),
+      obstacle: () =>
+        gate.isReady() ? undefined : (gate.obstacle() ?? 'this instance has no session in the store'),
     },
-    { code: 'StoreFresh', obstacle: () => freshStore(gateDeps) },
+    { code: 'StoreFresh', obstacle: () => freshStore(parts) },
     { code: 'KeysMissing', obstacle: () => adapters.missingKeys() },
     { code: 'GraphCredentialUnavailable', obstacle: () => adapters.missingCredential() },
     { code: 'EvidenceUnwritable', obstacle: () => evidenceObstacles[writer.state] },
+    { code: 'EvidenceBacklog', obstacle: () => gate.evidenceObstacle() },
   ];
   let ending = false;
   return {
@@ -222,7 +226,7 @@ const silentStore = ({ ping }: Pick<Store, 'ping'>): Promise<string | undefined>
 const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
 
 /** That the store does not answer is a condition of its own. */
-async function freshStore(deps: GateDeps): Promise<string | undefined> {
+async function freshStore(deps: GateParts): Promise<string | undefined> {
   try {
     const ms = noCall === undefined ? 0 : freshForMs(deps, await deps.calls.read(noCall));
     return ms > 0

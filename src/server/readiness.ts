@@ -29,6 +29,10 @@ export const obstacles = {
     'Evidence cannot be written by this instance, and no other is known to write it.',
     'Look at the evidence directory; the text says what failed. Records stay in the store meanwhile.',
   ],
+  EvidenceBacklog: [
+    'More evidence waits in the store, or for longer, than `TALLYLIGHT_EVIDENCE_BACKLOG` allows, so nothing new is recorded.',
+    'Let an instance write the evidence: look at the evidence directory and its disk. Stops go through meanwhile.',
+  ],
   WorkerSilent: [
     'A worker did not answer in time.',
     'Nothing: one that goes on to give no answer is killed and replaced.',

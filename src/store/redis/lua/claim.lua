@@ -1,4 +1,5 @@
 -- purpose: Says to which sink the evidence of this store goes: the first to ask decides, or who names the one before.
+-- flags: allow-oom, since evidence that is written makes room
 -- KEYS: sink
 -- ARGV: wanted insteadOf
 -- reply: the sink
@@ -6,6 +7,7 @@
 local sink = unpack(KEYS)
 local wanted, insteadOf = unpack(ARGV)
 
+ready({ sink, 'string', 'SET' })
 local claimed = redis.call('GET', sink)
 if claimed and claimed ~= insteadOf then return claimed end
 redis.call('SET', sink, wanted)

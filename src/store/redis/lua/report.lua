@@ -1,4 +1,5 @@
 -- purpose: Appends lines without a call to the outbox, and notes that their reporter lives; what is known is not appended again.
+-- flags: none, since a store that is full keeps its room for what closes; the counts are kept in memory and told later
 -- KEYS: reporters outbox
 -- ARGV: instance beat lines gone last channel shard
 -- reply: the server's clock, ms, and all reporters as instance, "beat number"...
@@ -6,11 +7,10 @@
 local reporters, outbox = unpack(KEYS)
 local instance, beat, lines, gone, last, channel, shard = unpack(ARGV)
 
+ready({ reporters, 'hash', 'HSET', 'HDEL' }, { outbox, 'stream', 'XADD' })
 local time = redis.call('TIME')
 local known = redis.call('HGET', reporters, instance)
 local number = known and tonumber(string.match(known, ' (%d+)$')) or 0
--- First what may be refused: then nothing was done.
-redis.call('HSET', reporters, instance, string.format('%s %d', beat, number))
 for _, line in ipairs(cjson.decode(lines)) do
   if line[1] > number then
     redis.call('XADD', outbox, '*', 'refusedWrites', line[2])
