@@ -5,6 +5,7 @@ import { isFault, messageOf } from '../core/errors.ts';
 import { sha256 } from '../core/evidence.ts';
 import type { Log } from '../core/ports.ts';
 import type { ReasonCode } from '../core/reasons.ts';
+import { otherEntraVersion } from './entra-versions.ts';
 import type { Fetch } from './fetch.ts';
 import type { KeySource } from './key-source.ts';
 import { createKeySet, failureCooldownMs, type KeySet } from './keys.ts';
@@ -97,10 +98,21 @@ export function createTokenVerifier<T>(
     return judged.ok ? grant({ value: judged.value, expiresAt: Number(claims.exp) * 1000 }) : judged;
   }
 
+  const told = new Set<string>();
+  function ofUnknownIssuer(issuer: string | undefined): Refusal {
+    const names = trusted.map((each) => each.issuer);
+    const version = otherEntraVersion(issuer, names);
+    if (version === undefined) return invalid('it is not a token of an issuer known here');
+    // Nothing of such a token is verified: whoever sends many of them is told of once.
+    if (!told.has(version)) log?.warn({ configured: names }, `a token was refused: ${version}`);
+    told.add(version);
+    return invalid(version);
+  }
+
   async function verifyAnew(token: string, name: string): Promise<Decision<T>> {
     const issuer = unverifiedIssuer(token);
     const candidates = trusted.filter((each) => each.issuer === issuer);
-    if (candidates.length === 0) return invalid('it is not a token of an issuer known here');
+    if (candidates.length === 0) return ofUnknownIssuer(issuer);
     const begun = generation;
     const refusals: Refusal[] = [];
     for (const candidate of candidates) {

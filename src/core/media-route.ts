@@ -1,6 +1,12 @@
 import { parseCallKey, type CallKey } from './call-key.ts';
 import { grant, refuse, type Decision } from './decision.ts';
-import { queryValues, type RequestTarget } from './request-target.ts';
+import {
+  hasEncodedSlash,
+  parseRequestTarget,
+  queryValues,
+  type EncodedSlash,
+  type RequestTarget,
+} from './request-target.ts';
 import { closest, formatTarget, isLiteral, overlaps } from './route-path.ts';
 
 export type Reads = 'pass' | 'whileRecording' | 'refuse';
@@ -17,6 +23,8 @@ export interface MediaRoute {
   readonly websocket?: boolean;
   /** Where the handler is asked to discard a write that was cut: a path on it, or a URL. */
   readonly discard?: string;
+  /** Whether `%2F` may stand in what matches the final `*`, as in names of blobs; default: refuse. */
+  readonly encodedSlash?: EncodedSlash;
   /** Where the call id is, if not in the path. */
   readonly callId?: { readonly header: string } | { readonly query: string };
 }
@@ -30,6 +38,15 @@ export interface RouteMatch<Route extends MediaRoute = MediaRoute> {
 
 export const defaultWriteMethods = ['POST', 'PUT', 'PATCH', 'DELETE'];
 export const readMethods: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
+
+/** Reads the target of a request that may be for one of the routes: an encoded slash is kept where its route says so. */
+export function parseMediaTarget(routes: readonly MediaRoute[], text: string): Decision<RequestTarget> {
+  const plain = parseRequestTarget(text);
+  if (plain.ok || !hasEncodedSlash(text) || !routes.some(({ encodedSlash }) => encodedSlash === 'keep'))
+    return plain;
+  const kept = parseRequestTarget(text, 'keep');
+  return kept.ok && closest(routes, kept.value.segments)?.route.encodedSlash === 'keep' ? kept : plain;
+}
 
 /**
  * Finds the route of a path; the one with the most literal segments wins, then the one with `{callId}`, then the

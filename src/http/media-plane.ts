@@ -6,6 +6,7 @@ import { cutRefusal, hasBody, isStopReason, type Forwarded } from '../core/excha
 import {
   matchRoute,
   onlyWebSockets,
+  parseMediaTarget,
   readMethods,
   takesWebSockets,
   type MediaRoute,
@@ -14,7 +15,6 @@ import {
 } from '../core/media-route.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Identity } from '../core/ports.ts';
-import { parseRequestTarget } from '../core/request-target.ts';
 import { asksForWebSocket, unfitHandshake } from '../core/websocket.ts';
 import type { Write } from '../gate/write.ts';
 import { answering } from './answer.ts';
@@ -52,7 +52,7 @@ export interface MediaPlane {
 export function mediaPlane(deps: MediaDeps): MediaPlane {
   return {
     serve(req, res) {
-      const target = parseRequestTarget(req.url ?? '');
+      const target = parseMediaTarget(deps.routes, req.url ?? '');
       // What does not parse is refused by the control plane, whatever it was meant for.
       if (!target.ok) return false;
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
@@ -61,7 +61,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       return true;
     },
     upgrade(req, socket, head) {
-      const target = parseRequestTarget(req.url ?? '');
+      const target = parseMediaTarget(deps.routes, req.url ?? '');
       if (!target.ok || !takesWebSockets(deps.routes, target.value)) return false;
       if (!asksForWebSocket(req.method ?? '', req.httpVersion, req.headers)) return false;
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));

@@ -53,8 +53,15 @@ const mediaRoute = strictObject({
   reads: z.enum(['pass', 'whileRecording', 'refuse']).default('pass'),
   websocket: z.boolean().exactOptional(),
   discard: discard.exactOptional(),
+  encodedSlash: z.enum(['refuse', 'keep']).exactOptional(),
   callId: callId.exactOptional(),
 }).superRefine((route, context) => {
+  if (route.encodedSlash === 'keep' && !route.path.endsWith('/*'))
+    context.addIssue({
+      code: 'custom',
+      path: ['encodedSlash'],
+      message: 'must be left out: only what stands for a final "*" may have an encoded slash',
+    });
   const inPath = route.path.split('/').includes('{callId}');
   if (inPath && route.callId !== undefined)
     context.addIssue({

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { matchCallback } from '../../src/core/callback-route.ts';
 import { identifyAction } from '../../src/core/graph-action.ts';
 import { actions } from '../../src/core/graph-actions.ts';
-import { matchRoute } from '../../src/core/media-route.ts';
+import { matchRoute, parseMediaTarget } from '../../src/core/media-route.ts';
 import { formatPath, parseRequestTarget, queryValues } from '../../src/core/request-target.ts';
 import { formatTarget } from '../../src/core/route-path.ts';
 import { cases, edited } from './cases.ts';
@@ -196,6 +196,50 @@ describe('whatever a request target is', () => {
       cases(),
     );
     expect(matched).toBeGreaterThan(100);
+  });
+
+  test('a name with an encoded slash is one segment, byte for byte, which nobody reads as another folder', () => {
+    const routes = [
+      { path: '/media/{callId}/*', upstream: '', methods: ['POST'], reads: 'pass', encodedSlash: 'keep' },
+      { path: '/strict/{callId}/*', upstream: '', methods: ['POST'], reads: 'pass' },
+    ] as const;
+    const names = edited(
+      fc.constantFrom(
+        `/media/${guid}/2026%2Fseg-1`,
+        `/media/${guid}/a%2fb/c%2Fd%20e?x=%2F`,
+        `/strict/${guid}/a%2Fb`,
+        `/media%2F${guid}/a`,
+      ),
+      pieces,
+      3,
+    );
+    let kept = 0;
+    fc.assert(
+      fc.property(names, (text) => {
+        const read = parseMediaTarget(routes, text);
+        if (!read.ok) return;
+        const match = matchRoute(routes, read.value, () => undefined);
+        if (match?.ok !== true) return;
+        const [path = ''] = match.value.path.split('?');
+        // What was judged is judged the same again.
+        const again = parseMediaTarget(routes, match.value.path);
+        expect(again.ok && matchRoute(routes, again.value, () => undefined)).toEqual(match);
+        expect(new URL(`http://upstream${path}`).pathname).toBe(path);
+        if (!/%2f/i.test(path)) return;
+        kept += 1;
+        expect(match.value.route.path).toBe('/media/{callId}/*');
+        for (const segment of path.split('/')) if (/%2f/i.test(segment)) expect(text).toContain(segment);
+        // A server that decodes before it splits, and then tidies up, stays in the folder of the call.
+        const decoded = decodeURIComponent(path);
+        expect(decoded).not.toMatch(/%[0-9a-f]{2}/i);
+        const [, root, call, ...rest] = decoded.split('/');
+        expect([root, call?.toLowerCase().replaceAll('-', '')]).toEqual(['media', guid.replaceAll('-', '')]);
+        expect(rest[0]).not.toBe('');
+        for (const part of rest) expect(part).not.toMatch(/^\.{1,2}$|\\/);
+      }),
+      cases(),
+    );
+    expect(kept).toBeGreaterThan(50);
   });
 
   test('a query parameter is found however its name is spelled', () => {

@@ -52,6 +52,13 @@ export async function startPlace(changes: Partial<Limits> = {}, graphTimeoutMs =
       mediaRoutes: [
         { path: '/media/{callId}/*', upstream: media.url, methods, reads: 'pass' },
         { path: '/below/{callId}/*', upstream: `${media.url}/base/v2`, methods, reads: 'pass' },
+        {
+          path: '/names/{callId}/*',
+          upstream: `${media.url}/base`,
+          methods,
+          reads: 'pass',
+          encodedSlash: 'keep',
+        },
         { path: '/by-query/*', upstream: media.url, methods, reads: 'pass', callId: { query: 'call' } },
       ],
       callbacks: [{ path: '/callbacks/*', upstream: bot.url }],

@@ -115,6 +115,51 @@ describe.each(planeNames)('on the plane of %s', (name) => {
   });
 });
 
+describe('an encoded slash in a name, on a route that keeps it', () => {
+  const ask = (target: string): ReturnType<typeof attack> =>
+    attack(place.url, place.planes.media, post(place.planes.media, target));
+
+  test.each(['2026-01-01%2Fseg-1.wav', 'a%2fb%20c%2F%2Fd%2F', '%61%2Fb/c%2Fd?comp=block&blockid=YQ%3D%3D'])(
+    'reaches the handler byte for byte: %s',
+    async (name) => {
+      expectForwarded(await ask(`/names/${place.call}/${name}`), {
+        target: `/base/names/${place.call}/${name}`,
+        body: place.planes.media.body,
+      });
+    },
+  );
+
+  test.each([
+    '..%2Fx',
+    'a%2F..%2F..%2Fx',
+    'a%2F%2e%2e%2Fx',
+    'a%2F.%2e',
+    '%2Fetc%2Fpasswd',
+    'a%252Fx',
+    'a%2Fb%252e%252e%2Fx',
+    'a%2F..%5Cx',
+    'a%5Cx',
+    'a%2Fx%00',
+    'a%2Fx;y',
+    'a%2F%c0%af',
+  ])('climbs nowhere: %s', async (name) => {
+    const outcome = await ask(`/names/${place.call}/${name}`);
+    expectRefused(outcome);
+    expect(outcome.answers[0]?.headers['tallylight-reason']).toBe('TargetInvalid');
+  });
+
+  test('is no part of a call id, and none of another route', async () => {
+    for (const target of [
+      `/names%2F${place.call}/x`,
+      `/names/${place.call}%2Fx`,
+      `/names/x%2F${place.call}/y`,
+      `/media/${place.call}/a%2Fx`,
+      `/v1.0/communications/calls/${place.call}%2FupdateRecordingStatus`,
+    ])
+      expectRefused(await ask(target));
+  });
+});
+
 describe('letters that look like others', () => {
   test.each<[string, string, string]>([
     ['a fullwidth slash', '\uff0f', '%EF%BC%8F'],

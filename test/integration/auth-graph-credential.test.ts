@@ -294,3 +294,54 @@ describe('a configuration that cannot work is refused at once', () => {
     for (const hidden of [secret, pem.slice(100, 150)]) expect(String(fault)).not.toContain(hidden);
   });
 });
+
+describe('a token that Graph has refused', () => {
+  test('is replaced, once for all who were refused with it', async () => {
+    const credentials = credentialsOf(withSecret());
+    await credentials.tokenFor(who);
+    const replaced = await Promise.all(
+      Array.from({ length: 20 }, () => credentials.replace(who, 'graph-token-1')),
+    );
+    expect(new Set(replaced)).toEqual(new Set(['graph-token-2']));
+    expect(issuer.token.requests).toHaveLength(2);
+    expect(await credentials.tokenFor(who)).toEqual(grant('graph-token-2'));
+    expect(logged).toEqual([expect.stringContaining('Graph refused a token')]);
+  });
+
+  test('and was an older one needs no new one', async () => {
+    const credentials = credentialsOf(withSecret());
+    await credentials.tokenFor(who);
+    await credentials.replace(who, 'graph-token-1');
+    expect(await credentials.replace(who, 'graph-token-1')).toBe('graph-token-2');
+    expect(issuer.token.requests).toHaveLength(2);
+  });
+
+  test('like every other is not replaced for a while: there is no flood', async () => {
+    const credentials = credentialsOf(withSecret());
+    await credentials.tokenFor(who);
+    expect(await credentials.replace(who, 'graph-token-1')).toBe('graph-token-2');
+    for (let turn = 0; turn < 50; turn++) expect(credentials.replace(who, 'graph-token-2')).toBeUndefined();
+    expect(issuer.token.requests).toHaveLength(2);
+    time += 5000;
+    expect(await credentials.replace(who, 'graph-token-2')).toBe('graph-token-3');
+  });
+
+  test('stays where there is no other: for a moment, or because it is given again', async () => {
+    const credentials = credentialsOf(withSecret());
+    await credentials.tokenFor(who);
+    issuer.token.answer = { status: 500, body: 'oops' };
+    expect(await credentials.replace(who, 'graph-token-1')).toBeUndefined();
+    expect(await credentials.tokenFor(who)).toEqual(grant('graph-token-1'));
+    issuer.token.answer = {
+      status: 200,
+      body: { token_type: 'Bearer', access_token: 'graph-token-1', expires_in: 3600 },
+    };
+    time += 1000;
+    expect(await credentials.replace(who, 'graph-token-1')).toBeUndefined();
+    expect(await credentials.tokenFor(who)).toEqual(grant('graph-token-1'));
+  });
+
+  test('of a caller whom no entry lists is nobody’s', () => {
+    expect(credentialsOf(withSecret({ apps: [other] })).replace(who, 'x')).toBeUndefined();
+  });
+});

@@ -264,3 +264,59 @@ test('a token whose claims hold no JSON object is refused', async () => {
   const token = [{ alg: 'RS256' }, 'text'].map((part) => base64url.encode(JSON.stringify(part))).join('.');
   expect(await verifierFor(trust()).verify(`${token}.x`)).toRefuse('TokenInvalid');
 });
+
+describe('a token of Entra', () => {
+  const v1 = (of: string): string => `https://sts.windows.net/${of}/`;
+  const v2 = (of: string): string => `https://login.microsoftonline.com/${of}/v2.0`;
+  const noted: string[] = [];
+  const note = (facts: unknown, text: string): void => void noted.push(`${text} ${JSON.stringify(facts)}`);
+  const log = { debug: note, info: note, warn: note, error: note };
+  const asked = async (iss: string, configured: readonly string[]) => {
+    noted.length = 0;
+    const verifier = createVerifier(
+      configured.map((name) => trust({ issuer: name })),
+      { fetch, log },
+    );
+    open.push(() => verifier.close());
+    const refusal = await verifier.verify(await issuer.mint({ iss }));
+    expect(await verifier.verify(await issuer.mint({ iss, jti: 'another' }))).toEqual(refusal);
+    return refusal;
+  };
+
+  test.each([
+    ['1.0', v1(tenant), [v2(tenant)], 'to 2'],
+    ['1.0', v1(tenant.toUpperCase()), [v2(other), v2(tenant)], 'to 2'],
+    ['2.0', v2(tenant), [v1(tenant)], 'to 1'],
+    ['2.0', `https://login.microsoftonline.us/${tenant}/v2.0`, [v1(tenant)], 'to 1'],
+  ])(
+    'of version %s says so where only the other one is configured, and what to do',
+    async (version, iss, configured, cure) => {
+      const refusal = await asked(iss, configured);
+      expect(refusal).toRefuse('TokenInvalid');
+      const { detail } = refusal as { detail?: string };
+      expect(detail).toContain(`an Entra token of version ${version}`);
+      expect(detail).toContain(cure);
+      expect(detail).toContain('accessTokenAcceptedVersion');
+      expect(detail).toContain('configure both issuers');
+      expect(noted).toEqual([expect.stringContaining(`version ${version}`)]);
+    },
+  );
+
+  test.each([
+    ['another tenant', v1(other), [v2(tenant)]],
+    ['another issuer', 'https://sts.example/', [v2(tenant)]],
+    ['a name that only begins alike', `${v1(tenant)}x`, [v2(tenant)]],
+    ['nobody', '', [v2(tenant)]],
+  ])('of %s is none of an issuer known here', async (_, iss, configured) => {
+    expect(await asked(iss, configured)).toMatchObject({
+      detail: 'it is not a token of an issuer known here',
+    });
+    expect(noted).toEqual([]);
+  });
+
+  test('of either version is good where both are configured', async () => {
+    const verifier = verifierFor(trust({ issuer: v1(tenant) }), trust({ issuer: v2(tenant) }));
+    for (const iss of [v1(tenant), v2(tenant)])
+      expect(await verifier.verify(await issuer.mint({ iss }))).toMatchObject({ ok: true });
+  });
+});

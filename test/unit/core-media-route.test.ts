@@ -5,6 +5,7 @@ import type { Decision } from '../../src/core/decision.ts';
 import {
   defaultWriteMethods,
   matchRoute,
+  parseMediaTarget,
   readMethods,
   sharesPath,
   type MediaRoute,
@@ -243,6 +244,45 @@ test.each([
   ['/api/{callId}/live', '/{callId}/{x}/live', true],
 ])('the media path %s shares a path with the pattern %s: %j', (path, pattern, shared) => {
   expect(sharesPath(path, pattern)).toBe(shared);
+});
+
+describe('an encoded slash in a name', () => {
+  const keeping = route('/media/{callId}/*', { encodedSlash: 'keep' });
+  const strict = route('/strict/{callId}/*');
+  const read = (target: string, routes: readonly MediaRoute[] = [keeping, strict]) => {
+    const parsed = parseMediaTarget(routes, target);
+    return parsed.ok ? matchRoute(routes, parsed.value, () => undefined) : parsed;
+  };
+
+  test('goes on as it came, where the route keeps it', () => {
+    expect(read(`/media/${guid}/2026%2fseg%201%2D.wav?a=%2F`)).toMatchObject({
+      ok: true,
+      value: { route: keeping, call: key, path: `/media/${guid}/2026%2fseg%201%2D.wav?a=%2F` },
+    });
+  });
+
+  test.each([
+    ['of a route that does not', `/strict/${guid}/a%2Fb`],
+    ['of no route', `/other/${guid}/a%2Fb`],
+    ['of Graph', `/v1.0/communications/calls/${guid}%2FupdateRecordingStatus`],
+    ['in a literal segment', `/media%2F${guid}/a`],
+    ['that would climb', `/media/${guid}/a%2F..%2Fb`],
+    ['that would be absolute', `/media/${guid}/%2Fetc`],
+    ['beside one that is encoded twice', `/media/${guid}/a%2Fb/c%252Fd`],
+  ])('%s is refused', (_, target) => {
+    expect(read(target)).toRefuse('TargetInvalid');
+  });
+
+  test('never names a call', () => {
+    expect(read(`/media/${guid}%2Fa/b`)).toRefuse('CallIdInvalid');
+    expect(read(`/media/a%2F${guid}`)).toRefuse('CallIdInvalid');
+  });
+
+  test('is refused where a closer route does not keep it', () => {
+    const closer = route('/media/{callId}/x/*');
+    expect(read(`/media/${guid}/x/a%2Fb`, [keeping, closer])).toRefuse('TargetInvalid');
+    expect(read(`/media/${guid}/y/a%2Fb`, [keeping, closer])).toMatchObject({ ok: true });
+  });
 });
 
 test('no method is both a read and a write', () => {

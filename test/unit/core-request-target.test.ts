@@ -41,6 +41,53 @@ describe('the segments of a request target', () => {
   });
 });
 
+describe('an encoded slash that is to be kept', () => {
+  const kept = (target: string) => parseRequestTarget(target, 'keep');
+
+  test.each([
+    ['/a/2026-01-01%2Fseg-1.wav', ['a', '2026-01-01%2Fseg-1.wav']],
+    ['/a/b%2fc%2Fd/e', ['a', 'b%2fc%2Fd', 'e']],
+    ['/a/b%2F', ['a', 'b%2F']],
+    ['/a/b%2F%2Fc', ['a', 'b%2F%2Fc']],
+    ['/a/b%2F.c%2F..d%2Fe..%2Ff.', ['a', 'b%2F.c%2F..d%2Fe..%2Ff.']],
+    ['/a/%62%2Fc%20d%2F%e2%82%ac', ['a', '%62%2Fc%20d%2F%e2%82%ac']],
+    ['/%61/b%2Fc', ['a', 'b%2Fc']],
+  ])('is part of one segment, which stays as it came: %s', (target, segments) => {
+    const read = kept(`${target}?x=%2F`);
+    expect(read).toEqual({ ok: true, value: { segments, query: 'x=%2F' } });
+    expect(formatPath(segments)).toBe(`/${segments.join('/')}`);
+    expect(parseRequestTarget(target)).toRefuse('TargetInvalid');
+  });
+
+  test.each([
+    ['/a/..%2Fb'],
+    ['/a/b%2F..'],
+    ['/a/b%2f..%2fc'],
+    ['/a/b%2F.%2Fc'],
+    ['/a/b%2F%2e%2E%2Fc'],
+    ['/a/b%2F..%20%2Fc'],
+    ['/a/b%2F...%2Fc'],
+    ['/a/%2Fetc%2Fpasswd'],
+    ['/a/%2F'],
+    ['/a/b%252Fc'],
+    ['/a/b%2F%252e%252e'],
+    ['/a/b%2Fc%25'.replace('%25', '%2541')],
+    ['/a/b%5Cc'],
+    ['/a/b%2F..%5Cc'],
+    ['/a/b%2Fc%00'],
+    ['/a/b%2Fc;d'],
+    ['/a/b%2Fc%3Bd'],
+    ['/a/b%2Fc%3Fd'],
+    ['/a/b%2Fc%23d'],
+    ['/a/b%2Fc%0a'],
+    ['/a/b%2F%C0%AFc'],
+    ['/a/b%2F%ff'],
+    ['/a/../b%2Fc'],
+  ])('hides nothing: %s is refused', (target) => {
+    expect(kept(target)).toRefuse('TargetInvalid');
+  });
+});
+
 describe('a request target is refused', () => {
   test.each([
     ['that is empty', ''],

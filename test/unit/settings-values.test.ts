@@ -293,7 +293,13 @@ describe('media routes', () => {
 
   test('write with the four methods and are read freely, unless they say otherwise', () => {
     expect(routes(route)).toEqual([{ ...route, methods: ['POST', 'PUT', 'PATCH', 'DELETE'], reads: 'pass' }]);
-    const said = { ...route, methods: ['PUT', 'MOVE'], reads: 'refuse', websocket: true };
+    const said = {
+      ...route,
+      methods: ['PUT', 'MOVE'],
+      reads: 'refuse',
+      websocket: true,
+      encodedSlash: 'keep',
+    };
     expect(routes(said)).toEqual([said]);
   });
 
@@ -351,6 +357,11 @@ describe('media routes', () => {
       'a read among the writes',
       { methods: ['POST', 'GET'] },
       '.methods[1] must be a method that writes, in capitals',
+    ],
+    [
+      'encoded slashes where no name follows',
+      { path: '/a/{callId}', encodedSlash: 'keep' },
+      '.encodedSlash must be left out: only what stands for a final "*"',
     ],
     ['a tunnel', { methods: ['CONNECT'] }, '.methods[0] must be a method that writes'],
     ['a method in small letters', { methods: ['post'] }, '.methods[0] must be a method that writes'],
