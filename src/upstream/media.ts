@@ -56,7 +56,9 @@ export function connectMedia(
       ? undefined
       : connectDiscard(discard.startsWith('/') ? origin + basePath + discard : discard);
   return {
-    ...(endpoint === undefined ? {} : { discard: endpoint.ask }),
+    ...(endpoint === undefined
+      ? {}
+      : { discard: (write: DiscardedWrite, withinMs: number) => endpoint.ask(write, withinMs) }),
     forward({ path, facts, guard }, req, res) {
       return forward(
         pool,

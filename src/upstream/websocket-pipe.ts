@@ -68,7 +68,8 @@ export function pipeWebSocket({
     let reached: Reached | undefined;
     /** The handler has everything once the last frame, a Close frame, has left this process. */
     const measure = (): Reached =>
-      (reached ??= up.closed && !clientBroke && handler.writableLength === 0 ? 'whole' : 'part');
+      (reached ??=
+        up.closed && !clientBroke && isInOrder() && handler.writableLength === 0 ? 'whole' : 'part');
     /** What is still on its way to the handler is discarded. */
     const cutOff = (): void => {
       measure();
@@ -87,8 +88,9 @@ export function pipeWebSocket({
     };
     /** The handler has answered a Close frame, or it was answered to. */
     const acknowledged = (): boolean => up.closed && !clientBroke && down.scanner.closed;
-    const isOrderly = (): boolean =>
-      acknowledged() && (ending === undefined || ending.how === 'stopped' || ending.how === 'shutDown');
+    const isInOrder = (): boolean =>
+      ending === undefined || ending.how === 'stopped' || ending.how === 'shutDown';
+    const isOrderly = (): boolean => acknowledged() && isInOrder();
     const giveUp = (): void => {
       cutOff();
       end(ending?.how ?? 'closed', isOrderly());

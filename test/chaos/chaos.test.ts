@@ -59,7 +59,7 @@ test.each([
       file: 'upstream/websocket-pipe.js',
       find: 'return new Promise((settle) => {',
       replace: `const { addBytes } = guard;
-        guard = { mayContinue: () => true, addBytes: addBytes.bind(guard), onStop() {}, onCut() {} };
+        guard = { mayContinue: () => true, addBytes: addBytes.bind(guard), onStop() {}, onCut() {}, onMeasure() {} };
         return new Promise((settle) => {`,
     },
     under: 'the way to the media handler is slow',

@@ -68,7 +68,7 @@ const confirmed = record('startConfirmed');
 const drained = (bytes: number, ...left: string[]): EvidenceRecord =>
   record('drained', {
     interval: { epoch },
-    writes: { bytes, aborted: 0 },
+    writes: { bytes, aborted: 0, unanswered: 0 },
     holders: left.map((how) => ({ left: how })),
   });
 
@@ -100,10 +100,19 @@ describe('bytes outside what Graph confirmed', () => {
   test('writes of an epoch in which nothing was cut count from when they were stored, whatever their bots were told', () => {
     const late = [{ ...write([{ at: 203, leftAt: 199 }], 204), name: 'stream' }];
     const told = (...holders: string[]): EvidenceRecord => drained(1280, ...holders);
-    const aborted = record('drained', { ...told('cut').detail, writes: { bytes: 640, aborted: 1 } });
+    const cut = (counts: object): EvidenceRecord =>
+      record('drained', {
+        ...told('cut').detail,
+        writes: { bytes: 640, aborted: 0, unanswered: 0, ...counts },
+      });
     expect(strayBytes(late, overInOrder(late, []), recorded)).toEqual([]);
     expect(strayBytes(late, overInOrder(late, [told('drained')]), recorded)).toHaveLength(2);
-    for (const loose of [aborted, told('drained', 'lost'), { ...told('drained'), epoch: 6 }])
+    for (const loose of [
+      cut({ aborted: 1 }),
+      cut({ unanswered: 1 }),
+      told('drained', 'lost'),
+      { ...told('drained'), epoch: 6 },
+    ])
       expect([...overInOrder(late, [loose])]).toEqual([]);
   });
   test('a stop counts from when it left the proxy, even if it never came to Graph', () => {

@@ -63,9 +63,11 @@ export function overInOrder(
     records
       .filter(({ event, detail }) => {
         if (event !== 'drained' || detail.interval === null) return false;
-        const { aborted } = detail.writes as { readonly aborted: number };
+        const { aborted, unanswered } = detail.writes as {
+          readonly [count in 'aborted' | 'unanswered']: number;
+        };
         const holders = detail.holders as unknown as { readonly left: string }[];
-        return aborted === 0 && !holders.some(({ left }) => left === 'lost');
+        return aborted + unanswered === 0 && !holders.some(({ left }) => left === 'lost');
       })
       .map(({ call, epoch }) => epochName(call, epoch)),
   );

@@ -303,6 +303,13 @@ describe('media routes', () => {
     expect(routes(said)).toEqual([said]);
   });
 
+  test.each(['/discard', '/v1/writes:discard', 'https://store.example/discard'])(
+    'may have writes discarded at %s',
+    (discard) => {
+      expect(routes({ ...route, discard })).toMatchObject([{ discard }]);
+    },
+  );
+
   test('find the call id in the path, a header or a query parameter', () => {
     const given = [
       { ...route, path: '/a/{callId}' },
@@ -371,6 +378,20 @@ describe('media routes', () => {
       '.upstream must be an http or https URL without a query',
     ],
     ['a handler that is no URL', { upstream: 'store:9000' }, '.upstream must be an http or https URL'],
+    ...[
+      'discard',
+      '//other/discard',
+      '/a/../b',
+      '/discard?a',
+      '/{callId}',
+      'ftp://store/discard',
+      'http://u:p@store/',
+      '',
+    ].map((discard): [string, object, string] => [
+      `"${discard}" as the place to discard writes`,
+      { discard },
+      '.discard must be a path on the handler',
+    ]),
     ['a WebSocket that is neither', { websocket: 'yes' }, '.websocket '],
     ['other reads', { reads: 'asRouted' }, '.reads must be "pass" or "whileRecording" or "refuse"'],
   ])('must not have %s', (_name, changes, expected) => {
