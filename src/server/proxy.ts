@@ -8,7 +8,7 @@ import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
 import { startEvidenceWriter, type EvidenceWriter } from '../evidence/writer.ts';
 import { freshForMs } from '../gate/change.ts';
-import type { GateDeps } from '../gate/context.ts';
+import type { GateParts } from '../gate/context.ts';
 import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
@@ -49,7 +49,7 @@ export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 
 /** What the process gives its proxy besides settings. */
 export interface ProxyParts {
   readonly log: Log;
-  readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand'>) => Store;
+  readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand' | 'storeClock'>) => Store;
   /** Those in force; undefined: those of the directory that the settings name. */
   readonly policies?: readonly PolicyInForce[];
   /** How long to wait, before listening, until gates may open; default 0. */
@@ -104,7 +104,7 @@ export async function startInstance(
   let publicUrl = settings.publicUrl ?? '';
   const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
   const { auth, graph } = adapters;
-  const gateDeps: GateDeps = {
+  const gateDeps: GateParts = {
     calls: store.calls,
     sessions: store.sessions,
     clock: systemClock,
@@ -116,6 +116,8 @@ export async function startInstance(
       ttlMs: settings.sessionTtlMs,
       drainMs: settings.drainMs,
       graphTimeoutMs: settings.graphTimeoutMs,
+      ttlMaxMs: settings.sessionTtlMaxMs,
+      graphTimeoutMaxMs: settings.graphTimeoutMaxMs,
       silenceMs: settings.callSilenceMs,
       witnessGraceMs: settings.witnessGraceMs,
     },
@@ -161,7 +163,8 @@ export async function startInstance(
     { code: 'StoreUnavailable', obstacle: () => silentStore(store) },
     {
       code: 'SessionMissing',
-      obstacle: () => (gate.isReady() ? undefined : 'this instance has no session in the store'),
+      obstacle: () =>
+        gate.isReady() ? undefined : (gate.obstacle() ?? 'this instance has no session in the store'),
     },
     { code: 'StoreFresh', obstacle: () => freshStore(gateDeps) },
     { code: 'KeysMissing', obstacle: () => adapters.missingKeys() },
@@ -219,7 +222,7 @@ const silentStore = ({ ping }: Pick<Store, 'ping'>): Promise<string | undefined>
 const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
 
 /** That the store does not answer is a condition of its own. */
-async function freshStore(deps: GateDeps): Promise<string | undefined> {
+async function freshStore(deps: GateParts): Promise<string | undefined> {
   try {
     const ms = noCall === undefined ? 0 : freshForMs(deps, await deps.calls.read(noCall));
     return ms > 0
