@@ -58,7 +58,7 @@ const refreshBeforeShare = 0.1;
 /** How long a failed request is not repeated. */
 const failureCooldownMs = 1000;
 /** How long at most until a token that was never obtained is asked for again. */
-const longestWaitMs = 60_000;
+const longestWaitMs = 15_000;
 const timeoutMs = 5000;
 const maxBytes = 256 * 1024;
 
