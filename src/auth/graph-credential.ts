@@ -65,7 +65,7 @@ const failureCooldownMs = 1000;
 /** A Graph that refuses every token must not become a flood of requests for tokens. */
 const replacementCooldownMs = 5000;
 /** How long at most until a token that was never obtained is asked for again. */
-const longestWaitMs = 60_000;
+const longestWaitMs = 15_000;
 const timeoutMs = 5000;
 const maxBytes = 256 * 1024;
 

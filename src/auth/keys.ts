@@ -18,7 +18,7 @@ const staleAfterMs = 24 * 60 * minute;
 /** How often an unknown key id may cause a fetch. */
 const refreshCooldownMs = 30_000;
 /** How long at most until keys that have never been fetched are asked for again. */
-const longestWaitMs = minute;
+const longestWaitMs = 15_000;
 /** How long a failed fetch is not repeated. */
 export const failureCooldownMs = 5000;
 

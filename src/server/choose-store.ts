@@ -8,6 +8,7 @@ import type { ProxySettings } from './settings.ts';
 /** The store that the settings name. A server that cannot be used ends the process. */
 export function chooseStore(settings: ProxySettings, log: Log): ProxyParts['openStore'] {
   const { redisUrl, redisDurability: durability, redisWaitReplicas: waitReplicas } = settings;
+  const { redisNoEviction: eviction } = settings;
   if (redisUrl === undefined) {
     log.warn(
       {},
@@ -16,7 +17,7 @@ export function chooseStore(settings: ProxySettings, log: Log): ProxyParts['open
     return () => memoryStore();
   }
   return (meter) => {
-    const store = redisStore(redisUrl, { meter, log, durability, waitReplicas });
+    const store = redisStore(redisUrl, { meter, log, durability, eviction, waitReplicas });
     // An unsuitable server stops the start; one that is away only keeps gates closed until it comes.
     store.ready().catch((error: unknown) => {
       if (!isFault(error, 'StoreUnsuitable')) return;

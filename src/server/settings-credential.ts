@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import { strictObject, type Issue } from '../policies/document.ts';
-import { secureUrl, someCallers, someGuids, text } from './settings-shapes.ts';
+import { secureUrl, someCallers, someGuids, strayWhiteSpace, text } from './settings-shapes.ts';
 
 /** Reads a file as text; throws as `readFileSync` does. */
 export type ReadFile = (path: string) => string;
 
 const secrets = ['clientSecret', 'clientSecretFile', 'privateKeyFile'] as const;
 const forKeys = ['certificateFile', 'keyId', 'algorithm'] as const;
+
+/** What is left around a secret is sent with it, and Entra only answers that the secret is wrong. */
+const secretText = text.superRefine((given, context) => {
+  const stray = strayWhiteSpace(given);
+  if (stray !== undefined) context.addIssue(stray);
+});
 
 const base = strictObject({
   tokenEndpoint: secureUrl.exactOptional(),
@@ -18,7 +24,7 @@ const base = strictObject({
     })
     .exactOptional(),
   clientId: text,
-  clientSecret: text.exactOptional(),
+  clientSecret: secretText.exactOptional(),
   clientSecretFile: text.exactOptional(),
   privateKeyFile: text.exactOptional(),
   certificateFile: text.exactOptional(),
@@ -68,6 +74,9 @@ export function resolveCredential(
     return 'text' in read ? read.text : undefined;
   };
   const secret = clientSecret ?? fileAt('clientSecretFile');
+  const stray = clientSecret === undefined && secret !== undefined ? strayWhiteSpace(secret) : undefined;
+  if (stray !== undefined)
+    issues.push({ path: ['clientSecretFile'], text: `names a file whose content ${stray}` });
   const pem = fileAt('privateKeyFile');
   const certificatePem = fileAt('certificateFile');
   return {

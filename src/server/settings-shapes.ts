@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isAddressOrNetwork } from '../http/client-address.ts';
+import { messageOf } from '../core/errors.ts';
 import { strictObject } from '../policies/document.ts';
+import { parseRedisUrl } from '../store/redis/target.ts';
 
 /** Whether an address, or the host of a URL, is this machine and no other. */
 export const isLoopback = (host: string): boolean =>
@@ -11,6 +13,16 @@ export const isLoopback = (host: string): boolean =>
 export const fails = (error: string): { error: string } => ({ error });
 
 export const text = z.string().min(1);
+
+/** What is left at the end of a value that was taken from a file, and is no part of it; undefined: nothing. */
+export const strayLineBreak = (value: string): string | undefined =>
+  /[\r\n]$/.test(value)
+    ? 'ends with a line break, as from a file: remove it where the value is made'
+    : undefined;
+
+/** The same, and blanks at either end. */
+export const strayWhiteSpace = (value: string): string | undefined =>
+  strayLineBreak(value) ?? (/^\s|\s$/.test(value) ? 'begins or ends with white space: remove it' : undefined);
 
 export const wholeNumber = (min: number, max: number) =>
   z
@@ -95,7 +107,15 @@ export const redisUrl = z
     fails(
       'must begin with redis://, rediss://, redis+cluster://, rediss+cluster:// or redis+sentinel://, and name a host',
     ),
-  );
+  )
+  .superRefine((given, context) => {
+    try {
+      parseRedisUrl(given);
+    } catch (error) {
+      // It says which part is wrong, and shows none.
+      context.addIssue(messageOf(error).replace(/^the Redis URL /, ''));
+    }
+  });
 
 const guid = z.guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')).toLowerCase();
 /** An empty list would lock everybody out, which nobody means. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isRecord } from '../core/json.ts';
 import { readDocument } from '../policies/document.ts';
 import { readText, type ReadFile } from './settings-credential.ts';
+import { strayLineBreak } from './settings-shapes.ts';
 import { settings, type SettingRow } from './settings-table.ts';
 
 /** A setting as it was found. */
@@ -22,12 +23,16 @@ export function gatherSettings(
   problems: string[],
 ): ReadonlyMap<string, Given> {
   const fromEnv = new Map<string, Given>();
+  const links = new Map<string, string[]>();
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || !/^tallylight_/i.test(name)) continue;
     const row = rows.get(name);
-    if (row === undefined) problems.push(unknownName(name));
+    const service = linkedService(name, value);
+    if (service !== undefined) links.set(service, [...(links.get(service) ?? []), name]);
+    else if (row === undefined) problems.push(unknownName(name));
     else put(fromEnv, row, value, () => '', problems);
   }
+  for (const [service, names] of links) problems.push(linksOf(service, names));
   const file = env[configName];
   const fromFile =
     file === undefined || file === '' ? new Map<string, Given>() : readConfig(file, readFile, problems);
@@ -90,7 +95,10 @@ const empty: Taken = { wrong: ['is empty: give it a value, or leave it out'] };
 
 function singleValue(value: unknown): Taken {
   if (value === null || value === '') return empty;
-  if (typeof value === 'string') return { value, wrong: [] };
+  if (typeof value === 'string') {
+    const stray = strayLineBreak(value);
+    return stray === undefined ? { value, wrong: [] } : { wrong: [stray] };
+  }
   if (typeof value === 'number' || typeof value === 'boolean') return { value: String(value), wrong: [] };
   return { wrong: ['must be a single value'] };
 }
@@ -104,10 +112,24 @@ function structuredValue(name: string, value: unknown): Taken {
   return { wrong: read.problems.map(({ text }) => text.replace(/^(this|it) /, '')) };
 }
 
+/**
+ * The Service that Kubernetes writes a variable for, into every container of its namespace. It is told by the name, but
+ * for `…_PORT`, which may be the name of a setting: there the value tells.
+ */
+function linkedService(name: string, value: string): string | undefined {
+  const link =
+    /^(TALLYLIGHT(?:_[A-Z0-9_]+?)?)_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/.exec(
+      name,
+    ) ?? (/^(?:tcp|udp|sctp):\/\//.test(value) ? /^(TALLYLIGHT(?:_[A-Z0-9_]+)?)_PORT$/.exec(name) : null);
+  return link?.[1]?.toLowerCase().replaceAll('_', '-');
+}
+
+function linksOf(service: string, [first = '', ...more]: readonly string[]): string {
+  const names = more.length === 0 ? `${first} is` : `${first} and ${more.length} more are`;
+  return `${names} not set by you but by Kubernetes, for the Service "${service}": use enableServiceLinks: false in the specification of the Pod`;
+}
+
 function unknownName(name: string): string {
-  // Kubernetes writes these into every container of the namespace, for a Service that is called tallylight.
-  if (/^TALLYLIGHT_(?:SERVICE_(?:HOST|PORT)(?:_\w+)?|PORT_\d+_(?:TCP|UDP)(?:_\w+)?)$/.test(name))
-    return `${name} is not a setting; Kubernetes sets it for a Service named "tallylight": use enableServiceLinks: false`;
   const [nearest] = [...rows.keys()].sort((a, b) => distance(name, a) - distance(name, b));
   const shown = /^\w{1,64}$/.test(name) ? name : 'a name that is not shown';
   return `${shown} is not a setting; the nearest is ${nearest ?? ''}`;

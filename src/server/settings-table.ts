@@ -208,6 +208,13 @@ export const settings = {
       'What to do when the configuration of Redis cannot keep every promise of the table "What the store promises": say so in the log (`warn`), refuse to start (`require`), or nothing (`ignore`).',
     schema: z.enum(['warn', 'require', 'ignore']),
   },
+  redisNoEviction: {
+    name: 'TALLYLIGHT_REDIS_NOEVICTION',
+    default: 'check',
+    description:
+      'What to do about a Redis that tells its `maxmemory-policy` neither by INFO nor by CONFIG GET, as some managed ones do: refuse to start (`check`), or take your word that it is `noeviction` (`vouched`). One that tells another policy is always refused.',
+    schema: z.enum(['check', 'vouched']),
+  },
   redisWaitReplicas: {
     name: 'TALLYLIGHT_REDIS_WAIT_REPLICAS',
     default: '0',

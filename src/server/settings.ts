@@ -27,6 +27,7 @@ interface CommonSettings {
   readonly redisUrl?: string | undefined;
   readonly redisDurability?: 'warn' | 'require' | 'ignore' | undefined;
   readonly redisWaitReplicas?: number | undefined;
+  readonly redisNoEviction?: 'check' | 'vouched' | undefined;
   readonly evidenceDir?: string | undefined;
   /** undefined: the package's own. */
   readonly policyDir?: string | undefined;
@@ -173,8 +174,9 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const largest = { sessionTtlMaxMs, graphTimeoutMaxMs };
   const times = { graphTimeoutMs, sessionTtlMs, ...largest, drainMs, callSilenceMs, witnessGraceMs };
   const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
-  const { redisDurability, redisWaitReplicas } = values;
-  const redis = redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas };
+  const { redisDurability, redisWaitReplicas, redisNoEviction } = values;
+  const redis =
+    redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas, redisNoEviction };
   const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, logLevel };
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir, sandboxBot };
   const count = values.workers === 'auto' ? availableParallelism() : values.workers;

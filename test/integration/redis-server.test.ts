@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
+import type { Log } from '../../src/core/ports.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
+import { aclLine, neededCommands } from '../../src/store/redis/permissions.ts';
 import { assertSuitable } from '../../src/store/redis/suitable.ts';
 import { minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
@@ -31,14 +33,57 @@ const faultOf = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+/** A server that answers INFO, and CONFIG GET where it is given what. */
+const told = (info: string, config?: readonly string[]): Redis =>
+  ({
+    info: () => Promise.resolve(info),
+    call: () =>
+      config === undefined
+        ? Promise.reject(Object.assign(new Error('unknown command'), { name: 'ReplyError' }))
+        : Promise.resolve(config),
+  }) as unknown as Redis;
+
+const policyName = 'maxmemory-policy';
+
+describe('a Redis whose INFO tells no eviction policy', () => {
+  const info = 'redis_version:7.2.4\r\n';
+
+  test('is asked by CONFIG GET', async () => {
+    await assertSuitable(told(info, [policyName, 'noeviction']));
+    const fault = await faultOf(assertSuitable(told(info, [policyName, 'allkeys-lru'])));
+    expect(fault).toBeFault('StoreUnsuitable');
+    expect(String(fault)).toContain('allkeys-lru');
+  });
+
+  test.each<[string, readonly string[] | undefined]>([
+    ['does not allow CONFIG GET', undefined],
+    ['leaves it out there as well', []],
+  ])('and %s is refused, unless the operator vouches for it', async (_, config) => {
+    expect(String(await faultOf(assertSuitable(told(info, config))))).toContain(
+      'TALLYLIGHT_REDIS_NOEVICTION=vouched',
+    );
+    await assertSuitable(told(info, config), 'vouched');
+  });
+
+  test('is not vouched for where it tells something else', async () => {
+    const evicting = [
+      told(info, [policyName, 'volatile-lru']),
+      told(`${info}maxmemory_policy:volatile-lru\r\n`, [policyName, 'noeviction']),
+    ];
+    for (const server of evicting)
+      expect(String(await faultOf(assertSuitable(server, 'vouched')))).toContain('volatile-lru');
+  });
+});
+
 describe('a Redis that cannot be used safely', () => {
   test.each(['allkeys-lru', 'volatile-ttl'])('is refused: maxmemory-policy %s', async (policy) => {
     const redis = await server('--maxmemory-policy', policy);
     const store = open(redis.url);
     expect(await faultOf(store.ready())).toBeFault('StoreUnsuitable');
     expect(await faultOf(store.ready())).toBeFault('StoreUnsuitable');
+    // Whoever works with a store knows one fault: it gives nothing.
     const fault = await faultOf(store.calls.read(newCall()));
-    expect(fault).toBeFault('StoreUnsuitable');
+    expect(fault).toBeFault('StoreUnavailable');
     expect(String(fault)).toContain(policy);
     expect(await redis.cli('dbsize')).toBe('0');
   });
@@ -48,7 +93,7 @@ describe('a Redis that cannot be used safely', () => {
     ['maxmemory_policy:noeviction\r\n', 'version'],
     ['redis_version:7.0.0\r\n', 'maxmemory-policy'],
   ])('is refused: %j', async (info, named) => {
-    const fault = await faultOf(assertSuitable({ info: () => Promise.resolve(info) } as unknown as Redis));
+    const fault = await faultOf(assertSuitable(told(info)));
     expect(fault).toBeFault('StoreUnsuitable');
     expect(String(fault)).toContain(named);
   });
@@ -57,7 +102,7 @@ describe('a Redis that cannot be used safely', () => {
     'is not one of version %s that keeps its keys',
     async (version) => {
       const info = `# Server\r\nredis_version:${version}\r\n# Memory\r\nmaxmemory_policy:noeviction\r\n`;
-      await assertSuitable({ info: () => Promise.resolve(info) } as unknown as Redis);
+      await assertSuitable(told(info));
     },
   );
 
@@ -91,6 +136,55 @@ describe('the user the store connects as', () => {
     expect(await store.calls.acquire(call, 'session-1')).toMatchObject({ state: 'recording' });
     expect(await store.sessions.revoke('session-1', { call, epoch: 1 })).toEqual(expect.any(Number));
     expect(await store.outbox.depth()).toBe(2);
+  });
+
+  /** Grants what the line says, after what it takes away. */
+  const userWith = async (redis: TestRedis, ...changes: readonly string[]): Promise<string> => {
+    const granted = aclLine('tallylight').split(' ').slice(3);
+    await redis.cli('acl', 'setuser', 'gate', 'reset', 'on', '>secret', ...granted, ...changes);
+    return redis.url.replace('//', '//gate:secret@');
+  };
+  const logTo = (said: string[]): Log => {
+    const note = (_: unknown, text: string): void => void said.push(text);
+    return { debug: () => undefined, info: () => undefined, warn: note, error: note };
+  };
+  test.each(neededCommands)('is refused without %s, which is named with the line', async (command) => {
+    const redis = await server();
+    const store = open(await userWith(redis, `-${command.toLowerCase()}`));
+    const fault = await faultOf(store.ready());
+    expect(fault).toBeFault('StoreUnsuitable');
+    expect(String(fault)).toContain(`its user may not run ${command};`);
+    expect(String(fault)).toContain(aclLine('tallylight'));
+    expect(String(fault)).not.toContain('secret');
+  });
+
+  test('is refused without the keys, which are named', async () => {
+    const redis = await server();
+    const store = open(await userWith(redis, 'resetkeys', '~other:*'));
+    const fault = await faultOf(store.ready());
+    expect(fault).toBeFault('StoreUnsuitable');
+    expect(String(fault)).toContain('its user may not use the keys tallylight:*; ');
+  });
+
+  test('is told once, and not at every connection, what is worse without channels', async () => {
+    const redis = await server();
+    const said: string[] = [];
+    const store = open(await userWith(redis, 'resetchannels'), { log: logTo(said) });
+    await store.ready();
+    const connected = (): Promise<unknown> =>
+      eventually(() =>
+        store.ping().then(
+          () => true,
+          () => false,
+        ),
+      );
+    for (let n = 0; n < 3; n += 1) {
+      await redis.cli('client', 'kill', 'type', 'normal');
+      await connected();
+    }
+    expect(said.filter((text) => text.includes('ACL SETUSER'))).toEqual([
+      expect.stringMatching(/^the Redis user may not use the channels tallylight:\*: .* &tallylight:\*/),
+    ]);
   });
 
   test('is not named with its password when it is refused', async () => {

@@ -10,9 +10,12 @@ import { noticeOutcomes } from '../../src/core/notice-outcome.ts';
 import { contradictions } from '../../src/core/roster.ts';
 import { metricsTable } from '../../src/metrics/metrics.ts';
 import { sandboxControl, usualScripts } from '../../src/server/sandbox/control-table.ts';
+import { obstacles } from '../../src/server/readiness.ts';
 import { settingsTable } from '../../src/server/settings.ts';
+import { aclLine } from '../../src/store/redis/permissions.ts';
 
-const readme = new URL('../../README.md', import.meta.url);
+/** Documents with tables that are generated. */
+const documents = ['README.md', 'docs/operate/readiness.md', 'docs/operate/redis-user.md'];
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows]
@@ -70,15 +73,21 @@ const sections: Readonly<Record<string, string>> = {
     ['setting', 'default', 'what it is'],
     settingsTable.map((row) => [`\`${row.name}\``, row.default, row.description]),
   ),
+  obstacles: table(
+    ['code', 'what it means', 'what to do'],
+    Object.entries(obstacles).map(([code, [meaning, cure]]) => [`\`${code}\``, meaning, cure]),
+  ),
+  acl: ['```', aclLine('tallylight'), '```'].join('\n'),
   metrics: table(
     ['metric', 'type', 'labels', 'what it counts'],
     metricsTable.map((row) => [`\`${row.name}\``, row.type, row.labels.join(', '), row.help]),
   ),
 };
 
-describe('the README', () => {
-  test('repeats the tables of the code', async () => {
-    const before = readFileSync(readme, 'utf8');
+describe('the documents', () => {
+  test.each(documents)('%s repeats the tables of the code', async (name) => {
+    const file = new URL(`../../${name}`, import.meta.url);
+    const before = readFileSync(file, 'utf8');
     const after = await format(
       before.replace(
         /(<!-- generated: (\w+) -->\n).*?(<!-- end -->)/gs,
@@ -88,9 +97,9 @@ describe('the README', () => {
           return `${begin}\n${section}\n\n${end}`;
         },
       ),
-      { ...(await resolveConfig(readme)), parser: 'markdown' },
+      { ...(await resolveConfig(file)), parser: 'markdown' },
     );
-    if (process.env.TALLYLIGHT_WRITE_DOCS === '1') writeFileSync(readme, after);
+    if (process.env.TALLYLIGHT_WRITE_DOCS === '1') writeFileSync(file, after);
     else expect(before).toBe(after);
   });
 

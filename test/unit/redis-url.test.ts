@@ -62,6 +62,39 @@ describe('a Redis URL', () => {
   });
 
   test.each([
+    ['redis://:sec/ret@cache', '"/"', '%2F'],
+    ['redis://bot:secret/@cache:6379/1', '"/"', '%2F'],
+    ['redis://:se?cret@cache', '"?"', '%3F'],
+    ['redis+cluster://:se#cret@a:1,b:2', '"#"', '%23'],
+    ['rediss://:s@ecret/@cache', '"/"', '%2F'],
+    ['redis://:secret%zz@cache', '"%"', '%25'],
+    ['redis://:secret%@cache', '"%"', '%25'],
+    ['redis://cache:6379/0\n', 'line break', 'remove it'],
+    ['redis://:secret\n@cache', 'line break', 'remove it'],
+    ['redis://:secret%0A@cache', 'line break', 'remove it'],
+    ['redis://:secret\r\n@cache', 'line break', 'remove it'],
+  ])('%j: the character is named, and what to write', (url, named, instead) => {
+    let fault: unknown;
+    try {
+      parseRedisUrl(url);
+    } catch (error) {
+      fault = error;
+    }
+    expect(fault).toBeFault('ConfigurationInvalid');
+    expect(String(fault)).toContain(named);
+    expect(String(fault)).toContain(instead);
+    expect(String(fault)).not.toContain('cret');
+  });
+
+  test('an "@" in a password may stay as it is', () => {
+    expect(parseRedisUrl('redis://bot:p@ss:w@rd@cache')).toMatchObject({
+      username: 'bot',
+      password: 'p@ss:w@rd',
+      endpoints: [{ host: 'cache', port: 6379 }],
+    });
+  });
+
+  test.each([
     '',
     'cache:6379',
     'http://cache',

@@ -36,6 +36,42 @@ describe('names', () => {
       expect(complaints({ [name]: '1' })).toEqual([expect.stringContaining('enableServiceLinks: false')]);
   });
 
+  test.each<[string, Env]>([
+    [
+      'tallylight-redis-master',
+      {
+        TALLYLIGHT_REDIS_MASTER_SERVICE_HOST: '10.0.0.2',
+        TALLYLIGHT_REDIS_MASTER_SERVICE_PORT: '6379',
+        TALLYLIGHT_REDIS_MASTER_SERVICE_PORT_TCP_REDIS: '6379',
+        TALLYLIGHT_REDIS_MASTER_PORT: 'tcp://10.0.0.2:6379',
+        TALLYLIGHT_REDIS_MASTER_PORT_6379_TCP: 'tcp://10.0.0.2:6379',
+        TALLYLIGHT_REDIS_MASTER_PORT_6379_TCP_PROTO: 'tcp',
+        TALLYLIGHT_REDIS_MASTER_PORT_6379_TCP_ADDR: '10.0.0.2',
+      },
+    ],
+    // Its port has the name of a setting.
+    [
+      'tallylight-admin',
+      { TALLYLIGHT_ADMIN_SERVICE_HOST: 'fd00::3', TALLYLIGHT_ADMIN_PORT: 'tcp://[fd00::3]:9090' },
+    ],
+    ['tallylight', { TALLYLIGHT_PORT: 'udp://10.0.0.4:53', TALLYLIGHT_PORT_53_UDP_PORT: '53' }],
+    ['tallylight-x2', { TALLYLIGHT_X2_PORT_9_SCTP_PORT: '9' }],
+  ])('what Kubernetes adds for the Service %s is explained, once', (service, env) => {
+    const [told, ...more] = complaints(env);
+    expect(more).toEqual([]);
+    expect(told).toContain(`for the Service "${service}": use enableServiceLinks: false`);
+    expect(told).toContain(Object.keys(env)[0]);
+  });
+
+  test('the name of a port that Kubernetes did not write is a name like any other', () => {
+    expect(complaints({ TALLYLIGHT_REDIS_PORT: '6379' })).toEqual([
+      expect.stringContaining('is not a setting; the nearest is'),
+    ]);
+    expect(complaints({ TALLYLIGHT_ADMIN_PORT: '9090:9090' })).toEqual([
+      expect.stringContaining('must be a whole number'),
+    ]);
+  });
+
   test('every wrong setting is listed, not only the first', () => {
     const text = complaints({
       TALLYLIGHT_PORT: 'x',
@@ -53,7 +89,7 @@ describe('names', () => {
 });
 
 test('the table has every setting once, described, with a default that is accepted', () => {
-  expect(settingsTable).toHaveLength(47);
+  expect(settingsTable).toHaveLength(50);
   expect(new Set(settingsTable.map(({ name }) => name)).size).toBe(settingsTable.length);
   for (const { name, description } of settingsTable) {
     expect(name).toMatch(/^TALLYLIGHT_[A-Z_]+$/);

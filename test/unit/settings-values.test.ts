@@ -24,6 +24,7 @@ const files: Readonly<Record<string, string>> = {
   key: 'the key',
   cert: 'the certificate',
   empty: '\n',
+  'wide secret': 'hunter2!\n\n',
 };
 
 function load(changes: Readonly<Record<string, unknown>>): ProxySettings {
@@ -97,6 +98,13 @@ describe('single values', () => {
     ['TALLYLIGHT_WORKER_LEAVE_MS', '86400001', 'must be a whole number from 0 to 86400000'],
     ['TALLYLIGHT_REDIS_URL', 'http://localhost', 'must begin with redis://'],
     ['TALLYLIGHT_REDIS_URL', 'redis:///0', 'and name a host'],
+    ['TALLYLIGHT_REDIS_URL', 'redis://:se/cret@localhost', 'has a "/" in its user name or password'],
+    ...[
+      'TALLYLIGHT_REDIS_URL',
+      'TALLYLIGHT_GRAPH_URL',
+      'TALLYLIGHT_LOG_LEVEL',
+      'TALLYLIGHT_EVIDENCE_DIR',
+    ].map((name) => [name, 'value\n', 'ends with a line break, as from a file']),
     ['TALLYLIGHT_REDIS_URL', 'rediss+sentinel://localhost/main', 'must begin with redis://'],
   ])('%s=%s is refused', (name, value, expected) => {
     const text = complaint({ [name]: value });
@@ -211,6 +219,21 @@ describe('Graph credentials', () => {
       'no secret',
       { tenant, clientId: 'c' },
       ' must have exactly one of clientSecret, clientSecretFile, privateKeyFile',
+    ],
+    [
+      'a secret with the line break of its file',
+      { ...client, clientSecret: 'hunter2!\n' },
+      '.clientSecret ends with a line break, as from a file',
+    ],
+    [
+      'a secret with a blank before it',
+      { ...client, clientSecret: ' hunter2!' },
+      '.clientSecret begins or ends with white space',
+    ],
+    [
+      'a secret in a file with two line breaks',
+      { tenant, clientId: 'c', clientSecretFile: 'wide secret' },
+      '.clientSecretFile names a file whose content ends with a line break',
     ],
     ['two secrets', { ...client, privateKeyFile: 'key' }, ' must have exactly one of clientSecret'],
     [

@@ -110,6 +110,7 @@ describe('the sandbox', () => {
       graphTimeoutMs: 2000,
       redisUrl: 'redis://localhost',
       redisDurability: 'warn',
+      redisNoEviction: 'check',
       redisWaitReplicas: 0,
       evidenceDir: 'evidence',
       policyDir: 'rules',

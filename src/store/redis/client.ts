@@ -3,6 +3,7 @@ import type { Log, Meter } from '../../core/ports.ts';
 import { connect } from './connection.ts';
 import type { DurabilityRule } from './durability.ts';
 import { keysWith } from './keys.ts';
+import type { EvictionRule } from './suitable.ts';
 import { storeOver, type RedisStore, type Time } from './store.ts';
 import { parseRedisUrl } from './target.ts';
 
@@ -18,6 +19,11 @@ export interface RedisStoreOptions {
    * if absent), fail with StoreUnsuitable (`require`), or nothing (`ignore`).
    */
   readonly durability?: DurabilityRule | undefined;
+  /**
+   * What to do about servers that do not tell whether they evict keys: fail with StoreUnsuitable (`check`, if absent), or
+   * take the operator's word that they do not (`vouched`).
+   */
+  readonly eviction?: EvictionRule | undefined;
   /** How many replicas must have a change of state before it counts; 0 if absent. Fewer: StoreUnavailable. */
   readonly waitReplicas?: number | undefined;
   readonly meter?: Pick<Meter, 'storeCommand'> & Partial<Pick<Meter, 'storeClock'>>;
@@ -34,10 +40,13 @@ const systemTime: Time = {
  * the background; until a server was reached and judged, every command fails with StoreUnavailable.
  */
 export function redisStore(url: string, options: RedisStoreOptions = {}): RedisStore {
-  const keys = keysWith(options.prefix ?? 'tallylight');
+  const prefix = options.prefix ?? 'tallylight';
+  const keys = keysWith(prefix);
   const connection = connect(parseRedisUrl(url), {
     commandTimeoutMs: options.commandTimeoutMs ?? 1000,
+    prefix,
     durability: options.durability ?? 'warn',
+    eviction: options.eviction ?? 'check',
     waitReplicas: options.waitReplicas ?? 0,
     meter: options.meter,
     log: options.log,

@@ -2,7 +2,8 @@ import { messageOf, Fault, isFault } from '../../core/errors.ts';
 import type { Log, Meter } from '../../core/ports.ts';
 import { durabilityOf, type DurabilityRule } from './durability.ts';
 import type { Script } from './scripts.ts';
-import { assertSuitable, unsuitable } from './suitable.ts';
+import { assertPermitted } from './permissions.ts';
+import { assertSuitable, unsuitable, type EvictionRule } from './suitable.ts';
 import type { RedisTarget } from './target.ts';
 import { methodOf, openWire, type Wire } from './wire.ts';
 
@@ -31,6 +32,9 @@ type Methods = Record<string, ((...args: readonly string[]) => Promise<unknown>)
 export interface ConnectionOptions {
   readonly commandTimeoutMs: number;
   readonly durability: DurabilityRule;
+  readonly eviction: EvictionRule;
+  /** What the names of all keys and channels begin with. */
+  readonly prefix: string;
   /** So many replicas must have what a script that says so has changed; fewer: it counts as failed. */
   readonly waitReplicas: number;
   readonly meter: Pick<Meter, 'storeCommand'> | undefined;
@@ -42,7 +46,7 @@ const closedFault = (): Fault => new Fault('StoreUnavailable', 'the store was cl
 
 export function connect(
   target: RedisTarget,
-  { commandTimeoutMs, durability, waitReplicas, meter, log }: ConnectionOptions,
+  { commandTimeoutMs, durability, eviction, prefix, waitReplicas, meter, log }: ConnectionOptions,
 ): Connection {
   /** Why no command may be sent; undefined: one may. */
   let obstacle: Fault | undefined = unreached();
@@ -51,7 +55,7 @@ export function connect(
   let closed = false;
   let troubled = false;
   let kept: boolean | undefined;
-  const doubtsTold = new Set<string>();
+  const told = new Set<string>();
   const lossListeners: (() => void)[] = [];
   let waiting: { resolve: () => void; reject: (fault: Fault) => void }[] = [];
 
@@ -64,13 +68,15 @@ export function connect(
     waiting = [];
   };
 
+  const tellOnce = (text: string): void => {
+    if (!told.has(text)) log?.warn({}, text);
+    told.add(text);
+  };
+
   const demand = (doubts: readonly string[]): void => {
     if (durability === 'ignore') return;
     if (durability === 'require' && doubts.length > 0) throw unsuitable([...new Set(doubts)].join('; '));
-    for (const doubt of doubts) {
-      if (!doubtsTold.has(doubt)) log?.warn({}, `the store cannot promise everything: ${doubt}`);
-      doubtsTold.add(doubt);
-    }
+    for (const doubt of doubts) tellOnce(`the store cannot promise everything: ${doubt}`);
   };
 
   /** Judges every master. Only the latest round counts: connections may come and go meanwhile. */
@@ -78,11 +84,13 @@ export function connect(
     const mine = ++round;
     try {
       const masters = wire.masters();
-      await Promise.all(masters.map((master) => assertSuitable(master)));
+      const lacks = await Promise.all(masters.map((master) => assertPermitted(master, prefix)));
+      await Promise.all(masters.map((master) => assertSuitable(master, eviction)));
       const found = await Promise.all(
         masters.map((master) => durabilityOf(master, target.kind, waitReplicas)),
       );
       if (mine !== round || closed) return;
+      lacks.flat().forEach(tellOnce);
       demand(found.flatMap(({ doubts }) => doubts));
       kept = found.length === 1 ? found[0]?.kept : false;
       // INFO is answered during the handshake already; `changed` tells when that is over.
@@ -142,7 +150,8 @@ export function connect(
     const began = performance.now();
     let ok = false;
     try {
-      if (obstacle !== undefined) throw new Fault(obstacle.code, obstacle.message);
+      // Also a server that is not suitable any more: whoever asks must take it for a store that is away.
+      if (obstacle !== undefined) throw new Fault('StoreUnavailable', obstacle.message);
       const reply = await send();
       ok = true;
       return reply;

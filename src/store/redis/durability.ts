@@ -1,7 +1,5 @@
 import type { Redis } from 'ioredis';
-import { asPairs } from './decode.ts';
-import { isRecord } from '../../core/json.ts';
-import { infoOf, unsuitable } from './suitable.ts';
+import { askConfig, infoOf, unsuitable, type Config } from './suitable.ts';
 import type { RedisTarget } from './target.ts';
 
 /** What to do about a configuration that cannot keep every promise: log it, refuse to use it, or nothing. */
@@ -26,7 +24,6 @@ const settings = [
   'min-replicas-max-lag',
   'cluster-node-timeout',
 ] as const;
-type Config = Readonly<Partial<Record<string, string>>>;
 
 /** Judges what a server remembers over a crash and a failover. */
 export async function durabilityOf(
@@ -38,7 +35,7 @@ export async function durabilityOf(
   if (field('run_id') === undefined) throw unsuitable('it does not tell its run_id');
   const replicas = Number(field('connected_slaves') ?? 0);
   const replicated = kind === 'sentinel' || replicas > 0;
-  const config = await configOf(server);
+  const config = await askConfig(server, ...settings);
   if (config === undefined)
     return {
       kept: kind === 'single' && !replicated ? undefined : false,
@@ -78,17 +75,4 @@ function* clusterDoubts(config: Config): Iterable<string> {
   const timeoutMs = Number(config['cluster-node-timeout'] ?? fencedMs);
   if (timeoutMs > fencedMs)
     yield `cluster-node-timeout is ${timeoutMs}: a primary that was replaced may go on for longer than ${fencedMs} ms`;
-}
-
-/** undefined: the server, or the user's rights, do not allow to ask. */
-async function configOf(server: Redis): Promise<Config | undefined> {
-  let reply: unknown;
-  try {
-    reply = await server.call('config', 'get', ...settings);
-  } catch (error) {
-    // An answer of the server, as opposed to none.
-    if (isRecord(error) && error.name === 'ReplyError') return undefined;
-    throw error;
-  }
-  return (isRecord(reply) ? reply : Object.fromEntries(asPairs(reply, 'configuration'))) as Config;
 }

@@ -32,6 +32,8 @@ const invalid = (what: string): Fault => new Fault('ConfigurationInvalid', `the 
  * `redis+sentinel://[…@]host:port,host:port/master[/database]`. The credentials are those of the data servers.
  */
 export function parseRedisUrl(url: string): RedisTarget {
+  const spelling = misspelled(url);
+  if (spelling !== undefined) throw invalid(spelling);
   const parts = shape.exec(url)?.groups;
   if (parts === undefined) throw invalid(`is none of ${forms}`);
   const kind = (parts.kind ?? 'single') as RedisTarget['kind'];
@@ -66,6 +68,21 @@ export function parseRedisUrl(url: string): RedisTarget {
   };
 }
 
+const escapes: Readonly<Partial<Record<string, string>>> = { '/': '%2F', '?': '%3F', '#': '%23' };
+const strayLineBreak =
+  'has a line break in it, as from a file that ends with one: remove it where the value is made';
+
+/** What would make a valid password look like another part of the URL, or the other way round. */
+function misspelled(url: string): string | undefined {
+  if (/[\r\n]/.test(url)) return strayLineBreak;
+  const at = url.lastIndexOf('@');
+  const credentials = url.slice(0, Math.max(0, at)).replace(/^[a-z+]+:\/\//, '');
+  const raw = /[/?#]/.exec(credentials)?.[0];
+  return raw === undefined
+    ? undefined
+    : `has a "${raw}" in its user name or password: write it as ${escapes[raw] ?? ''} there`;
+}
+
 function endpoint(text: string, kind: RedisTarget['kind']): Endpoint {
   const match = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<name>[\w.-]+))(?::(?<port>\d{1,5}))?$/i.exec(text)?.groups;
   const host = match?.v6 ?? match?.name;
@@ -76,9 +93,12 @@ function endpoint(text: string, kind: RedisTarget['kind']): Endpoint {
 }
 
 function decoded(text: string, what: string): string {
+  let value: string;
   try {
-    return decodeURIComponent(text);
+    value = decodeURIComponent(text);
   } catch {
-    throw invalid(`has a ${what} that is not percent-encoded correctly`);
+    throw invalid(`has a ${what} that is not percent-encoded correctly: write a "%" as %25 there`);
   }
+  if (/[\r\n]/.test(value)) throw invalid(strayLineBreak);
+  return value;
 }
