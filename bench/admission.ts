@@ -29,6 +29,8 @@ const sessions: Store['sessions'] = {
   revoke: () => Promise.resolve(true),
   quit: () => Promise.resolve(),
   onWake: () => Promise.resolve(() => undefined),
+  announceStop: () => Promise.resolve(),
+  onStop: () => Promise.resolve(() => undefined),
 };
 
 const gate = await builtGate({ calls, sessions });

@@ -47,6 +47,8 @@ export interface Keys {
   channel(session: SessionId): string;
   /** The channel on which is told in which shard evidence waits. */
   readonly evidence: string;
+  /** The channel on which stops are announced to every instance. */
+  readonly stops: string;
   readonly lease: string;
   readonly sink: string;
 }
@@ -85,6 +87,7 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     }),
     channel: (session) => `${prefix}:wake:${session}`,
     evidence: `${prefix}:evidence`,
+    stops: `${prefix}:stops`,
     lease: `${prefix}:{drain}:lease`,
     sink: `${prefix}:{drain}:sink`,
   };

@@ -1,5 +1,5 @@
 import { parseCallKey, type CallKey } from '../../core/call-key.ts';
-import type { Revocation, SessionId, SessionStore } from '../../core/ports.ts';
+import type { AnnouncedStop, Revocation, SessionId, SessionStore } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { scripts } from './scripts.ts';
@@ -28,6 +28,15 @@ function revocationIn(message: string): Revocation | undefined {
   const [, epoch = '', id = ''] = /^(\d{1,15}) (.+)$/.exec(message) ?? [];
   const call = parseCallKey(id);
   return call && { call, epoch: Number(epoch) };
+}
+
+const stopMessage = ({ call, epoch, from }: AnnouncedStop): string => `${epoch ?? '-'} ${from} ${call}`;
+
+/** undefined: it is something else. */
+function stopIn(message: string): AnnouncedStop | undefined {
+  const [, epoch = '', from = '', id = ''] = /^(\d{1,15}|-) (\S{1,128}) (.+)$/.exec(message) ?? [];
+  const call = parseCallKey(id);
+  return call && { call, epoch: epoch === '-' ? null : Number(epoch), from };
 }
 
 const keptText = (kept: boolean | undefined): string => (kept === undefined ? '' : kept ? '1' : '0');
@@ -102,5 +111,13 @@ export function redisSessions(connection: Connection, keys: Keys, wakeUps: WakeU
       wakeUps.on(keys.channel(session), (message) =>
         wake(message === undefined ? undefined : revocationIn(message)),
       ),
+    announceStop: async (stop) => {
+      await connection.command('publish', keys.stops, stopMessage(stop));
+    },
+    onStop: (hear) =>
+      wakeUps.on(keys.stops, (message) => {
+        const stop = message === undefined ? undefined : stopIn(message);
+        if (stop !== undefined) hear(stop);
+      }),
   };
 }
