@@ -12,7 +12,7 @@ import { Admission } from './admit.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { CarriedStops, statusOnly } from './carried-stops.ts';
 import { asRefusal, belongsTo, change } from './change.ts';
-import { sleep, type GateDeps, type StatusDeps } from './context.ts';
+import { sleep, type GateParts, type StatusDeps } from './context.ts';
 import { HeardStops, type HeardStop } from './heard-stops.ts';
 import { endOf } from './learn.ts';
 import { Learner } from './learner.ts';
@@ -22,6 +22,7 @@ import { Silence } from './silence.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type Hearing, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './telling.ts';
+import { Watch } from './watch.ts';
 import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
@@ -47,9 +48,9 @@ export class Gate {
   readonly #name: string;
   #stopListening: () => void = () => undefined;
 
-  constructor(given: GateDeps) {
+  constructor(given: GateParts) {
     const operations = new Operations(given.clock);
-    const deps = { ...given, operations };
+    const deps = { ...given, operations, watch: new Watch(given.clock) };
     const instance = (): string => this.#instance;
     const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
       this.stop({ call, by, cause });
@@ -94,6 +95,11 @@ export class Gate {
   /** Whether this instance may open gates now. */
   isReady(): boolean {
     return this.#admission.session.isLive();
+  }
+
+  /** Why this instance must not take part in the store as it is; undefined: nothing is known against it. */
+  obstacle(): string | undefined {
+    return this.#admission.session.obstacle;
   }
 
   /** Lets one write in, without a promise where this instance already holds a grant. */

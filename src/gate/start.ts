@@ -115,8 +115,7 @@ async function begin<Answer extends GraphAnswer>(
       const freshMs = freshForMs(deps, view);
       if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
       // Its stop may be among what the store has forgotten: that is confirmed before the call starts anew (rule R3).
-      const isForgotten = state.epoch < view.bornAt;
-      if (state.state === 'recording' && (isForgotten || isStopHeard(call, state)))
+      if (state.state === 'recording' && (!view.isOfThisLife || isStopHeard(call, state)))
         return refuse('StopUnconfirmed');
       const type = state.state === 'recording' ? 'repeatRequested' : 'startRequested';
       return grant({ event: { type, hold }, detail });

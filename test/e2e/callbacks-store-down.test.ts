@@ -33,7 +33,7 @@ function holdable(inner: Store): Store & { hold(): void; release(): void } {
   };
 }
 
-const store = breakable(memoryStore({ bornAt: 0 }));
+const store = breakable(memoryStore({ livedMs: Infinity }));
 let world: NotifiedWorld;
 beforeAll(async () => {
   world = await startNotifiedWorld({ openStore: () => store });
@@ -124,7 +124,7 @@ describe('while the store is down', () => {
 });
 
 test('a store that keeps its answers back keeps no notification from the bot', async () => {
-  const slow = holdable(memoryStore({ bornAt: 0 }));
+  const slow = holdable(memoryStore({ livedMs: Infinity }));
   const place = await startNotifiedWorld({ openStore: () => slow });
   try {
     const call = await place.recordingCall();

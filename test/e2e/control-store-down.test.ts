@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { json, send } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const store = breakable(memoryStore({ bornAt: 0 }));
+const store = breakable(memoryStore({ livedMs: Infinity }));
 let world: World;
 beforeAll(async () => {
   world = await startWorld({ openStore: () => store });

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts';
 import { startWorld } from '../support/world.ts';
 
 test('a stop whose handler died right after storing it closes the gate without another request', async () => {
-  const store = memoryStore({ bornAt: 0 });
+  const store = memoryStore({ livedMs: Infinity });
   const world = await startWorld({ openStore: () => store });
   const bot = await world.bot();
   await bot.report('recording');
@@ -19,13 +19,17 @@ test('a stop whose handler died right after storing it closes the gate without a
   const step = transition(
     view.state ?? unknownCall,
     { type: 'stopRequested', hold: { token: 'dead', forMs: 1000 } },
-    { call, now: view.now, wireMs: 1000, instance: 'dead', policy: null, by: null, detail: {} },
+    {
+      ...{ call, now: view.now, clock: view.clock, watched: view.watched, wireMs: 1000, remainingMs: () => 0 },
+      ...{ instance: 'dead', policy: null, by: null, detail: {} },
+    },
   );
   if (!step.ok) throw new Error(step.reason);
   const { state, record } = step.value;
   const commit = {
     call,
     version: view.version,
+    life: view.life,
     state,
     record,
     dropTallies: false,

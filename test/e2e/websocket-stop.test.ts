@@ -25,7 +25,7 @@ let handler: StreamHandler;
 let token: string;
 beforeAll(async () => {
   handler = await startStreamHandler();
-  store = breakable(memoryStore({ bornAt: 0 }));
+  store = breakable(memoryStore({ livedMs: Infinity }));
   world = await startWorld({
     openStore: () => store,
     settings: ({ sink }) => ({

@@ -51,6 +51,8 @@ export async function startWorld({
       graphUrl: graph.url,
       graphTimeoutMs: 1500,
       sessionTtlMs: 1000,
+      sessionTtlMaxMs: 1000,
+      graphTimeoutMaxMs: 1500,
       drainMs: 400,
       callSilenceMs: 3_000_000,
       witnessGraceMs: 200,
@@ -73,7 +75,7 @@ export async function startWorld({
       logLevel: 'silent',
       ...(typeof settings === 'function' ? settings(peers) : settings),
     },
-    { log, openStore: openStore ?? (() => memoryStore({ bornAt: 0 })) },
+    { log, openStore: openStore ?? (() => memoryStore({ livedMs: Infinity })) },
   );
   if (notifications) graph.connect({ webhook: `${proxy.url}/callbacks/calls` });
   let closed = false;
