@@ -48,6 +48,7 @@ export async function startWorld({
       host: '127.0.0.1',
       port: 0,
       adminPort: 0,
+      trustedProxies: [],
       graphUrl: graph.url,
       graphTimeoutMs: 1500,
       sessionTtlMs: 1000,
