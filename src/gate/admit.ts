@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant as granted, refuse, type Decision } from '../core/decision.ts';
@@ -8,6 +9,10 @@ import type { GateDeps } from './context.ts';
 import type { HeardStops } from './heard-stops.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
+
+const rememberedClosed = 10_000;
+/** For how long what the store said of a closed call is repeated where it cannot be asked again, ms. */
+const closedForMs = 2000;
 
 interface Leaving {
   readonly grant: Grant;
@@ -40,6 +45,8 @@ export class Admission {
   #done = new Map<CallKey, Revocation>();
   /** Calls of which nothing is admitted for now, though this instance may be a holder: it goes on or is revoked. */
   readonly #suspended = new Map<CallKey, () => void>();
+  /** When the store last said of calls that they are not recorded; local clock. */
+  readonly #seenClosed = new LRUCache<CallKey, number>({ max: rememberedClosed });
   #closing = false;
   readonly session: Session;
 
@@ -98,6 +105,10 @@ export class Admission {
 
   holds(call: CallKey): boolean {
     return this.#grants.has(call);
+  }
+
+  wasSeenClosed(call: CallKey): boolean {
+    return this.#deps.clock.now() - (this.#seenClosed.get(call) ?? -Infinity) < closedForMs;
   }
 
   /** What is held of a call here, also if its writes are only ending any more. */
@@ -203,7 +214,10 @@ export class Admission {
       if (!this.#hasRoom()) return await this.#refuseForRoom(call);
       if (this.#heardStops.needsTime) this.#heardStops.timeIs((await this.#deps.calls.read(call)).now);
       const reply = await this.#deps.calls.acquire(call, session);
-      if (reply.state !== 'recording') return refuse('RecordingNotActive');
+      if (reply.state !== 'recording') {
+        this.#seenClosed.set(call, this.#deps.clock.now());
+        return refuse('RecordingNotActive');
+      }
       const grant = new Grant(call, session, reply.epoch, reply.binding);
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);

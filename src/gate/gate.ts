@@ -226,6 +226,11 @@ export class Gate {
     return this.#admission.holds(call) || this.#bindings.knows(call);
   }
 
+  /** Whether the store said just now that the call is not recorded. */
+  wasSeenClosed(call: CallKey): boolean {
+    return this.#admission.wasSeenClosed(call);
+  }
+
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */
   async bindingOf(call: CallKey): Promise<KnownBinding> {
     return this.#ownerOf(call) ?? (await this.#bindings.of(call));
