@@ -182,4 +182,5 @@ export const closingEvents: readonly EventName[] = [
   'startSuperseded',
   'repeatSettled',
   'operationPending',
+  'stopUnproven',
 ];

@@ -141,6 +141,9 @@ export class Gate {
   }
 
   async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
+    // Others would not wait for us as long as they had to.
+    const obstacle = this.obstacle();
+    if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
     const started = await start(
       this.#deps,
       this.#instance,
