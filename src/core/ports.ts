@@ -128,6 +128,15 @@ export interface Revocation {
   readonly epoch: number;
 }
 
+/** A stop that one instance has heard, for all the others. */
+export interface AnnouncedStop {
+  readonly call: CallKey;
+  /** Up to which epoch it closes; null: whatever an instance holds of the call. */
+  readonly epoch: number | null;
+  /** Names who announces it. */
+  readonly from: string;
+}
+
 /** Why an instance must not take part in a store: a sentence for its operator. */
 export interface JoinRefusal {
   readonly why: 'format' | 'times';
@@ -151,6 +160,10 @@ export interface SessionStore {
    * Only a hint. Returns the way to stop.
    */
   onWake(session: SessionId, wake: (revocation?: Revocation) => void): Promise<() => void>;
+  /** Tells every instance of a stop, without a write. Only a hint, which may get lost. */
+  announceStop(stop: AnnouncedStop): Promise<void>;
+  /** Calls back for every stop that is announced. Returns the way to stop. */
+  onStop(hear: (stop: AnnouncedStop) => void): Promise<() => void>;
 }
 
 /** Evidence that waits; `id` names the entry for `remove`. */

@@ -1,12 +1,21 @@
+import { LRUCache } from 'lru-cache';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
-import type { StatusDeps } from './context.ts';
+import { stateOf } from './change.ts';
+import { sleep, type StatusDeps } from './context.ts';
+import type { HeardStops } from './heard-stops.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
+
+/** How long a write waits for what the store says of a call that this instance cannot hold, ms. */
+const readWaitMs = 250;
+const rememberedClosed = 10_000;
+/** For how long what the store said of a closed call is repeated where it cannot be asked again, ms. */
+const closedForMs = 2000;
 
 interface Leaving {
   readonly grant: Grant;
@@ -28,6 +37,7 @@ interface Revoked {
  */
 export class Admission {
   readonly #deps: StatusDeps;
+  readonly #heardStops: HeardStops;
   readonly #grants = new Map<CallKey, Grant>();
   readonly #draining = new Set<Grant>();
   readonly #leaving = new Set<Leaving>();
@@ -36,14 +46,19 @@ export class Admission {
   readonly #revoked = new Map<CallKey, Revoked>();
   /** Revocations whose call this session has left; keyed, since the store repeats them until it is told. */
   #done = new Map<CallKey, Revocation>();
+  /** Calls of which nothing is admitted for now, though this instance may be a holder: it goes on or is revoked. */
+  readonly #suspended = new Map<CallKey, () => void>();
+  /** When the store last said of calls that they are not recorded; local clock. */
+  readonly #seenClosed = new LRUCache<CallKey, number>({ max: rememberedClosed });
   #closing = false;
   /** What the ids of all writes of this process begin with, and how many there were. */
   readonly #writePrefix: string;
   #writes = 0;
   readonly session: Session;
 
-  constructor(deps: StatusDeps) {
+  constructor(deps: StatusDeps, heardStops: HeardStops) {
     this.#deps = deps;
+    this.#heardStops = heardStops;
     this.#writePrefix = `${deps.newId().replaceAll('-', '')}-`;
     this.session = new Session(deps, {
       take: (revocations) => this.revoke(revocations),
@@ -78,6 +93,7 @@ export class Admission {
 
   #held(call: CallKey, who: Binding | null): Decision<Grant> | undefined {
     const grant = this.#grants.get(call);
+    if (this.#suspended.has(call)) return refuse('RecordingNotActive');
     if (grant === undefined || !this.session.isLive()) return undefined;
     const policy = this.#deps.policyFor(grant.binding);
     // A stranger gets the answer of a call that is not recorded.
@@ -92,12 +108,49 @@ export class Admission {
   }
 
   countRefused(call: CallKey): void {
-    const grant = this.#grants.get(call) ?? [...this.#draining].find((one) => one.call === call);
+    const grant = this.grantOf(call);
     if (grant !== undefined) grant.refused += 1;
   }
 
   holds(call: CallKey): boolean {
     return this.#grants.has(call);
+  }
+
+  wasSeenClosed(call: CallKey): boolean {
+    return this.#deps.clock.now() - (this.#seenClosed.get(call) ?? -Infinity) < closedForMs;
+  }
+
+  /** What is held of a call here, also if its writes are only ending any more. */
+  grantOf(call: CallKey): Grant | undefined {
+    return this.#grants.get(call) ?? [...this.#draining].find((one) => one.call === call);
+  }
+
+  /** Stops admitting what is held of a call up to an epoch, null: whatever is held; before it returns. */
+  shut(call: CallKey, epoch: number | null): void {
+    const grant = this.#grants.get(call);
+    if (grant === undefined || grant.epoch > (epoch ?? Infinity)) return;
+    this.revoke([{ call, epoch: grant.epoch }]);
+  }
+
+  /**
+   * Admits nothing of the call until it is resumed, and ends what is in flight as a revocation does; the hold stays, so
+   * that the same recording can go on without asking the store.
+   */
+  suspend(call: CallKey): void {
+    if (this.#suspended.has(call)) return;
+    const grant = this.#grants.get(call);
+    const { clock } = this.#deps;
+    const cancel = grant?.endWithin(clock, this.#drainMs(grant), 'RecordingStopped');
+    this.#suspended.set(call, cancel ?? (() => undefined));
+  }
+
+  resume(call: CallKey): void {
+    const cancel = this.#suspended.get(call);
+    if (cancel === undefined) return;
+    cancel();
+    this.#suspended.delete(call);
+    const grant = this.#grants.get(call);
+    if (grant !== undefined) grant.stopReason = undefined;
   }
 
   /** Calls whose media moved here since this was asked last. */
@@ -170,16 +223,22 @@ export class Admission {
 
   async #acquire(call: CallKey): Promise<Decision<Grant>> {
     const session = this.session.id;
-    if (session === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    if (session === undefined) return await this.#refuseUnheld(call);
     try {
       if (!this.#hasRoom()) return await this.#refuseForRoom(call);
+      if (this.#heardStops.needsTime) this.#heardStops.timeIs((await this.#deps.calls.read(call)).now);
       const reply = await this.#deps.calls.acquire(call, session);
-      if (reply.state !== 'recording') return refuse('RecordingNotActive');
+      if (reply.state !== 'recording') {
+        this.#seenClosed.set(call, this.#deps.clock.now());
+        return refuse('RecordingNotActive');
+      }
       const grant = new Grant(call, session, reply.epoch, reply.binding);
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
-      if (outdated || this.#closing) {
-        this.#startLeaving(grant, grant.tally('unused', null));
+      const stopWasHeard = this.#heardStops.covers(call, reply);
+      if (outdated || stopWasHeard || this.#closing) {
+        // While writes of the same hold are still ending, it is theirs to leave it.
+        if (!this.#isDraining(grant)) this.#startLeaving(grant, grant.tally('unused', null));
         return refuse('RecordingNotActive');
       }
       this.#grants.set(call, grant);
@@ -188,8 +247,26 @@ export class Admission {
     } catch (error) {
       if (!isFault(error)) throw error;
       this.#deps.log.warn({ call, error: messageOf(error) }, 'a write was refused: the store did not answer');
-      return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+      return await this.#refuseUnheld(call);
     }
+  }
+
+  /**
+   * This instance cannot hold the call now. After a stop the gate is closed here, whatever the store says; and a store
+   * that only takes nobody in, since it is full, may still tell that the call is not recorded.
+   */
+  async #refuseUnheld(call: CallKey): Promise<Decision<Grant>> {
+    const { calls, clock } = this.#deps;
+    if (this.#heardStops.isWaiting(call)) return refuse('RecordingNotActive');
+    const read = calls.read(call).catch((error: unknown) => {
+      if (!isFault(error)) throw error;
+      return undefined;
+    });
+    const view = await Promise.race([read, sleep(clock, readWaitMs).then(() => undefined)]);
+    if (view === undefined || stateOf(view).state === 'recording')
+      return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    this.#seenClosed.set(call, clock.now());
+    return refuse('RecordingNotActive');
   }
 
   /** Asked before the store is: who becomes a holder and leaves again may do so late, and end a later hold. */
@@ -295,6 +372,10 @@ export class Admission {
     const concerns = (grant: Grant): boolean =>
       grant.call === call && grant.epoch <= epoch && grant.session === session;
     return [...this.#draining].some(concerns) || [...this.#leaving].some(({ grant }) => concerns(grant));
+  }
+
+  #isDraining({ call, session }: Grant): boolean {
+    return [...this.#draining].some((grant) => grant.call === call && grant.session === session);
   }
 
   /** A reply to an acquire is dropped after the store's command limit, far below two TTLs. */

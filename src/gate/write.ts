@@ -62,6 +62,15 @@ export class Grant {
    * can be asked to discard them within the limit. `over` is called when nothing is left, which may be at once.
    */
   drain(clock: Clock, limitMs: number, why: StopReason, over: () => void): void {
+    const cancel = this.endWithin(clock, limitMs, why);
+    this.whenOver(() => {
+      cancel();
+      over();
+    });
+  }
+
+  /** Ends its writes as `drain` does; returns the way to let those go on that have not been cut. */
+  endWithin(clock: Clock, limitMs: number, why: StopReason): () => void {
     this.stopReason = why;
     this.#discardMs = discardMs(limitMs);
     const cancelEarly = clock.after(limitMs - this.#discardMs, () =>
@@ -71,12 +80,11 @@ export class Grant {
       this.#cut();
       this.#stopAsking();
     });
-    this.whenOver(() => {
+    for (const write of [...this.writes]) write.stop(why);
+    return () => {
       cancelEarly();
       cancel();
-      over();
-    });
-    for (const write of [...this.writes]) write.stop(why);
+    };
   }
 
   /** Nobody may rely on the grant any more: cuts every write at once, and gives handlers the same time to agree to a discard. */

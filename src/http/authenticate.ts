@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { bearerToken, readGraphToken } from '../core/bearer.ts';
+import { bearerToken, graphTokenEnd, readGraphToken } from '../core/bearer.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { sha256 } from '../core/evidence.ts';
@@ -24,6 +24,8 @@ export interface Caller {
   readonly another?: (refused: string) => Promise<string | undefined> | undefined;
   /** Names the token without being one. */
   readonly tokenHash: string;
+  /** When a Graph token ends by its own word, ms since the epoch; undefined: it does not say. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** The one token of a request, unjudged. */
@@ -47,6 +49,7 @@ export async function authenticateControl(
       verified: false,
       authorization: () => Promise.resolve(grant(authorization)),
       tokenHash,
+      expiresAt: graphTokenEnd(token.value),
     });
   }
   const verified = await auth.verifier.verify(token.value);

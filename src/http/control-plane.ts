@@ -12,6 +12,7 @@ import { pass } from './control/pass.ts';
 import { persistMedia } from './control/persist-media.ts';
 import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
+import { holdUnproven } from './control/unproven-stop.ts';
 import { knownOrRated } from './enforce.ts';
 import { belongs, prove } from './graph-proof.ts';
 import type { ControlDeps } from './ports.ts';
@@ -43,12 +44,13 @@ export function controlPlane(
   deps: ControlDeps,
   identify: IdentifyAction = actionOfPath,
 ): (req: IncomingMessage, res: ServerResponse) => void {
-  const proofs = new Proofs();
+  const proofs = new Proofs(deps.now);
   return (req, res) => {
+    const askedAt = deps.now();
     answering(deps, 'control', req, res, async (requestId) => {
       const room = deps.limits.controlRequest();
       const decision = room.ok
-        ? await judge(deps, proofs, req, res, requestId, identify).finally(room.value)
+        ? await judge({ deps, proofs, req, res, requestId, askedAt }, identify).finally(room.value)
         : room;
       deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
       return decision;
@@ -57,13 +59,10 @@ export function controlPlane(
 }
 
 async function judge(
-  deps: ControlDeps,
-  proofs: Proofs,
-  req: IncomingMessage,
-  res: ServerResponse,
-  requestId: string,
+  came: Omit<ControlRequest, 'caller' | 'action' | 'policy' | 'isUnowned'>,
   identify: IdentifyAction,
 ): Promise<Decision<number>> {
+  const { deps, req } = came;
   const caller = await authenticateControl(deps.auth, req);
   if (!caller.ok) return caller;
   const action = identify(req);
@@ -74,7 +73,7 @@ async function judge(
       detail: `the deprecated /app root is refused by the policy "${policy.name}"`,
     });
   }
-  return enforce({ deps, proofs, req, res, requestId, caller: caller.value, action: action.value, policy });
+  return enforce({ ...came, caller: caller.value, action: action.value, policy });
 }
 
 async function enforce(request: ControlRequest): Promise<Decision<number>> {
@@ -84,10 +83,14 @@ async function enforce(request: ControlRequest): Promise<Decision<number>> {
   if (effect === 'refuse') return refuse('ActionRefused');
   // In `graph` mode Graph itself judges the token of everything that only passes.
   if (call !== undefined && caller.verified) {
-    const tooMany = knownOrRated(deps, call, caller.who);
+    // A stop is never one too many.
+    const tooMany =
+      effect === 'recordingStatus' || effect === 'hangUp' ? undefined : knownOrRated(deps, call, caller.who);
     if (tooMany !== undefined) return tooMany;
     const binding = await deps.gate.bindingOf(call);
     const stranger = belongs(binding, caller.who);
+    if ((binding === null || stranger !== undefined) && caller.who !== null)
+      deps.limits.unknownCallFound(caller.who);
     if (stranger !== undefined) return stranger;
     if (binding === null) return (await powerless(caller)) ?? act({ ...request, isUnowned: true }, effect);
   }
@@ -100,9 +103,11 @@ async function act(request: ControlRequest, effect: Exclude<Effect, 'refuse'>): 
     return pass(request);
   if (call === undefined) return refuse('CallIdInvalid');
   const about: CallRequest = { ...request, call };
-  const proven = await prove(about);
-  if (!proven.ok) return proven;
-  return proven.value === undefined ? handlers[effect](about) : { ok: true, value: proven.value };
+  const proof = await prove(about);
+  if (proof.kind === 'proven') return handlers[effect]({ ...about, isProvenAnew: proof.isNew });
+  if (proof.kind === 'refused') return proof.answer;
+  await holdUnproven(about, effect);
+  return proof.answer();
 }
 
 /** For whom nothing can be done at Graph, nothing is begun: not even for a call that nobody is bound to yet. */

@@ -76,7 +76,7 @@ let world: World;
 async function begin(): Promise<void> {
   handler = new Handler();
   const url = await handler.listen();
-  store = breakable(memoryStore({ bornAt: 0 }));
+  store = breakable(memoryStore({ livedMs: 3_600_000 }));
   const route = { methods: ['POST'], reads: 'refuse' } as const;
   world = await startWorld({
     openStore: () => store,

@@ -18,6 +18,8 @@ export interface ControlRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly requestId: string;
+  /** When it came, monotonic ms. */
+  readonly askedAt: number;
   readonly caller: Caller;
   readonly action: GraphAction;
   readonly policy: PolicyInForce;
@@ -28,6 +30,8 @@ export interface ControlRequest {
 /** A request about one call. */
 export interface CallRequest extends ControlRequest {
   readonly call: CallKey;
+  /** Whether it was settled for this very request who asks; otherwise Graph's word from before counts. */
+  readonly isProvenAnew?: boolean;
 }
 
 /** Stages 3 to 5 of one kind of action: enforce, forward, settle. A granted value is the status the client got. */
@@ -46,7 +50,7 @@ interface Outgoing {
 export const sending =
   (request: ControlRequest, outgoing: Outgoing, guard?: WriteGuard): Send<RawAnswer> =>
   async (mayStill) => {
-    const { deps, caller, action } = request;
+    const { deps, caller, action, proofs } = request;
     const send = async (authorization: string): Promise<Sent<RawAnswer>> => {
       const began = deps.now();
       const sent = await deps.graph.exchange({ ...outgoing, authorization }, mayStill, guard);
@@ -57,12 +61,13 @@ export const sending =
     };
     const authorization = await caller.authorization();
     if (!authorization.ok) return { kind: 'notSent', refusal: authorization };
-    const sent = await send(authorization.value);
-    if (sent.kind !== 'answered' || sent.answer.status !== 401) return sent;
+    const first = await send(authorization.value);
+    if (first.kind !== 'answered' || first.answer.status !== 401) return first;
+    proofs.refused(caller);
     const other = await insteadOf(request, authorization.value);
-    if (other === undefined) return sent;
+    if (other === undefined) return first;
     const again = await send(other);
-    return again.kind === 'notSent' ? sent : again;
+    return again.kind === 'notSent' ? first : again;
   };
 
 /**

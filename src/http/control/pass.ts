@@ -42,6 +42,7 @@ export async function streamToGraph(
     );
     const status = forwarded.kind === 'answered' ? forwarded.status : undefined;
     const counted = status ?? (isTokenRefused(forwarded) ? 401 : undefined);
+    if (counted === 401) request.proofs.refused(caller);
     if (counted !== undefined)
       deps.meter.graphAnswer(actionName(action.row), counted, (deps.now() - began) / 1000);
     return forwarded;

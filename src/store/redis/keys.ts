@@ -56,6 +56,8 @@ export interface Keys {
   readonly evidence: string;
   /** A hash: instance that has refused writes -> the numbers of its last report and of its last line. */
   readonly reporters: string;
+  /** The channel on which stops are announced to every instance. */
+  readonly stops: string;
   /** A hash: session -> its times, and the largest that its operator allows. */
   readonly members: string;
   /** A string: the number of the layout. */
@@ -103,6 +105,7 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     evidence: `${prefix}:evidence`,
     // With the outbox that takes the lines.
     reporters: `${prefix}:{0}:reporters`,
+    stops: `${prefix}:stops`,
     members: `${prefix}:{drain}:members`,
     layout: `${prefix}:{drain}:format`,
     lease: `${prefix}:{drain}:lease`,
