@@ -34,7 +34,11 @@ class House {
       keys,
       { now: () => this.now - began, sleep: () => Promise.resolve() },
       {
-        meter: { storeClock: (_, step) => void (step !== undefined && this.steps.push(step)) },
+        meter: {
+          storeClock: (_, step) => {
+            if (step !== undefined) this.steps.push(step);
+          },
+        },
         log: { debug: say, info: say, warn: say, error: say },
       },
     );
