@@ -48,6 +48,8 @@ export function createMeter(registry: Registry): Meter {
   const bytesAdmitted = counter(registry, metrics.bytesAdmitted);
   const storeSeconds = histogram(registry, metrics.storeSeconds);
   const storeUp = gauge(registry, metrics.storeUp);
+  const storeClockSkew = gauge(registry, metrics.storeClockSkew);
+  const storeClockSteps = counter(registry, metrics.storeClockSteps);
   const graphAnswers = counter(registry, metrics.graphAnswers);
   const graphSeconds = histogram(registry, metrics.graphSeconds);
   const graphTokensRefused = counter(registry, metrics.graphTokensRefused);
@@ -66,8 +68,6 @@ export function createMeter(registry: Registry): Meter {
   const evidenceBytes = gauge(registry, metrics.evidenceBytes);
   const evidenceExceeded = gauge(registry, metrics.evidenceExceeded);
   const evidenceWritten = counter(registry, metrics.evidenceWritten);
-  const storeClockSkew = gauge(registry, metrics.storeClockSkew);
-  const storeClockSteps = counter(registry, metrics.storeClockSteps);
   const sessionLive = gauge(registry, metrics.sessionLive);
   const policyReloads = counter(registry, metrics.policyReloads);
 

@@ -5,7 +5,7 @@ import type { CallKey } from '../../src/core/call-key.ts';
 import type { EventName, StateName } from '../../src/core/call-state.ts';
 import { redisStore, type RedisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
-import { commitOn, minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
+import { commitOn, minute, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, startCluster, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';

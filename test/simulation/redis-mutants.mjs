@@ -5,7 +5,7 @@ export const redisMutants = {
     patches: [
       {
         file: 'store/redis/lua.generated.ts',
-        find: 'if stored[4] ~= began then return false end',
+        find: 'if stored[4] ~= known.life then return false end',
         replace: '',
       },
     ],
@@ -15,8 +15,8 @@ export const redisMutants = {
     patches: [
       {
         file: 'store/redis/lua.generated.ts',
-        find: "local whole = known[3] == '1' and promoted == unpromoted",
-        replace: 'local whole = began ~= false',
+        find: "local whole = shard.kept == '1' and promoted == unpromoted",
+        replace: 'local whole = shard.life ~= false',
       },
     ],
   },
@@ -25,7 +25,7 @@ export const redisMutants = {
     patches: [
       {
         file: 'store/redis/lua.generated.ts',
-        find: 'if not ours(session) then return false end',
+        find: 'if not ours(known[1], known[2]) then return false end',
         replace: "if redis.call('EXISTS', session) == 0 then return false end",
       },
       {

@@ -70,7 +70,7 @@ function otherFormat(found: number): JoinRefusal {
   const text =
     found > formatNumber
       ? `the store has format ${found}, and this build knows format ${formatNumber} only; use the build that the others have`
-      : `the store has format ${found}, of an earlier build. End all instances of that build after their evidence is written, then use another key prefix or delete the old keys (docs/operate/redis.md, "Upgrading")`;
+      : `the store has format ${found}, of an earlier build. End all instances of that build after their evidence is written, then use another database or delete the old keys (docs/operate/redis.md, "Upgrading")`;
   return { why: 'format', text };
 }
 
