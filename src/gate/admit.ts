@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant as granted, refuse, type Decision } from '../core/decision.ts';
@@ -8,14 +7,12 @@ import type { Revocation, SessionId, Tally } from '../core/ports.ts';
 import { stateOf } from './change.ts';
 import { sleep, type StatusDeps } from './context.ts';
 import type { HeardStops } from './heard-stops.ts';
+import { SeenClosed } from './seen-closed.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
 
 /** How long a write waits for what the store says of a call that this instance cannot hold, ms. */
 const readWaitMs = 250;
-const rememberedClosed = 10_000;
-/** For how long what the store said of a closed call is repeated where it cannot be asked again, ms. */
-const closedForMs = 2000;
 
 interface Leaving {
   readonly grant: Grant;
@@ -48,8 +45,7 @@ export class Admission {
   #done = new Map<CallKey, Revocation>();
   /** Calls of which nothing is admitted for now, though this instance may be a holder: it goes on or is revoked. */
   readonly #suspended = new Map<CallKey, () => void>();
-  /** When the store last said of calls that they are not recorded; local clock. */
-  readonly #seenClosed = new LRUCache<CallKey, number>({ max: rememberedClosed });
+  readonly seenClosed: SeenClosed;
   #closing = false;
   /** What the ids of all writes of this process begin with, and how many there were. */
   readonly #writePrefix: string;
@@ -60,6 +56,7 @@ export class Admission {
     this.#deps = deps;
     this.#heardStops = heardStops;
     this.#writePrefix = `${deps.newId().replaceAll('-', '')}-`;
+    this.seenClosed = new SeenClosed(deps.clock);
     this.session = new Session(deps, {
       take: (revocations) => this.revoke(revocations),
       expire: (session) => this.#expire(session),
@@ -114,10 +111,6 @@ export class Admission {
 
   holds(call: CallKey): boolean {
     return this.#grants.has(call);
-  }
-
-  wasSeenClosed(call: CallKey): boolean {
-    return this.#deps.clock.now() - (this.#seenClosed.get(call) ?? -Infinity) < closedForMs;
   }
 
   /** What is held of a call here, also if its writes are only ending any more. */
@@ -229,7 +222,7 @@ export class Admission {
       if (this.#heardStops.needsTime) this.#heardStops.timeIs((await this.#deps.calls.read(call)).now);
       const reply = await this.#deps.calls.acquire(call, session);
       if (reply.state !== 'recording') {
-        this.#seenClosed.set(call, this.#deps.clock.now());
+        this.seenClosed.see(call);
         return refuse('RecordingNotActive');
       }
       const grant = new Grant(call, session, reply.epoch, reply.binding);
@@ -265,7 +258,7 @@ export class Admission {
     const view = await Promise.race([read, sleep(clock, readWaitMs).then(() => undefined)]);
     if (view === undefined || stateOf(view).state === 'recording')
       return refuse('StoreUnavailable', { retryAfterMs: 1000 });
-    this.#seenClosed.set(call, clock.now());
+    this.seenClosed.see(call);
     return refuse('RecordingNotActive');
   }
 

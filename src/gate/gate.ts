@@ -240,7 +240,7 @@ export class Gate {
 
   /** Whether the store said just now that the call is not recorded. */
   wasSeenClosed(call: CallKey): boolean {
-    return this.#admission.wasSeenClosed(call);
+    return this.#admission.seenClosed.has(call);
   }
 
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */

@@ -6,7 +6,6 @@ import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSilence } from './silence-laws.ts';
 import { commitOn, minute, move, newCall, recordingCall, tally, type Fixture } from './store-fixtures.ts';
-import { recordsOf } from '../support/evidence-history.ts';
 import { lasting } from '../support/session-times.ts';
 
 const session = (): string => `session-${randomUUID()}`;
