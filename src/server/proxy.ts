@@ -5,7 +5,7 @@ import { messageOf } from '../core/errors.ts';
 import type { PolicyInForce } from '../core/policy.ts';
 import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
-import { startEvidenceWriter } from '../evidence/writer.ts';
+import { startEvidenceWriter, type EvidenceWriter } from '../evidence/writer.ts';
 import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
@@ -88,6 +88,7 @@ export async function startInstance(
   let publicUrl = settings.publicUrl ?? '';
   const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
   const { auth, graph } = adapters;
+  const { evidenceBacklog: backlog = {} } = settings;
   const gate = new Gate({
     calls: store.calls,
     sessions: store.sessions,
@@ -103,8 +104,12 @@ export async function startInstance(
       graphTimeoutMs: settings.graphTimeoutMs,
       silenceMs: settings.callSilenceMs,
       witnessGraceMs: settings.witnessGraceMs,
+      ...(backlog.seconds === undefined ? {} : { evidenceWaitMs: backlog.seconds * 1000 }),
     },
-    sizes: settings.limits,
+    sizes: {
+      ...settings.limits,
+      ...(backlog.megabytes === undefined ? {} : { evidenceBytes: backlog.megabytes * 1024 * 1024 }),
+    },
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, (who) => auth.credentials.tokenFor(who)) } : {}),
   });
   const stages = {
@@ -127,6 +132,7 @@ export async function startInstance(
     clock: systemClock,
     log,
     meter,
+    movedFrom: settings.evidenceMovedFrom,
     onDurable: (record) => gate.witnessed(record),
   });
   await gate.open();
@@ -153,7 +159,7 @@ export async function startInstance(
       ),
     readiness: async () => ({
       signalling: !closing,
-      gates: closing ? 'shutting down' : await mayOpenGates(store, gate),
+      gates: closing ? 'shutting down' : await mayOpenGates(store, gate, writer),
     }),
     reloadPolicies: () => policies.reload(),
     leave,
@@ -181,13 +187,18 @@ async function step(log: Log, what: string, work: Promise<unknown>): Promise<voi
   }
 }
 
-async function mayOpenGates(store: Store, gate: Gate): Promise<true | string> {
+async function mayOpenGates(
+  store: Store,
+  gate: Gate,
+  writer: Pick<EvidenceWriter, 'obstacle'>,
+): Promise<true | string> {
   try {
     await store.ping();
   } catch (error) {
     return `the store does not answer: ${messageOf(error)}`;
   }
-  return gate.isReady() || 'this instance has no session in the store';
+  if (!gate.isReady()) return 'this instance has no session in the store';
+  return gate.evidenceObstacle() ?? writer.obstacle() ?? true;
 }
 
 export function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {

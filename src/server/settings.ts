@@ -61,6 +61,10 @@ export interface ProxySettings extends CommonSettings {
   /** undefined: this process alone. */
   readonly workers?: WorkerSettings | undefined;
   readonly tls?: TlsPaths | undefined;
+  /** The sink that the store's evidence went to before. */
+  readonly evidenceMovedFrom?: string | undefined;
+  /** How much evidence may wait to be made durable; undefined: the gate's own bounds. */
+  readonly evidenceBacklog?: { readonly seconds?: number; readonly megabytes?: number } | undefined;
   /** Origin of Graph. */
   readonly graphUrl: string;
   readonly controlAuth: 'jwt' | 'graph';
@@ -154,6 +158,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
     values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
+  const { evidenceMovedFrom, evidenceBacklog } = values;
   const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
   const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
   const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
@@ -172,6 +177,8 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     ...(tlsCertFile === undefined || tlsKeyFile === undefined
       ? {}
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
+    evidenceMovedFrom,
+    evidenceBacklog,
     graphUrl,
     controlAuth,
     opaqueGraphTokens,

@@ -143,13 +143,14 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     const { ttlMs = 3000, drainMs = 1000, graphTimeoutMs = 2000, ...more } = options;
-    const { silenceMs, witnessGraceMs = 5000 } = more;
+    const { silenceMs, evidenceWaitMs, witnessGraceMs = 5000 } = more;
     this.times = {
       ttlMs,
       drainMs,
       graphTimeoutMs,
       witnessGraceMs,
       ...(silenceMs === undefined ? {} : { silenceMs }),
+      ...(evidenceWaitMs === undefined ? {} : { evidenceWaitMs }),
     };
     this.graph = new ScriptedGraph(this.clock, graphTimeoutMs, {
       stopSent: (call, asked) => {
