@@ -86,7 +86,7 @@ class Writer implements EvidenceWriter {
   #reportedAt = -Infinity;
   /** What has been in the way since when, and what of it was logged: each obstacle once. */
   #episode:
-    { text: string; readonly told: Set<string>; readonly since: number; failures: number } | undefined;
+    { obstacle: string; readonly told: Set<string>; readonly since: number; failures: number } | undefined;
   #stopping = false;
   /** There is a reason not to pause. */
   #nudged = false;
@@ -102,7 +102,7 @@ class Writer implements EvidenceWriter {
   }
 
   obstacle(): string | undefined {
-    return this.#episode?.text;
+    return this.#episode?.obstacle;
   }
 
   start(): void {
@@ -247,7 +247,7 @@ class Writer implements EvidenceWriter {
       `the evidence of this store is kept in another directory (sink ${claimed}, not ${sink.id}): ` +
       'all instances must share one evidence directory; nothing is written here. ' +
       `If this directory is to take its place, set TALLYLIGHT_EVIDENCE_MOVED_FROM=${claimed}`;
-    this.#count(text, { sink: sink.id, claimed });
+    this.#count(text, { sink: sink.id, claimed }, text);
     this.#state = 'foreign';
     this.#flushes.rejectAll(new Fault('EvidenceUnwritable', text));
   }
@@ -255,8 +255,11 @@ class Writer implements EvidenceWriter {
   /** Returns how long to wait before the next attempt, ms. */
   async #failed(error: unknown): Promise<number> {
     const fault = isFault(error) ? error : new Fault('Internal', messageOf(error), { cause: error });
-    const text = `evidence cannot be written, stays in the store, and is tried again: ${fault.message}`;
-    const failures = this.#count(text, { code: fault.code });
+    const failures = this.#count(
+      `evidence cannot be written: ${fault.message}`,
+      { code: fault.code, error: fault.message },
+      'evidence cannot be written; it stays in the store and is tried again',
+    );
     this.#state = 'failing';
     this.#nothingWaits = false;
     this.#flushes.rejectAll(fault);
@@ -269,12 +272,12 @@ class Writer implements EvidenceWriter {
   }
 
   /** How often anything has been in the way without a success in between. */
-  #count(text: string, facts: JsonObject): number {
-    this.#episode ??= { text, told: new Set(), since: this.#deps.clock.now(), failures: 0 };
+  #count(obstacle: string, facts: JsonObject, text: string): number {
+    this.#episode ??= { obstacle, told: new Set(), since: this.#deps.clock.now(), failures: 0 };
     const { told } = this.#episode;
-    this.#episode.text = text;
-    if (!told.has(text) && told.size < maxTold) {
-      told.add(text);
+    this.#episode.obstacle = obstacle;
+    if (!told.has(obstacle) && told.size < maxTold) {
+      told.add(obstacle);
       this.#deps.log.error(facts, text);
     }
     return (this.#episode.failures += 1);

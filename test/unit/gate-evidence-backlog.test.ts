@@ -1,11 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { bot, inWorld, theCall, type World } from '../support/gate.ts';
+import { bot, inWorld, theCall } from '../support/gate.ts';
 
 const times = { ttlMs: 1000, drainMs: 200, graphTimeoutMs: 1000, evidenceWaitMs: 30_000 };
-
-/** What a writer does. */
-const written = async (world: World): Promise<void> =>
-  world.store.outbox.remove(await world.store.outbox.pending(1000));
 
 describe('evidence that nobody writes', () => {
   test('stops new recordings and writes beyond its time; stops go on, and all begins again once it is written', () =>
@@ -29,7 +25,7 @@ describe('evidence that nobody writes', () => {
       // A closed gate is told as such: what is retried would be late media.
       expect(await world.run(world.write(0))).toRefuse('RecordingNotActive');
 
-      await written(world);
+      await world.makeDurable();
       await world.clock.advance(2000);
       expect(world.instances[0]!.gate.evidenceObstacle()).toBeUndefined();
       await world.recording();
@@ -79,7 +75,7 @@ test('evidence beyond its size stops new recordings, whatever its age', () =>
       await world.run(world.instances[0]!.gate.note('metadataUpdated', theCall, bot, {}));
     await world.clock.advance(15_000);
     expect(await world.run(world.write(0))).toRefuse('EvidenceBacklog');
-    await written(world);
+    await world.makeDurable();
     await world.clock.advance(2000);
     await world.admitted(0);
   }));
