@@ -40,7 +40,8 @@ export class RefusalLines {
 
   take({ instance, number, last, refused, countsLost }: RefusedWrites): Mismatch | undefined {
     this.writes += Object.values(refused).reduce((sum, count) => sum + count, 0);
-    for (const lost of countsLost) this.#lost.set(lost.instance, lost.number);
+    for (const lost of countsLost)
+      if (this.#reporters.get(lost.instance)?.left !== true) this.#lost.set(lost.instance, lost.number);
     const before = this.#reporters.get(instance);
     this.#reporters.set(instance, { number, left: last });
     // It lived on, and had lost nothing.

@@ -92,6 +92,16 @@ describe('refused writes of calls that nobody is bound to', () => {
       expectWhole(found);
     }));
 
+  test('are told once when an instance is closed, though replies are lost', () =>
+    inWorld(times, async (world) => {
+      refuse(world, 5);
+      await world.clock.advance(5000);
+      world.fail('report', 'after', { times: 2 });
+      await world.run(world.instances[0]!.gate.close(), 500);
+      const found = await lines(world);
+      expect(found.map(({ refused, last }) => [refused, last])).toEqual([[{ RecordingNotActive: 5 }, true]]);
+    }));
+
   test('are told before an instance is closed, with a line that says that it was the last', () =>
     inWorld(times, async (world) => {
       refuse(world, 5);
