@@ -17,6 +17,8 @@ interface Past {
   readonly open: boolean;
   /** How often a clock had been seen to go back by then. */
   readonly stepsBack: number;
+  /** How often the evidence had come from another directory by then. */
+  readonly moves: number;
 }
 
 interface CallsOptions {
@@ -48,6 +50,8 @@ export class Calls {
   /** Raw clock of the records, ms, since it was last seen to go back, and how often it was. */
   #rawAt = -Infinity;
   #stepsBack = 0;
+  /** How often the evidence came from another directory, where histories may have gone on meanwhile. */
+  moves = 0;
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -57,27 +61,26 @@ export class Calls {
     return this.#pasts.size;
   }
 
+  /** After a mismatch the history goes on from this record. */
   take(record: EvidenceRecord): Mismatch | undefined {
     const past = this.#pastOf(record);
     const at = Date.parse(record.at);
     this.#watchClock(at - (record.step ?? 0));
     const anew = past !== undefined && this.#mayBeginAnew(past, record, at);
-    const mismatch = past === undefined || anew ? this.#first(record, past) : this.#next(record, past, at);
-    if (mismatch !== undefined) return mismatch;
-    const next = nextState(record.from, record.event);
-    if (next === undefined)
-      return { expected: `an event that may happen while ${record.from}`, found: shown(record.event) };
-    const other = mustBe(`the state after ${record.event},`, next, record.to);
-    if (other !== undefined) return other;
-    if (anew) this.begunAnew += 1;
+    const mismatch =
+      (past === undefined || anew ? this.#first(record, past) : this.#next(record, past, at)) ??
+      transitionOf(record);
+    if (mismatch === undefined && anew) this.begunAnew += 1;
     if (record.step !== null) this.steps += 1;
     this.#keep(record, at, anew ? undefined : past, past?.highestEpoch ?? 0);
-    return undefined;
+    return mismatch;
   }
 
   /** The record that this one follows: the last of its call, or an earlier one where the store lost the last changes. */
   #pastOf(record: EvidenceRecord): Past | undefined {
-    const last = this.#pasts.get(record.call);
+    const known = this.#pasts.get(record.call);
+    const elsewhere = known !== undefined && known.moves < this.moves && record.prev !== known.hash;
+    const last = elsewhere ? undefined : known;
     const earlier = record.prev === last?.hash ? undefined : this.#earlier.get(record.prev ?? '');
     if (last === undefined || earlier?.call !== record.call) return last;
     this.begunAnew += 1;
@@ -104,7 +107,7 @@ export class Calls {
   }
 
   #first(record: EvidenceRecord, past: Past | undefined): Mismatch | undefined {
-    if (this.#options.partial && past === undefined && record.seq > 1)
+    if ((this.#options.partial || this.moves > 0) && past === undefined && record.seq > 1)
       return record.prev === null
         ? { expected: 'the hash of the record of this call before', found: 'null' }
         : undefined;
@@ -149,10 +152,18 @@ export class Calls {
       at,
       open,
       stepsBack: this.#stepsBack,
+      moves: this.moves,
     };
     this.#pasts.set(record.call, next);
     if (this.#options.storeLost) this.#earlier.set(record.hash, next);
   }
+}
+
+function transitionOf({ from, event, to }: EvidenceRecord): Mismatch | undefined {
+  const next = nextState(from, event);
+  return next === undefined
+    ? { expected: `an event that may happen while ${from}`, found: shown(event) }
+    : mustBe(`the state after ${event},`, next, to);
 }
 
 /** Evidence time never goes back, and stands still while the clock is behind it. */

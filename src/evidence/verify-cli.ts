@@ -13,7 +13,8 @@ import { conversationInWords, reportInWords } from './verify-words.ts';
 const help = `Usage: tallylight-verify [--expect-head HASH] [--partial] [--store-lost] [--legs] [--json] FILE...
 
 Checks that evidence is complete, in order and unchanged, and that each call lived by the rules.
-FILE is a journal file, or a directory: then all its evidence-*.jsonl files are read.
+FILE is a journal file, or a directory: then all its evidence-*.jsonl files are read. All files are
+read to their end; each place that does not fit is listed, up to 100 of them.
 
   --expect-head HASH  The hash that the last line must have. Without it nobody can see that lines
                       at the end of the newest file are missing: the files alone cannot tell.

@@ -1,6 +1,14 @@
 import { parseCallKey } from '../core/call-key.ts';
 import { stateNames, transitions } from '../core/call-state.ts';
 import { canonicalJson, recordVersion, sha256, type EvidenceRecord } from '../core/evidence.ts';
+import {
+  lineKinds,
+  type LineKind,
+  type LostCounts,
+  type Moved,
+  type RefusedWrites,
+  type Repair,
+} from '../core/evidence-lines.ts';
 import { isRecord } from '../core/json.ts';
 
 /** What does not fit; nothing but what is in the files, which hold no secrets. */
@@ -9,25 +17,24 @@ export interface Mismatch {
   readonly found: string;
 }
 
-/** What recovery did where the line begins. */
-interface Repair {
-  readonly version: 1;
-  readonly at: string;
-  readonly instance: string;
-  /** null: nothing, but the line that this one continues was missing then. */
-  readonly cut: { readonly bytes: number; readonly sha256: string } | null;
-}
-
-/** Of one of two kinds: with a record, or with a repair. */
+/** A line of one of the kinds that this verifier knows. */
 export type JournalLine = {
   readonly journal: { readonly seq: number; readonly prev: string | null };
   readonly hash: string;
 } & (
-  | { readonly record: EvidenceRecord; readonly repair?: undefined }
-  | { readonly record?: undefined; readonly repair: Repair }
+  | { readonly kind: 'record'; readonly record: EvidenceRecord }
+  | { readonly kind: 'refusedWrites'; readonly refusedWrites: RefusedWrites }
+  | { readonly kind: 'moved'; readonly moved: Moved }
+  | { readonly kind: 'repair'; readonly repair: Repair }
 );
 
-export const isMismatch = (value: JournalLine | Mismatch): value is Mismatch => 'expected' in value;
+/** A line that does not fit by itself, and its place in the journal as far as it names one. */
+export interface Unfit {
+  readonly mismatch: Mismatch;
+  readonly place: { readonly seq: number; readonly hash: string } | undefined;
+}
+
+export const isUnfit = (value: JournalLine | Unfit): value is Unfit => 'mismatch' in value;
 
 /** Whatever was found, short enough to print. */
 export function shown(value: unknown): string {
@@ -57,8 +64,6 @@ const orNull = ([holds, expected]: Check): Check => [
 const hash = matching(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hexadecimal');
 const object: Check = [isRecord, 'an object'];
 
-const recordLineFields = { journal: object, record: object, hash };
-const repairLineFields = { journal: object, repair: object, hash };
 const journalFields = { seq: count(1), prev: orNull(hash) };
 const version = (known: number): Check => [
   (value) => value === known,
@@ -67,10 +72,7 @@ const version = (known: number): Check => [
 const time: Check = [isTime, 'a time like 2026-01-31T12:00:00.000Z'];
 const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
   version: version(recordVersion),
-  call: [
-    (value) => typeof value === 'string' && parseCallKey(value) === value,
-    '32 lower-case hexadecimal digits',
-  ],
+  call: [isCall, '32 lower-case hexadecimal digits'],
   seq: count(1),
   prev: orNull(hash),
   at: time,
@@ -88,8 +90,33 @@ const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
 };
 const text = matching(/./, 'a text');
 const bindingFields = { tenant: text, app: text };
+const names: Check = [(value) => Array.isArray(value) && value.every(isCall), 'a list of call ids'];
+const reasons: Check = [
+  (value) => isRecord(value) && Object.values(value).every((number) => count(1)[0](number)),
+  'numbers of writes by reason',
+];
+const refusedFields: Readonly<Record<keyof RefusedWrites, Check>> = {
+  version: version(lineKinds.refusedWrites.version),
+  at: time,
+  instance: text,
+  number: count(1),
+  last: [(value) => typeof value === 'boolean', 'true or false'],
+  by: orNull(object),
+  refused: reasons,
+  first: orNull(time),
+  latest: orNull(time),
+  calls: names,
+  countsLost: [Array.isArray, 'a list of instances'],
+};
+const lostFields: Readonly<Record<keyof LostCounts, Check>> = { instance: text, number: count(0) };
+const movedFields: Readonly<Record<keyof Moved, Check>> = {
+  version: version(lineKinds.moved.version),
+  at: time,
+  instance: text,
+  from: text,
+};
 const repairFields: Readonly<Record<keyof Repair, Check>> = {
-  version: version(1),
+  version: version(lineKinds.repair.version),
   at: time,
   instance: text,
   cut: orNull(object),
@@ -98,6 +125,10 @@ const cutFields: Readonly<Record<keyof NonNullable<Repair['cut']>, Check>> = {
   bytes: count(1),
   sha256: hash,
 };
+
+function isCall(value: unknown): boolean {
+  return typeof value === 'string' && parseCallKey(value) === value;
+}
 
 function isTime(value: unknown): boolean {
   if (typeof value !== 'string') return false;
@@ -121,30 +152,53 @@ function fieldsOf(
   return undefined;
 }
 
-/** Reads a line as far as it can be judged alone: form, canonical spelling, both hashes. */
-export function readLine(textOfLine: string): JournalLine | Mismatch {
+const kinds = Object.keys(lineKinds) as LineKind[];
+
+/** Reads a line as far as it can be judged alone: form, canonical spelling, hashes. */
+export function readLine(textOfLine: string): JournalLine | Unfit {
   let line: unknown;
   let canonical: string;
   try {
     line = JSON.parse(textOfLine);
     canonical = canonicalJson(line);
   } catch {
-    return { expected: 'a line of JSON', found: shown(textOfLine) };
+    return { mismatch: { expected: 'a line of JSON', found: shown(textOfLine) }, place: undefined };
   }
-  if (canonical !== textOfLine) return { expected: 'canonical JSON (RFC 8785)', found: shown(textOfLine) };
-  if (!isRecord(line)) return { expected: 'an object', found: shown(line) };
-  const isRepair = Object.hasOwn(line, 'repair');
-  const malformed = fieldsOf('line', line, isRepair ? repairLineFields : recordLineFields);
+  if (!isRecord(line)) return { mismatch: { expected: 'an object', found: shown(line) }, place: undefined };
+  const kind = kinds.find((name) => Object.hasOwn(line, name)) ?? 'record';
+  const mismatch =
+    canonical === textOfLine
+      ? mismatchOfLine(line, kind)
+      : { expected: 'canonical JSON (RFC 8785)', found: shown(textOfLine) };
+  return mismatch === undefined
+    ? ({ ...line, kind } as unknown as JournalLine)
+    : { mismatch, place: placeOf(line) };
+}
+
+function mismatchOfLine(line: Record<string, unknown>, kind: LineKind): Mismatch | undefined {
+  const malformed = fieldsOf('line', line, { journal: object, [kind]: object, hash });
   if (malformed !== undefined) return malformed;
-  const read = line as unknown as JournalLine;
-  const { hash: sealed, ...unsealed } = read;
+  const { hash: sealed, ...unsealed } = line;
   return (
-    fieldsOf('journal', read.journal, journalFields) ??
-    (read.repair === undefined ? mismatchOfRecord(read.record) : mismatchOfRepair(read.repair)) ??
-    sealOf('line', unsealed, sealed) ??
-    read
+    fieldsOf('journal', line.journal as object, journalFields) ??
+    judges[kind](line[kind] as never) ??
+    sealOf('line', unsealed, sealed as string)
   );
 }
+
+/** Where the line says that it stands, if it can be understood. */
+function placeOf({ journal, hash: sealed }: Record<string, unknown>): Unfit['place'] {
+  if (!isRecord(journal) || !Number.isSafeInteger(journal.seq) || typeof sealed !== 'string')
+    return undefined;
+  return { seq: journal.seq as number, hash: sealed };
+}
+
+const judges = {
+  record: mismatchOfRecord,
+  refusedWrites: mismatchOfRefused,
+  moved: (moved: Moved) => fieldsOf('moved', moved, movedFields),
+  repair: mismatchOfRepair,
+} as const satisfies Record<LineKind, (content: never) => Mismatch | undefined>;
 
 function mismatchOfRecord(record: EvidenceRecord): Mismatch | undefined {
   const { hash: sealed, ...unsealed } = record;
@@ -155,9 +209,26 @@ function mismatchOfRecord(record: EvidenceRecord): Mismatch | undefined {
   );
 }
 
-const mismatchOfRepair = (repair: Repair): Mismatch | undefined =>
-  fieldsOf('repair', repair, repairFields) ??
-  (repair.cut === null ? undefined : fieldsOf('cut', repair.cut, cutFields));
+function mismatchOfRepair(repair: Repair): Mismatch | undefined {
+  return (
+    fieldsOf('repair', repair, repairFields) ??
+    (repair.cut === null ? undefined : fieldsOf('cut', repair.cut, cutFields))
+  );
+}
+
+function mismatchOfRefused(refused: RefusedWrites): Mismatch | undefined {
+  const mismatch =
+    fieldsOf('refusedWrites', refused, refusedFields) ??
+    (refused.by === null ? undefined : fieldsOf('by', refused.by, bindingFields));
+  if (mismatch !== undefined) return mismatch;
+  for (const lost of refused.countsLost as readonly unknown[]) {
+    const unknown = isRecord(lost)
+      ? fieldsOf('countsLost', lost, lostFields)
+      : { expected: 'countsLost: an instance', found: shown(lost) };
+    if (unknown !== undefined) return unknown;
+  }
+  return undefined;
+}
 
 function sealOf(what: string, content: object, seal: string): Mismatch | undefined {
   const hashed = sha256(canonicalJson(content));

@@ -1,4 +1,5 @@
-import { createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 
 interface Line {
   /** 1 for the first line of the file. */
@@ -10,40 +11,52 @@ interface Line {
 }
 
 const newline = 0x0a;
+const chunkSize = 256 * 1024;
 /** Bytes; a record has some thousand. */
 const longest = 16 * 1024 * 1024;
 
-/** The lines of a file of any size, without their newlines. Ends after the first line that has no text. */
-export async function* linesOf(file: string): AsyncGenerator<Line> {
+/**
+ * The lines of a file of any size, without their newlines. null: it is no regular file. It is opened without waiting, as
+ * a FIFO would wait for whoever writes to it.
+ */
+export async function openLines(path: string): Promise<AsyncGenerator<Line> | null> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (!(await handle.stat()).isFile()) {
+    await handle.close();
+    return null;
+  }
+  return linesOf(handle.createReadStream({ highWaterMark: chunkSize }) as AsyncIterable<Buffer>);
+}
+
+async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let parts: Buffer[] = [];
   let length = 0;
   let number = 0;
+  const add = (part: Buffer): void => {
+    length += part.length;
+    // Of what is too long only the length is kept.
+    if (length > longest) parts = [];
+    else parts.push(part);
+  };
   const take = (torn: boolean): Line => {
-    const bytes = Buffer.concat(parts);
+    const bytes = length > longest ? undefined : Buffer.concat(parts);
     parts = [];
     length = 0;
     number += 1;
     try {
-      return { number, text: decoder.decode(bytes), torn };
+      return { number, text: bytes === undefined ? null : decoder.decode(bytes), torn };
     } catch {
       return { number, text: null, torn };
     }
   };
-  for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>) {
+  for await (const chunk of chunks) {
     let begin = 0;
     for (let end; (end = chunk.indexOf(newline, begin)) !== -1; begin = end + 1) {
-      parts.push(chunk.subarray(begin, end));
-      const line = take(false);
-      yield line;
-      if (line.text === null) return;
+      add(chunk.subarray(begin, end));
+      yield take(false);
     }
-    parts.push(chunk.subarray(begin));
-    length += chunk.length - begin;
-    if (length > longest) {
-      yield { number: number + 1, text: null, torn: false };
-      return;
-    }
+    add(chunk.subarray(begin));
   }
   if (length > 0) yield take(true);
 }

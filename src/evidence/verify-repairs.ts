@@ -31,20 +31,21 @@ export class Repairs {
   }
 
   /** The next line of the journal. */
-  take({ journal: { seq, prev }, record, repair }: JournalLine): void {
-    if (record !== undefined) {
-      this.#open = this.#open.filter((repaired) => this.#goesOn(repaired, record));
+  take(line: JournalLine): void {
+    if (line.kind !== 'repair') {
+      this.#open = this.#open.filter((repaired) => this.#goesOn(repaired, contentOf(line)));
       return;
     }
     this.count += 1;
-    if (repair.cut === null) return;
-    const { bytes, sha256: cut } = repair.cut;
+    const { seq, prev } = line.journal;
+    if (line.repair.cut === null) return;
+    const { bytes, sha256: cut } = line.repair.cut;
     this.#open.push({ sha256: cut, hash: createHash('sha256'), left: bytes, seq: seq - 1, prev });
     if (this.#open.length > followed) this.#open.shift();
   }
 
-  #goesOn(repaired: Unexplained, record: object): boolean {
-    const unsealed = { journal: { seq: repaired.seq + 1, prev: repaired.prev }, record };
+  #goesOn(repaired: Unexplained, content: object): boolean {
+    const unsealed = { journal: { seq: repaired.seq + 1, prev: repaired.prev }, ...content };
     const hash = sha256(canonicalJson(unsealed));
     const bytes = Buffer.from(`${canonicalJson({ ...unsealed, hash })}\n`).subarray(0, repaired.left);
     repaired.hash.update(bytes);
@@ -55,4 +56,9 @@ export class Repairs {
     if (repaired.hash.digest('hex') === repaired.sha256) this.#explained += 1;
     return false;
   }
+}
+
+function contentOf(line: Exclude<JournalLine, { readonly kind: 'repair' }>): object {
+  if (line.kind === 'record') return { record: line.record };
+  return line.kind === 'moved' ? { moved: line.moved } : { refusedWrites: line.refusedWrites };
 }

@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import type { EvidenceRecord } from '../core/evidence.ts';
 import type { Report } from './verify.ts';
-import { isMismatch, readLine } from './verify-format.ts';
-import { linesOf } from './verify-lines.ts';
+import { isUnfit, readLine } from './verify-format.ts';
+import { openLines } from './verify-lines.ts';
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
@@ -13,7 +13,7 @@ const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
  */
 export async function replay(
   files: readonly string[],
-  { records, repairs, head }: Report,
+  { lines, head }: Report,
   take: (record: EvidenceRecord) => void,
 ): Promise<boolean> {
   const ordered = [...files].sort((a, b) => compare(basename(a), basename(b)) || compare(a, b));
@@ -21,14 +21,16 @@ export async function replay(
   let read = 0;
   let last: string | null = null;
   for (const file of ordered) {
-    for await (const { text } of linesOf(file)) {
+    const opened = await openLines(file);
+    if (opened === null) return false;
+    for await (const { text } of opened) {
       const line = text === null ? null : readLine(text);
-      if (line === null || isMismatch(line)) return false;
+      if (line === null || isUnfit(line)) return false;
       if (last !== null && line.journal.prev !== last) return false;
       last = line.hash;
       read += 1;
-      if (line.record !== undefined) take(line.record);
-      if (last === head.hash) return read === records + repairs;
+      if (line.kind === 'record') take(line.record);
+      if (last === head.hash) return read === lines;
     }
   }
   return false;

@@ -6,41 +6,47 @@ import { linkKinds, type Conversation, type Link } from './verify-links.ts';
 
 /** The report as text that ends with a newline. */
 export function reportInWords(report: Report): string {
-  const {
-    misfit,
-    files,
-    records,
-    calls,
-    intervals,
-    openIntervals,
-    begunAnew,
-    steps,
-    repairs,
-    unexplainedRepairs,
-    head,
-  } = report;
+  const { misfit, otherMisfits, moreMisfits, head } = report;
   const lines = [
-    `${records} records of ${calls} calls in ${files} files`,
-    `${intervals} recording intervals, ${openIntervals} of them open`,
-    ...(begunAnew === 0 ? [] : [`${begunAnew} histories of calls that began anew`]),
-    ...(steps === 0 ? [] : [`${steps} records written while the store's clock was behind the record before`]),
-    ...(repairs === 0
-      ? []
-      : [
-          `${repairs} repairs after crashes, ${unexplainedRepairs} of them of bytes that were not seen again`,
-        ]),
+    `${report.records} records of ${report.calls} calls in ${report.files} files`,
+    `${report.intervals} recording intervals, ${report.openIntervals} of them open`,
+    ...counted(report.begunAnew, 'histories of calls that began anew'),
+    ...counted(report.steps, "records written while the store's clock was behind the record before"),
+    ...counted(report.refusedWrites, 'refused writes in lines without a call'),
+    ...counted(report.countsLost, 'instances ended without reporting what they had refused last'),
+    ...counted(report.moves, 'times the evidence was moved here from another directory'),
+    ...counted(
+      report.repairs,
+      `repairs after crashes, ${report.unexplainedRepairs} of them of bytes that were not seen again`,
+    ),
     `head: ${head === null ? 'none' : `${head.hash} (line ${head.seq} of the journal)`}`,
   ];
   if (misfit === null) return [...lines, 'The evidence fits.', ''].join('\n');
+  const all = [misfit, ...otherMisfits];
   return [
-    `The evidence does not fit. Up to there: ${lines.join('; ')}`,
-    `  at        ${misfit.file}${misfit.line > 0 ? `:${misfit.line}` : ''}`,
-    ...(misfit.call === null ? [] : [`  record    ${misfit.seq ?? '?'} of call ${misfit.call}`]),
-    `  expected  ${misfit.expected}`,
-    `  found     ${misfit.found}`,
+    `The evidence does not fit. What could be read: ${lines.join('; ')}`,
+    ...all.flatMap(misfitInWords),
+    ...counted(moreMisfits, 'more places that do not fit are not listed'),
+    ...(all.length > 1 ? ['A place that does not fit may be a consequence of one before it.'] : []),
     '',
   ].join('\n');
 }
+
+const counted = (count: number, what: string): string[] => (count === 0 ? [] : [`${count} ${what}`]);
+
+const misfitInWords = ({
+  file,
+  line,
+  call,
+  seq,
+  expected,
+  found,
+}: NonNullable<Report['misfit']>): string[] => [
+  `  at        ${file}${line > 0 ? `:${line}` : ''}`,
+  ...(call === null ? [] : [`  record    ${seq ?? '?'} of call ${call}`]),
+  `  expected  ${expected}`,
+  `  found     ${found}`,
+];
 
 /** One conversation as text that ends with a newline; `number` is its place in the list, from 1. */
 export function conversationInWords(conversation: Conversation, number: number): string {

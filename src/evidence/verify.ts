@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { EvidenceRecord } from '../core/evidence.ts';
 import { Calls } from './verify-calls.ts';
-import { isMismatch, readLine, shown, type JournalLine, type Mismatch } from './verify-format.ts';
-import { linesOf } from './verify-lines.ts';
+import { isUnfit, readLine, shown, type JournalLine, type Mismatch } from './verify-format.ts';
+import { openLines } from './verify-lines.ts';
+import { RefusalLines } from './verify-refusals.ts';
 import { Repairs } from './verify-repairs.ts';
 
 interface VerifyOptions {
@@ -18,7 +18,7 @@ interface VerifyOptions {
   readonly storeLost?: boolean | undefined;
 }
 
-/** The first thing that does not fit. */
+/** Something that does not fit. */
 interface Misfit extends Mismatch {
   readonly file: string;
   /** 1 for the first line of the file; 0: the file as a whole. */
@@ -28,11 +28,16 @@ interface Misfit extends Mismatch {
   readonly seq: number | null;
 }
 
-/** Numbers of what was read up to the misfit, if there is one. */
+/** What does not fit, and numbers of all lines that could be read. */
 export interface Report {
   readonly ok: boolean;
+  /** The first; what follows it may be its consequence. */
   readonly misfit: Misfit | null;
+  /** At most 99 more, and how many there are besides. */
+  readonly otherMisfits: readonly Misfit[];
+  readonly moreMisfits: number;
   readonly files: number;
+  readonly lines: number;
   readonly records: number;
   readonly calls: number;
   /** Confirmed recordings, and how many of them have no end yet. */
@@ -42,12 +47,18 @@ export interface Report {
   readonly begunAnew: number;
   /** Records that note that the store's clock had been set back; their order is that of `seq`. */
   readonly steps: number;
+  /** Refused writes that lines without a call tell of. */
+  readonly refusedWrites: number;
+  /** Instances that ended without telling what they had refused last. */
+  readonly countsLost: number;
+  /** How often the evidence came from another directory. */
+  readonly moves: number;
   /** Lines that say what recovery did after a crash; they are in the chain, but are no records. */
   readonly repairs: number;
   /**
-   * Repairs after which it does not show that all they cut was written again: the records that follow, written where the
+   * Repairs after which it does not show that all they cut was written again: the lines that follow, written where the
    * cut began, would not have been the same bytes. A disk that filled the end with zeros explains it, or an order that
-   * the store changed; so does a record that is gone.
+   * the store changed; so does a line that is gone.
    */
   readonly unexplainedRepairs: number;
   /** The last line; null when there is none. */
@@ -60,75 +71,128 @@ export async function listJournalFiles(directory: string): Promise<string[]> {
   return names.sort(compare).map((name) => join(directory, name));
 }
 
+/** So many are listed besides the first. */
+const maxListed = 99;
+
 /**
- * Checks that the files are an unbroken journal in which each call lived by the transition table (design, section 8).
- * The files are read in the order of their names. Rejects only if a file cannot be read.
+ * Checks that the files are an unbroken journal in which each call lived by the transition table
+ * (docs/evidence/format.md). The files are read in the order of their names, to their end. Rejects only if a file cannot
+ * be read.
  */
 export async function verifyJournal(
   files: readonly string[],
   { expectHead, partial = false, storeLost = false }: VerifyOptions = {},
 ): Promise<Report> {
   const calls = new Calls({ partial, storeLost });
+  const refusals = new RefusalLines({ partial, storeLost });
   const repairs = new Repairs();
-  let records = 0;
+  const misfits: Misfit[] = [];
+  let moreMisfits = 0;
+  let [lines, records] = [0, 0];
   let expectedAt: number | undefined;
   let head: Report['head'] = null;
+  /** Whether the next line may be any, since the one before could not be read. */
+  let lostTrack = false;
   const ordered = [...files].sort((a, b) => compare(basename(a), basename(b)) || compare(a, b));
-  const report = (misfit: Misfit | null): Report => ({
+
+  const note = (misfit: Misfit): void => {
+    if (misfits.length <= maxListed) misfits.push(misfit);
+    else moreMisfits += 1;
+  };
+  const take = (line: JournalLine): Mismatch | undefined => {
+    const broken = lostTrack ? undefined : continuation(head, line, partial);
+    lostTrack = false;
+    lines += 1;
+    repairs.take(line);
+    head = { seq: line.journal.seq, hash: line.hash };
+    if (line.hash === expectHead) expectedAt = head.seq;
+    if (line.kind === 'record') records += 1;
+    if (line.kind === 'moved') {
+      calls.moves += 1;
+      refusals.moved();
+    }
+    const other =
+      line.kind === 'record'
+        ? calls.take(line.record)
+        : line.kind === 'refusedWrites'
+          ? refusals.take(line.refusedWrites)
+          : undefined;
+    return broken ?? other;
+  };
+
+  for (const file of ordered) {
+    const opened = await openLines(file);
+    if (opened === null) {
+      const place = { file, line: 0, call: null, seq: null };
+      note({ ...place, expected: 'a regular file', found: 'a FIFO, a directory or a device' });
+      continue;
+    }
+    for await (const { number, text, torn } of opened) {
+      const unfit = (mismatch: Mismatch, call: string | null = null, seq: number | null = null): void =>
+        note({ file, line: number, call, seq, ...mismatch });
+      const line = text === null || torn ? undefined : readLine(text);
+      if (text === null) unfit({ expected: 'a line of UTF-8 text', found: 'other bytes, or no end' });
+      else if (torn) unfit({ expected: 'a newline at the end of the line', found: 'the end of the file' });
+      if (line === undefined) lostTrack = true;
+      else if (isUnfit(line)) {
+        unfit(line.mismatch);
+        if (line.place === undefined) lostTrack = true;
+        else head = line.place;
+      } else {
+        const mismatch = take(line);
+        const { call = null, seq = null } = line.kind === 'record' ? line.record : {};
+        if (mismatch !== undefined) unfit(mismatch, call, seq);
+      }
+    }
+  }
+  if (expectHead !== undefined && expectHead !== headHash(head))
+    note({
+      file: ordered.at(-1) ?? '',
+      line: 0,
+      call: null,
+      seq: null,
+      expected: `the last line to have the hash ${expectHead}`,
+      found: foundInstead(head, expectedAt),
+    });
+  const [misfit = null, ...otherMisfits] = misfits;
+  return {
     ok: misfit === null,
     misfit,
+    otherMisfits,
+    moreMisfits,
     files: ordered.length,
+    lines,
     records,
     calls: calls.count,
     intervals: calls.intervals,
     openIntervals: calls.openIntervals,
     begunAnew: calls.begunAnew,
     steps: calls.steps,
+    refusedWrites: refusals.writes,
+    countsLost: refusals.countsLost,
+    moves: calls.moves,
     repairs: repairs.count,
     unexplainedRepairs: repairs.unexplained,
     head,
-  });
-
-  for (const file of ordered) {
-    for await (const { number, text, torn } of linesOf(file)) {
-      const misfit = (mismatch: Mismatch, record?: EvidenceRecord): Report =>
-        report({ file, line: number, call: record?.call ?? null, seq: record?.seq ?? null, ...mismatch });
-      if (text === null) return misfit({ expected: 'a line of UTF-8 text', found: 'other bytes, or no end' });
-      if (torn) return misfit({ expected: 'a newline at the end of the line', found: 'the end of the file' });
-      const line = readLine(text);
-      if (isMismatch(line)) return misfit(line);
-      const mismatch = continuation(head, line, partial) ?? (line.record && calls.take(line.record));
-      if (mismatch !== undefined) return misfit(mismatch, line.record);
-      repairs.take(line);
-      head = { seq: line.journal.seq, hash: line.hash };
-      if (line.hash === expectHead) expectedAt = head.seq;
-      if (line.record !== undefined) records += 1;
-    }
-  }
-  if (expectHead !== undefined && expectHead !== head?.hash) {
-    const file = ordered.at(-1) ?? '';
-    const expected = `the last line to have the hash ${expectHead}`;
-    const found =
-      head === null
-        ? 'no line'
-        : expectedAt === undefined
-          ? `${head.hash}; no line has the expected hash`
-          : `${head.hash}; the expected line is there, and ${head.seq - expectedAt} more were added`;
-    return report({ file, line: 0, call: null, seq: null, expected, found });
-  }
-  return report(null);
+  };
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
-function continuation(
-  head: Report['head'],
-  { journal, repair }: JournalLine,
-  partial: boolean,
-): Mismatch | undefined {
+const headHash = (head: Report['head']): string | undefined => head?.hash;
+
+function foundInstead(head: Report['head'], expectedAt: number | undefined): string {
+  if (head === null) return 'no line';
+  if (expectedAt === undefined) return `${head.hash}; no line has the expected hash`;
+  return `${head.hash}; the expected line is there, and ${head.seq - expectedAt} more were added`;
+}
+
+function continuation(head: Report['head'], line: JournalLine, partial: boolean): Mismatch | undefined {
+  const { journal } = line;
   if (head === null && partial && journal.seq > 1 && journal.prev !== null) return undefined;
   const seq = (head?.seq ?? 0) + 1;
-  const noted = repair?.cut === null ? ', a repair that says that the line before was missing' : '';
+  const isGap = line.kind === 'repair' && line.repair.cut === null;
+  const noted = isGap ? ', a repair that says that the line before was missing' : '';
   if (journal.seq !== seq)
     return { expected: `line ${seq} of the journal`, found: `line ${journal.seq}${noted}` };
   const prev = head?.hash ?? null;

@@ -1,6 +1,7 @@
 import { Fault, isFault, messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/evidence.ts';
-import type { OutboxContent } from '../core/evidence-lines.ts';
+import { lineKinds, type OutboxContent } from '../core/evidence-lines.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { Clock, Log, Meter, Outbox, OutboxEntry } from '../core/ports.ts';
 import type { FileSink } from './file-sink.ts';
 import { Flushes } from './flushes.ts';
@@ -22,6 +23,8 @@ export interface EvidenceWriterDeps {
   readonly reportMs?: number;
   /** Records per write; 1000 at most, since the sink must recognise a whole batch after a crash. */
   readonly batch?: number;
+  /** The id of the directory that the store's evidence went to before, if it is to go on in this one. */
+  readonly movedFrom?: string | undefined;
   /** Hears of every record of the store once it is durable, whichever instance made it. */
   readonly onDurable?: (record: EvidenceRecord) => void;
 }
@@ -32,6 +35,8 @@ export interface EvidenceWriter {
   /** Ends after the write under way, gives back lease and directory. Does not flush. */
   stop(): Promise<void>;
   readonly state: EvidenceWriterState;
+  /** What is in the way of writing, for an operator; undefined: nothing, or another instance writes. */
+  obstacle(): string | undefined;
 }
 
 /**
@@ -46,6 +51,8 @@ type EvidenceWriterState = 'waiting' | 'writing' | 'foreign' | 'failing' | 'stop
 const longestBackOffMs = 5000;
 /** Failures of the sink in a row after which another instance may try. */
 const handOverAfter = 4;
+/** So many obstacles of one episode are logged. */
+const maxTold = 20;
 
 /** Drains the store's outbox to the sink, as long as this instance holds the lease. Never throws, never gives up. */
 export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
@@ -57,6 +64,7 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
     idleMs: 250,
     reportMs: 5000,
     onDurable: () => undefined,
+    movedFrom: undefined,
     ...deps,
     batch,
   });
@@ -76,8 +84,9 @@ class Writer implements EvidenceWriter {
   #nothingWaits = false;
   /** Local clock: when what waits was last counted. */
   #reportedAt = -Infinity;
-  /** What has been in the way since when, so that it is logged once. */
-  #episode: { readonly text: string; readonly since: number; failures: number } | undefined;
+  /** What has been in the way since when, and what of it was logged: each obstacle once. */
+  #episode:
+    { obstacle: string; readonly told: Set<string>; readonly since: number; failures: number } | undefined;
   #stopping = false;
   /** There is a reason not to pause. */
   #nudged = false;
@@ -90,6 +99,10 @@ class Writer implements EvidenceWriter {
 
   get state(): EvidenceWriterState {
     return this.#state;
+  }
+
+  obstacle(): string | undefined {
+    return this.#episode?.obstacle;
   }
 
   start(): void {
@@ -168,11 +181,11 @@ class Writer implements EvidenceWriter {
 
   /** Takes or renews the lease, unless the store's evidence belongs to another directory. */
   async #lead(): Promise<boolean> {
-    const { outbox, sink, owner, clock, leaseMs } = this.#deps;
+    const { outbox, sink, owner, clock, leaseMs, movedFrom } = this.#deps;
     const asked = clock.now();
     if (asked < this.#leaseUntil - leaseMs / 2) return true;
     const claimed = await outbox.claimSink(sink.id);
-    if (claimed !== sink.id) {
+    if (claimed !== sink.id && claimed !== movedFrom) {
       this.#foreign(claimed);
       return false;
     }
@@ -185,6 +198,18 @@ class Writer implements EvidenceWriter {
     // Another process may have written in the gap.
     if (clock.now() >= this.#leaseUntil) this.#recovered = false;
     this.#leaseUntil = before + leaseMs;
+    return claimed === sink.id || (await this.#move(claimed));
+  }
+
+  /** Goes on in this directory: first its journal says where the evidence was before, then the store says that it is here. */
+  async #move(from: string): Promise<boolean> {
+    const { outbox, sink, owner, log } = this.#deps;
+    await sink.recover(owner);
+    const at = new Date().toISOString();
+    await sink.append([{ moved: { version: lineKinds.moved.version, at, instance: owner, from } }]);
+    this.#recovered = true;
+    if ((await outbox.claimSink(sink.id, from)) !== sink.id) return false;
+    log.info({ from, to: sink.id }, 'the evidence of this store goes on in another directory: this one');
     return true;
   }
 
@@ -217,11 +242,12 @@ class Writer implements EvidenceWriter {
   }
 
   #foreign(claimed: string): void {
-    const { sink, log } = this.#deps;
+    const { sink } = this.#deps;
     const text =
       `the evidence of this store is kept in another directory (sink ${claimed}, not ${sink.id}): ` +
-      'all instances must share one evidence directory; nothing is written here';
-    if (this.#count(text) === 1) log.error({ sink: sink.id, claimed }, text);
+      'all instances must share one evidence directory; nothing is written here. ' +
+      `If this directory is to take its place, set TALLYLIGHT_EVIDENCE_MOVED_FROM=${claimed}`;
+    this.#count(text, { sink: sink.id, claimed }, text);
     this.#state = 'foreign';
     this.#flushes.rejectAll(new Fault('EvidenceUnwritable', text));
   }
@@ -229,12 +255,11 @@ class Writer implements EvidenceWriter {
   /** Returns how long to wait before the next attempt, ms. */
   async #failed(error: unknown): Promise<number> {
     const fault = isFault(error) ? error : new Fault('Internal', messageOf(error), { cause: error });
-    const failures = this.#count(fault.code);
-    if (failures === 1)
-      this.#deps.log.error(
-        { code: fault.code, error: fault.message },
-        'evidence cannot be written; it stays in the store and is tried again',
-      );
+    const failures = this.#count(
+      `evidence cannot be written: ${fault.message}`,
+      { code: fault.code, error: fault.message },
+      'evidence cannot be written; it stays in the store and is tried again',
+    );
     this.#state = 'failing';
     this.#nothingWaits = false;
     this.#flushes.rejectAll(fault);
@@ -246,9 +271,15 @@ class Writer implements EvidenceWriter {
     return Math.min(longestBackOffMs, this.#deps.idleMs * 2 ** Math.min(failures - 1, 10));
   }
 
-  /** How often this has been in the way without a success in between; 1: an episode begins. */
-  #count(text: string): number {
-    if (this.#episode?.text !== text) this.#episode = { text, since: this.#deps.clock.now(), failures: 0 };
+  /** How often anything has been in the way without a success in between. */
+  #count(obstacle: string, facts: JsonObject, text: string): number {
+    this.#episode ??= { obstacle, told: new Set(), since: this.#deps.clock.now(), failures: 0 };
+    const { told } = this.#episode;
+    this.#episode.obstacle = obstacle;
+    if (!told.has(obstacle) && told.size < maxTold) {
+      told.add(obstacle);
+      this.#deps.log.error(facts, text);
+    }
     return (this.#episode.failures += 1);
   }
 
@@ -258,7 +289,7 @@ class Writer implements EvidenceWriter {
     const { since, failures } = this.#episode;
     this.#episode = undefined;
     const seconds = (this.#deps.clock.now() - since) / 1000;
-    this.#deps.log.info({ failures, seconds }, 'nothing is in the way of evidence any more');
+    this.#deps.log.info({ failures, seconds }, 'evidence writing has recovered');
   }
 
   /** Another instance drains: what left the outbox is durable. True: somebody still waits. */

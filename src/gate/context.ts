@@ -38,7 +38,7 @@ export interface GateSizes {
   /** Notifications, and participants named in them, that may wait for the store. */
   readonly maxWaitingNotices?: number;
   /** How much evidence may wait in the store to be made durable before nothing new begins. */
-  readonly evidenceBytes?: number | undefined;
+  readonly evidenceBytes?: number;
 }
 
 /** What a root supplies. */

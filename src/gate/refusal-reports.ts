@@ -11,7 +11,7 @@ const beatMs = 2000;
 /** A reporter that stood still for so many reports of this instance is gone: as these were stored, so could its own. */
 const stillBeats = 3;
 /** How often the last report is tried. */
-const lastAttempts = 3;
+const lastAttempts = 5;
 
 /** What is being reported: the same lines until the store has taken them, so that none is taken twice. */
 interface Batch {
@@ -65,12 +65,17 @@ export class RefusalReports {
     this.#cancel();
     await this.#turning;
     if (this.#counts.size === 0 && this.#beat === 0) return;
+    let isTold = false;
     for (let attempt = 0; attempt < lastAttempts; attempt++) {
-      // One more where the store's clock is not known yet, or lines that were under way must be taken first.
-      if (this.#offsetMs !== undefined && this.#batch === nothing) {
-        if (await this.#report(this.#nextBatch(true), true)) return;
-      } else await this.#report(this.#batch, false);
+      // Lines first, then leaving: either can be repeated where a reply was lost.
+      const isNext = !isTold && this.#batch === nothing && this.#offsetMs !== undefined;
+      const batch = isNext ? this.#nextBatch(true) : this.#batch;
+      const isLast = batch.lines.at(-1)?.last === true;
+      if (!(await this.#report(batch, isTold))) continue;
+      if (isTold) return;
+      isTold = isLast;
     }
+    if (isTold) return;
     const untold = [...this.#counts.values()].reduce((sum, { total }) => sum + total, 0);
     this.#deps.log.warn(
       { untold, lines: this.#batch.lines.length, instance: this.#instance },

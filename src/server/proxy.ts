@@ -105,6 +105,7 @@ export async function startInstance(
   let publicUrl = settings.publicUrl ?? '';
   const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
   const { auth, graph } = adapters;
+  const { evidenceBacklog: backlog = {} } = settings;
   const parts: GateParts = {
     calls: store.calls,
     sessions: store.sessions,
@@ -122,8 +123,12 @@ export async function startInstance(
       graphTimeoutMaxMs: settings.graphTimeoutMaxMs,
       silenceMs: settings.callSilenceMs,
       witnessGraceMs: settings.witnessGraceMs,
+      ...(backlog.seconds === undefined ? {} : { evidenceWaitMs: backlog.seconds * 1000 }),
     },
-    sizes: settings.limits,
+    sizes: {
+      ...settings.limits,
+      ...(backlog.megabytes === undefined ? {} : { evidenceBytes: backlog.megabytes * 1024 * 1024 }),
+    },
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
   };
   const gate = new Gate(parts);
@@ -148,6 +153,7 @@ export async function startInstance(
     clock: systemClock,
     log,
     meter,
+    movedFrom: settings.evidenceMovedFrom,
     onDurable: (record) => gate.witnessed(record),
   });
   await gate.open();
@@ -172,7 +178,7 @@ export async function startInstance(
     { code: 'StoreFresh', obstacle: () => freshStore(parts) },
     { code: 'KeysMissing', obstacle: () => adapters.missingKeys() },
     { code: 'GraphCredentialUnavailable', obstacle: () => adapters.missingCredential() },
-    { code: 'EvidenceUnwritable', obstacle: () => evidenceObstacles[writer.state] },
+    { code: 'EvidenceUnwritable', obstacle: () => writer.obstacle() },
     { code: 'EvidenceBacklog', obstacle: () => gate.evidenceObstacle() },
   ];
   let ending = false;
@@ -236,11 +242,6 @@ async function freshStore(deps: GateParts): Promise<string | undefined> {
     return undefined;
   }
 }
-
-const evidenceObstacles: Readonly<Partial<Record<EvidenceWriter['state'], string>>> = {
-  foreign: 'the evidence of this store is kept in another directory',
-  failing: 'evidence cannot be written; the log says why',
-};
 
 export function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {
   return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

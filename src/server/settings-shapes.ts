@@ -117,6 +117,27 @@ export const redisUrl = z
     }
   });
 
+const numberFrom = (min: number, max: number) =>
+  z
+    .number(fails('must be a number'))
+    .refine(
+      (number) => Number.isInteger(number) && number >= min && number <= max,
+      fails(`must be a whole number from ${min} to ${max}`),
+    );
+
+/** How much evidence may wait for the disk. */
+export const evidenceBacklog = strictObject({
+  seconds: numberFrom(1, 604_800).exactOptional(),
+  megabytes: numberFrom(1, 1_000_000).exactOptional(),
+}).refine(
+  ({ seconds, megabytes }) => seconds !== undefined || megabytes !== undefined,
+  fails('must have "seconds" or "megabytes" or both'),
+);
+
+export const sinkId = z
+  .guid(fails('must be the UUID that is in the file sink-id of the directory before'))
+  .toLowerCase();
+
 const guid = z.guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')).toLowerCase();
 /** An empty list would lock everybody out, which nobody means. */
 export const someGuids = z.array(guid).min(1, fails('must not be empty: leave it out to allow all'));

@@ -3,6 +3,7 @@ import { graphCredential } from './settings-credential.ts';
 import { limitSettings } from './settings-limits.ts';
 import { callbacks, mediaRoutes, sandboxBot } from './settings-routes.ts';
 import {
+  evidenceBacklog,
   graphOrigin,
   host,
   issuer,
@@ -10,6 +11,7 @@ import {
   notificationIssuer,
   origin,
   redisUrl,
+  sinkId,
   text,
   wholeNumber,
   workerCount,
@@ -227,6 +229,23 @@ export const settings = {
     default: '',
     description: 'Directory of the evidence; must be set, except in the sandbox.',
     schema: text,
+  },
+  evidenceMovedFrom: {
+    name: 'TALLYLIGHT_EVIDENCE_MOVED_FROM',
+    default: '',
+    description:
+      'The id (file `sink-id`) of the directory that the evidence of this store went to before, if it is to go on in `TALLYLIGHT_EVIDENCE_DIR`; see docs/evidence/directory.md.',
+    schema: sinkId,
+    only: 'proxy',
+  },
+  evidenceBacklog: {
+    name: 'TALLYLIGHT_EVIDENCE_BACKLOG',
+    default: '',
+    description:
+      'How much evidence may wait in the store to be made durable: `{ seconds, megabytes }`. Beyond either bound no recording starts and no write is let in; stops go on. By default 14400 seconds, and what the store has room for.',
+    schema: evidenceBacklog,
+    structured: true,
+    only: 'proxy',
   },
   policyDir: {
     name: 'TALLYLIGHT_POLICY_DIR',

@@ -69,6 +69,10 @@ export interface ProxySettings extends CommonSettings {
   readonly shutdownDelayMs: number;
   /** Whose word about a client's address counts. */
   readonly trustedProxies: readonly string[];
+  /** The sink that the store's evidence went to before. */
+  readonly evidenceMovedFrom?: string | undefined;
+  /** How much evidence may wait to be made durable; undefined: the gate's own bounds. */
+  readonly evidenceBacklog?: { readonly seconds?: number; readonly megabytes?: number } | undefined;
   /** Origin of Graph. */
   readonly graphUrl: string;
   readonly controlAuth: 'jwt' | 'graph';
@@ -169,6 +173,8 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     notificationIssuers = [],
     callSilenceMs,
     witnessGraceMs,
+    evidenceMovedFrom,
+    evidenceBacklog,
   } = values;
   const { sessionTtlMaxMs = sessionTtlMs, graphTimeoutMaxMs = graphTimeoutMs } = values;
   const largest = { sessionTtlMaxMs, graphTimeoutMaxMs };
@@ -192,6 +198,8 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
     shutdownDelayMs: values.shutdownDelayMs,
     trustedProxies,
+    evidenceMovedFrom,
+    evidenceBacklog,
     graphUrl,
     controlAuth,
     opaqueGraphTokens,

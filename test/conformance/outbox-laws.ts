@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { OutboxEntry, Store } from '../../src/core/ports.ts';
+import type { OutboxEntry, Reporter, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
-import { recordsOf } from '../support/evidence-history.ts';
+import { recordsOf, refusedWrites } from '../support/evidence-history.ts';
 import { lasting } from '../support/session-times.ts';
 import { minute, move, newCall, type Fixture } from './store-fixtures.ts';
 
@@ -85,6 +85,68 @@ export function describeOutbox(stores: () => Fixture): void {
       expect(await store.outbox.claimSink('file:///a')).toBe('file:///a');
       expect(await store.outbox.claimSink('file:///a')).toBe('file:///a');
       expect(await peer.outbox.claimSink('file:///b')).toBe('file:///a');
+    });
+
+    test('goes to another sink once who asks for it names the one before', async () => {
+      const { outbox } = store;
+      await outbox.claimSink('file:///a');
+      const before = await outbox.claimSink('file:///a');
+      expect(await outbox.claimSink('file:///b', 'file:///x')).toBe(before);
+      expect(await outbox.claimSink('file:///b', before)).toBe('file:///b');
+      expect(await peer.outbox.claimSink('file:///a', before)).toBe('file:///b');
+      expect(await outbox.claimSink('file:///b', before)).toBe('file:///b');
+    });
+
+    test('tells what waits longest, for how long, and about how much waits', async () => {
+      await drain(store, 100);
+      expect(await store.outbox.backlog()).toEqual({ oldest: null, bytes: 0 });
+      const [first, second] = [newCall(), newCall()];
+      await move(store, first, 'starting');
+      const one = await peer.outbox.backlog();
+      for (const state of ['starting', 'recording', 'stopping'] as const) await move(store, second, state);
+      const all = await store.outbox.backlog();
+      expect(all.oldest?.id).toBe(one.oldest?.id);
+      expect(all.oldest!.ageMs).toBeGreaterThanOrEqual(one.oldest!.ageMs);
+      expect(all.bytes).toBeGreaterThan(2 * one.bytes);
+      await store.outbox.remove(
+        (await store.outbox.pending(10)).filter(({ record }) => record?.call === first),
+      );
+      expect((await store.outbox.backlog()).oldest?.id).not.toBe(one.oldest?.id);
+    });
+
+    test('takes each line of a report once, and knows who reports until it leaves', async () => {
+      await drain(store, 100);
+      const instance = newCall();
+      const line = (number: number) => refusedWrites({ instance, number });
+      const told = async (outbox: typeof store.outbox, beat: number, numbers: number[], last = false) => {
+        const from = { instance, beat };
+        return outbox.report({ from, lines: numbers.map(line), gone: [], last });
+      };
+      const seen = async () => (await look()).find((reporter) => reporter.instance === instance);
+      const other = newCall();
+      const look = async (gone: readonly Reporter[] = []) =>
+        (await peer.outbox.report({ from: { instance: other, beat: 1 }, lines: [], gone, last: false }))
+          .others;
+
+      const { now, others } = await told(store.outbox, 1, []);
+      expect(now).toBeGreaterThan(0);
+      expect(others.some((reporter) => reporter.instance === instance)).toBe(false);
+      expect(await seen()).toEqual({ instance, beat: 1, number: 0 });
+      await told(store.outbox, 2, [1, 2]);
+      await told(peer.outbox, 3, [1, 2, 3]);
+      const waiting = (await drain(store, 2)).map((entry) => entry.refusedWrites);
+      expect(waiting).toEqual([line(1), line(2), line(3)]);
+      const found = await seen();
+      expect(found).toEqual({ instance, beat: 3, number: 3 });
+
+      await told(store.outbox, 4, []);
+      await look([found!]);
+      expect(await seen()).toEqual({ instance, beat: 4, number: 3 });
+      await look([{ instance, beat: 4, number: 3 }]);
+      expect(await seen()).toBeUndefined();
+      await told(store.outbox, 5, []);
+      await told(store.outbox, 6, [], true);
+      expect(await seen()).toBeUndefined();
     });
   });
 }

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { LineContent } from '../../src/core/evidence-lines.ts';
 import { emptyHead, encodeLine } from '../../src/evidence/journal.ts';
 import { verifyJournal } from '../../src/evidence/verify.ts';
-import { interleaved } from '../support/evidence-history.ts';
+import { contents, interleaved, refusedWrites } from '../support/evidence-history.ts';
 import { cases } from './cases.ts';
 
 let directory: string;
@@ -16,8 +17,25 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 function journal(): { readonly lines: readonly string[]; readonly head: string } {
   let head = emptyHead;
-  const lines = interleaved(2, 1).map((record) => {
-    const line = encodeLine(head, { record: record });
+  const [first, second, ...others] = contents(interleaved(2, 1));
+  const at = '2026-01-31T12:00:00.000Z';
+  const parts: readonly LineContent[] = [
+    { moved: { version: 1, at, instance: 'process-1', from: 'another' } },
+    first!,
+    { refusedWrites: refusedWrites() },
+    second!,
+    { repair: { version: 1, at, instance: 'process-1', cut: null } },
+    ...others,
+    {
+      refusedWrites: refusedWrites({
+        number: 2,
+        last: true,
+        countsLost: [{ instance: 'process-2', number: 0 }],
+      }),
+    },
+  ];
+  const lines = parts.map((part) => {
+    const line = encodeLine(head, part);
     head = line.head;
     return line.text;
   });

@@ -4,7 +4,7 @@ import type { LineContent } from '../../src/core/evidence-lines.ts';
 import type { FileSink } from '../../src/evidence/file-sink.ts';
 import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal.ts';
 import { Calls } from '../../src/evidence/verify-calls.ts';
-import { isMismatch, readLine } from '../../src/evidence/verify-format.ts';
+import { isUnfit, readLine } from '../../src/evidence/verify-format.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';
@@ -134,12 +134,14 @@ export class EvidenceDisk {
     let before: { readonly seq: number; readonly hash: string | null } = emptyHead;
     for (const text of this.text.split('\n').slice(0, -1)) {
       const line = readLine(text);
-      if (isMismatch(line)) return `line ${before.seq + 1}: ${line.expected}, found ${line.found}`;
-      const { journal, record, hash } = line;
+      if (isUnfit(line))
+        return `line ${before.seq + 1}: ${line.mismatch.expected}, found ${line.mismatch.found}`;
+      const { journal, hash } = line;
       if (journal.seq !== before.seq + 1 || journal.prev !== before.hash)
         return `line ${before.seq + 1} does not continue the journal`;
       before = { seq: journal.seq, hash };
-      if (record === undefined) continue;
+      if (line.kind !== 'record') continue;
+      const { record } = line;
       const mismatch = calls.take(record);
       if (mismatch !== undefined) {
         const { expected, found } = mismatch;

@@ -130,6 +130,8 @@ export class World {
 
   /** Stores that have lost their data, with the one in use last. */
   readonly #stores: Store[] = [];
+  /** Records that were made durable. */
+  readonly #durable = new Map<Store, readonly EvidenceRecord[]>();
   #rules: Rule[] = [];
   /** Befalls every store command that no rule is for. */
   weather: (command: Command) => Disturbance = () => ({});
@@ -143,13 +145,14 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     const { ttlMs = 3000, drainMs = 1000, graphTimeoutMs = 2000, ...more } = options;
-    const { silenceMs, witnessGraceMs = 5000 } = more;
+    const { silenceMs, evidenceWaitMs, witnessGraceMs = 5000 } = more;
     this.times = {
       ttlMs,
       drainMs,
       graphTimeoutMs,
       witnessGraceMs,
       ...(silenceMs === undefined ? {} : { silenceMs }),
+      ...(evidenceWaitMs === undefined ? {} : { evidenceWaitMs }),
     };
     this.graph = new ScriptedGraph(this.clock, graphTimeoutMs, {
       stopSent: (call, asked) => {
@@ -417,6 +420,14 @@ export class World {
     return (await this.view(call)).state?.state ?? 'unknown';
   }
 
+  /** What a writer of the evidence does. */
+  async makeDurable(): Promise<void> {
+    const { outbox } = this.store;
+    const entries = await outbox.pending(100_000);
+    this.#durable.set(this.store, [...(this.#durable.get(this.store) ?? []), ...recordsOf(entries)]);
+    await outbox.remove(entries);
+  }
+
   /** The evidence so far, of the store in use. */
   async records(): Promise<EvidenceRecord[]> {
     return recordsOf(await this.store.outbox.pending(100_000));
@@ -434,9 +445,10 @@ export class World {
   async verify(): Promise<void> {
     this.observe();
     expect(this.violations).toEqual([]);
-    for (const { outbox } of this.#stores) {
+    for (const store of this.#stores) {
+      const durable = this.#durable.get(store) ?? [];
       const pasts = new Map<CallKey, EvidenceRecord>();
-      for (const record of recordsOf(await outbox.pending(100_000))) {
+      for (const record of [...durable, ...recordsOf(await store.outbox.pending(100_000))]) {
         const past = pasts.get(record.call);
         const { hash, ...unsealed } = record;
         expect(hash).toBe(hashOf(unsealed));

@@ -1,13 +1,25 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { CallKey } from '../../src/core/call-key.ts';
 import type { CallState } from '../../src/core/call-state.ts';
 import { canonicalJson, hashOf, sha256, type EvidenceRecord } from '../../src/core/evidence.ts';
+import type { LineContent, RefusedWrites } from '../../src/core/evidence-lines.ts';
 import { emptyHead, encodeLine, type Head } from '../../src/evidence/journal.ts';
 import { verifyJournal } from '../../src/evidence/verify.ts';
-import { callKey, forged, History, interleaved, start, who } from '../support/evidence-history.ts';
+import {
+  callKey,
+  contents,
+  forged,
+  History,
+  interleaved,
+  refusedWrites,
+  start,
+  who,
+} from '../support/evidence-history.ts';
 
 let directory: string;
 beforeAll(async () => {
@@ -43,6 +55,12 @@ describe('a valid journal', () => {
     const { lines, head } = journalOf([...interleaved(3, 2), ...openRecording()]);
     expect(await verifyText(lines.join(''), head.hash!)).toEqual({
       ok: true,
+      otherMisfits: [],
+      moreMisfits: 0,
+      lines: 38,
+      refusedWrites: 0,
+      countsLost: 0,
+      moves: 0,
       begunAnew: 0,
       steps: 0,
       misfit: null,
@@ -341,3 +359,110 @@ async function threeFiles(): Promise<[string, string, string]> {
     put(`evidence-2026-02-0${n + 1}.jsonl`, lines.slice(n * 12, n * 12 + 12).join(''));
   return [await part(0), await part(1), await part(2)];
 }
+
+describe('behind a place that does not fit', () => {
+  const lines = (): string[] => journalOf(interleaved(2, 2)).lines;
+
+  test.each<[string, (all: string[]) => void, number[]]>([
+    ['a line that is no JSON', (all) => (all[3] = 'x\n'), [4]],
+    ['bytes that are no text', (all) => (all[3] = '\u0000\n'), [4]],
+    ['a changed line', (all) => (all[3] = all[3]!.replace('session-1', 'session-2')), [4]],
+    ['two changed lines', (all) => [2, 7].forEach((n) => (all[n] = all[n]!.replace('12.5', '12.6'))), [3, 8]],
+    ['a line that is gone', (all) => all.splice(3, 1), [4]],
+    ['two lines that changed places', (all) => all.splice(3, 2, all[4]!, all[3]!), [4, 5, 6]],
+  ])('the verifier goes on: %s', async (_, change, where) => {
+    const all = lines();
+    change(all);
+    const report = await verifyText(all.join(''));
+    const found = [report.misfit!, ...report.otherMisfits].map(({ line }) => line);
+    expect(found[0]).toBe(where[0]);
+    expect(found).toEqual(expect.arrayContaining(where));
+    // A record that is gone shows again where its call goes on, and nowhere else.
+    expect(found.length).toBeLessThanOrEqual(2 * where.length);
+    expect(report.head?.seq).toBe(lines().length);
+  });
+
+  test('it lists 100 places, and counts the others', async () => {
+    const all = journalOf(interleaved(30, 1)).lines.map((line) => line.replace('12.5', '12.6'));
+    const report = await verifyText(all.join(''));
+    expect([report.otherMisfits.length, report.moreMisfits]).toEqual([99, 80]);
+  });
+});
+
+describe('what is no regular file', () => {
+  test.each(['fifo', 'directory'])('does not stop the verifier: %s', async (kind) => {
+    const path = join(directory, `evidence-2020-01-0${kind.length}.jsonl`);
+    if (kind === 'fifo') execFileSync('mkfifo', [path]);
+    else await mkdir(path);
+    const fine = await put('evidence-2026-01-31.jsonl', journalOf(interleaved(1, 1)).lines.join(''));
+    const report = await verifyJournal([path, fine]);
+    expect(report).toMatchObject({ records: 6, misfit: { file: path, line: 0 }, otherMisfits: [] });
+  });
+});
+
+describe('lines without a call', () => {
+  const sealed = (...parts: LineContent[]): string => {
+    let head = emptyHead;
+    return parts
+      .map((part) => {
+        const line = encodeLine(head, part);
+        head = line.head;
+        return line.text;
+      })
+      .join('');
+  };
+  const refused = (changes: Partial<RefusedWrites> = {}): LineContent => ({
+    refusedWrites: refusedWrites(changes),
+  });
+
+  test('about refused writes are summed up', async () => {
+    const text = sealed(
+      refused(),
+      refused({ number: 2, by: null, refused: { TokenExpired: 2 }, last: true }),
+    );
+    expect(await verifyText(text)).toMatchObject({ ok: true, lines: 2, records: 0, refusedWrites: 5 });
+  });
+
+  test.each<[string, LineContent[], string]>([
+    ['skip a number', [refused(), refused({ number: 3 })], 'number 2'],
+    ['begin later', [refused({ number: 2 })], 'number 1'],
+    ['repeat one', [refused(), refused()], 'number 2'],
+    ['go on after the last', [refused({ last: true }), refused({ number: 2 })], 'no line after the last'],
+    ['have another version', [refused({ version: 2 as 1 })], 'refusedWrites.version'],
+    ['count nothing', [refused({ refused: { TokenExpired: 0 } })], 'refusedWrites.refused'],
+    ['name no call', [refused({ calls: ['x' as CallKey] })], 'refusedWrites.calls'],
+    ['name no instance that is gone', [refused({ countsLost: [{ instance: '', number: 0 }] })], 'countsLost'],
+  ])('are refused if they %s', async (_, parts, expected) => {
+    expect((await verifyText(sealed(...parts))).misfit).toMatchObject({
+      expected: expect.stringContaining(expected),
+    });
+  });
+
+  test('say of whom counts may be lost, unless it lived on', async () => {
+    const gone = { countsLost: [{ instance: 'process-1', number: 1 }] };
+    const told = [refused(), refused({ instance: 'process-2', ...gone })];
+    expect(await verifyText(sealed(...told))).toMatchObject({ ok: true, countsLost: 1 });
+    expect(await verifyText(sealed(...told, refused({ number: 2 })))).toMatchObject({
+      ok: true,
+      countsLost: 0,
+    });
+  });
+
+  test('of a kind that is not known are refused', async () => {
+    const report = await verifyText(sealed({ novelty: { version: 1 } } as unknown as LineContent));
+    expect(report.misfit).toMatchObject({ line: 1, expected: expect.stringContaining('no field of line') });
+  });
+
+  test('that say that the evidence was elsewhere let calls go on from there, and no others', async () => {
+    const { records } = new History(1).recording().recording();
+    const moved = {
+      moved: { version: 1, at: records[0]!.at, instance: 'process-1', from: 'another' },
+    } as const;
+    const later = contents(records.slice(6));
+    expect(await verifyText(sealed(...later))).toMatchObject({ ok: false });
+    expect(await verifyText(sealed(moved, ...later))).toMatchObject({ ok: true, moves: 1, records: 6 });
+    const early = contents(records.slice(0, 3));
+    expect(await verifyText(sealed(...early, moved, ...later))).toMatchObject({ ok: true });
+    expect(await verifyText(sealed(moved, ...early, ...later))).toMatchObject({ ok: false });
+  });
+});

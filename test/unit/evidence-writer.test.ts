@@ -13,7 +13,7 @@ import {
   type EvidenceWriterDeps,
 } from '../../src/evidence/writer.ts';
 import { eventually } from '../support/eventually.ts';
-import { contents, interleaved, memoryLog } from '../support/evidence-history.ts';
+import { contents, History, interleaved, memoryLog } from '../support/evidence-history.ts';
 import { MemoryOutbox, realClock } from '../support/evidence-outbox.ts';
 
 /** Real time, with jumps: what a paused process sees. */
@@ -248,6 +248,37 @@ describe('a store whose evidence belongs to another directory', () => {
     await expect(writer.flush()).rejects.toThrow('share one evidence directory');
     expect([(await journal()).records, outbox.entries.length]).toEqual([0, records.length]);
     expect(errors()).toHaveLength(1);
+    expect(writer.obstacle()).toContain(`TALLYLIGHT_EVIDENCE_MOVED_FROM=${outbox.sink}`);
+  });
+
+  test('is taken over by a directory that names it, and the journal there says so', async () => {
+    const before = '00000000-0000-4000-8000-00000000000a';
+    outbox.sink = before;
+    outbox.add(records);
+    const sink = await openSink();
+    const writer = await startWriter({ sink, movedFrom: before });
+    await eventually(() => writer.state === 'writing');
+    await writer.flush();
+    expect(outbox.sink).toBe(sink.id);
+    expect(await journal()).toMatchObject({ ok: true, moves: 1, records: records.length });
+    expect([errors(), writer.obstacle()]).toEqual([[], undefined]);
+    await writer.stop();
+    // The setting may stay.
+    outbox.add(new History(99).recording().records);
+    await (await startWriter({ sink, movedFrom: before })).flush();
+    expect(await journal()).toMatchObject({ ok: true, moves: 1, records: records.length + 6 });
+  });
+
+  test('is not taken over while somebody else writes there', async () => {
+    outbox.sink = '00000000-0000-4000-8000-00000000000a';
+    await outbox.lease('other', leaseMs);
+    outbox.add(records);
+    const writer = await startWriter({ movedFrom: outbox.sink });
+    await eventually(() => writer.state === 'waiting');
+    expect(outbox.sink).toBe('00000000-0000-4000-8000-00000000000a');
+    skippedMs += leaseMs + 1;
+    await writer.flush();
+    await expectAllWritten();
   });
 });
 
