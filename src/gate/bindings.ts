@@ -58,6 +58,11 @@ export class Bindings {
     return binding;
   }
 
+  /** Who a call belongs to, without asking the store. */
+  known(call: CallKey): Binding | undefined {
+    return this.#known.get(call) ?? this.#told.get(call);
+  }
+
   knows(call: CallKey): boolean {
     return this.#known.has(call) || this.#underWay.has(call) || this.#told.has(call);
   }

@@ -166,6 +166,11 @@ export class Gate {
     return this.#admission.holds(call) || this.#bindings.knows(call);
   }
 
+  /** Who a call belongs to, as far as this instance knows without asking the store. */
+  knownOwner(call: CallKey): Binding | undefined {
+    return this.#bindings.known(call);
+  }
+
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */
   bindingOf(call: CallKey): Promise<KnownBinding> {
     return this.#bindings.of(call);

@@ -3,12 +3,14 @@ import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { identifyAction, type GraphAction } from '../core/graph-action.ts';
 import type { Effect } from '../core/graph-actions.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
+import { AcceptedTokens } from './accepted-tokens.ts';
 import { answering } from './answer.ts';
 import { authenticateControl } from './authenticate.ts';
 import type { CallRequest, ControlRequest, Handler } from './control/context.ts';
 import { hangUp } from './control/hang-up.ts';
 import { patchOperation, updateMetadata } from './control/judged-bodies.ts';
 import { pass } from './control/pass.ts';
+import { inPlace, type Arrived } from './control/place.ts';
 import { persistMedia } from './control/persist-media.ts';
 import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
@@ -44,12 +46,10 @@ export function controlPlane(
   identify: IdentifyAction = actionOfPath,
 ): (req: IncomingMessage, res: ServerResponse) => void {
   const proofs = new Proofs();
+  const accepted = new AcceptedTokens();
   return (req, res) => {
     answering(deps, 'control', req, res, async (requestId) => {
-      const room = deps.limits.controlRequest();
-      const decision = room.ok
-        ? await judge(deps, proofs, req, res, requestId, identify).finally(room.value)
-        : room;
+      const decision = await judge({ deps, proofs, req, res, requestId }, accepted, identify);
       deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
       return decision;
     });
@@ -57,13 +57,11 @@ export function controlPlane(
 }
 
 async function judge(
-  deps: ControlDeps,
-  proofs: Proofs,
-  req: IncomingMessage,
-  res: ServerResponse,
-  requestId: string,
+  came: Omit<Arrived, 'caller' | 'action' | 'policy'>,
+  accepted: AcceptedTokens,
   identify: IdentifyAction,
 ): Promise<Decision<number>> {
+  const { deps, req } = came;
   const caller = await authenticateControl(deps.auth, req);
   if (!caller.ok) return caller;
   const action = identify(req);
@@ -74,7 +72,8 @@ async function judge(
       detail: `the deprecated /app root is refused by the policy "${policy.name}"`,
     });
   }
-  return enforce({ deps, proofs, req, res, requestId, caller: caller.value, action: action.value, policy });
+  const arrived = { ...came, caller: caller.value, action: action.value, policy };
+  return inPlace(arrived, accepted, enforce);
 }
 
 async function enforce(request: ControlRequest): Promise<Decision<number>> {

@@ -25,6 +25,9 @@ type ProxyAuth =
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
+/** What the gate asks Graph by itself, about calls that have fallen silent, takes no part of a caller's share. */
+const ownGraphConnections = 64;
+
 /** Who is asked, and whom the proxy stands in front of. */
 export interface Adapters {
   readonly auth: ProxyAuth;
@@ -80,8 +83,14 @@ export function connectAdapters(
   const { auth, verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
   // A bot has seconds to answer an invitation: none of them is for fetching keys.
   notifications.prefetch();
-  const graph = connectGraph({ url: settings.graphUrl, publicUrl, timeoutMs: settings.graphTimeoutMs });
   const { limits } = settings;
+  const graph = connectGraph({
+    url: settings.graphUrl,
+    publicUrl,
+    timeoutMs: settings.graphTimeoutMs,
+    // Requests in places of their own have as many again, and some are nobody's.
+    connections: 2 * limits.maxGraphConnections + ownGraphConnections,
+  });
   // Reads share the connections of uploads.
   const toMedia = { idleMs: limits.mediaIdleMs, connections: limits.maxUploads };
   const handlers = settings.mediaRoutes.map((route) => ({

@@ -114,7 +114,9 @@ export async function startInstance(
     log,
     newId: randomUUID,
     now: () => performance.now(),
-    limits: createLimits(settings.limits, () => performance.now()),
+    limits: createLimits({ ...settings.limits, graphTurnMs: settings.graphTimeoutMs }, () =>
+      performance.now(),
+    ),
     clientAddress: clientAddress(settings.trustedProxies),
   };
 

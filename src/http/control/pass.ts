@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { parseCallKey } from '../../core/call-key.ts';
 import { grant } from '../../core/decision.ts';
 import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/exchange.ts';
@@ -10,7 +11,7 @@ import type { GraphRequest } from '../ports.ts';
 /** Streams the request to Graph and the answer back. */
 export async function streamToGraph(
   request: ControlRequest,
-  { guard, body }: { readonly guard?: WriteGuard; readonly body?: Buffer } = {},
+  { guard, body }: { readonly guard?: WriteGuard; readonly body?: Buffer | Readable } = {},
 ): Promise<Forwarded> {
   const { deps, req, res, action, caller } = request;
   const authorization = await caller.authorization();
