@@ -18,6 +18,9 @@ import { gateOptions, readOptions, type GateOptions } from './options.ts';
 import { register, type RecordingGate } from './parts.ts';
 import { policiesInForce } from './policies.ts';
 
+/** Requests of the application to Graph at a time, in each of the two ways. */
+const graphConnections = 512;
+
 /**
  * Joins the store and makes the gate of a host application. Throws `ConfigurationInvalid` for a wrong option. A store
  * that does not answer is no fault: gates stay closed until it does.
@@ -76,7 +79,12 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
       const known = graphs.get(origin);
       if (known !== undefined) return known;
       // Graph's own URLs stay: the host does not serve Graph's paths.
-      const graph = connectGraph({ url: origin, publicUrl: () => origin, timeoutMs: times.graphTimeoutMs });
+      const graph = connectGraph({
+        url: origin,
+        publicUrl: () => origin,
+        timeoutMs: times.graphTimeoutMs,
+        connections: graphConnections,
+      });
       graphs.set(origin, graph);
       return graph;
     },

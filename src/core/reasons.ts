@@ -32,6 +32,7 @@ export const reasons = {
   BodyTooLarge: [413, 'The body is larger than what is read here.'],
   BodyIncomplete: [400, 'The body ended before it was complete.'],
   BodyTimeout: [408, 'The body did not arrive in time.'],
+  AnswerUnread: [408, 'The client did not read the answer in time.'],
   ContentTypeUnsupported: [415, 'The body must be application/json.'],
   ContentEncodingUnsupported: [415, 'The body must not be compressed: it has to be judged.'],
   StatusInvalid: [400, 'The status must be exactly "recording", "notRecording" or "failed".'],
@@ -100,6 +101,7 @@ export const reasons = {
   TooManyUploads: [429, 'Too many uploads are under way. Try again when some have ended.'],
   TooManyUnknownCalls: [429, 'Too many requests for calls that are not known here. Try again shortly.'],
   TooManyConnections: [503, 'Too many connections are open. Try again shortly.'],
+  TooManyRequests: [429, 'Too many requests of one caller are under way. Try again when some have ended.'],
   Overloaded: [503, 'This instance has too much to do at the moment. Try again shortly.'],
   TooManyCalls: [
     503,

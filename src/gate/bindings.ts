@@ -63,6 +63,11 @@ export class Bindings {
     return this.#known.get(call);
   }
 
+  /** Whose the call is as a notification told that is still to be learned from. */
+  told(call: CallKey): Binding | undefined {
+    return this.#told.get(call);
+  }
+
   knows(call: CallKey): boolean {
     return this.#known.has(call) || this.#underWay.has(call) || this.#told.has(call);
   }

@@ -243,6 +243,11 @@ export class Gate {
     return this.#admission.seenClosed.has(call);
   }
 
+  /** Who a call belongs to, as far as this instance knows without asking the store. */
+  knownOwner(call: CallKey): Binding | undefined {
+    return this.#ownerOf(call) ?? this.#bindings.told(call);
+  }
+
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */
   async bindingOf(call: CallKey): Promise<KnownBinding> {
     return this.#ownerOf(call) ?? (await this.#bindings.of(call));

@@ -68,7 +68,7 @@ async function* resumed(chunks: Buffer[], req: IncomingMessage): AsyncGenerator<
   yield* req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 }
 
-const tooLarge = (maxBytes: number): Refusal =>
+export const tooLarge = (maxBytes: number): Refusal =>
   refuse('BodyTooLarge', { detail: `the limit is ${maxBytes / 1024} KiB` });
 
 /** Attacker-controlled: in another charset the same bytes can be another status. */

@@ -59,7 +59,7 @@ async function serve(
   const by = await deps.verifier.verify(token.value);
   if (!by.ok) return by;
   if (req.method !== 'POST') return refuse('MethodNotAllowed', { detail: 'offered: POST' });
-  const room = deps.limits.notification();
+  const room = deps.limits.notification(by.value);
   if (!room.ok) return room;
   try {
     return await pass(deps, req, res, match, by.value, began);

@@ -47,10 +47,6 @@ export function isAddressOrNetwork(text: string): boolean {
   return family !== 0 && Number(bits ?? 0) <= (family === 4 ? 32 : 128);
 }
 
-/** Whether a proxy has said for whom it asks, as far as it can be believed. */
-export const namesClient = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
-  headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
-
 /** The last entry of a list, and what stands before it; an address that cannot be read is undefined. */
 interface Last {
   readonly address: string | undefined;

@@ -3,12 +3,14 @@ import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { identifyAction, type GraphAction } from '../core/graph-action.ts';
 import type { Effect } from '../core/graph-actions.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
+import { AcceptedTokens } from './accepted-tokens.ts';
 import { answering } from './answer.ts';
 import { authenticateControl } from './authenticate.ts';
 import type { CallRequest, ControlRequest, Handler } from './control/context.ts';
 import { hangUp } from './control/hang-up.ts';
 import { patchOperation, updateMetadata } from './control/judged-bodies.ts';
 import { pass } from './control/pass.ts';
+import { inPlace, type Arrived } from './control/place.ts';
 import { persistMedia } from './control/persist-media.ts';
 import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
@@ -45,13 +47,11 @@ export function controlPlane(
   identify: IdentifyAction = actionOfPath,
 ): (req: IncomingMessage, res: ServerResponse) => void {
   const proofs = new Proofs(deps.now);
+  const accepted = new AcceptedTokens();
   return (req, res) => {
     const askedAt = deps.now();
     answering(deps, 'control', req, res, async (requestId) => {
-      const room = deps.limits.controlRequest();
-      const decision = room.ok
-        ? await judge({ deps, proofs, req, res, requestId, askedAt }, identify).finally(room.value)
-        : room;
+      const decision = await judge({ deps, proofs, req, res, requestId, askedAt }, accepted, identify);
       deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
       return decision;
     });
@@ -59,7 +59,8 @@ export function controlPlane(
 }
 
 async function judge(
-  came: Omit<ControlRequest, 'caller' | 'action' | 'policy' | 'isUnowned'>,
+  came: Omit<Arrived, 'caller' | 'action' | 'policy' | 'isUnowned'>,
+  accepted: AcceptedTokens,
   identify: IdentifyAction,
 ): Promise<Decision<number>> {
   const { deps, req } = came;
@@ -73,7 +74,8 @@ async function judge(
       detail: `the deprecated /app root is refused by the policy "${policy.name}"`,
     });
   }
-  return enforce({ ...came, caller: caller.value, action: action.value, policy });
+  const arrived = { ...came, caller: caller.value, action: action.value, policy };
+  return inPlace(arrived, accepted, enforce);
 }
 
 async function enforce(request: ControlRequest): Promise<Decision<number>> {

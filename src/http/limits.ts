@@ -1,8 +1,9 @@
-import { LRUCache } from 'lru-cache';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import type { BodyLimit } from './body.ts';
+import { counters, takeAll, tokenBuckets, type Release, type Take } from './counters.ts';
+import { isOfAll, retryAfterMs, shares, turns, type Lane, type Share } from './shares.ts';
 
 /** How much one instance takes on; whole numbers. */
 export interface LimitSizes {
@@ -12,122 +13,156 @@ export interface LimitSizes {
   readonly maxUploads: number;
   /** Requests of one caller for calls of which this instance knows nothing, each of which asks the store. */
   readonly unknownCallsPerSecond: number;
-  /** Requests for Graph, and notifications, at a time. */
+  /** Requests for Graph at a time, and those of one caller; stops, hang-ups and keepAlives have as many again. */
   readonly maxControlRequests: number;
+  readonly maxControlRequestsPerCaller: number;
+  /** How many of them may be with Graph at a time; the others take turns. */
+  readonly maxGraphConnections: number;
+  readonly maxGraphConnectionsPerCaller: number;
+  /** How long one may wait for its turn, ms. */
+  readonly graphTurnMs: number;
   readonly maxNotifications: number;
   /** Bodies that are read here: the JSON of status changes and the like, and notifications. */
   readonly maxBodyBytes: number;
   readonly maxNotificationBytes: number;
+  /** Bodies of callers who are not proven: of one, of all. */
+  readonly maxUnprovenBodyBytes: number;
+  readonly maxUnprovenBytes: number;
   readonly bodyTimeoutMs: number;
+  readonly answerTimeoutMs: number;
 }
 
-/** Gives back what was taken; once. */
-export type Release = () => void;
+/** Room for one request to Graph. */
+export interface Place {
+  readonly lane: Lane;
+  readonly release: Release;
+}
 
 export interface Limits {
   /** Bodies that are judged. */
   readonly json: BodyLimit;
   /** Notifications, and the bodies of answers. */
   readonly notificationBody: BodyLimit;
+  /** The body of an answer or a creation, which says where its notifications shall go. */
+  readonly callbackBody: (share: Share) => BodyLimit;
+  /** Small bodies, which are whole before anything of them goes on. */
+  readonly smallBody: BodyLimit;
+  /** Room in memory for a body that is kept until it is whole. */
+  readonly bodyMemory: (share: Share, bytes: number) => Release | undefined;
+  /** How long an answer that is passed on may take from its head to its end, ms. */
+  readonly answerMs: number;
   readonly upload: (call: CallKey, who: Binding) => Decision<Release>;
-  readonly controlRequest: () => Decision<Release>;
-  readonly notification: () => Decision<Release>;
+  /** `keptFor`: the call of which it is a stop, a hang-up or a keepAlive, if that is known here. */
+  readonly controlRequest: (share: Share, keptFor?: CallKey) => Decision<Place>;
+  /** Waits until the request may be sent to Graph. */
+  readonly graphTurn: (share: Share, lane: Lane) => Promise<Decision<Release>>;
+  /** The same for a body that is passed on as it comes, by somebody who is not proven: it holds more than its place. */
+  readonly unprovenStream: (share: Share) => Promise<Decision<Release>>;
+  readonly notification: (who: Binding) => Decision<Release>;
   /** Asked before the store is: whether too many of the calls that were looked up for them lately were not theirs. */
   readonly unknownCall: (who: Binding) => Refusal | undefined;
   /** A call that was looked up for them is nobody's, or somebody else's. */
   readonly unknownCallFound: (who: Binding) => void;
 }
 
-const retryAfterMs = 1000;
-/** Callers whose rate is remembered; a forgotten one begins anew. */
-const rememberedCallers = 10_000;
+/** Kept places of one call: more at a time is no ordinary life of a call. */
+const keptPerCall = 8;
+/** Each holds the buffers of two connections, and large bodies of strangers are rare; one address has a quarter of them. */
+const maxUnprovenStreams = 8;
+/** Bodies of callers who are proven, in all; as of the others, a quarter of it is for one. */
+const maxProvenBytes = 64 * 1024 * 1024;
 
 export function createLimits(sizes: LimitSizes, now: () => number): Limits {
   const perCall = counters(sizes.maxUploadsPerCall);
   const perCaller = counters(sizes.maxUploadsPerCaller);
   const uploads = counters(sizes.maxUploads);
-  const control = counters(sizes.maxControlRequests);
+  const control = shares(sizes.maxControlRequests, sizes.maxControlRequestsPerCaller);
+  const ofCall = counters(keptPerCall);
+  const turn = turns(
+    shares(sizes.maxGraphConnections, sizes.maxGraphConnectionsPerCaller),
+    sizes.graphTurnMs,
+  );
+  const streamTurn = turns(shares(2 * maxUnprovenStreams, Infinity), sizes.graphTurnMs);
   const notifications = counters(sizes.maxNotifications);
+  const notificationsOf = counters(Math.ceil(sizes.maxNotifications / 2));
+  const memory = { proven: quarters(maxProvenBytes), unproven: quarters(sizes.maxUnprovenBytes) };
   const rate = tokenBuckets(sizes.unknownCallsPerSecond, now);
-  const one = (take: Take) => (): Decision<Release> => {
-    const release = take('');
-    return release === undefined ? refuse('Overloaded', { retryAfterMs }) : grant(release);
-  };
   const withinMs = sizes.bodyTimeoutMs;
   return {
     json: { maxBytes: sizes.maxBodyBytes, withinMs },
     notificationBody: { maxBytes: sizes.maxNotificationBytes, withinMs },
+    callbackBody: ({ proven }) => ({
+      maxBytes: proven ? sizes.maxNotificationBytes : sizes.maxUnprovenBodyBytes,
+      withinMs,
+    }),
+    smallBody: { maxBytes: sizes.maxUnprovenBodyBytes, withinMs },
+    bodyMemory: ({ name, proven }, bytes) => memory[proven ? 'proven' : 'unproven'](name, bytes),
+    answerMs: sizes.answerTimeoutMs,
     upload(call, who) {
-      const all = [
+      const taken = takeAll([
         [perCall, call, 'of this call'],
         [perCaller, nameOf(who), 'of this application'],
         [uploads, '', 'of all'],
-      ] as const;
-      const taken: Release[] = [];
-      const release = (): void => {
-        for (const give of taken.splice(0)) give();
-      };
-      for (const [take, name, detail] of all) {
-        const give = take(name);
-        if (give === undefined) {
-          release();
-          return refuse('TooManyUploads', { detail, retryAfterMs });
-        }
-        taken.push(give);
-      }
-      return grant(release);
+      ]);
+      return typeof taken === 'string'
+        ? refuse('TooManyUploads', { detail: taken, retryAfterMs })
+        : grant(taken);
     },
-    controlRequest: one(control),
-    notification: one(notifications),
+    controlRequest(share, keptFor) {
+      if (keptFor !== undefined) {
+        const kept = takeAll([
+          [ofCall, keptFor, 'of this call'],
+          [(_, amount) => given(control(share, 'kept', amount)), '', 'of this caller'],
+        ]);
+        if (typeof kept !== 'string') return grant({ lane: 'kept', release: kept });
+      }
+      const taken = control(share, 'common');
+      return typeof taken === 'string' ? noRoom(taken) : grant({ lane: 'common', release: taken });
+    },
+    graphTurn: async (share, lane) => inTime(await turn(share, lane)),
+    unprovenStream: async (share) => inTime(await streamTurn(share, 'common')),
+    notification(who) {
+      const taken = takeAll([
+        [notificationsOf, nameOf(who), 'of this application'],
+        [notifications, '', 'of all'],
+      ]);
+      return typeof taken === 'string' ? noRoom(taken) : grant(taken);
+    },
     unknownCall: (who) =>
       rate.left(nameOf(who)) >= 1 ? undefined : refuse('TooManyUnknownCalls', { retryAfterMs }),
     unknownCallFound: (who) => rate.take(nameOf(who)),
   };
 }
 
-const nameOf = ({ tenant, app }: Binding): string => `${tenant} ${app}`;
+/** How a tenant's application is called in every count. */
+export const nameOf = ({ tenant, app }: Binding): string => `${tenant} ${app}`;
 
-/** undefined: there is no room. */
-type Take = (name: string) => Release | undefined;
+const given = (taken: Release | string): Release | undefined =>
+  typeof taken === 'string' ? undefined : taken;
 
-/** Counts by name what is under way; a name with nothing under way is forgotten, so there are never more than those. */
-function counters(max: number): Take {
-  const counts = new Map<string, number>();
-  return (name) => {
-    const count = counts.get(name) ?? 0;
-    if (count >= max) return undefined;
-    counts.set(name, count + 1);
-    return () => {
-      const left = (counts.get(name) ?? 1) - 1;
-      if (left === 0) counts.delete(name);
-      else counts.set(name, left);
-    };
-  };
-}
+/** Too much of one caller is for that caller to mend; too much of all is not. */
+const noRoom = (lack: string): Refusal =>
+  refuse(isOfAll(lack) ? 'Overloaded' : 'TooManyRequests', { detail: lack, retryAfterMs });
 
-/** A token bucket per name, which holds one second's worth. */
-function tokenBuckets(
-  perSecond: number,
-  now: () => number,
-): { left(name: string): number; take(name: string): void } {
-  const buckets = new LRUCache<string, { tokens: number; at: number }>({ max: rememberedCallers });
-  const filled = (name: string): { tokens: number; at: number } => {
-    const at = now();
-    const bucket = buckets.get(name) ?? { tokens: perSecond, at };
-    bucket.tokens = Math.min(perSecond, bucket.tokens + ((at - bucket.at) / 1000) * perSecond);
-    bucket.at = at;
-    return bucket;
-  };
-  return {
-    left: (name) => (perSecond === Infinity ? Infinity : filled(name).tokens),
-    take(name) {
-      if (perSecond === Infinity) return;
-      const bucket = filled(name);
-      // What was under way at once may come to more than there is; it is paid for within a second.
-      bucket.tokens = Math.max(-perSecond, bucket.tokens - 1);
-      buckets.set(name, bucket);
-    },
-  };
+const inTime = (turn: Release | undefined): Decision<Release> =>
+  turn === undefined
+    ? refuse('Overloaded', { detail: 'no connection to Graph was free in time', retryAfterMs })
+    : grant(turn);
+
+/** Bytes, of which nobody has more than a quarter. */
+function quarters(total: number): Take {
+  const all = counters(total);
+  const each = counters(total / 4);
+  return (name, bytes) =>
+    given(
+      takeAll(
+        [
+          [each, name, 'of this caller'],
+          [all, '', 'of all'],
+        ],
+        bytes,
+      ),
+    );
 }
 
 /** Where somebody else keeps the measure: only what is read here is bounded. */
@@ -139,10 +174,17 @@ export const noLimits = (): Limits =>
       maxUploads: Infinity,
       unknownCallsPerSecond: Infinity,
       maxControlRequests: Infinity,
+      maxControlRequestsPerCaller: Infinity,
+      maxGraphConnections: Infinity,
+      maxGraphConnectionsPerCaller: Infinity,
+      graphTurnMs: 10_000,
       maxNotifications: Infinity,
       maxBodyBytes: 64 * 1024,
       maxNotificationBytes: 1024 * 1024,
+      maxUnprovenBodyBytes: 64 * 1024,
+      maxUnprovenBytes: 16 * 1024 * 1024,
       bodyTimeoutMs: 10_000,
+      answerTimeoutMs: 60_000,
     },
     () => 0,
   );

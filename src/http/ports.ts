@@ -30,8 +30,11 @@ export interface GraphPort {
   /** Streams both ways. */
   forward(
     request: GraphRequest & {
-      readonly body: IncomingMessage | Buffer | null;
+      readonly body: Readable | Buffer | null;
       readonly guard?: WriteGuard;
+      /** How long a streamed body may take, and the answer from its head to its end, ms; undefined: for ever. */
+      readonly bodyMs?: number;
+      readonly answerMs?: number;
       /** Refuses an answer by its status, before anything of it is passed on. */
       readonly judge?: (status: number) => Refusal | undefined;
     },

@@ -60,6 +60,10 @@ export function answerRefusal(
 function lingerOver(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = res;
   if (socket === null || socket.destroyed || req.complete) return;
+  // More than that is announced: nothing is gained by throwing away a part. With the end of the answer Node begins to:
+  // it resumes the request in the next tick, and by that the socket in the one after.
+  if (Number(req.headers['content-length'] ?? 0) > lingerBytes)
+    res.once('finish', () => process.nextTick(() => process.nextTick(() => socket.pause())));
   const before = socket.bytesRead;
   const check = setInterval(() => {
     if (socket.bytesRead - before > lingerBytes) socket.destroy();

@@ -23,6 +23,9 @@ type ProxyAuth =
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
+/** What the gate asks Graph by itself, about calls that have fallen silent, takes no part of a caller's share. */
+const ownGraphConnections = 64;
+
 /** Who is asked, and whom the proxy stands in front of. */
 export interface Adapters {
   readonly auth: ProxyAuth;
@@ -84,8 +87,14 @@ export function connectAdapters(
   verifier.prefetch();
   notifications.prefetch();
   if (auth.mode === 'jwt') auth.credentials.prefetch();
-  const graph = connectGraph({ url: settings.graphUrl, publicUrl, timeoutMs: settings.graphTimeoutMs });
   const { limits } = settings;
+  const graph = connectGraph({
+    url: settings.graphUrl,
+    publicUrl,
+    timeoutMs: settings.graphTimeoutMs,
+    // Requests in places of their own have as many again, and some are nobody's.
+    connections: 2 * limits.maxGraphConnections + ownGraphConnections,
+  });
   // Reads share the connections of uploads.
   const toMedia = { idleMs: limits.mediaIdleMs, connections: limits.maxUploads };
   const handlers = settings.mediaRoutes.map((route) => ({

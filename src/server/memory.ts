@@ -14,8 +14,12 @@ const blockBytes = 32 * 1024 * 1024 - 64 * 1024;
  * - V8 counts buffers that were read and dropped as part of the old heap until they are swept: 64 MiB at most, more than a
  *   small heap may grow by, so that it marks the whole heap again and again for garbage that is young. The heap may always
  *   grow to four times its size, which is what V8 itself allows at most.
+ *
+ * And V8 optimises undici's parser of answers, which is WebAssembly, as soon as it has read a few: 30 MB and half a second
+ * of a core, just when an instance begins to serve. That is put off until it has read enough to be worth it.
  */
 export function prepareMemory(): void {
   setFlagsFromString('--heap-growing-percent=300');
+  setFlagsFromString('--wasm-tiering-budget=100000000');
   Buffer.allocUnsafeSlow(blockBytes);
 }

@@ -13,6 +13,7 @@ import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
 import { clientAddress } from '../http/client-address.ts';
+import { addressWithoutProxies } from '../http/unlisted-proxy.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
 import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import { connectAdapters, named } from './adapters.ts';
@@ -139,8 +140,13 @@ export async function startInstance(
     log,
     newId: randomUUID,
     now: () => performance.now(),
-    limits: createLimits(settings.limits, () => performance.now()),
-    clientAddress: clientAddress(settings.trustedProxies),
+    limits: createLimits({ ...settings.limits, graphTurnMs: settings.graphTimeoutMs }, () =>
+      performance.now(),
+    ),
+    clientAddress:
+      settings.trustedProxies.length === 0
+        ? addressWithoutProxies(log)
+        : clientAddress(settings.trustedProxies),
   };
 
   const sink = await openFileSink(settings.evidenceDir, { log });

@@ -37,6 +37,8 @@ export function connectBot(url: string, connections: number): BotUpstream {
           ),
           body,
           idleMs,
+          bodyMs: idleMs,
+          answerMs: idleMs,
           faults: botFaults,
         },
         res,

@@ -4,6 +4,7 @@ import { exchangePool } from './pool.ts';
 
 const leastMs = 1000;
 const againMs = 200;
+const maxConnections = 64;
 
 /** Where a media handler is asked to discard writes. */
 export interface DiscardEndpoint {
@@ -15,7 +16,7 @@ export interface DiscardEndpoint {
 /** Each request has a connection of its own: those for media may all be waiting. */
 export function connectDiscard(url: string): DiscardEndpoint {
   const { origin, pathname: path } = new URL(url);
-  const pool = exchangePool(origin);
+  const pool = exchangePool(origin, maxConnections);
   const post = async (
     { write, call, epoch, reason, stream }: DiscardedWrite,
     signal: AbortSignal,

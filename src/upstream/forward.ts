@@ -20,6 +20,9 @@ export interface ForwardRequest {
   readonly body: Readable | Buffer | null;
   /** Nothing moved in either direction for this long, ms: given up. */
   readonly idleMs: number;
+  /** How long a streamed body may take, and the answer from its head to its end, ms; undefined: for ever. */
+  readonly bodyMs?: number | undefined;
+  readonly answerMs?: number | undefined;
   readonly faults: FaultReasons;
   readonly guard?: WriteGuard;
   /** Asks for a WebSocket. It is the caller's once the upstream has agreed, unless what is returned refuses it. */
@@ -33,7 +36,8 @@ export interface ForwardRequest {
  * When the client goes away, or the guard cuts, both sides end at once.
  */
 export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse): Promise<Forwarded> {
-  const { method, path, headers, body, idleMs, faults, guard, onAnswer, onWebSocket } = request;
+  const { method, path, headers, body, idleMs, bodyMs, answerMs, faults } = request;
+  const { guard, onAnswer, onWebSocket } = request;
   return new Promise((settle) => {
     let controller: Dispatcher.DispatchController | undefined;
     let over = false;
@@ -57,10 +61,17 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
       }
     };
     const idle = setTimeout(() => giveUp(refuse(faults.timeout)), idleMs);
+    let isPaused = false;
+    let total: NodeJS.Timeout | undefined;
+    const within = (ms: number | undefined, refusal: () => Refusal): void => {
+      clearTimeout(total);
+      total = ms === undefined ? undefined : setTimeout(() => giveUp(refusal()), ms);
+    };
     const finish = (forwarded: Forwarded): void => {
       if (over) return;
       over = true;
       clearTimeout(idle);
+      clearTimeout(total);
       res.off('close', onClose);
       settle(forwarded);
     };
@@ -102,7 +113,12 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
         controller = ctl;
         idle.refresh();
         // Before undici's own listener: a chunk that may not pass aborts before it is written.
-        if (body !== null && !Buffer.isBuffer(body)) body.on('data', onChunk);
+        if (body === null || Buffer.isBuffer(body)) return;
+        body.on('data', onChunk);
+        within(bodyMs, () => refuse('BodyTimeout'));
+        body.once('end', () => {
+          if (status === 0) clearTimeout(total);
+        });
       },
       onRequestUpgrade(_ctl, code, answerHeaders, socket) {
         const refusal = onWebSocket?.(answerHeaders, socket);
@@ -117,6 +133,7 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
         if (code < 200) return;
         status = code;
         answered = answerHeaders;
+        within(answerMs, () => refuse(isPaused ? 'AnswerUnread' : faults.timeout));
         const judged = onAnswer?.(code, responseHeaders(answerHeaders)) ?? {
           ok: true,
           value: responseHeaders(answerHeaders),
@@ -128,7 +145,9 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
         idle.refresh();
         if (res.write(chunk)) return;
         ctl.pause();
+        isPaused = true;
         res.once('drain', () => {
+          isPaused = false;
           idle.refresh();
           ctl.resume();
         });

@@ -14,6 +14,8 @@ export interface GraphOptions {
   /** Origin under which bots see the proxy. */
   readonly publicUrl: () => string;
   readonly timeoutMs: number;
+  /** Requests at a time, in each of the two ways; more would queue. */
+  readonly connections: number;
 }
 
 interface GraphRequest {
@@ -26,10 +28,10 @@ interface GraphRequest {
 }
 
 /** Graph: small requests whose answers are judged, each on a connection of its own, and streams for everything else. */
-export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions) {
+export function connectGraph({ url, publicUrl, timeoutMs, connections }: GraphOptions) {
   const { origin } = parseBase(url);
-  const statusPool = exchangePool(origin);
-  const pool = streamingPool(origin);
+  const statusPool = exchangePool(origin, connections);
+  const pool = streamingPool(origin, connections);
   const rewrite = (status: number, headers: OutgoingHttpHeaders): Decision<OutgoingHttpHeaders> =>
     rewriteLocation(origin, publicUrl())(status, headers);
   return {
@@ -58,10 +60,14 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions) {
         body,
         guard,
         judge,
+        bodyMs,
+        answerMs,
       }: GraphRequest & {
         readonly body: IncomingMessage | Buffer | null;
         readonly guard?: WriteGuard;
         readonly judge?: (status: number) => Refusal | undefined;
+        readonly bodyMs?: number;
+        readonly answerMs?: number;
       },
       res: ServerResponse,
     ): Promise<Forwarded> {
@@ -77,6 +83,8 @@ export function connectGraph({ url, publicUrl, timeoutMs }: GraphOptions) {
           headers: requestHeaders(headers, set),
           body,
           idleMs: timeoutMs,
+          bodyMs,
+          answerMs,
           faults: graphFaults,
           onAnswer: (status, answered) => judge?.(status) ?? rewrite(status, answered),
           ...(guard === undefined ? {} : { guard }),

@@ -68,10 +68,10 @@ function resetWhenGivenUp(
 }
 
 /** Keep-alive connections for ordinary traffic. undici discards a response that comes before its request. */
-export const streamingPool = (origin: string, connections = 512): Pool => pool(origin, connections);
+export const streamingPool = (origin: string, connections: number): Pool => pool(origin, connections);
 
 /** For status changes: every request asks for a connection of its own, so no earlier answer can be taken for its own. */
-export const exchangePool = (origin: string): Pool => pool(origin, 256);
+export const exchangePool = (origin: string, connections: number): Pool => pool(origin, connections);
 
 const pool = (origin: string, connections: number): Pool =>
   new Pool(origin, {

@@ -8,6 +8,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { defaultLimits } from '../../src/server/settings-limits.ts';
 import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { json, openRaw, send, type RawConnection } from '../support/raw-http.ts';
@@ -23,7 +24,10 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => graph.listen(0, '127.0.0.1', resolve));
   const { port } = graph.address() as AddressInfo;
   // What stalls here stalls on purpose.
-  world = await startWorld({ settings: { graphUrl: `http://127.0.0.1:${port}`, graphTimeoutMs: 20_000 } });
+  const limits = { ...defaultLimits, bodyTimeoutMs: 120_000, answerTimeoutMs: 120_000 };
+  world = await startWorld({
+    settings: { graphUrl: `http://127.0.0.1:${port}`, graphTimeoutMs: 20_000, limits },
+  });
   token = await world.mint.mint();
 });
 afterAll(async () => {
@@ -148,7 +152,7 @@ describe('a stream', () => {
 
   test('of a request ends towards Graph when the client goes away', async () => {
     await aborts(
-      (connection) => connection.write(`${head('POST', 'playPrompt', 'Content-Length: 100\r\n')}{`),
+      (connection) => connection.write(`${head('POST', 'playPrompt', 'Content-Length: 100000\r\n')}{`),
       (req) => req.resume(),
     );
   });

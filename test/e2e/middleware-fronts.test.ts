@@ -86,7 +86,12 @@ describe('the proxy and the middleware', () => {
       ...{ limits: noLimits(), clientAddress: clientAddress([]) },
     };
     const upstream = opened(
-      connectGraph({ url: graph.url, publicUrl: () => '', timeoutMs: times.graphTimeoutMs }),
+      connectGraph({
+        url: graph.url,
+        publicUrl: () => '',
+        timeoutMs: times.graphTimeoutMs,
+        connections: 64,
+      }),
     );
     const tokenFor = async (): Promise<{ ok: true; value: string }> => ({
       ok: true,

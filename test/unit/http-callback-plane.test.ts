@@ -43,7 +43,7 @@ test('the time that is added to a notification holds the time in which it is rea
     log: silentLog,
     newId: () => 'id',
     now: () => now,
-    limits: createLimits(defaultLimits, () => now),
+    limits: createLimits({ ...defaultLimits, graphTurnMs: 1000 }, () => now),
   } as unknown as CallbackDeps);
   const { url, close } = await listen(
     createServer((req, res) => void serve(req, res)),

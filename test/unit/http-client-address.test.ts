@@ -2,6 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { clientAddress, isAddressOrNetwork } from '../../src/http/client-address.ts';
+import { addressWithoutProxies } from '../../src/http/unlisted-proxy.ts';
+import { silentLog } from '../support/world.ts';
 
 const trusted = ['10.0.0.0/8', '192.168.1.5', 'fd00::/8'];
 const nameOf = (peer: string | undefined, headers: IncomingHttpHeaders = {}, proxies = trusted): string =>
@@ -152,4 +154,28 @@ test('what is listed must be an address or a network', () => {
     '1/2/3',
   ])
     expect(isAddressOrNetwork(bad)).toBe(false);
+});
+
+describe('without a trusted proxy', () => {
+  function asking(): { ask: (peer: string, headers?: IncomingHttpHeaders) => string; told: object[] } {
+    const told: object[] = [];
+    const address = addressWithoutProxies({ ...silentLog, warn: (facts) => void told.push(facts) });
+    return { told, ask: (peer, headers = {}) => address({ headers, socket: { remoteAddress: peer } }) };
+  }
+
+  test('a proxy that writes whom it asks for is told of once, and not believed', () => {
+    const { ask, told } = asking();
+    for (const client of ['203.0.113.7', '203.0.113.8'])
+      expect(ask('10.0.0.1', { 'x-forwarded-for': client })).toBe('10.0.0.1');
+    expect(told).toEqual([{ address: '10.0.0.1' }]);
+  });
+
+  test('one address for everybody is told of once; several are not', () => {
+    const one = asking();
+    for (let n = 0; n < 1000; n++) one.ask('10.0.0.1');
+    expect(one.told).toEqual([{ address: '10.0.0.1' }]);
+    const several = asking();
+    for (let n = 0; n < 1000; n++) several.ask(n % 2 === 0 ? '10.0.0.1' : '10.0.0.2');
+    expect(several.told).toEqual([]);
+  });
 });

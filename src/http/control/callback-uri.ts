@@ -1,15 +1,18 @@
+import type { Readable } from 'node:stream';
 import type { CallKey } from '../../core/call-key.ts';
 import { judgeCallbackUri, type CallbackJudgement } from '../../core/callback-uri.ts';
-import { grant, type Decision } from '../../core/decision.ts';
+import { grant, refuse, type Decision } from '../../core/decision.ts';
 import { messageOf } from '../../core/errors.ts';
 import { actionName } from '../../core/graph-action.ts';
-import { parseJson, readBody, replaceText, unfitForJson } from '../body.ts';
+import { parseJson, replaceText, tooLarge, unfitForJson } from '../body.ts';
+import { readSmall, type SmallBody } from '../small-body.ts';
+import { retryAfterMs } from '../shares.ts';
 import { askedFacts, type ControlRequest } from './context.ts';
 
 /** The body of an action that may say where Graph sends a call's notifications. */
 export interface CallbackBody {
   /** As it goes on to Graph. */
-  readonly body: Buffer;
+  readonly body: Buffer | Readable;
   readonly outcome: 'proxied' | 'rewritten' | 'bypasses' | 'absent' | 'unreadable';
   /** The host that it names instead of the proxy's. */
   readonly host: string | null;
@@ -20,19 +23,33 @@ export interface CallbackBody {
  * that cannot be read passes as it came, since signalling is sacred, and counts as a bypass.
  */
 export async function readCallbackBody(request: ControlRequest): Promise<Decision<CallbackBody>> {
-  const { deps, req, policy } = request;
+  const { deps, req, policy, share, keeps } = request;
   const unfit = unfitForJson(req);
-  const body = await readBody(req, deps.limits.notificationBody);
-  if (!body.ok) return body;
-  const parsed = unfit ?? parseJson(body.value);
-  if (!parsed.ok) return grant({ body: body.value, outcome: 'unreadable', host: null });
+  const limit = deps.limits.callbackBody(share);
+  const read = await readSmall(req, limit, keeps);
+  if (!read.ok) return read;
+  if (read.value.kind === 'stream') return unjudged(request, read.value, limit.maxBytes);
+  const { body } = read.value;
+  const parsed = unfit ?? parseJson(body);
+  if (!parsed.ok) return grant({ body, outcome: 'unreadable', host: null });
   const key = Object.keys(parsed.value).find((name) => name.toLowerCase() === 'callbackuri') ?? 'callbackUri';
   const judged = judge(request, parsed.value[key]);
-  if (judged.kind !== 'bypasses') return grant({ body: body.value, outcome: judged.kind, host: null });
+  if (judged.kind !== 'bypasses') return grant({ body, outcome: judged.kind, host: null });
   const { host, instead } = judged;
-  if (policy.callbackUri !== 'rewrite' || instead === null)
-    return grant({ body: body.value, outcome: 'bypasses', host });
-  return grant({ body: replaceText(body.value, key, instead), outcome: 'rewritten', host });
+  if (policy.callbackUri !== 'rewrite' || instead === null) return grant({ body, outcome: 'bypasses', host });
+  return grant({ body: replaceText(body, key, instead), outcome: 'rewritten', host });
+}
+
+/** Too large, or too many of them at once: nothing in it can be rewritten, so it passes only where nothing should be. */
+function unjudged(
+  { policy, share }: ControlRequest,
+  { body, why }: Extract<SmallBody, { kind: 'stream' }>,
+  maxBytes: number,
+): Decision<CallbackBody> {
+  if (why === 'tooLarge' && (share.proven || policy.callbackUri === 'rewrite')) return tooLarge(maxBytes);
+  if (policy.callbackUri === 'rewrite')
+    return refuse('Overloaded', { detail: 'too many bodies are read at the moment', retryAfterMs });
+  return grant({ body, outcome: 'unreadable', host: null });
 }
 
 const judge = ({ deps }: ControlRequest, value: unknown): CallbackJudgement =>

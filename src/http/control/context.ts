@@ -10,6 +10,7 @@ import type { Caller } from '../authenticate.ts';
 import type { ControlDeps, GraphRequest } from '../ports.ts';
 import { header } from '../problem.ts';
 import type { Proofs } from '../proofs.ts';
+import type { Share } from '../shares.ts';
 
 /** What is known of a request to Graph once it was authenticated and identified. */
 export interface ControlRequest {
@@ -23,6 +24,10 @@ export interface ControlRequest {
   readonly caller: Caller;
   readonly action: GraphAction;
   readonly policy: PolicyInForce;
+  /** For whom it is counted. */
+  readonly share: Share;
+  /** Whether so many bytes of its body may be kept until it is over. */
+  readonly keeps: (bytes: number) => boolean;
   /** The caller is known, and nobody is bound to the call. */
   readonly isUnowned?: boolean;
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { parseCallKey } from '../../core/call-key.ts';
 import { grant, refuse, type Refusal } from '../../core/decision.ts';
 import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/exchange.ts';
@@ -17,7 +18,7 @@ const tokenRefused = refuse('GraphCredentialUnavailable');
  */
 export async function streamToGraph(
   request: ControlRequest,
-  { guard, body: given }: { readonly guard?: WriteGuard; readonly body?: Buffer } = {},
+  { guard, body: given }: { readonly guard?: WriteGuard; readonly body?: Buffer | Readable } = {},
 ): Promise<Forwarded> {
   const { deps, req, res, action, caller } = request;
   const body = given ?? (hasBody(req.headers) ? req : null);

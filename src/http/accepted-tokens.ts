@@ -1,0 +1,22 @@
+import { LRUCache } from 'lru-cache';
+
+const remembered = 10_000;
+const rememberedMs = 10 * 60_000;
+
+/**
+ * Graph tokens that Graph has accepted for anything within the last minutes, by hash: their claims are true, so whoever
+ * brings one is known by them. It says nothing about a call.
+ */
+export class AcceptedTokens {
+  readonly #tokens = new LRUCache<string, true>({ max: remembered, ttl: rememberedMs });
+
+  has(tokenHash: string): boolean {
+    return this.#tokens.has(tokenHash);
+  }
+
+  /** Graph has answered a request that brought it. */
+  answered(tokenHash: string, status: number): void {
+    if (status >= 200 && status < 300) this.#tokens.set(tokenHash, true);
+    else if (status === 401) this.#tokens.delete(tokenHash);
+  }
+}

@@ -1,0 +1,31 @@
+import type { Log } from '../core/ports.ts';
+import { clientAddress, type ClientAddress } from './client-address.ts';
+
+/** So many requests from one address, and none from another, are worth a word. */
+const manyRequests = 100;
+
+/**
+ * The address of a client where no proxy is trusted. Says once if everybody seems to come through a proxy that is not
+ * listed: then all share the room of one address.
+ */
+export function addressWithoutProxies(log: Log): ClientAddress {
+  const addressOf = clientAddress([]);
+  let first: string | undefined;
+  let asked = 0;
+  let isSettled = false;
+  return (req) => {
+    const address = addressOf(req);
+    if (isSettled) return address;
+    first ??= address;
+    asked += 1;
+    const forwarded = req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined;
+    if (forwarded || asked === manyRequests) {
+      isSettled = true;
+      log.warn(
+        { address },
+        'every client seems to have the same address, so all of them share the limits of one: if a proxy or load balancer is in front, list it in TALLYLIGHT_TRUSTED_PROXIES',
+      );
+    } else if (address !== first) isSettled = true;
+    return address;
+  };
+}
