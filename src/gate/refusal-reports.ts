@@ -69,7 +69,7 @@ export class RefusalReports {
     for (let attempt = 0; attempt < lastAttempts; attempt++) {
       // Lines first, then leaving: either can be repeated where a reply was lost.
       const isNext = !isTold && this.#batch === nothing && this.#offsetMs !== undefined;
-      const batch = isNext ? this.#nextBatch(true) : this.#batch;
+      const batch: Batch = isNext ? this.#nextBatch(true) : this.#batch;
       const isLast = batch.lines.at(-1)?.last === true;
       if (!(await this.#report(batch, isTold))) continue;
       if (isTold) return;
