@@ -1,7 +1,6 @@
 import { refuse, type Refusal } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import type { Backlog } from '../core/ports.ts';
-import type { GateParts } from './context.ts';
+import type { Backlog, Clock, Log, Meter, Outbox } from '../core/ports.ts';
 
 const defaultWaitMs = 4 * 60 * 60 * 1000;
 const longestPauseMs = 15_000;
@@ -10,6 +9,18 @@ const shortestPauseMs = 200;
 const exceededPauseMs = 1000;
 
 const megabyte = 1024 * 1024;
+
+interface BacklogDeps {
+  readonly outbox: Pick<Outbox, 'backlog'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter: Pick<Meter, 'evidenceBacklog'>;
+}
+
+interface BacklogBounds {
+  readonly waitMs?: number | undefined;
+  readonly bytes?: number | undefined;
+}
 
 /** What was seen of the evidence that waits. */
 interface Seen extends Backlog {
@@ -22,7 +33,7 @@ interface Seen extends Backlog {
  * Beyond either bound nothing new begins: what is recorded could not be shown later. What closes a gate goes on.
  */
 export class EvidenceBacklog {
-  readonly #deps: GateParts;
+  readonly #deps: BacklogDeps;
   readonly #maxAgeMs: number;
   readonly #maxBytes: number;
   #seen: Seen | undefined;
@@ -32,10 +43,10 @@ export class EvidenceBacklog {
   #closed = false;
   #cancel: () => void = () => undefined;
 
-  constructor(deps: GateParts) {
+  constructor(deps: BacklogDeps, { waitMs = defaultWaitMs, bytes = Infinity }: BacklogBounds) {
     this.#deps = deps;
-    this.#maxAgeMs = deps.times.evidenceWaitMs ?? defaultWaitMs;
-    this.#maxBytes = deps.sizes?.evidenceBytes ?? Infinity;
+    this.#maxAgeMs = waitMs;
+    this.#maxBytes = bytes;
   }
 
   open(): void {

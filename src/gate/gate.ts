@@ -53,7 +53,8 @@ export class Gate {
 
   constructor(given: GateParts) {
     const operations = new Operations(given.clock);
-    const backlog = new EvidenceBacklog(given);
+    const { times, sizes } = given;
+    const backlog = new EvidenceBacklog(given, { waitMs: times.evidenceWaitMs, bytes: sizes?.evidenceBytes });
     const deps = { ...given, operations, backlog, watch: new Watch(given.clock) };
     const instance = (): string => this.#instance;
     const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>

@@ -68,9 +68,9 @@ export class RefusalReports {
     let isTold = false;
     for (let attempt = 0; attempt < lastAttempts; attempt++) {
       // Lines first, then leaving: either can be repeated where a reply was lost.
-      const isNext: boolean = !isTold && this.#batch === nothing && this.#offsetMs !== undefined;
+      const isNext = !isTold && this.#batch === nothing && this.#offsetMs !== undefined;
       const batch: Batch = isNext ? this.#nextBatch(true) : this.#batch;
-      const isLast: boolean = batch.lines.at(-1)?.last === true;
+      const isLast = batch.lines.at(-1)?.last === true;
       if (!(await this.#report(batch, isTold))) continue;
       if (isTold) return;
       isTold = isLast;
