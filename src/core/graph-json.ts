@@ -25,7 +25,7 @@ export function readGraphJson(
   { maxBytes, decides }: ReadOptions,
 ): GraphJson {
   const plain = decompressed(raw, headers, maxBytes);
-  if (plain === undefined) return unreadable('its compression cannot be undone, or it is too large without');
+  if (plain === undefined) return unreadable('it is compressed so that it cannot be read here');
   const text = decoded(plain, headers);
   if (text === undefined) return unreadable('it is not in UTF-8');
   try {

@@ -67,7 +67,7 @@ export const limitSettings = {
     'TALLYLIGHT_MAX_NOTIFICATION_BYTES',
     '1048576',
     [1024, 16_777_216],
-    'Bytes of a notification, and of the body of an answer',
+    'Bytes of a notification that is learned from (a larger one is streamed to the bot), and of the body of an answer',
   ),
   mediaIdleMs: limit(
     'TALLYLIGHT_MEDIA_IDLE_MS',

@@ -7,7 +7,6 @@ import { startIssuer, tampered } from '../support/issuer.ts';
 import { batch, callIs, startNotifiedWorld, type NotifiedWorld } from '../support/notified-bot.ts';
 import { sendRaw } from '../support/raw-http.ts';
 
-const mebibyte = 1024 * 1024;
 const joinAudience = 'https://api.botframework.com';
 const otherTenant = '99999999-9999-4999-8999-999999999999';
 
@@ -90,32 +89,6 @@ describe('the bot sees nothing of a notification', () => {
 
   test('of another service of Microsoft’s', async () => {
     await refused(await mint({ appid: randomUUID() }), 403, 'TokenNotAllowed');
-  });
-
-  test('that is too large', async () => {
-    const token = await world.mint.mintNotificationToken();
-    const before = world.endpoint.received.length;
-    const body = Buffer.alloc(mebibyte + 1, ' ');
-    const whole = await world.notify(body, { token });
-    const announced = await sendRaw(
-      world.proxy.url,
-      `POST /pod-7/api/calling/x HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer ${token}\r\n` +
-        `Content-Length: ${mebibyte + 1}\r\n\r\n`,
-    );
-    const chunked = await sendRaw(
-      world.proxy.url,
-      Buffer.concat([
-        Buffer.from(
-          `POST /pod-7/api/calling/x HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer ${token}\r\n` +
-            `Transfer-Encoding: chunked\r\n\r\n${(mebibyte + 1).toString(16)}\r\n`,
-        ),
-        body,
-        Buffer.from('\r\n0\r\n\r\n'),
-      ]),
-    );
-    for (const answer of [whole, announced, chunked])
-      expect([answer?.status, answer?.headers['tallylight-reason']]).toEqual([413, 'BodyTooLarge']);
-    expect(world.endpoint.received).toHaveLength(before);
   });
 
   test('that breaks off', async () => {

@@ -50,6 +50,8 @@ const entry = fc.record(
         'status',
         '@odata.type',
         '@odata.id',
+        'state@odata.type',
+        'recordingInfo@odata.type',
         'tenantId',
         'participants',
         'recordingInfo',

@@ -1,7 +1,9 @@
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { judgeOperation, judgeStatusAnswer, type GraphAnswer } from '../../src/core/graph-outcome.ts';
-import { cases, nearJson } from './cases.ts';
+import { readGraphJson } from '../../src/core/graph-json.ts';
+import { cases, edited, nearJson } from './cases.ts';
 
 const words = [
   'completed',
@@ -34,7 +36,7 @@ const codes = [
   '\uff12\uff10\uff10',
 ];
 const keys = ['id', 'status', 'resultInfo', 'code', 'subcode', 'error', 'message', 'Status'];
-const values = [...words, ...codes, '8506', 8506, null, 'op', '..', '../x', 'a/b'];
+const values = [...words, ...codes, '8506', 8506, '7505', 7505, null, 'op', '..', '../x', 'a/b'];
 const anything = nearJson(keys, values);
 
 const resultInfo = fc.oneof(
@@ -115,8 +117,9 @@ test('whatever Graph answers, success is only what the design calls so', () => {
       // A start is refused for good, or a stop counts as done, only by a definite no.
       if (outcome.kind === 'refused' && (given.status < 200 || given.status > 299)) {
         expect(given.status).toBeGreaterThanOrEqual(400);
-        if (outcome.code !== '8506') expect([408, 425, 429]).not.toContain(given.status);
-        if (outcome.code !== '8506') expect(given.status).toBeLessThan(500);
+        const isPermanent = ['8506', '7505'].includes(outcome.code ?? '');
+        if (!isPermanent) expect([408, 425, 429]).not.toContain(given.status);
+        if (!isPermanent) expect(given.status).toBeLessThan(500);
       }
     }),
     cases(),
@@ -141,4 +144,72 @@ test('an operation that is awaited has an id that is one segment of a path', () 
     cases(),
   );
   expect(named).toBeGreaterThan(50);
+});
+
+const maxBytes = 64 * 1024;
+const codings: readonly (readonly [string, (bytes: Uint8Array) => Buffer])[] = [
+  ['', (bytes) => Buffer.from(bytes)],
+  ['identity', (bytes) => Buffer.from(bytes)],
+  ['gzip', gzipSync],
+  ['deflate', deflateSync],
+  ['Deflate', deflateRawSync],
+  ['BR', brotliCompressSync],
+];
+const types = ['', 'application/json', 'application/json; charset="utf-8"', 'text/plain;charset=UTF8', 'x'];
+
+test('an answer is read the same in every spelling that a gateway may give it', () => {
+  fc.assert(
+    fc.property(
+      anything,
+      fc.array(fc.constantFrom(...codings), { maxLength: 2 }),
+      fc.constantFrom(...types),
+      fc.boolean(),
+      fc.constantFrom('', '\0', '\r\n', ' \0\0\t'),
+      (value, coded, type, marked, end) => {
+        const text = JSON.stringify(value);
+        let raw: Uint8Array = Buffer.from(`${marked ? '\ufeff' : ''}${text}${end}`);
+        for (const [, code] of coded) raw = code(raw);
+        const headers = {
+          'content-type': type,
+          'content-encoding': coded.map(([name]) => name).join(', '),
+        };
+        expect(readGraphJson(raw, headers, { maxBytes, decides: false })).toEqual({
+          readable: true,
+          value: JSON.parse(text) as unknown,
+        });
+      },
+    ),
+    cases(),
+  );
+});
+
+test('of any bytes something is read, or nothing: never a fault, and never more than the limit', () => {
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }),
+    edited(fc.constantFrom('{"status":"completed"}', '{"id":"a","status":"failed"}'), [
+      ...['\ufeff', '\0', '"', '{', '}', ',', '"status":', '\\u0000', '[', ']'],
+    ]).map((text) => Buffer.from(text)),
+  );
+  let read = 0;
+  fc.assert(
+    fc.property(
+      bytes,
+      fc.array(fc.constantFrom(...codings), { maxLength: 3 }),
+      fc.boolean(),
+      fc.constantFrom(...types, 'a; charset=utf-16', 'a; charset=iso-8859-1'),
+      (given, coded, honest, type) => {
+        let raw: Uint8Array = Buffer.from(given);
+        if (honest) for (const [, code] of coded) raw = code(raw);
+        const headers = { 'content-type': type, 'content-encoding': coded.map(([name]) => name).join(',') };
+        for (const decides of [true, false]) {
+          const found = readGraphJson(raw, headers, { maxBytes: 100, decides });
+          if (!found.readable) continue;
+          read += 1;
+          expect(JSON.stringify(found.value).length).toBeLessThan(1000);
+        }
+      },
+    ),
+    cases(),
+  );
+  expect(read).toBeGreaterThan(20);
 });

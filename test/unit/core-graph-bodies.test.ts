@@ -6,6 +6,7 @@ import {
   judgeStatusBody,
   withholdRecording,
 } from '../../src/core/graph-bodies.ts';
+import { parseJson } from '../../src/http/body.ts';
 
 /** What a client's text becomes; a literal could not hold every key. */
 const parsed = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
@@ -20,10 +21,54 @@ const strangeKeys = [
   'metadata2',
   '__proto__',
   'constructor',
-  'status@odata.type',
+  'status.odata.type',
   'odata.type',
   '',
 ];
+
+/** What OData says of a property, or of the whole. */
+const annotations = {
+  '@odata.type': '#microsoft.graph.x',
+  '@odata.context': 'https://graph.microsoft.com/$metadata',
+  '@microsoft.graph.x': 1,
+  '@type': 'x',
+  'status@odata.type': '#microsoft.graph.recordingStatus',
+  'Status@odata.type': '#notRecording',
+  'clientContext@x.y': { status: 'failed' },
+  'metadata@odata.type': '#String',
+  'nothing@odata.bind': null,
+};
+
+describe('annotations of OData', () => {
+  test('are no properties of any body', () => {
+    const value = { ...annotations, status: 'recording' };
+    expect(judgeStatusBody(value)).toEqual({ ok: true, value: { status: 'recording', clientContext: null } });
+    expect(judgeMetadataBody({ ...annotations, metadata: 'm' })).toMatchObject({ ok: true });
+    const resultInfo = { 'code@odata.type': '#Int32', code: 200 };
+    expect(judgeOperationBody({ ...annotations, status: 'completed', resultInfo })).toMatchObject({
+      ok: true,
+    });
+  });
+
+  test('stand for no property, and are judged in no way', () => {
+    expect(judgeStatusBody({ 'status@odata.type': 'recording' })).toRefuse('StatusInvalid');
+    expect(judgeStatusBody({ ...annotations, Status: 'recording', status: 'recording' })).toRefuse(
+      'BodyInvalid',
+    );
+    for (const text of [
+      '{"status@odata.type":"a","status@odata.type":"b","status":"recording"}',
+      '{"status@odata.type":"a","STATUS@odata.type":"b","status":"recording"}',
+      '{"@x":{"a":1,"a":2,"A":[{"b":1,"b":2}]},"status":"recording"}',
+    ])
+      expect(parseJson(Buffer.from(text))).toMatchObject({ ok: true, value: { status: 'recording' } });
+    for (const text of [
+      '{"status@odata.type":"a","status":"recording","status":"failed"}',
+      '{"status@odata.type":"a","status":"recording","Status":"failed"}',
+      '{"a":{"@x":1,"b":1,"B":2}}',
+    ])
+      expect(parseJson(Buffer.from(text))).toRefuse('BodyInvalid');
+  });
+});
 
 describe('the body of updateRecordingStatus', () => {
   test.each(['recording', 'notRecording', 'failed'])('may ask for %s', (status) => {
