@@ -6,8 +6,6 @@ import type { CallbackPlace } from '../core/callback-uri.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
 import { parseRequestTarget } from '../core/request-target.ts';
-import type { Binding } from '../core/call-state.ts';
-import type { Decision } from '../core/decision.ts';
 import type { StageDeps } from '../http/ports.ts';
 import { connectBot } from '../upstream/bot.ts';
 import { connectGraph } from '../upstream/graph.ts';
