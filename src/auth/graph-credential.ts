@@ -69,17 +69,26 @@ const longestWaitMs = 15_000;
 const timeoutMs = 5000;
 const maxBytes = 256 * 1024;
 
+interface Entry {
+  readonly clientId: string;
+  readonly mayUse: (who: Binding) => boolean;
+  readonly source: TokenSource;
+  /** Why no token was ever obtained; undefined: one was. */
+  obstacle?: string | undefined;
+  retry?: NodeJS.Timeout;
+}
+
 /** OAuth 2.0 client credentials (RFC 6749, 4.4). Throws `ConfigurationInvalid`. */
 export function createGraphCredentials(
   config: readonly GraphCredentialConfig[],
   options: GraphCredentialsOptions,
 ): GraphCredentials {
-  const entries = config.map((each) => ({
-    ...{ clientId: each.clientId, mayUse: callersOf(each), source: tokenSource(each, options) },
-    obstacle: 'no token was obtained yet' as string | undefined,
-    retry: undefined as NodeJS.Timeout | undefined,
+  const entries = config.map((each): Entry => ({
+    clientId: each.clientId,
+    mayUse: callersOf(each),
+    source: tokenSource(each, options),
+    obstacle: 'no token was obtained yet',
   }));
-  type Entry = (typeof entries)[number];
   let isClosed = false;
   const tokenOf = async (entry: Entry): Promise<Decision<string>> => {
     const token = await entry.source.token();

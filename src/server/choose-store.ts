@@ -5,7 +5,10 @@ import { redisStore } from '../store/redis/client.ts';
 import type { ProxyParts } from './proxy.ts';
 import type { ProxySettings } from './settings.ts';
 
-/** The store that the settings name. A server that cannot be used ends the process. */
+/** How long a start may take, ms. */
+const startMs = 10_000;
+
+/** The store that the settings name. A server that cannot be used stops the start. */
 export function chooseStore(settings: ProxySettings, log: Log): ProxyParts['openStore'] {
   const { redisUrl, redisDurability: durability, redisWaitReplicas: waitReplicas } = settings;
   const { redisNoEviction: eviction } = settings;
@@ -18,9 +21,11 @@ export function chooseStore(settings: ProxySettings, log: Log): ProxyParts['open
   }
   return (meter) => {
     const store = redisStore(redisUrl, { meter, log, durability, eviction, waitReplicas });
-    // An unsuitable server stops the start; one that is away only keeps gates closed until it comes.
+    const opened = performance.now();
+    // An unsuitable server stops the start. One that is away only keeps gates closed until it comes, and one that comes later
+    // and is unsuitable does the same: by then the instance carries signalling.
     store.ready().catch((error: unknown) => {
-      if (!isFault(error, 'StoreUnsuitable')) return;
+      if (!isFault(error, 'StoreUnsuitable') || performance.now() - opened > startMs) return;
       log.error({ error: messageOf(error) }, 'TALLYLIGHT_REDIS_URL names a server that cannot be used');
       process.exit(1);
     });

@@ -39,14 +39,14 @@ async function run(sandboxOnly: boolean): Promise<void> {
   }
   prepareMemory();
   const log = createLog(settings.logLevel);
-  let running: Running | undefined;
+  const now: { running?: Running } = {};
   // From now on: the first process of a container has no default for a signal, and would outlive one during its start.
   onEndSignals(
     endingWith({
       log,
       // An instance that was never ready has no traffic to send elsewhere.
-      delayMs: () => (running !== undefined && settings.mode === 'proxy' ? settings.shutdownDelayMs : 0),
-      retire: () => running?.retire(),
+      delayMs: () => (now.running !== undefined && settings.mode === 'proxy' ? settings.shutdownDelayMs : 0),
+      retire: () => now.running?.retire(),
       close: (why) =>
         void shutDown(
           async () => {
@@ -57,9 +57,9 @@ async function run(sandboxOnly: boolean): Promise<void> {
         ).catch(failStart),
     }),
   );
-  process.on('SIGHUP', () => running?.reloadPolicies());
+  process.on('SIGHUP', () => now.running?.reloadPolicies());
   const starting = settings.mode === 'sandbox' ? sandbox(settings, log) : proxy(settings, log);
-  running = await starting;
+  now.running = await starting;
 }
 
 const notSandbox = (): Fault =>

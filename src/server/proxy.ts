@@ -60,10 +60,11 @@ export interface ProxyParts {
 
 /** An instance with an admin port of its own. */
 export async function startProxy(settings: ProxySettings, parts: ProxyParts): Promise<RunningProxy> {
-  let instance: Instance | undefined;
+  const now: { instance?: Instance } = {};
   const admin = createAdmin({
-    readiness: () => instance?.readiness() ?? Promise.resolve(notStarted),
+    readiness: () => now.instance?.readiness() ?? Promise.resolve(notStarted),
     metrics: async () => {
+      const { instance } = now;
       if (instance === undefined) return undefined;
       const { registry } = instance;
       await instance.census();
@@ -78,7 +79,7 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
     await closeServer(admin, 0);
     throw error;
   });
-  instance = running;
+  now.instance = running;
   return {
     url: running.url,
     adminUrl: originOf('http', address),

@@ -180,7 +180,7 @@ describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => 
       },
     ).then(
       (proxy) => proxy.exited,
-      (error: Error) => /ended with (\w+)/.exec(error.message)?.[1],
+      (error: unknown) => /ended with (\w+)/.exec(String(error))?.[1],
     );
     expect(String(await outcome)).toBe('0');
   });

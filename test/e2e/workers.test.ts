@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Bot } from '../../src/server/sandbox/bot.ts';
 import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
@@ -9,14 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import { failedStart, settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
 import { send } from '../support/raw-http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import {
-  gatesOpen,
-  holdsEvidence,
-  isRunning,
-  metricsOf,
-  putUnderLoad,
-  workersOf,
-} from '../support/worker-house.ts';
+import { gatesOpen, isRunning, metricsOf, putUnderLoad, workersOf } from '../support/worker-house.ts';
 import { verifyEvidence } from '../support/world.ts';
 
 let directory: string;
@@ -231,61 +223,6 @@ describe('several workers', () => {
     expect((await whileSuspended(() => ready('/readyz/gates')))[0]).toBe(503);
     const during = await whileSuspended(() => metricsOf(proxy));
     expect(during.get('tallylight_workers{state="serving"}')).toBe(3);
-  });
-
-  test.each(['the writer of the evidence', 'another worker'])(
-    'are replaced when they hang: %s',
-    async (which) => {
-      await start({ TALLYLIGHT_WORKERS: '2' });
-      const bot = await recordingBot();
-      const long = bot.slowUpload('long');
-      long.send(640);
-      await eventually(() => writesOf(bot.call).find(({ bytes }) => bytes > 0));
-      const before = await workersOf(proxy);
-      const holds: readonly boolean[] = await eventually(async () => {
-        const all = await Promise.all(before.map(holdsEvidence));
-        return all.includes(true) ? all : undefined;
-      });
-      const victim = before.find((_, n) => holds[n] === (which === 'the writer of the evidence'))!;
-      process.kill(victim, 'SIGSTOP');
-      // Until it is known, every other connection is for the one that hangs.
-      await eventually(async () => {
-        const workers = await workersOf(proxy);
-        return workers.length === 2 && !workers.includes(victim) && (await serving()) === 2;
-      });
-      const after = await metricsOf(proxy);
-      expect(after.get('tallylight_worker_exits_total{how="hung"}')).toBe(1);
-      expect(after.get('tallylight_worker_exits_total{how="unexpected"}') ?? 0).toBe(0);
-      expect(said('a worker does not answer: it is killed')).toHaveLength(1);
-      await gatesOpen(proxy);
-      expect((await bot.report('notRecording')).status).toBe(200);
-      await long.over;
-      proxy.kill('SIGTERM');
-      expect(await proxy.exited).toBe(0);
-      expect((await verifyEvidence(home)).misfit).toBeNull();
-    },
-  );
-
-  test('that hang while the process ends do not keep it', async () => {
-    await start({ TALLYLIGHT_WORKERS: '2' });
-    const [victim] = await workersOf(proxy);
-    process.kill(victim!, 'SIGSTOP');
-    proxy.kill('SIGTERM');
-    expect(await proxy.exited).toBe(1);
-    expect(said('a worker does not answer: it is killed')).toHaveLength(1);
-  });
-
-  test('are not killed when all of them and the process itself were suspended', async () => {
-    await start({ TALLYLIGHT_WORKERS: '2' });
-    const workers = await workersOf(proxy);
-    const all = [...workers, proxy.pid];
-    for (const pid of all) process.kill(pid, 'SIGSTOP');
-    // Longer than a worker may be silent.
-    await sleep(9000);
-    for (const pid of all.toReversed()) process.kill(pid, 'SIGCONT');
-    await gatesOpen(proxy);
-    expect(await workersOf(proxy)).toEqual(workers);
-    expect(said('a worker does not answer')).toEqual([]);
   });
 });
 

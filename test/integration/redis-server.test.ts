@@ -124,6 +124,35 @@ describe('a Redis that cannot be used safely', () => {
   });
 });
 
+describe('a Redis that is mended', () => {
+  test('is taken without a new connection, and was complained about once', async () => {
+    const redis = await server('--maxmemory-policy', 'allkeys-lru');
+    const errors: string[] = [];
+    const silent = (): void => undefined;
+    const log = {
+      debug: silent,
+      info: silent,
+      warn: silent,
+      error: (_: unknown, text: string) => errors.push(text),
+    };
+    const store = open(redis.url, { log });
+    expect(await faultOf(store.ready())).toBeFault('StoreUnsuitable');
+    await redis.cli('config', 'set', 'maxmemory-policy', 'volatile-lru');
+    await eventually(() => errors.length === 2);
+    await redis.cli('config', 'set', 'maxmemory-policy', 'noeviction');
+    await eventually(() =>
+      store.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(errors).toEqual([
+      expect.stringContaining('maxmemory-policy is allkeys-lru'),
+      expect.stringContaining('maxmemory-policy is volatile-lru'),
+    ]);
+  });
+});
+
 describe('the user the store connects as', () => {
   const rights = ['~tallylight:*', '&tallylight:*', '+@all', '-@admin', '-@dangerous', '+info'];
 

@@ -21,7 +21,7 @@ export class Pulse {
       this.#isAwaited = true;
       return 'ask';
     }
-    this.#silent = wasHeldUp ? 0 : this.#silent + 1;
+    if (!wasHeldUp) this.#silent += 1;
     return this.#silent >= most ? 'hung' : 'wait';
   }
 

@@ -41,6 +41,9 @@ export interface ConnectionOptions {
   readonly log: Log | undefined;
 }
 
+/** After so long a server that was found unsuitable is looked at again, ms. */
+const judgeAgainMs = 2000;
+
 const unreached = (): Fault => new Fault('StoreUnavailable', 'the store is not connected');
 const closedFault = (): Fault => new Fault('StoreUnavailable', 'the store was closed');
 
@@ -51,6 +54,7 @@ export function connect(
   /** Why no command may be sent; undefined: one may. */
   let obstacle: Fault | undefined = unreached();
   let round = 0;
+  let again: NodeJS.Timeout | undefined;
   let losses = 0;
   let closed = false;
   let troubled = false;
@@ -82,6 +86,7 @@ export function connect(
   /** Judges every master. Only the latest round counts: connections may come and go meanwhile. */
   const judge = async (): Promise<void> => {
     const mine = ++round;
+    clearTimeout(again);
     try {
       const masters = wire.masters();
       const lacks = await Promise.all(masters.map((master) => assertPermitted(master, prefix)));
@@ -101,8 +106,10 @@ export function connect(
     } catch (error) {
       if (mine !== round || closed) return;
       if (isFault(error, 'StoreUnsuitable')) {
-        log?.error({}, error.message);
+        if (obstacle?.message !== error.message) log?.error({}, error.message);
         settle(error);
+        // Whoever cures it does not break the connection.
+        again = setTimeout(() => void judge(), judgeAgainMs).unref();
         return;
       }
       log?.warn({ cause: messageOf(error) }, 'a server of the store could not be judged');
@@ -190,6 +197,7 @@ export function connect(
     close: () => {
       closed = true;
       round += 1;
+      clearTimeout(again);
       settle(closedFault());
       wire.close();
     },
