@@ -23,6 +23,10 @@ const calls = new Proxy({} as CallStore, {
     return Promise.resolve({ state: 'recording', epoch: 1, binding: bot });
   },
 });
+const outbox: Pick<Store['outbox'], 'backlog' | 'report'> = {
+  backlog: () => Promise.resolve({ oldest: null, bytes: 0 }),
+  report: () => Promise.resolve({ now: 0, others: [] }),
+};
 const sessions: Store['sessions'] = {
   join: () => Promise.resolve(),
   heartbeat: () => Promise.resolve([]),
@@ -31,7 +35,7 @@ const sessions: Store['sessions'] = {
   onWake: () => Promise.resolve(() => undefined),
 };
 
-const gate = await builtGate({ calls, sessions });
+const gate = await builtGate({ calls, sessions, outbox });
 await gate.open();
 const call = callKey(0);
 const first = await gate.admit(call, bot);

@@ -28,7 +28,10 @@ export const noLog: Log = { debug: nothing, info: nothing, warn: nothing, error:
 export async function builtGate({
   calls,
   sessions,
-}: Pick<Store, 'calls' | 'sessions'>): Promise<gateModule.Gate> {
+  outbox,
+}: Pick<Store, 'calls' | 'sessions'> & {
+  readonly outbox: Pick<Store['outbox'], 'backlog' | 'report'>;
+}): Promise<gateModule.Gate> {
   const gates = await built<typeof gateModule>('gate/gate.js');
   const policies = await built<typeof policiesModule>('policies/load.js');
   const clocks = await built<typeof clockModule>('http/clock.js');
@@ -38,6 +41,7 @@ export async function builtGate({
   return new gates.Gate({
     calls,
     sessions,
+    outbox,
     clock: clocks.systemClock,
     log: noLog,
     meter,

@@ -35,7 +35,13 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
   const outbound = outboundFetch();
   const verifier = createVerifier(issuers, { fetch: outbound.fetch, log });
   const deps = { clock: systemClock, log, meter, policyFor, newId: randomUUID };
-  const gate = new Gate({ ...deps, calls: store.calls, sessions: store.sessions, times });
+  const gate = new Gate({
+    ...deps,
+    calls: store.calls,
+    sessions: store.sessions,
+    outbox: store.outbox,
+    times,
+  });
   const stopEvidence = await startEvidence(store, evidence?.directory, gate, {
     clock: systemClock,
     log,

@@ -19,6 +19,7 @@ export const silentMeter: Meter = {
   session: nothing,
   policyReload: nothing,
   evidence: nothing,
+  evidenceBacklog: nothing,
   openGrants: nothing,
   calls: nothing,
   callEnded: nothing,

@@ -94,7 +94,7 @@ export function follow(
     const why = write.stopReason;
     controller.abort(new Cut(why));
     meter.decision('media', why);
-    gate.refused(call, why);
+    gate.refused(call, why, write.grant.binding);
   });
 
   const recording: Recording = {

@@ -58,7 +58,7 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
       // Whoever has begun to read while this was decided got nothing, but would take it from the handler now.
       if (body.isRead()) {
         write.end(false);
-        parts.gate.refused(write.grant.call, 'BodyAlreadyRead');
+        parts.gate.refused(write.grant.call, 'BodyAlreadyRead', write.grant.binding);
         return readEarly(parts);
       }
       req.recording = recording;

@@ -3,6 +3,7 @@ import type { CallEnd } from './call-ends.ts';
 import type { Binding, CallState, StateName } from './call-state.ts';
 import type { Decision } from './decision.ts';
 import type { EvidenceRecord } from './evidence.ts';
+import type { LostCounts, OutboxContent, RefusedWrites } from './evidence-lines.ts';
 import type { Notice } from './graph-notice.ts';
 import type { JsonObject } from './json.ts';
 import type { NoticeOutcome } from './notice-outcome.ts';
@@ -119,10 +120,38 @@ export interface SessionStore {
   onWake(session: SessionId, wake: (revocation?: Revocation) => void): Promise<() => void>;
 }
 
-export interface OutboxEntry {
-  /** Names the entry for `remove`. */
-  readonly id: string;
-  readonly record: EvidenceRecord;
+/** Evidence that waits; `id` names the entry for `remove`. */
+export type OutboxEntry = OutboxContent & { readonly id: string };
+
+/** An instance that has refused writes and has not left, as its last report said. */
+export interface Reporter extends LostCounts {
+  /** Grows with every report. */
+  readonly beat: number;
+}
+
+/** What an instance reports of the writes that it refused. */
+export interface Report {
+  readonly from: Omit<Reporter, 'number'>;
+  /** To be appended, in the order of their numbers. Reported again with a number that is known, a line is left out. */
+  readonly lines: readonly RefusedWrites[];
+  /** Reporters to be taken off the list, unless they have reported since. */
+  readonly gone: readonly Reporter[];
+  /** The instance leaves the list: no report of it follows. */
+  readonly last: boolean;
+}
+
+export interface Reported {
+  /** The store's raw clock, ms. */
+  readonly now: number;
+  readonly others: readonly Reporter[];
+}
+
+/** What waits in the outbox. */
+export interface Backlog {
+  /** The entry that waits longest, and how long that is by the store's clock; null: nothing waits. */
+  readonly oldest: { readonly id: string; readonly ageMs: number } | null;
+  /** About how much memory of the store it takes. */
+  readonly bytes: number;
 }
 
 /** Evidence waiting for a durable sink. A fault is thrown as `StoreUnavailable`. */
@@ -133,10 +162,13 @@ export interface Outbox {
   /** The oldest entries, in order per call. */
   pending(limit: number): Promise<readonly OutboxEntry[]>;
   remove(entries: readonly OutboxEntry[]): Promise<void>;
-  /** How many records wait. */
+  /** How many entries wait. */
   depth(): Promise<number>;
-  /** The sink that this store's evidence goes to: the first to ask decides. */
-  claimSink(sink: string): Promise<string>;
+  backlog(): Promise<Backlog>;
+  /** Appends lines without a call, in one atomic step with what is known of their reporter. A full store refuses it. */
+  report(report: Report): Promise<Reported>;
+  /** The sink that this store's evidence goes to: the first to ask decides, or who knows the one before (`insteadOf`). */
+  claimSink(sink: string, insteadOf?: string): Promise<string>;
 }
 
 export interface Store {
@@ -215,6 +247,8 @@ export interface Meter {
     readonly oldestSeconds?: number;
     readonly written: number;
   }): void;
+  /** What waits in the store, as this instance sees it, and whether it is more than may wait. */
+  evidenceBacklog(facts: { readonly bytes?: number; readonly exceeded: boolean }): void;
   openGrants(count: number): void;
   calls(census: Census): void;
   callEnded(end: CallEnd): void;

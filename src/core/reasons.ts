@@ -51,6 +51,11 @@ export const reasons = {
   ],
   StoreUnavailable: [503, 'The store does not answer, so gates stay closed. Try again later.'],
 
+  EvidenceBacklog: [
+    503,
+    'Evidence waits too long to be made durable, so no recording starts and no write is let in. Try again later.',
+  ],
+
   NotPolicyCall: [
     403,
     'Graph refused with 8506: this call was not created by a recording policy, so it can never be recorded. Do not try again.',

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canonicalJson, sha256 } from '../core/evidence.ts';
 import { isRecord } from '../core/json.ts';
-import { readAt, writeAt } from './disk.ts';
+import { assertInPlace, openRegular, readAt, writeAt } from './disk.ts';
 import type { Head } from './journal.ts';
 
 /** Bytes of a slot: below the sector of any disk, so that one write of it spoils no other. */
@@ -16,11 +16,13 @@ const slotSize = 256;
  * the file as well as the journal, and only a head that is kept elsewhere shows that.
  */
 export class Acknowledged {
+  readonly #path: string;
   readonly #file: FileHandle;
   #head: Head | undefined;
   #count: number;
 
-  private constructor(file: FileHandle, last: Slot | undefined) {
+  private constructor(path: string, file: FileHandle, last: Slot | undefined) {
+    this.#path = path;
     this.#file = file;
     this.#head = last?.head;
     this.#count = last?.count ?? 0;
@@ -28,11 +30,12 @@ export class Acknowledged {
 
   /** The caller syncs the directory: the file may be new. */
   static async open(directory: string): Promise<Acknowledged> {
-    const file = await open(join(directory, 'acknowledged'), constants.O_RDWR | constants.O_CREAT, 0o640);
+    const path = join(directory, 'acknowledged');
+    const file = await openRegular(path, constants.O_RDWR | constants.O_CREAT, 0o640);
     try {
       const bytes = await readAt(file, 0, 2 * slotSize);
       const slots = [bytes.subarray(0, slotSize), bytes.subarray(slotSize)].flatMap(decodeSlot);
-      return new Acknowledged(file, slots.sort((a, b) => a.count - b.count).at(-1));
+      return new Acknowledged(path, file, slots.sort((a, b) => a.count - b.count).at(-1));
     } catch (error) {
       await file.close();
       throw error;
@@ -50,6 +53,7 @@ export class Acknowledged {
     const count = this.#count + 1;
     await writeAt(this.#file, encodeSlot({ count, head }), (count % 2) * slotSize);
     await this.#file.datasync();
+    await assertInPlace(this.#path, this.#file);
     this.#count = count;
     this.#head = head;
   }

@@ -1,5 +1,6 @@
-import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { Fault } from '../core/errors.ts';
 
 /** Makes the names in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
@@ -34,4 +35,54 @@ export async function readAt(handle: FileHandle, position: number, length: numbe
 /** To be given to `catch`: what is not there is no error. */
 export function ifPresent(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
+}
+
+/** What is there instead of a file; undefined: a regular file. */
+export function otherThanFile(
+  found: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isSocket'>,
+): string | undefined {
+  if (found.isFile()) return undefined;
+  if (found.isDirectory()) return 'a directory';
+  if (found.isFIFO()) return 'a FIFO';
+  return found.isSocket() ? 'a socket' : 'a device';
+}
+
+const unfit = (path: string, kind: string): Fault =>
+  new Fault(
+    'EvidenceUnwritable',
+    `${path} is ${kind}, not a regular file: move it out of the evidence directory, and put back the file that was there`,
+  );
+
+/** Opens a regular file, and never waits: a FIFO would have its opener wait for another process. */
+export async function openRegular(path: string, flags: number, mode?: number): Promise<FileHandle> {
+  const named = await stat(path).catch(ifPresent);
+  const kind = named && otherThanFile(named);
+  if (kind !== undefined) throw unfit(path, kind);
+  const handle = await open(path, flags | constants.O_NONBLOCK, mode);
+  try {
+    const opened = otherThanFile(await handle.stat());
+    if (opened !== undefined) throw unfit(path, opened);
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+const goesOn =
+  'what was not acknowledged stays in the store. Put the file back under its name, or run the verifier: evidence goes on in a file beside it, and the journal shows what is missing until it is back';
+
+/** Throws unless the name still leads to the file that is open. */
+export async function assertInPlace(path: string, handle: FileHandle): Promise<void> {
+  const opened = await handle.stat({ bigint: true });
+  const named = await stat(path, { bigint: true }).catch(ifPresent);
+  if (named === undefined)
+    throw new Fault(
+      'EvidenceUnwritable',
+      `${path} was moved or removed while evidence was written to it; ${goesOn}`,
+    );
+  const kind = otherThanFile(named);
+  if (kind !== undefined) throw unfit(path, kind);
+  if (named.dev !== opened.dev || named.ino !== opened.ino)
+    throw new Fault('EvidenceUnwritable', `another file has taken the place of ${path}; ${goesOn}`);
 }

@@ -1,16 +1,17 @@
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { Fault, isFault, messageOf } from '../core/errors.ts';
-import type { EvidenceRecord } from '../core/evidence.ts';
+import type { LineContent, OutboxContent } from '../core/evidence-lines.ts';
 import type { Log } from '../core/ports.ts';
 import { Acknowledged } from './acknowledged.ts';
-import { ifPresent, syncDirectory } from './disk.ts';
+import { assertInPlace, ifPresent, openRegular, syncDirectory } from './disk.ts';
 import { takeExclusively } from './exclusive.ts';
-import { emptyHead, encodeLine, fileNameFor, type Head } from './journal.ts';
+import { emptyHead, encodeLine, fileNameFor, nameOf, type Head } from './journal.ts';
 import { readJournal } from './recovery.ts';
 import { repairJournal } from './repair.ts';
-import { sinkId } from './sink-id.ts';
+import { assertSinkId, sinkId } from './sink-id.ts';
 
 /** A directory of journal files. Every method but `has` throws `EvidenceUnwritable`. */
 export interface FileSink {
@@ -26,13 +27,14 @@ export interface FileSink {
    */
   recover(instance: string): Promise<void>;
   /**
-   * Makes the records durable and notes that they are acknowledged. `mayWrite` is asked immediately before the write;
-   * false: nothing was written. After a throw the records may or may not be in the file; `recover` finds out. What the
-   * write of this very process left there is taken back without a line that says so.
+   * Makes the lines durable and notes that they are acknowledged; nothing is, unless the names of the files still lead to
+   * the files that are open. `mayWrite` is asked immediately before the write; false: nothing was written. After a throw
+   * the lines may or may not be in the file; `recover` finds out. What the write of this very process left there is taken
+   * back without a line that says so.
    */
-  append(records: readonly EvidenceRecord[], mayWrite?: () => boolean): Promise<boolean>;
+  append(contents: readonly LineContent[], mayWrite?: () => boolean): Promise<boolean>;
   /** Whether it is among the last lines that were recovered or appended (2000 at least). */
-  has(record: EvidenceRecord): boolean;
+  has(content: OutboxContent): boolean;
   /** Gives the directory back, for another process to write to; `recover` takes it again. */
   close(): Promise<void>;
 }
@@ -64,7 +66,7 @@ class DirectorySink implements FileSink {
   readonly #directory: string;
   readonly #log: Log;
   readonly #today: () => Date;
-  /** Hashes, since a store that lost its data numbers a call's records from 1 again. */
+  /** Names of what came through the outbox. */
   readonly #known = new LRUCache<string, true>({ max: knownRecords });
   #head = emptyHead;
   /** The file that was written to last, or found to be the newest; its bytes are durable up to `size`. */
@@ -88,8 +90,8 @@ class DirectorySink implements FileSink {
     return this.#head;
   }
 
-  has(record: EvidenceRecord): boolean {
-    return this.#known.has(record.hash);
+  has(content: OutboxContent): boolean {
+    return this.#known.has(nameOf(content));
   }
 
   async recover(instance: string): Promise<void> {
@@ -104,6 +106,7 @@ class DirectorySink implements FileSink {
             'the evidence directory cannot be held exclusively',
           );
       }
+      await assertSinkId(this.#directory, this.id);
       await this.#undo();
       this.#acknowledged = await Acknowledged.open(this.#directory);
       await this.#takeStock(this.#acknowledged, instance);
@@ -113,14 +116,14 @@ class DirectorySink implements FileSink {
     }
   }
 
-  async append(records: readonly EvidenceRecord[], mayWrite: () => boolean = () => true): Promise<boolean> {
+  async append(contents: readonly LineContent[], mayWrite: () => boolean = () => true): Promise<boolean> {
     const acknowledged = this.#acknowledged;
     if (!this.#recovered || acknowledged === undefined)
       throw new Fault('EvidenceUnwritable', 'evidence must be recovered before it is written');
     const texts: string[] = [];
     let head = this.#head;
-    for (const record of records) {
-      const line = encodeLine(head, record);
+    for (const content of contents) {
+      const line = encodeLine(head, content);
       texts.push(line.text);
       head = line.head;
     }
@@ -130,23 +133,28 @@ class DirectorySink implements FileSink {
     try {
       const handle = await this.#openToday();
       const { name, size } = this.#newest;
+      const path = join(this.#directory, name);
+      await assertInPlace(path, handle);
       if ((await handle.stat()).size !== size)
         throw new Fault('EvidenceUnwritable', `somebody else wrote to ${name} in ${this.#directory}`);
       if (!mayWrite()) return false;
       const end = size + bytes.length;
-      this.#failed = { path: join(this.#directory, name), size, end };
+      this.#failed = { path, size, end };
       await handle.writeFile(bytes);
       await handle.datasync();
       // From here on the lines are durable: if they cannot be acknowledged, they are found again.
       this.#failed = undefined;
       this.#newest = { name, size: end };
+      // It may have been taken away meanwhile: then its lines are not where anybody will look for them.
+      await assertInPlace(path, handle);
       await acknowledged.note(head);
     } catch (error) {
       await this.#undo().catch(() => undefined);
       throw unwritable(`evidence cannot be written to ${this.#directory}`, error);
     }
     this.#head = head;
-    for (const record of records) this.#known.set(record.hash, true);
+    for (const content of contents)
+      if ('record' in content || 'refusedWrites' in content) this.#known.set(nameOf(content), true);
     this.#recovered = true;
     return true;
   }
@@ -171,7 +179,7 @@ class DirectorySink implements FileSink {
     if (this.#failed === undefined) return;
     const { path, size, end } = this.#failed;
     await this.#closeJournal();
-    const handle = await open(path, 'r+').catch(ifPresent);
+    const handle = await openRegular(path, constants.O_RDWR).catch(ifPresent);
     if (handle === undefined) return;
     try {
       const now = (await handle.stat()).size;
@@ -186,7 +194,9 @@ class DirectorySink implements FileSink {
   }
 
   async #takeStock(acknowledged: Acknowledged, instance: string): Promise<void> {
-    const found = await readJournal(this.#directory, acknowledged.head, tailLines);
+    // Where the file is gone, what this process has acknowledged itself is known all the same.
+    const known = acknowledged.head ?? (this.#head.seq > 0 ? this.#head : undefined);
+    const found = await readJournal(this.#directory, known, tailLines);
     for (const { file, lines } of found.damaged)
       this.#log.error({ file, lines }, 'evidence is damaged: run the verifier');
     if (found.changed)
@@ -194,7 +204,7 @@ class DirectorySink implements FileSink {
         { directory: this.#directory },
         'the last line of the evidence was changed: run the verifier',
       );
-    if (acknowledged.head === undefined && found.records.length > 0)
+    if (known === undefined && found.contents.length > 0)
       this.#log.warn(
         { directory: this.#directory },
         'nothing tells how much of the evidence was acknowledged: lines missing at its end would not be noticed',
@@ -204,7 +214,7 @@ class DirectorySink implements FileSink {
     this.#head = repaired.head;
     this.#newest = repaired.newest;
     this.#known.clear();
-    for (const record of found.records) this.#known.set(record, true);
+    for (const name of found.contents) this.#known.set(name, true);
     await syncDirectory(this.#directory);
     await acknowledged.note(this.#head);
   }
@@ -217,7 +227,8 @@ class DirectorySink implements FileSink {
       await this.#closeJournal();
       this.#newest = { name: today, size: 0 };
     }
-    this.#handle ??= await open(join(this.#directory, this.#newest.name), 'a', 0o640);
+    const append = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+    this.#handle ??= await openRegular(join(this.#directory, this.#newest.name), append, 0o640);
     if (isNew) await syncDirectory(this.#directory);
     return this.#handle;
   }

@@ -1,15 +1,12 @@
-import { canonicalJson, sha256, type EvidenceRecord } from '../core/evidence.ts';
+import { canonicalJson, sha256 } from '../core/evidence.ts';
+import type { LineContent, OutboxContent } from '../core/evidence-lines.ts';
 import { isRecord } from '../core/json.ts';
 
 /**
- * The journal: JSON Lines, one record per line, chained across all calls and all files of a directory, so that
- * a removal or a reordering between calls is seen too (design, section 8). The verifier reads it with code of its own.
+ * The journal: JSON Lines, chained across all calls and all files of a directory, so that a removal or a reordering
+ * between calls is seen too (docs/evidence/format.md). The verifier reads it with code of its own.
  *
- * A line holds a `record` or a `repair`, each with a version of its own; both kinds are links of the one chain. The
- * verifier refuses kinds and versions that it does not know, since it cannot vouch for them; so does one from before
- * repairs. A writer keeps every whole line, whatever its kind, since the chain needs only `journal` and `hash`. One from
- * before repairs takes a repair at the very end for torn and cuts it off; a later one then misses an acknowledged line
- * and says so.
+ * A writer keeps every whole line, whatever its kind, since the chain needs only `journal` and `hash`.
  */
 export interface Head {
   /** Number of lines written so far, over all files. */
@@ -20,20 +17,6 @@ export interface Head {
 
 export const emptyHead: Head = { seq: 0, hash: null };
 
-/** What recovery did to the journal where this line begins. */
-export interface Repair {
-  readonly version: 1;
-  /** Clock of the instance, RFC 3339 in UTC with milliseconds. */
-  readonly at: string;
-  /** The owner of the lease that did it. */
-  readonly instance: string;
-  /**
-   * What a crash or a loss of power had left behind the last whole line: never a line that was acknowledged. null:
-   * nothing was cut, but the acknowledged line that this one continues was not in the files.
-   */
-  readonly cut: { readonly bytes: number; readonly sha256: string } | null;
-}
-
 interface EncodedLine {
   /** Newline included. */
   readonly text: string;
@@ -41,23 +24,23 @@ interface EncodedLine {
   readonly head: Head;
 }
 
-export const encodeLine = (before: Head, record: EvidenceRecord): EncodedLine => seal(before, { record });
-
-export const encodeRepair = (before: Head, repair: Repair): EncodedLine => seal(before, { repair });
-
-function seal(before: Head, content: object): EncodedLine {
+export function encodeLine(before: Head, content: LineContent): EncodedLine {
   const unsealed = { journal: { seq: before.seq + 1, prev: before.hash }, ...content };
   const hash = sha256(canonicalJson(unsealed));
   return { text: `${canonicalJson({ ...unsealed, hash })}\n`, head: { seq: before.seq + 1, hash } };
 }
+
+/** Names what came through the outbox: by its own hash, as a store that lost its data numbers records anew. */
+export const nameOf = ({ record, refusedWrites }: OutboxContent): string =>
+  record === undefined ? sha256(canonicalJson(refusedWrites)) : record.hash;
 
 /** What recovery needs of a line. */
 export interface KnownLine {
   readonly head: Head;
   /** Hash of the line before. */
   readonly prev: string | null;
-  /** Hash of the record in it; null for a line of another kind. */
-  readonly record: string | null;
+  /** The name of what came through the outbox; null for a line of another kind. */
+  readonly content: string | null;
   /** Whether the line's hash is that of its content. */
   readonly intact: boolean;
 }
@@ -75,12 +58,29 @@ export function decodeLine(text: string): KnownLine | undefined {
   const { seq, prev } = line.journal;
   if (typeof seq !== 'number' || typeof hash !== 'string') return undefined;
   if (prev !== null && typeof prev !== 'string') return undefined;
-  const record = isRecord(line.record) && typeof line.record.hash === 'string' ? line.record.hash : null;
-  return { head: { seq, hash }, prev, record, intact: sha256(canonicalJson(unsealed)) === hash };
+  const intact = sha256(canonicalJson(unsealed)) === hash;
+  return { head: { seq, hash }, prev, content: contentOf(line), intact };
 }
 
-/** The file for records written at this time: one per UTC date. */
+function contentOf({ record, refusedWrites }: Record<string, unknown>): string | null {
+  if (isRecord(record) && typeof record.hash === 'string') return record.hash;
+  return isRecord(refusedWrites) ? sha256(canonicalJson(refusedWrites)) : null;
+}
+
+/** The file for lines written at this time: one per UTC date. */
 export const fileNameFor = (time: Date): string => `evidence-${time.toISOString().slice(0, 10)}.jsonl`;
 
-/** Names sort in the order of writing. */
-export const isJournalName = (name: string): boolean => /^evidence-\d{4}-\d{2}-\d{2}\.jsonl$/.test(name);
+/** Names sort in the order of writing. A letter follows the date where another file of that date is missing. */
+export const isJournalName = (name: string): boolean =>
+  /^evidence-\d{4}-\d{2}-\d{2}[b-z]?\.jsonl$/.test(name);
+
+/** The next name after `latest` that a missing file cannot have, so that putting that back overwrites nothing. */
+export function nameBeside(latest: string | undefined, time: Date): string | undefined {
+  const plain = fileNameFor(time);
+  const [, date = '', letter] =
+    /^(evidence-\d{4}-\d{2}-\d{2})([b-z]?)\.jsonl$/.exec(
+      latest === undefined || latest < plain ? plain : latest,
+    ) ?? [];
+  const next = letter === '' ? 'b' : String.fromCharCode((letter ?? '').charCodeAt(0) + 1);
+  return next > 'z' ? undefined : `${date}${next}.jsonl`;
+}

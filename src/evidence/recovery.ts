@@ -6,8 +6,8 @@ import { journalFiles, readTail, type Tail } from './tail.ts';
 export interface Found {
   /** What the next line continues. */
   readonly head: Head;
-  /** Hashes of the records in the last lines that count, oldest first. */
-  readonly records: readonly string[];
+  /** What the last lines that count hold of the outbox, by name, oldest first. */
+  readonly contents: readonly string[];
   /** The file to write to; `undefined` while there is none. */
   readonly newest: Newest | undefined;
   /** The acknowledged line is not in the files: then nothing is to be cut, and `head` is that line all the same. */
@@ -57,7 +57,7 @@ export async function readJournal(
       : lastThatCounts(place, entries, newestFile);
   return {
     head,
-    records: entries.slice(0, last + 1).flatMap(({ line }) => line?.record ?? []),
+    contents: entries.slice(0, last + 1).flatMap(({ line }) => line?.content ?? []),
     newest: newestOf(tails.at(-1), place === 'missing' ? 'all' : entries[last], newestFile),
     missing: place === 'missing',
     changed: entries[last]?.line?.intact === false,

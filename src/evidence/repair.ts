@@ -1,10 +1,12 @@
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { Fault } from '../core/errors.ts';
 import { sha256 } from '../core/evidence.ts';
+import { lineKinds, type Repair } from '../core/evidence-lines.ts';
 import type { Log } from '../core/ports.ts';
-import { readAt, syncDirectory, writeAt } from './disk.ts';
-import { encodeRepair, fileNameFor, type Head, type Repair } from './journal.ts';
+import { openRegular, readAt, syncDirectory, writeAt } from './disk.ts';
+import { encodeLine, fileNameFor, nameBeside, type Head } from './journal.ts';
 import type { Found } from './recovery.ts';
 
 interface RepairOptions {
@@ -30,11 +32,11 @@ export async function repairJournal(
   found: Found,
   { now, instance, log }: RepairOptions,
 ): Promise<Repaired> {
-  const { head, newest, missing } = found;
-  if (newest === undefined && !missing) return { head, newest: { name: '', size: 0 } };
-  const path = newest?.path ?? join(directory, fileNameFor(now));
-  const { size, wholeSize, endsLine } = newest ?? { size: 0, wholeSize: 0, endsLine: true };
-  const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o640);
+  const { head, missing } = found;
+  const newest = missing ? withoutMissing(directory, found, now) : found.newest;
+  if (newest === undefined) return { head, newest: { name: '', size: 0 } };
+  const { path, size, wholeSize, endsLine } = newest;
+  const handle = await openRegular(path, constants.O_RDWR | constants.O_CREAT, 0o640);
   try {
     if (!missing && wholeSize === size) {
       // What the process before wrote counts only once it is certainly on the disk.
@@ -54,7 +56,8 @@ export async function repairJournal(
         'what a crash left behind the last whole line of the evidence was cut off',
       );
     }
-    const line = encodeRepair(head, { version: 1, at: now.toISOString(), instance, cut });
+    const repair = { version: lineKinds.repair.version, at: now.toISOString(), instance, cut };
+    const line = encodeLine(head, { repair });
     const text = `${endsLine || cut !== null ? '' : '\n'}${line.text}`;
     return {
       head: line.head,
@@ -65,9 +68,22 @@ export async function repairJournal(
   }
 }
 
+/** Where to go on: a file that is missing may come back under its name, and must overwrite nothing then. */
+function withoutMissing(directory: string, { newest }: Found, now: Date): NonNullable<Found['newest']> {
+  if (newest !== undefined && newest.size > 0 && basename(newest.path) >= fileNameFor(now)) return newest;
+  const name = nameBeside(newest && basename(newest.path), now);
+  if (name === undefined)
+    throw new Fault(
+      'EvidenceUnwritable',
+      `${directory} has lost too many journal files today: find out what removes them, and put them back`,
+    );
+  return { path: join(directory, name), size: 0, wholeSize: 0, endsLine: true };
+}
+
 async function keepAside(directory: string, bytes: Buffer): Promise<NonNullable<Repair['cut']>> {
   const cut = { bytes: bytes.length, sha256: sha256(bytes) };
-  const handle = await open(join(directory, `cut-${cut.sha256}`), 'w', 0o640);
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
+  const handle = await openRegular(join(directory, `cut-${cut.sha256}`), flags, 0o640);
   try {
     await writeAt(handle, bytes, 0);
     await handle.sync();

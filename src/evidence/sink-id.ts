@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { link, open, readFile, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { link, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../core/errors.ts';
-import { ifPresent, syncDirectory } from './disk.ts';
+import { ifPresent, openRegular, syncDirectory } from './disk.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -13,7 +14,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export async function sinkId(directory: string): Promise<string> {
   const path = join(directory, 'sink-id');
   const mine = `${path}.${randomUUID()}`;
-  let text = await readFile(path, 'utf8').catch(ifPresent);
+  let text = await readText(path);
   if (text === undefined) {
     try {
       const handle = await open(mine, 'wx', 0o640);
@@ -30,9 +31,29 @@ export async function sinkId(directory: string): Promise<string> {
       await rm(mine, { force: true });
     }
     await syncDirectory(directory);
-    text = await readFile(path, 'utf8');
+    text = await readText(path);
   }
-  const id = text.trim();
+  const id = text?.trim() ?? '';
   if (!uuid.test(id)) throw new Fault('EvidenceUnwritable', `${path} does not hold a UUID; restore it`);
   return id;
+}
+
+/** Throws unless the directory of that name is still the one with this id. */
+export async function assertSinkId(directory: string, id: string): Promise<void> {
+  const found = (await readText(join(directory, 'sink-id')))?.trim();
+  if (found !== id)
+    throw new Fault(
+      'EvidenceUnwritable',
+      `${directory} is not the evidence directory that was opened (its sink-id is ${found ?? 'missing'}, not ${id}): put that back, or start anew`,
+    );
+}
+
+/** undefined: it is not there. */
+async function readText(path: string): Promise<string | undefined> {
+  const handle = await openRegular(path, constants.O_RDONLY).catch(ifPresent);
+  try {
+    return await handle?.readFile('utf8');
+  } finally {
+    await handle?.close();
+  }
 }

@@ -1,6 +1,7 @@
-import { open, readdir, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readAt } from './disk.ts';
+import { openRegular, readAt } from './disk.ts';
 import { decodeLine, isJournalName, type KnownLine } from './journal.ts';
 
 /** What stands before one newline of a file. */
@@ -35,7 +36,7 @@ const chunkSize = 1024 * 1024;
 
 /** Reads backwards until `lines` newlines are known or the file begins. */
 export async function readTail(path: string, lines: number): Promise<Tail> {
-  const handle = await open(path, 'r');
+  const handle = await openRegular(path, constants.O_RDONLY);
   try {
     const { size } = await handle.stat();
     const { bytes, start } = await lastLines(handle, size, lines);

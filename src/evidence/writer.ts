@@ -1,8 +1,10 @@
 import { Fault, isFault, messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/evidence.ts';
+import type { OutboxContent } from '../core/evidence-lines.ts';
 import type { Clock, Log, Meter, Outbox, OutboxEntry } from '../core/ports.ts';
 import type { FileSink } from './file-sink.ts';
 import { Flushes } from './flushes.ts';
+import { nameOf } from './journal.ts';
 
 export interface EvidenceWriterDeps {
   readonly outbox: Outbox;
@@ -145,13 +147,12 @@ class Writer implements EvidenceWriter {
     if (fresh.length > 0) {
       // A write takes time too, so the last tenth of the lease is left unused.
       const mayWrite = (): boolean => clock.now() < this.#leaseUntil - leaseMs / 10;
-      const records = fresh.map(({ record }) => record);
-      if (!(await sink.append(records, mayWrite))) {
+      if (!(await sink.append(fresh.map(contentOf), mayWrite))) {
         await this.#stepDown();
         return 0;
       }
-      this.#written += records.length;
-      records.forEach(this.#deps.onDurable);
+      this.#written += fresh.length;
+      for (const { record } of fresh) if (record !== undefined) this.#deps.onDurable(record);
     }
     if (entries.length === 0) {
       this.#succeeded('writing');
@@ -190,9 +191,10 @@ class Writer implements EvidenceWriter {
   /** What the sink does not have yet: after a crash between append and remove, the outbox still offers it. */
   #unwritten(entries: readonly OutboxEntry[]): OutboxEntry[] {
     const seen = new Set<string>();
-    return entries.filter(({ record }) => {
-      const known = this.#deps.sink.has(record) || seen.has(record.hash);
-      seen.add(record.hash);
+    return entries.filter((entry) => {
+      const name = nameOf(entry);
+      const known = this.#deps.sink.has(entry) || seen.has(name);
+      seen.add(name);
       return !known;
     });
   }
@@ -286,10 +288,9 @@ class Writer implements EvidenceWriter {
   async #backlog(): Promise<{ readonly waiting?: number; readonly oldestSeconds?: number }> {
     const { outbox } = this.#deps;
     if (this.#state === 'waiting') return {};
-    const waiting = this.#nothingWaits ? 0 : await outbox.depth();
-    const [oldest] = waiting > 0 ? await outbox.pending(1) : [];
-    const ageMs = oldest === undefined ? 0 : Date.now() - Date.parse(oldest.record.at);
-    return { waiting, oldestSeconds: Math.max(0, ageMs / 1000) };
+    if (this.#nothingWaits) return { waiting: 0, oldestSeconds: 0 };
+    const [waiting, { oldest }] = await Promise.all([outbox.depth(), outbox.backlog()]);
+    return { waiting, oldestSeconds: (oldest?.ageMs ?? 0) / 1000 };
   }
 
   #nudge(): void {
@@ -308,5 +309,8 @@ class Writer implements EvidenceWriter {
     });
   }
 }
+
+const contentOf = ({ record, refusedWrites }: OutboxEntry): OutboxContent =>
+  record === undefined ? { refusedWrites } : { record };
 
 const stopped = (): Fault => new Fault('EvidenceUnwritable', 'the evidence writer is stopped');

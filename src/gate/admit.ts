@@ -4,7 +4,7 @@ import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
-import type { GateDeps } from './context.ts';
+import type { StatusDeps } from './context.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
 
@@ -27,7 +27,7 @@ interface Revoked {
  * destroy the rest, and only then leave the holders.
  */
 export class Admission {
-  readonly #deps: GateDeps;
+  readonly #deps: StatusDeps;
   readonly #grants = new Map<CallKey, Grant>();
   readonly #draining = new Set<Grant>();
   readonly #leaving = new Set<Leaving>();
@@ -42,7 +42,7 @@ export class Admission {
   #writes = 0;
   readonly session: Session;
 
-  constructor(deps: GateDeps) {
+  constructor(deps: StatusDeps) {
     this.#deps = deps;
     this.#writePrefix = `${deps.newId().replaceAll('-', '')}-`;
     this.session = new Session(deps, {
@@ -82,6 +82,7 @@ export class Admission {
     const policy = this.#deps.policyFor(grant.binding);
     // A stranger gets the answer of a call that is not recorded.
     if (who !== null && !mayUpload(policy, grant.binding, who)) return refuse('RecordingNotActive');
+    if (this.#deps.backlog.isExceeded()) return this.#deps.backlog.refusal();
     return granted(grant);
   }
 

@@ -1,4 +1,14 @@
-import type { CallProbe, CallStore, Clock, Log, Meter, PolicyFor, SessionStore } from '../core/ports.ts';
+import type {
+  CallProbe,
+  CallStore,
+  Clock,
+  Log,
+  Meter,
+  Outbox,
+  PolicyFor,
+  SessionStore,
+} from '../core/ports.ts';
+import type { EvidenceBacklog } from './evidence-backlog.ts';
 import type { Operations } from './operations.ts';
 
 export interface GateTimes {
@@ -12,6 +22,8 @@ export interface GateTimes {
   readonly silenceMs?: number;
   /** How long the roster may lag behind a confirmed start or stop, ms; 30 s if absent. */
   readonly witnessGraceMs?: number;
+  /** How long evidence may wait to be made durable before nothing new begins, ms; 4 hours if absent. */
+  readonly evidenceWaitMs?: number;
 }
 
 /** How much is kept in memory; absent: no limit is needed. */
@@ -20,12 +32,15 @@ export interface GateSizes {
   readonly maxGrants?: number;
   /** Notifications, and participants named in them, that may wait for the store. */
   readonly maxWaitingNotices?: number;
+  /** How much evidence may wait in the store to be made durable before nothing new begins. */
+  readonly evidenceBytes?: number | undefined;
 }
 
 /** What the use cases need; a root supplies it. */
 export interface GateDeps {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
+  readonly outbox: Pick<Outbox, 'report' | 'backlog'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
@@ -40,6 +55,7 @@ export interface GateDeps {
 /** What start and stop share besides. */
 export interface StatusDeps extends GateDeps {
   readonly operations: Operations;
+  readonly backlog: EvidenceBacklog;
 }
 
 export const sleep = (clock: Clock, ms: number): Promise<void> =>

@@ -12,6 +12,7 @@ import { Admission } from './admit.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { asRefusal, change } from './change.ts';
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
+import { EvidenceBacklog } from './evidence-backlog.ts';
 import { Learner } from './learner.ts';
 import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
@@ -38,7 +39,8 @@ export class Gate {
 
   constructor(given: GateDeps) {
     const operations = new Operations(given.clock);
-    const deps = { ...given, operations };
+    const backlog = new EvidenceBacklog(given);
+    const deps = { ...given, operations, backlog };
     const instance = (): string => this.#instance;
     const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
       this.stop({ call, by, cause });
@@ -60,20 +62,27 @@ export class Gate {
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
   open(): Promise<void> {
+    this.#deps.backlog.open();
     return this.#admission.session.open();
   }
 
   /** Stops admitting, drains, leaves the store. */
   async close(): Promise<void> {
     this.#silence?.close();
+    this.#deps.backlog.close();
     await this.#learner.close(learningMs);
     await this.#admission.close();
-    await this.#refusals.flush();
+    await this.#refusals.close();
   }
 
   /** Whether this instance may open gates now. */
   isReady(): boolean {
     return this.#admission.session.isLive();
+  }
+
+  /** Why nothing new may be recorded, though gates could be opened: evidence of it would wait for too long. */
+  evidenceObstacle(): string | undefined {
+    return this.#deps.backlog.obstacle();
   }
 
   /** Lets one write in, without a promise where this instance already holds a grant. */
@@ -171,10 +180,10 @@ export class Gate {
     return this.#bindings.of(call);
   }
 
-  /** Counts a refused write for the evidence. */
-  refused(call: CallKey, reason: ReasonCode): void {
+  /** Counts a write that was refused to `by` for the evidence. */
+  refused(call: CallKey, reason: ReasonCode, by: Binding | null): void {
     this.#admission.countRefused(call);
-    this.#refusals.count(call, reason);
+    this.#refusals.count(call, reason, by);
   }
 
   /** Puts something that does not change the gate into the evidence; a refusal means it is not there. */

@@ -1,39 +1,45 @@
 import type { CallKey } from '../core/call-key.ts';
+import type { Binding } from '../core/call-state.ts';
 import { grant } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
+import type { CallView } from '../core/ports.ts';
 import type { ReasonCode } from '../core/reasons.ts';
-import { change } from './change.ts';
+import { change, stateOf } from './change.ts';
 import type { GateDeps } from './context.ts';
+import { RefusalReports } from './refusal-reports.ts';
+import { nameOf, RefusedCount } from './refused-count.ts';
 
 const maxCalls = 1000;
 const everyMs = 1000;
 
+/** Whoever asks too much of the store, or adds to evidence that waits already, does so with no record for each call. */
+const onlyReported: ReadonlySet<ReasonCode> = new Set(['TooManyUnknownCalls', 'EvidenceBacklog']);
+
+/** What was refused of one call, by who asked for it. */
+type OfCall = Map<string, RefusedCount>;
+
 /**
- * Refused writes, counted in memory and written into the evidence once a second: early media is proof that
- * nothing of it was kept, but a flood of it must not become a flood of records.
+ * Refused writes, counted in memory. Once a second those of calls that are bound become records of their calls: early
+ * media is proof that nothing of it was kept. The others leave nothing for each call, and are reported together.
  */
 export class Refusals {
   readonly #deps: GateDeps;
   readonly #instance: () => string;
-  #counts = new Map<CallKey, Map<ReasonCode, number>>();
+  readonly #reports: RefusalReports;
+  #calls = new Map<CallKey, OfCall>();
   #cancel: () => void = () => undefined;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(deps: GateDeps, instance: () => string) {
     this.#deps = deps;
     this.#instance = instance;
+    this.#reports = new RefusalReports(deps);
   }
 
-  count(call: CallKey, reason: ReasonCode): void {
-    const known = this.#counts.get(call);
-    if (known === undefined && this.#counts.size >= maxCalls) return;
-    const reasons = known ?? new Map<ReasonCode, number>();
-    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-    this.#counts.set(call, reasons);
-    if (this.#counts.size === 1 && known === undefined) {
-      this.#cancel();
-      this.#cancel = this.#deps.clock.after(everyMs, () => void this.flush());
-    }
+  count(call: CallKey, reason: ReasonCode, by: Binding | null): void {
+    const count = new RefusedCount(by).count(reason, call, this.#deps.clock.now());
+    if (onlyReported.has(reason)) this.#reports.take(count);
+    else this.#take(call, count);
   }
 
   /** Writes what was counted; what cannot be written now is kept for the next time. */
@@ -43,30 +49,66 @@ export class Refusals {
     return this.#flushing;
   }
 
+  /** Nothing is refused any more: what was counted is written, and the last report made. */
+  async close(): Promise<void> {
+    await this.flush();
+    this.#cancel();
+    for (const ofCall of this.#calls.values()) for (const count of ofCall.values()) this.#reports.take(count);
+    this.#calls.clear();
+    await this.#reports.close();
+  }
+
+  #take(call: CallKey, count: RefusedCount): void {
+    const known = this.#calls.get(call);
+    if (known === undefined && this.#calls.size >= maxCalls) {
+      this.#reports.take(count);
+      return;
+    }
+    const ofCall = known ?? new Map<string, RefusedCount>();
+    const name = nameOf(count.by);
+    const same = ofCall.get(name);
+    if (same === undefined) ofCall.set(name, count);
+    else same.add(count);
+    if (known !== undefined) return;
+    this.#calls.set(call, ofCall);
+    if (this.#calls.size > 1) return;
+    this.#cancel();
+    this.#cancel = this.#deps.clock.after(everyMs, () => void this.flush());
+  }
+
   async #flushOnce(): Promise<void> {
-    const counts = this.#counts;
-    this.#counts = new Map();
-    for (const [call, reasons] of counts) {
+    const calls = this.#calls;
+    this.#calls = new Map();
+    for (const [call, ofCall] of calls) {
       try {
-        const detail = { refused: Object.fromEntries(reasons) };
-        await change(this.#deps, call, { by: null, instance: this.#instance() }, () =>
-          grant({ event: { type: 'writesRefused' }, detail }),
-        );
-        counts.delete(call);
+        const view = await this.#deps.calls.read(call);
+        if (isNobodys(view)) for (const count of ofCall.values()) this.#reports.take(count);
+        else await this.#record(call, ofCall, view);
+        calls.delete(call);
       } catch (error) {
         if (!isFault(error)) throw error;
         this.#deps.log.debug({ error: messageOf(error) }, 'refused writes are kept until the store answers');
         break;
       }
     }
-    for (const [call, reasons] of counts) {
-      for (const [reason, count] of reasons) this.#add(call, reason, count);
-    }
+    for (const [call, ofCall] of calls) for (const count of ofCall.values()) this.#take(call, count);
   }
 
-  #add(call: CallKey, reason: ReasonCode, count: number): void {
-    this.count(call, reason);
-    const reasons = this.#counts.get(call);
-    if (reasons !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + count - 1);
+  async #record(call: CallKey, ofCall: OfCall, view: CallView): Promise<void> {
+    const all = new RefusedCount(null);
+    for (const count of ofCall.values()) all.add(count);
+    await change(
+      this.#deps,
+      call,
+      { by: null, instance: this.#instance() },
+      () => grant({ event: { type: 'writesRefused' }, detail: { refused: all.refused } }),
+      view,
+    );
   }
+}
+
+/** Nobody is bound to it and nothing of it is under way: a record would be all that is kept of it. */
+function isNobodys(view: CallView): boolean {
+  const { state, binding } = stateOf(view);
+  return binding === null && state === 'idle';
 }

@@ -88,7 +88,7 @@ function voided(
 }
 
 async function begin<Answer extends GraphAnswer>(
-  deps: GateDeps,
+  deps: StatusDeps,
   witness: Witness,
   request: StartRequest<Answer>,
   stopFirst: StopFirst<Answer>,
@@ -111,6 +111,7 @@ async function begin<Answer extends GraphAnswer>(
       // Its stop may be among what the store has forgotten: that is confirmed before the call starts anew (rule R3).
       if (state.state === 'recording' && state.epoch < view.bornAt) return refuse('StopUnconfirmed');
       const type = state.state === 'recording' ? 'repeatRequested' : 'startRequested';
+      if (type === 'startRequested' && deps.backlog.isExceeded()) return deps.backlog.refusal();
       return grant({ event: { type, hold }, detail });
     }).catch((error: unknown) => {
       void release(deps, call, witness, token);

@@ -22,6 +22,6 @@ export async function admitWrite(deps: StageDeps, call: CallKey, who: Identity):
   const { gate, meter } = deps;
   const decision = gate.admitNow(call, who) ?? knownOrRated(deps, call, who) ?? (await gate.admit(call, who));
   meter.decision('media', decision.ok ? 'admitted' : decision.reason);
-  if (!decision.ok) gate.refused(call, decision.reason);
+  if (!decision.ok) gate.refused(call, decision.reason, who);
   return decision;
 }

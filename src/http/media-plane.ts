@@ -136,7 +136,7 @@ async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<
   const passed = await pass(request, admitted.value);
   if (passed.kind === 'answered') return grant(undefined);
   const { reason } = passed.refusal;
-  if (isStopReason(reason)) deps.gate.refused(match.call, reason);
+  if (isStopReason(reason)) deps.gate.refused(match.call, reason, who);
   return counted(deps, passed.refusal);
 }
 

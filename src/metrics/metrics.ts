@@ -62,6 +62,8 @@ export function createMeter(registry: Registry): Meter {
   const callbackUris = counter(registry, metrics.callbackUris);
   const evidenceWaiting = gauge(registry, metrics.evidenceWaiting);
   const evidenceOldest = gauge(registry, metrics.evidenceOldest);
+  const evidenceBytes = gauge(registry, metrics.evidenceBytes);
+  const evidenceExceeded = gauge(registry, metrics.evidenceExceeded);
   const evidenceWritten = counter(registry, metrics.evidenceWritten);
   const sessionLive = gauge(registry, metrics.sessionLive);
   const policyReloads = counter(registry, metrics.policyReloads);
@@ -100,6 +102,10 @@ export function createMeter(registry: Registry): Meter {
       evidenceWaiting(waiting);
       evidenceOldest(oldestSeconds);
       evidenceWritten(written);
+    },
+    evidenceBacklog({ bytes, exceeded }) {
+      evidenceBytes(bytes);
+      evidenceExceeded(exceeded ? 1 : 0);
     },
     openGrants: (count) => openGrants(count),
     calls(census) {

@@ -44,9 +44,21 @@ const outcomes = ['ok', 'failed'];
 const graphActions = [...new Set(actions.map(actionName))];
 /** Scripts of the store and the plain commands beside them. */
 const commands = [
-  ...['acquire', 'commit', 'forget', 'heard', 'heartbeat', 'join', 'lease', 'leave', 'read', 'release'],
-  ...['revoke', 'silent', 'touch'],
-  ...['del', 'hgetall', 'ping', 'set', 'xdel', 'xlen', 'xrange'],
+  ...[
+    'acquire',
+    'claim',
+    'commit',
+    'forget',
+    'heard',
+    'heartbeat',
+    'join',
+    'lease',
+    'leave',
+    'read',
+    'release',
+  ],
+  ...['report', 'revoke', 'silent', 'touch'],
+  ...['del', 'hgetall', 'ping', 'time', 'xdel', 'xlen', 'xrange', 'xread'],
 ];
 
 const short = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -218,10 +230,23 @@ export const metrics = {
     help: 'Age of the oldest evidence record that waits; 0 if none does. Told by the instance that writes them, absent elsewhere and while unknown.',
     unknownAtFirst: true,
   },
+  evidenceBytes: {
+    name: 'tallylight_evidence_waiting_bytes',
+    type: 'gauge',
+    across: 'max',
+    help: 'About how much memory the evidence that waits takes in the store, as this instance saw it last; absent while unknown.',
+    unknownAtFirst: true,
+  },
+  evidenceExceeded: {
+    name: 'tallylight_evidence_backlog_exceeded',
+    type: 'gauge',
+    across: 'max',
+    help: 'Whether evidence waits beyond `TALLYLIGHT_EVIDENCE_BACKLOG` (1), so that no recording starts and no write is let in. Alert on this metric.',
+  },
   evidenceWritten: {
     name: 'tallylight_evidence_written_records_total',
     type: 'counter',
-    help: 'Evidence records that this instance made durable.',
+    help: 'Evidence lines that this instance made durable.',
   },
   sessionLive: {
     name: 'tallylight_session_live',

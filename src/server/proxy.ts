@@ -91,6 +91,7 @@ export async function startInstance(
   const gate = new Gate({
     calls: store.calls,
     sessions: store.sessions,
+    outbox: store.outbox,
     clock: systemClock,
     log,
     meter,

@@ -1,8 +1,9 @@
 import type { CallKey } from '../core/call-key.ts';
 import { keptStates, type CallState, type StateName } from '../core/call-state.ts';
 import { Fault } from '../core/errors.ts';
-import type { Holder, OutboxEntry, Revocation, SessionId, Store, Tally } from '../core/ports.ts';
+import type { Holder, Revocation, SessionId, Store, Tally } from '../core/ports.ts';
 import { saysNothing } from '../core/tally.ts';
+import { MemoryOutbox } from './memory-outbox.ts';
 
 export interface MemoryStoreOptions {
   /** Store clock, ms; `Date.now` if absent. */
@@ -38,8 +39,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const heard = new Map<CallKey, number>();
   const sessions = new Map<SessionId, Session>();
   const wakes = new Map<SessionId, Set<Wake>>();
-  const outbox = new Map<string, OutboxEntry>();
-  let entries = 0;
+  const outbox = new MemoryOutbox();
   let lease: { owner: string; until: number } | undefined;
   let sink: string | undefined;
   let purgedAt = clock();
@@ -101,8 +101,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           });
           if (state.state === 'ended') heard.delete(key);
           else heard.set(key, now);
-          const id = String(++entries);
-          outbox.set(id, { id, record });
+          outbox.add({ record }, now);
           return true;
         }),
       acquire: (key, session) =>
@@ -195,13 +194,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
         step(() => {
           if (lease?.owner === owner) lease = undefined;
         }),
-      pending: (limit) => step(() => [...outbox.values()].slice(0, limit)),
-      remove: (done) =>
-        step(() => {
-          for (const { id } of done) outbox.delete(id);
-        }),
+      pending: (limit) => step(() => outbox.oldest(limit)),
+      remove: (done) => step(() => outbox.remove(done)),
       depth: () => step(() => outbox.size),
-      claimSink: (wanted) => step(() => (sink ??= wanted)),
+      backlog: () => step((now) => outbox.backlog(now)),
+      report: (report) => step((now) => outbox.report(report, now)),
+      claimSink: (wanted, insteadOf) =>
+        step(() => (sink = sink === undefined || sink === insteadOf ? wanted : sink)),
     },
     ping: () => step(() => undefined),
     close: () => {

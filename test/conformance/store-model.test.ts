@@ -9,6 +9,7 @@ import { redisStore } from '../../src/store/redis/client.ts';
 import { virtualStore } from '../support/virtual-redis/store.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { commitOn, minute, tally } from './store-fixtures.ts';
+import { recordsOf } from '../support/evidence-history.ts';
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -118,7 +119,7 @@ const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
     const run: Command = async ({ store }) => {
       // Which calls come first is the store's choice; that those of one call are in order is not.
       const entries = await store.outbox.pending(limit);
-      const perCall = calls.map((key) => entries.filter(({ record }) => record.call === key));
+      const perCall = calls.map((key) => entries.filter(({ record }) => record?.call === key));
       for (const list of perCall)
         expect(list.map(({ id }) => id)).toEqual([...new Set(list.map(({ id }) => id))]);
       return entries.length > 0;
@@ -139,7 +140,7 @@ async function drained({ store }: Subject): Promise<unknown> {
   for (;;) {
     const entries = await store.outbox.pending(2);
     if (entries.length === 0) return { perCall, depth: await store.outbox.depth() };
-    for (const { record } of entries)
+    for (const record of recordsOf(entries))
       (perCall[record.call] ??= []).push(`${record.seq} ${record.from} ${record.to}`);
     await store.outbox.remove(entries);
   }

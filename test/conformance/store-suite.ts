@@ -4,6 +4,7 @@ import type { OutboxEntry, Revocation, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeSilence } from './silence-laws.ts';
 import { commitOn, minute, move, newCall, recordingCall, tally, type Fixture } from './store-fixtures.ts';
+import { recordsOf } from '../support/evidence-history.ts';
 
 const session = (): string => `session-${randomUUID()}`;
 
@@ -380,9 +381,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         expect(await store.outbox.depth()).toBe(20);
         const drained = await drain(store, 3);
         for (const call of calls)
-          expect(drained.map(({ record }) => record).filter((record) => record.call === call)).toEqual(
-            written.get(call),
-          );
+          expect(recordsOf(drained).filter((record) => record.call === call)).toEqual(written.get(call));
         expect(drained).toHaveLength(20);
         expect(await store.outbox.depth()).toBe(0);
       });
@@ -391,11 +390,11 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const call = newCall();
         for (const state of ['starting', 'recording', 'stopping'] as const) await move(store, call, state);
         const two = await store.outbox.pending(2);
-        expect(two.map(({ record }) => record.seq)).toEqual([1, 2]);
+        expect(recordsOf(two).map(({ seq }) => seq)).toEqual([1, 2]);
         expect(await store.outbox.pending(2)).toEqual(two);
         await store.outbox.remove(two);
         await store.outbox.remove(two);
-        expect((await store.outbox.pending(2)).map(({ record }) => record.seq)).toEqual([3]);
+        expect(recordsOf(await store.outbox.pending(2)).map(({ seq }) => seq)).toEqual([3]);
       });
 
       test('shows what other instances commit, also after it was seen empty', async () => {

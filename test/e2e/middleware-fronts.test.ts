@@ -76,7 +76,9 @@ describe('the proxy and the middleware', () => {
       policyFor: () => defaultPolicy,
       newId: randomUUID,
     };
-    const proxyGate = opened(new Gate({ ...deps, calls: store.calls, sessions: store.sessions, times }));
+    const proxyGate = opened(
+      new Gate({ ...deps, calls: store.calls, sessions: store.sessions, outbox: store.outbox, times }),
+    );
     await proxyGate.open();
     const stages = { ...deps, gate: proxyGate, now: () => performance.now(), limits: noLimits() };
     const upstream = opened(

@@ -17,7 +17,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 function journal(): { readonly lines: readonly string[]; readonly head: string } {
   let head = emptyHead;
   const lines = interleaved(2, 1).map((record) => {
-    const line = encodeLine(head, record);
+    const line = encodeLine(head, { record: record });
     head = line.head;
     return line.text;
   });

@@ -5,7 +5,7 @@ import { isFault, messageOf } from '../../src/core/errors.ts';
 import {
   parseBinding,
   parseCallState,
-  parseRecord,
+  parseContent,
   parseTally,
   sumCensus,
 } from '../../src/store/redis/decode.ts';
@@ -132,9 +132,12 @@ describe('whatever the store holds', () => {
         const binding = read(parseBinding, text);
         if (binding !== undefined && binding !== null)
           expect([typeof binding.tenant, typeof binding.app]).toEqual(['string', 'string']);
-        const record = read(parseRecord, text);
+        const record = read((json) => parseContent(['record', json]), text)?.record;
         if (record !== undefined)
           expect([record.call.length, isCount(record.seq), typeof record.hash]).toEqual([32, true, 'string']);
+        const refused = read((json) => parseContent(['refusedWrites', json]), text)?.refusedWrites;
+        if (refused !== undefined)
+          expect([typeof refused.instance, isCount(refused.number)]).toEqual(['string', true]);
       }),
       cases(),
     );

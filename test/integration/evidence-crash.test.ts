@@ -67,8 +67,8 @@ async function tornPlace(): Promise<Place> {
   const place = await freshPlace(records.slice(0, 5));
   await mkdir(place.directory);
   await writeFile(join(place.directory, 'sink-id'), `${randomUUID()}\n`);
-  const first = encodeLine(emptyHead, records[0]!);
-  const second = encodeLine(first.head, records[1]!);
+  const first = encodeLine(emptyHead, { record: records[0]! });
+  const second = encodeLine(first.head, { record: records[1]! });
   const torn = first.text + second.text.slice(0, 300);
   await writeFile(join(place.directory, 'evidence-2026-01-31.jsonl'), torn);
   return { ...place, startsTorn: true };
@@ -178,8 +178,8 @@ describe('SIGKILL at each step of a writer', () => {
 async function unsyncedPlace(): Promise<Place> {
   const place = await freshPlace(records.slice(0, 5));
   await mkdir(place.directory);
-  const first = encodeLine(emptyHead, records[0]!);
-  const second = encodeLine(first.head, records[1]!);
+  const first = encodeLine(emptyHead, { record: records[0]! });
+  const second = encodeLine(first.head, { record: records[1]! });
   await writeFile(join(place.directory, 'evidence-2026-01-31.jsonl'), first.text + second.text);
   return place;
 }

@@ -37,7 +37,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 function journalOf(records: readonly EvidenceRecord[]): { lines: string[]; head: Head } {
   let last = emptyHead;
   const lines = records.map((record) => {
-    const line = encodeLine(last, record);
+    const line = encodeLine(last, { record: record });
     last = line.head;
     return line.text;
   });

@@ -1,7 +1,8 @@
 import { Fault } from '../../src/core/errors.ts';
 import { sha256, type EvidenceRecord } from '../../src/core/evidence.ts';
+import type { LineContent } from '../../src/core/evidence-lines.ts';
 import type { FileSink } from '../../src/evidence/file-sink.ts';
-import { decodeLine, emptyHead, encodeLine, encodeRepair } from '../../src/evidence/journal.ts';
+import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal.ts';
 import { Calls } from '../../src/evidence/verify-calls.ts';
 import { isMismatch, readLine } from '../../src/evidence/verify-format.ts';
 import type { Weather } from './chance.ts';
@@ -53,7 +54,7 @@ export class EvidenceDisk {
       get head() {
         return head;
       },
-      has: ({ hash }) => known.has(hash),
+      has: (content) => known.has(nameOf(content)),
       recover: async (instance) => {
         isRecovered = false;
         await this.#call(process, 'lock');
@@ -70,24 +71,24 @@ export class EvidenceDisk {
           const line = decodeLine(text);
           if (line === undefined) throw unwritable('damaged');
           head = line.head;
-          if (line.record !== null) known.add(line.record);
+          if (line.content !== null) known.add(line.content);
         }
         if (torn !== '') {
           this.#engine.note(`${process.name} cuts ${torn.length} torn bytes off the evidence`);
           const cut = { bytes: torn.length, sha256: sha256(torn) };
-          const repair = encodeRepair(head, { version: 1, at: this.#now(), instance, cut });
+          const repair = encodeLine(head, { repair: { version: 1, at: this.#now(), instance, cut } });
           this.text = this.text.slice(0, whole) + repair.text;
           head = repair.head;
         }
         size = this.text.length;
         isRecovered = true;
       },
-      append: async (records: readonly EvidenceRecord[], mayWrite = () => true) => {
+      append: async (contents: readonly LineContent[], mayWrite = () => true) => {
         if (!isRecovered) throw unwritable('must be recovered');
         let next = head;
         let bytes = '';
-        for (const record of records) {
-          const line = encodeLine(next, record);
+        for (const content of contents) {
+          const line = encodeLine(next, content);
           next = line.head;
           bytes += line.text;
         }
@@ -109,11 +110,12 @@ export class EvidenceDisk {
         }
         size += bytes.length;
         head = next;
-        for (const { hash } of records) {
-          known.add(hash);
-          this.acknowledged.add(hash);
+        for (const content of contents) {
+          if (!('record' in content) && !('refusedWrites' in content)) continue;
+          known.add(nameOf(content));
+          if (content.record !== undefined) this.acknowledged.add(content.record.hash);
         }
-        this.#engine.note(`${process.name} has made ${records.length} records durable`);
+        this.#engine.note(`${process.name} has made ${contents.length} lines durable`);
         isRecovered = true;
         return true;
       },

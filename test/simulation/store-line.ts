@@ -137,10 +137,10 @@ export class StoreLine implements SimulatedStore {
       outbox: {
         ...outbox,
         pending: async (limit) =>
-          (await outbox.pending(limit)).map(({ id, record }) => ({ id: generation + id, record })),
+          (await outbox.pending(limit)).map((entry) => ({ ...entry, id: generation + entry.id })),
         remove: (entries) => {
           const ours = entries.filter(({ id }) => id.startsWith(generation));
-          return outbox.remove(ours.map(({ id, record }) => ({ id: id.slice(generation.length), record })));
+          return outbox.remove(ours.map((entry) => ({ ...entry, id: entry.id.slice(generation.length) })));
         },
       },
     };

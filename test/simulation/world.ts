@@ -97,6 +97,7 @@ export class World {
     const gate = new Gate({
       calls,
       sessions,
+      outbox,
       clock,
       log,
       meter,
@@ -195,7 +196,7 @@ export class World {
   async upload(key: CallKey, { process, gate }: Instance, chunks: number, everyMs: number): Promise<boolean> {
     const admitted = gate.admitNow(key, bot) ?? (await this.#watch(gate.admit(key, bot), 'upload', process));
     if (!admitted.ok) {
-      gate.refused(key, admitted.reason);
+      gate.refused(key, admitted.reason, bot);
       return false;
     }
     const number = this.uploads.length + 1;

@@ -1,6 +1,7 @@
 import { unknownCall, type CallState } from '../../src/core/call-state.ts';
 import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
 import { chain, type EvidenceRecord } from '../../src/core/evidence.ts';
+import type { OutboxContent, RefusedWrites } from '../../src/core/evidence-lines.ts';
 import type { Log } from '../../src/core/ports.ts';
 import { transition, type CallEvent } from '../../src/core/transition.ts';
 
@@ -73,6 +74,30 @@ export function interleaved(calls: number, recordings: number): EvidenceRecord[]
     histories.flatMap((records) => records.slice(n, n + 1)),
   ).flat();
 }
+
+/** The records among what waits in an outbox. */
+export const recordsOf = (entries: readonly OutboxContent[]): EvidenceRecord[] =>
+  entries.flatMap(({ record }) => record ?? []);
+
+/** Records as a sink takes them. */
+export const contents = (records: readonly EvidenceRecord[]): OutboxContent[] =>
+  records.map((record) => ({ record }));
+
+/** A line about refused writes, as a gate reports it. */
+export const refusedWrites = (changes: Partial<RefusedWrites> = {}): RefusedWrites => ({
+  version: 1,
+  at: new Date(start).toISOString(),
+  instance: 'process-1',
+  number: 1,
+  last: false,
+  by: who,
+  refused: { RecordingNotActive: 3 },
+  first: new Date(start - 5000).toISOString(),
+  latest: new Date(start - 10).toISOString(),
+  calls: [callKey(0xf00)],
+  countsLost: [],
+  ...changes,
+});
 
 /** A record that continues the chain of `before`, but not by the rules: for what the verifier must refuse. */
 export const forged = (

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
-import type { Clock, Outbox, OutboxEntry } from '../../src/core/ports.ts';
+import type { Backlog, Clock, Outbox, OutboxEntry } from '../../src/core/ports.ts';
 
 export const realClock: Clock = {
   now: () => performance.now(),
@@ -11,6 +11,13 @@ export const realClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** By the times of the records, and the clock of the host. */
+const backlogOf = ([oldest, ...others]: readonly OutboxEntry[]): Backlog => ({
+  oldest:
+    oldest?.record === undefined ? null : { id: oldest.id, ageMs: Date.now() - Date.parse(oldest.record.at) },
+  bytes: oldest === undefined ? 0 : (others.length + 1) * JSON.stringify(oldest).length,
+});
 
 /** An outbox in memory; its lease runs on the clock it is given. */
 export class MemoryOutbox implements Outbox {
@@ -54,8 +61,18 @@ export class MemoryOutbox implements Outbox {
     return Promise.resolve(this.entries.length);
   }
 
-  claimSink(sink: string): Promise<string> {
-    return Promise.resolve((this.sink ??= sink));
+  backlog(): Promise<Backlog> {
+    return Promise.resolve(backlogOf(this.entries));
+  }
+
+  report(): Promise<never> {
+    return Promise.reject(new Error('nobody refuses writes here'));
+  }
+
+  claimSink(sink: string, insteadOf?: string): Promise<string> {
+    return Promise.resolve(
+      (this.sink = this.sink === undefined || this.sink === insteadOf ? sink : this.sink),
+    );
   }
 }
 
@@ -113,6 +130,14 @@ export class FileOutbox implements Outbox {
 
   depth(): Promise<number> {
     return Promise.resolve(this.entries.length);
+  }
+
+  backlog(): Promise<Backlog> {
+    return Promise.resolve(backlogOf(this.entries));
+  }
+
+  report(): Promise<never> {
+    return Promise.reject(new Error('nobody refuses writes here'));
   }
 
   claimSink(sink: string): Promise<string> {

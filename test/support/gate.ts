@@ -24,6 +24,7 @@ import type { Started } from '../../src/gate/start.ts';
 import type { StopCause, Stopped } from '../../src/gate/stop.ts';
 import type { Write } from '../../src/gate/write.ts';
 import { memoryStore } from '../../src/store/memory.ts';
+import { recordsOf } from './evidence-history.ts';
 import { never, ScriptedGraph, type Asked } from './gate-graph.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -39,7 +40,7 @@ const aDayMs = 24 * 60 * 60 * 1000;
 
 export interface Command {
   readonly instance: number;
-  readonly name: keyof CallStore | keyof SessionStore;
+  readonly name: keyof CallStore | keyof SessionStore | 'backlog' | 'report';
 }
 
 /** What befalls one store command, before it takes effect and after it, before its reply arrives. */
@@ -242,6 +243,7 @@ export class World {
       session: silent,
       policyReload: silent,
       evidence: silent,
+      evidenceBacklog: silent,
       openGrants: silent,
       calls: silent,
       callEnded: (end) => this.ends.push(end),
@@ -253,6 +255,10 @@ export class World {
     return {
       calls,
       sessions,
+      outbox: {
+        backlog: through('backlog', ({ outbox }) => outbox.backlog()),
+        report: through('report', ({ outbox }, report) => outbox.report(report)),
+      },
       log,
       meter,
       clock: {
@@ -345,7 +351,7 @@ export class World {
     const instance = this.instances[index]!;
     const admitted = instance.gate.admitNow(call, who) ?? (await instance.gate.admit(call, who));
     if (!admitted.ok) {
-      instance.gate.refused(call, admitted.reason);
+      instance.gate.refused(call, admitted.reason, who);
       return admitted;
     }
     const write = new LiveWrite(instance, call, admitted.value);
@@ -404,7 +410,7 @@ export class World {
 
   /** The evidence so far, of the store in use. */
   async records(): Promise<EvidenceRecord[]> {
-    return (await this.store.outbox.pending(100_000)).map(({ record }) => record);
+    return recordsOf(await this.store.outbox.pending(100_000));
   }
 
   async events(): Promise<string[]> {
@@ -421,7 +427,7 @@ export class World {
     expect(this.violations).toEqual([]);
     for (const { outbox } of this.#stores) {
       const pasts = new Map<CallKey, EvidenceRecord>();
-      for (const { record } of await outbox.pending(100_000)) {
+      for (const record of recordsOf(await outbox.pending(100_000))) {
         const past = pasts.get(record.call);
         const { hash, ...unsealed } = record;
         expect(hash).toBe(hashOf(unsealed));

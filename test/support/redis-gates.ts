@@ -21,7 +21,14 @@ const meter: Meter = {
   ...{ writesUnanswered: silent, writesDiscarded: silent },
   ...{ storeCommand: silent, graphAnswer: silent, upstreamAnswer: silent, session: silent },
   ...{ webSocket: silent, webSocketFrames: silent },
-  ...{ policyReload: silent, evidence: silent, openGrants: silent, calls: silent, callEnded: silent },
+  ...{
+    policyReload: silent,
+    evidence: silent,
+    evidenceBacklog: silent,
+    openGrants: silent,
+    calls: silent,
+    callEnded: silent,
+  },
   ...{ contradiction: silent, notice: silent, notification: silent, callbackUri: silent },
 };
 
@@ -58,6 +65,7 @@ export class RedisGates {
     const gate = new Gate({
       calls: store.calls,
       sessions: store.sessions,
+      outbox: store.outbox,
       clock: systemClock,
       log,
       meter,

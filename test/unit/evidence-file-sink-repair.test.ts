@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { canonicalJson, sha256, type EvidenceRecord } from '../../src/core/evidence.ts';
 import { openFileSink, type FileSink } from '../../src/evidence/file-sink.ts';
-import { encodeLine, encodeRepair, type Head } from '../../src/evidence/journal.ts';
+import { encodeLine, type Head } from '../../src/evidence/journal.ts';
 import { listJournalFiles, verifyJournal, type Report } from '../../src/evidence/verify.ts';
-import { interleaved, memoryLog } from '../support/evidence-history.ts';
+import { contents, interleaved, memoryLog } from '../support/evidence-history.ts';
 import { temporaryDirectory } from '../support/evidence-process.ts';
 
 const records = interleaved(1, 1);
@@ -61,8 +61,8 @@ async function openSink(): Promise<FileSink> {
 async function appendAll(wanted: readonly EvidenceRecord[]): Promise<void> {
   const sink = await openSink();
   await sink.recover('survivor');
-  const missing = wanted.filter((record) => !sink.has(record));
-  if (missing.length > 0) await sink.append(missing);
+  const missing = wanted.filter((record) => !sink.has({ record }));
+  if (missing.length > 0) await sink.append(contents(missing));
   await sink.close();
 }
 
@@ -103,11 +103,11 @@ async function expectRepair(sink: FileSink, left: Buffer, from: number): Promise
     instance: 'survivor',
     cut: { bytes: cut.length, sha256: sha256(cut) },
   } as const;
-  const line = cut.length === 0 ? '' : encodeRepair(headAt(from), repair).text;
+  const line = cut.length === 0 ? '' : encodeLine(headAt(from), { repair: repair }).text;
   const expected = Buffer.concat([left.subarray(0, from), Buffer.from(line)]);
   expect((await readFile(january())).equals(expected)).toBe(true);
   if (cut.length > 0) expect((await readFile(join(directory, `cut-${sha256(cut)}`))).equals(cut)).toBe(true);
-  expect(records.map((record) => sink.has(record))).toEqual(
+  expect(records.map((record) => sink.has({ record }))).toEqual(
     records.map((_, n) => n < (from === fifth ? 4 : from === sixth ? 5 : 6)),
   );
   expect(errors()).toEqual([]);
@@ -115,8 +115,8 @@ async function expectRepair(sink: FileSink, left: Buffer, from: number): Promise
 
 /** After recovery: what is not there is written, and all fits. */
 async function expectAll(sink: FileSink, repairs: Partial<Report>): Promise<void> {
-  const missing = records.filter((record) => !sink.has(record));
-  if (missing.length > 0) await sink.append(missing);
+  const missing = records.filter((record) => !sink.has({ record }));
+  if (missing.length > 0) await sink.append(contents(missing));
   expect(await verified()).toMatchObject({ misfit: null, records: 6, ...repairs });
 }
 
@@ -124,11 +124,8 @@ async function expectAll(sink: FileSink, repairs: Partial<Report>): Promise<void
 async function expectLoss(sink: FileSink, left: Buffer): Promise<void> {
   await sink.recover('survivor');
   expect(errors()).toContain(isMissing);
-  const line = encodeRepair(headAt(whole.length), {
-    version: 1,
-    at: today.toISOString(),
-    instance: 'survivor',
-    cut: null,
+  const line = encodeLine(headAt(whole.length), {
+    repair: { version: 1, at: today.toISOString(), instance: 'survivor', cut: null },
   }).text;
   const expected = Buffer.concat([left, Buffer.from(left.at(-1) === newline ? line : `\n${line}`)]);
   expect((await readFile(january())).equals(expected)).toBe(true);
@@ -292,7 +289,7 @@ describe('what is noted as acknowledged', () => {
 });
 
 test('a line of a kind that is not known yet is kept, and goes on in the chain', async () => {
-  const { text } = encodeLine(headAt(whole.length), records[0]!);
+  const { text } = encodeLine(headAt(whole.length), { record: records[0]! });
   const line = resealed(text, { record: undefined, novelty: { version: 1 } });
   const left = Buffer.concat([whole, Buffer.from(line)]);
   await leave(left, afterAll);

@@ -25,7 +25,7 @@ test('a store that lost the last changes goes on from an earlier record, if it i
   let head = emptyHead;
   let text = '';
   for (const record of call.records) {
-    const line = encodeLine(head, record);
+    const line = encodeLine(head, { record: record });
     text += line.text;
     head = line.head;
   }

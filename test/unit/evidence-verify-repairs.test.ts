@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sha256, type EvidenceRecord } from '../../src/core/evidence.ts';
-import { emptyHead, encodeLine, encodeRepair, type Head, type Repair } from '../../src/evidence/journal.ts';
+import type { Repair } from '../../src/core/evidence-lines.ts';
+import { emptyHead, encodeLine, type Head } from '../../src/evidence/journal.ts';
 import { verifyJournal } from '../../src/evidence/verify.ts';
 import { replay } from '../../src/evidence/verify-replay.ts';
 import { reportInWords } from '../../src/evidence/verify-words.ts';
@@ -32,7 +33,10 @@ function journalOf(
   const lines: string[] = [];
   const heads: Head[] = [];
   for (const part of parts) {
-    const line = typeof part === 'function' ? encodeRepair(head, part(head)) : encodeLine(head, part);
+    const line =
+      typeof part === 'function'
+        ? encodeLine(head, { repair: part(head) })
+        : encodeLine(head, { record: part });
     head = line.head;
     lines.push(line.text);
     heads.push(head);

@@ -21,7 +21,7 @@ function journalOf(
 ): { lines: string[]; head: Head } {
   let head = before;
   const lines = records.map((record) => {
-    const line = encodeLine(head, record);
+    const line = encodeLine(head, { record: record });
     head = line.head;
     return line.text;
   });
@@ -64,7 +64,7 @@ describe('a valid journal', () => {
 
   test('has one spelling, the one of RFC 8785', async () => {
     const record = interleaved(1, 1)[0]!;
-    const { head, text } = encodeLine(emptyHead, record);
+    const { head, text } = encodeLine(emptyHead, { record: record });
     const { hash, ...rest } = JSON.parse(text) as { hash: string };
     expect(hash).toBe(sha256(canonicalJson(rest)));
     expect(head).toEqual({ seq: 1, hash });
@@ -237,8 +237,8 @@ describe('a well-sealed journal is refused', () => {
 
   test('when a line names another line before', async () => {
     const [one, two] = interleaved(1, 1);
-    const { text, head } = encodeLine(emptyHead, one!);
-    const other = encodeLine({ ...head, hash: '0'.repeat(64) }, two!);
+    const { text, head } = encodeLine(emptyHead, { record: one! });
+    const other = encodeLine({ ...head, hash: '0'.repeat(64) }, { record: two! });
     expect((await verifyText(text + other.text)).misfit).toMatchObject({
       line: 2,
       found: `"${'0'.repeat(64)}"`,
@@ -247,7 +247,7 @@ describe('a well-sealed journal is refused', () => {
 
   test('when its bytes are not the text that was hashed, though they read like it', async () => {
     const record = resealed(confirmed().records[0]!, { detail: { note: '\ufffd' } });
-    const text = encodeLine(emptyHead, record).text;
+    const text = encodeLine(emptyHead, { record: record }).text;
     expect((await verifyText(text)).misfit).toBeNull();
     const bytes = Buffer.from(text.replace('\ufffd', '\xff'), 'latin1');
     expect((await verifyText(bytes)).misfit).toMatchObject({ line: 1, expected: 'a line of UTF-8 text' });

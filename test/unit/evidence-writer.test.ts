@@ -13,7 +13,7 @@ import {
   type EvidenceWriterDeps,
 } from '../../src/evidence/writer.ts';
 import { eventually } from '../support/eventually.ts';
-import { interleaved, memoryLog } from '../support/evidence-history.ts';
+import { contents, interleaved, memoryLog } from '../support/evidence-history.ts';
 import { MemoryOutbox, realClock } from '../support/evidence-outbox.ts';
 
 /** Real time, with jumps: what a paused process sees. */
@@ -98,7 +98,7 @@ describe('a writer that holds the lease', () => {
   test('skips what the sink has already, when a crash came before the removal', async () => {
     const sink = await openSink();
     await sink.recover('other');
-    await sink.append(records.slice(0, 10));
+    await sink.append(contents(records.slice(0, 10)));
     await sink.close();
     outbox.add(records);
     await (await startWriter()).flush();
@@ -202,7 +202,7 @@ describe('the lease', () => {
       head: sink.head,
       recover: (instance) => ((recoveries += 1), sink.recover(instance)),
       append: (batch, mayWrite) => sink.append(batch, mayWrite),
-      has: (record) => sink.has(record),
+      has: (content) => sink.has(content),
       close: () => sink.close(),
     };
     const writer = await startWriter({ sink: counting });
@@ -228,7 +228,7 @@ describe('the lease', () => {
         () => false,
       ),
     );
-    await other.append(records.slice(4, 12));
+    await other.append(contents(records.slice(4, 12)));
     await other.close();
     outbox.add(records.slice(8));
     await outbox.release('other');

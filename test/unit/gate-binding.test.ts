@@ -122,13 +122,14 @@ describe('a call that is gone', () => {
 describe('the evidence', () => {
   test('counts refused writes by reason, once a second', () =>
     inWorld(times, async (world) => {
+      await world.run(world.instances[0]!.gate.bind(theCall, bot));
       for (let early = 0; early < 5; early++) await world.run(world.write(0));
-      world.instances[0]!.gate.refused(theCall, 'TokenExpired');
+      world.instances[0]!.gate.refused(theCall, 'TokenExpired', bot);
       await world.clock.advance(1000);
       for (let early = 0; early < 2; early++) await world.run(world.write(0));
       await world.clock.advance(1000);
       const records = await world.records();
-      expect(records.map(({ event, detail }) => [event, detail])).toEqual([
+      expect(records.slice(1).map(({ event, detail }) => [event, detail])).toEqual([
         ['writesRefused', { refused: { RecordingNotActive: 5, TokenExpired: 1 } }],
         ['writesRefused', { refused: { RecordingNotActive: 2 } }],
       ]);
@@ -138,17 +139,18 @@ describe('the evidence', () => {
     inWorld(times, async (world) => {
       const other = parseCallKey('00000000-0000-0000-0000-00000000ca12')!;
       const { gate } = world.instances[0]!;
-      gate.refused(theCall, 'RecordingNotActive');
-      gate.refused(theCall, 'RecordingNotActive');
-      gate.refused(other, 'RecordingNotActive');
+      for (const call of [theCall, other]) await world.run(gate.bind(call, bot));
+      gate.refused(theCall, 'RecordingNotActive', bot);
+      gate.refused(theCall, 'RecordingNotActive', bot);
+      gate.refused(other, 'RecordingNotActive', bot);
       world.storeIsDown = true;
       await world.clock.advance(2500);
-      gate.refused(theCall, 'RecordingNotActive');
-      gate.refused(theCall, 'TokenExpired');
+      gate.refused(theCall, 'RecordingNotActive', bot);
+      gate.refused(theCall, 'TokenExpired', bot);
       await world.clock.advance(2500);
       world.storeIsDown = false;
       await world.clock.advance(1000);
-      const records = await world.records();
+      const records = (await world.records()).filter(({ event }) => event === 'writesRefused');
       expect(Object.fromEntries(records.map(({ call, detail }) => [call, detail.refused]))).toEqual({
         [theCall]: { RecordingNotActive: 3, TokenExpired: 1 },
         [other]: { RecordingNotActive: 1 },
@@ -158,9 +160,10 @@ describe('the evidence', () => {
   test('of refused writes is written before an instance is closed', () =>
     inWorld(times, async (world) => {
       const { gate } = world.instances[0]!;
-      gate.refused(theCall, 'RecordingNotActive');
+      await world.run(gate.bind(theCall, bot));
+      gate.refused(theCall, 'RecordingNotActive', bot);
       await world.run(gate.close(), 100);
-      expect(await world.events()).toEqual(['writesRefused']);
+      expect(await world.events()).toEqual(['bound', 'writesRefused']);
     }));
 
   test('takes notes in any state, and says when it could not', () =>

@@ -29,8 +29,8 @@ describe('a roster that never shows a confirmed recording', () => {
       expect(world.contradictions).toEqual(['neverShown']);
       expect(await contradicted(world)).toEqual([{ kind: 'neverShown', showing: [] }]);
       const after = await world.view();
-      const { told, seq, head } = after.state!;
-      expect(after.state).toEqual({ ...before.state, told, seq, head });
+      const { told, at, seq, head } = after.state!;
+      expect(after.state).toEqual({ ...before.state, told, at, seq, head });
       expect(after.holders).toEqual(before.holders);
       expect(writes.every(({ isLive }) => isLive)).toBe(true);
       await world.admitted(0);

@@ -115,6 +115,11 @@ describe('every report changes its metrics', () => {
         'tallylight_websocket_frames_total{direction="toHandler"} 3',
       ],
     ],
+    [
+      'evidence that waits too long',
+      (meter) => meter.evidenceBacklog({ bytes: 4096, exceeded: true }),
+      ['tallylight_evidence_waiting_bytes 4096', 'tallylight_evidence_backlog_exceeded 1'],
+    ],
     ['a live session', (meter) => meter.session(true), ['tallylight_session_live 1']],
     [
       'a failed policy reload',

@@ -13,7 +13,7 @@ export const persistMedia: Handler = async (request) => {
   }
   const admitted = await deps.gate.admit(call, caller.who);
   if (!admitted.ok) {
-    deps.gate.refused(call, admitted.reason);
+    deps.gate.refused(call, admitted.reason, caller.verified ? caller.who : null);
     return admitted;
   }
   const write = admitted.value;

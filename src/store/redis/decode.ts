@@ -9,6 +9,7 @@ import {
 } from '../../core/call-state.ts';
 import { Fault } from '../../core/errors.ts';
 import type { EvidenceRecord } from '../../core/evidence.ts';
+import type { OutboxContent, RefusedWrites } from '../../core/evidence-lines.ts';
 import type { GraphCallState } from '../../core/graph-notice.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Census, Tally } from '../../core/ports.ts';
@@ -181,8 +182,19 @@ export function parseTally(text: unknown): Tally {
   };
 }
 
+/** An entry of the outbox: the name of what it holds, and that as JSON. */
+export function parseContent(fields: unknown): OutboxContent {
+  const [kind, text] = asList(fields, 'outbox entry');
+  if (kind === 'record') return { record: parseRecord(text) };
+  if (kind !== 'refusedWrites') throw malformed('outbox entry');
+  const value = parse(text, 'report of refused writes');
+  asText(value.instance, 'report of refused writes');
+  asNumber(value.number, 'report of refused writes');
+  return { refusedWrites: value as unknown as RefusedWrites };
+}
+
 /** Only what naming and ordering a record needs: whether it is genuine is for the chain to tell. */
-export function parseRecord(text: unknown): EvidenceRecord {
+function parseRecord(text: unknown): EvidenceRecord {
   const value = parse(text, 'evidence record');
   asCallKey(value.call);
   asNumber(value.seq, 'evidence record');

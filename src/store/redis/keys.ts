@@ -47,6 +47,8 @@ export interface Keys {
   channel(session: SessionId): string;
   /** The channel on which is told in which shard evidence waits. */
   readonly evidence: string;
+  /** A hash: instance that has refused writes -> the numbers of its last report and of its last line. */
+  readonly reporters: string;
   readonly lease: string;
   readonly sink: string;
 }
@@ -85,6 +87,8 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     }),
     channel: (session) => `${prefix}:wake:${session}`,
     evidence: `${prefix}:evidence`,
+    // With the outbox that takes the lines.
+    reporters: `${prefix}:{0}:reporters`,
     lease: `${prefix}:{drain}:lease`,
     sink: `${prefix}:{drain}:sink`,
   };

@@ -46,6 +46,13 @@ if stored[4] ~= began then return false end
 redis.call('HSET', holders, session, stored[2])
 follow(holders, call)
 return { stored[1], stored[2], stored[3] }`,
+  claim: `${prelude}
+local sink = unpack(KEYS)
+local wanted, insteadOf = unpack(ARGV)
+local claimed = redis.call('GET', sink)
+if claimed and claimed ~= insteadOf then return claimed end
+redis.call('SET', sink, wanted)
+return wanted`,
   commit: `${prelude}
 local call, holders, tallies, outbox, life, census, heard = unpack(KEYS)
 local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt, channel, shard = unpack(ARGV)
@@ -142,6 +149,26 @@ local lease = unpack(KEYS)
 local owner = unpack(ARGV)
 if redis.call('GET', lease) ~= owner then return 0 end
 return redis.call('DEL', lease)`,
+  report: `${prelude}
+local reporters, outbox = unpack(KEYS)
+local instance, beat, lines, gone, last, channel, shard = unpack(ARGV)
+local time = redis.call('TIME')
+local known = redis.call('HGET', reporters, instance)
+local number = known and tonumber(string.match(known, ' (%d+)$')) or 0
+redis.call('HSET', reporters, instance, string.format('%s %d', beat, number))
+for _, line in ipairs(cjson.decode(lines)) do
+  if line[1] > number then
+    redis.call('XADD', outbox, '*', 'refusedWrites', line[2])
+    number = line[1]
+  end
+end
+redis.call('HSET', reporters, instance, string.format('%s %d', beat, number))
+for _, other in ipairs(cjson.decode(gone)) do
+  if redis.call('HGET', reporters, other[1]) == other[2] then redis.call('HDEL', reporters, other[1]) end
+end
+if last == '1' then redis.call('HDEL', reporters, instance) end
+if channel ~= '' then redis.pcall('PUBLISH', channel, shard) end
+return { string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), redis.call('HGETALL', reporters) }`,
   revoke: `${prelude}
 local session, inbox = unpack(KEYS)
 local call, epoch, channel, message = unpack(ARGV)

@@ -1,7 +1,9 @@
 import type { Outbox, OutboxEntry } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
-import { asList, asMap, asNumber, asText, malformed, parseRecord } from './decode.ts';
+import { backlogOf } from './backlog.ts';
+import { asList, asMap, asNumber, asText, malformed, parseContent } from './decode.ts';
 import type { Keys } from './keys.ts';
+import { reportShard, takeReport } from './reports.ts';
 import { scripts } from './scripts.ts';
 import type { WakeUps } from './wake.ts';
 
@@ -13,10 +15,10 @@ export interface RedisOutbox extends Outbox {
   hint(shard: number): void;
 }
 
-interface Waiting extends OutboxEntry {
+type Waiting = OutboxEntry & {
   /** When it was committed, ms, by the clock of its shard. */
   readonly time: number;
-}
+};
 
 /** An entry is named by its shard and its id in the shard's stream. */
 const entryId = (shard: number, id: string): string => `${shard}/${id}`;
@@ -100,8 +102,7 @@ export function redisOutbox(
     const entries = asList(reply, 'outbox').map((item): Waiting => {
       const [rawId, fields] = asList(item, 'outbox entry');
       const id = asText(rawId, 'outbox entry');
-      const record = parseRecord(asList(fields, 'outbox entry')[1]);
-      return { id: entryId(shard, id), record, time: Number.parseInt(id, 10) };
+      return { ...parseContent(fields), id: entryId(shard, id), time: Number.parseInt(id, 10) };
     });
     if (entries.length > 0) hints.add(shard);
     return entries;
@@ -144,7 +145,14 @@ export function redisOutbox(
       );
     },
     depth,
-    claimSink: async (sink) =>
-      asText((await connection.command('set', keys.sink, sink, 'NX', 'GET')) ?? sink, 'sink'),
+    backlog: () => backlogOf(connection, keys),
+    report: async (report) => {
+      try {
+        return await takeReport(connection, keys, report);
+      } finally {
+        if (report.lines.length > 0) hints.add(reportShard);
+      }
+    },
+    claimSink: (wanted, insteadOf = '') => connection.script(scripts.claim, keys, { wanted, insteadOf }),
   };
 }

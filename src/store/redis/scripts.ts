@@ -1,11 +1,12 @@
 import type { CallKey } from '../../core/call-key.ts';
-import type { Acquired, CallView, Revocation } from '../../core/ports.ts';
+import type { Acquired, CallView, Reporter, Revocation } from '../../core/ports.ts';
 import {
   asCallKey,
   asList,
   asNumber,
   asPairs,
   asStateName,
+  asText,
   malformed,
   parseBinding,
   parseCallState,
@@ -98,6 +99,17 @@ function inbox(reply: unknown): readonly Revocation[] | 'lost' {
   }));
 }
 
+function reported(reply: unknown): { readonly now: number; readonly reporters: readonly Reporter[] } {
+  const [now, reporters] = asList(reply, 'reply');
+  return {
+    now: asNumber(now, 'time'),
+    reporters: asPairs(reporters, 'reporter').map(([instance, text]) => {
+      const [beat, number] = text.split(' ');
+      return { instance, beat: asNumber(beat, 'reporter'), number: asNumber(number, 'reporter') };
+    }),
+  };
+}
+
 /** Every script, with what its header in lua/ promises (a unit test compares the two). */
 export const scripts = {
   read: script('read', ['call', 'holders', 'tallies', 'life'], [], view),
@@ -131,6 +143,13 @@ export const scripts = {
   join: replicated('join', ['session', 'inbox'], ['ttlMs'], yes),
   heartbeat: replicated('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),
   revoke: script('revoke', ['session', 'inbox'], ['call', 'epoch', 'channel', 'message'], yes),
+  report: replicated(
+    'report',
+    ['reporters', 'outbox'],
+    ['instance', 'beat', 'lines', 'gone', 'last', 'channel', 'shard'],
+    reported,
+  ),
+  claim: replicated('claim', ['sink'], ['wanted', 'insteadOf'], (reply) => asText(reply, 'sink')),
   lease: script('lease', ['lease'], ['owner', 'forMs'], yes),
   release: script('release', ['lease'], ['owner'], yes),
 };

@@ -1,0 +1,110 @@
+import { refuse, type Refusal } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { Backlog } from '../core/ports.ts';
+import type { GateDeps } from './context.ts';
+
+const defaultWaitMs = 4 * 60 * 60 * 1000;
+const longestPauseMs = 15_000;
+const shortestPauseMs = 200;
+/** How soon it is looked again once evidence waits too long, so that recording goes on soon after it is written, ms. */
+const exceededPauseMs = 1000;
+
+const megabyte = 1024 * 1024;
+
+/** What was seen of the evidence that waits. */
+interface Seen extends Backlog {
+  /** Local clock. */
+  readonly at: number;
+}
+
+/**
+ * Watches how much evidence waits in the store to be made durable, and for how long, whoever writes it or does not.
+ * Beyond either bound nothing new begins: what is recorded could not be shown later. What closes a gate goes on.
+ */
+export class EvidenceBacklog {
+  readonly #deps: GateDeps;
+  readonly #maxAgeMs: number;
+  readonly #maxBytes: number;
+  #seen: Seen | undefined;
+  /** Local clock: from when on a bound is exceeded, by what was seen last. */
+  #exceededFrom = Infinity;
+  #told = false;
+  #closed = false;
+  #cancel: () => void = () => undefined;
+
+  constructor(deps: GateDeps) {
+    this.#deps = deps;
+    this.#maxAgeMs = deps.times.evidenceWaitMs ?? defaultWaitMs;
+    this.#maxBytes = deps.sizes?.evidenceBytes ?? Infinity;
+  }
+
+  open(): void {
+    void this.#turn();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel();
+  }
+
+  isExceeded(): boolean {
+    return this.#deps.clock.now() >= this.#exceededFrom;
+  }
+
+  refusal(): Refusal {
+    return refuse('EvidenceBacklog', { retryAfterMs: 5000 });
+  }
+
+  /** What is in the way of new recordings, for an operator; undefined: nothing. */
+  obstacle(): string | undefined {
+    if (!this.isExceeded() || this.#seen === undefined) return undefined;
+    const seconds = Math.round(this.#ageMs(this.#seen) / 1000);
+    const megabytes = Math.ceil(this.#seen.bytes / megabyte);
+    return `evidence has been waiting in the store for ${seconds} s (about ${megabytes} MiB), more than TALLYLIGHT_EVIDENCE_BACKLOG allows: see why it is not written`;
+  }
+
+  async #turn(): Promise<void> {
+    try {
+      this.#look(await this.#deps.outbox.backlog());
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      // Without the store nothing is admitted either, and what was seen goes on to age.
+      this.#deps.log.debug({ error: messageOf(error) }, 'how much evidence waits is unknown');
+    }
+    this.#tell();
+    if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#pauseMs(), () => void this.#turn());
+  }
+
+  #look({ oldest, bytes }: Backlog): void {
+    const at = this.#deps.clock.now();
+    const before = this.#seen;
+    // The store's clock may be set back meanwhile.
+    const waited =
+      before !== undefined && oldest !== null && before.oldest?.id === oldest.id ? this.#ageMs(before) : 0;
+    this.#seen = { at, bytes, oldest: oldest && { ...oldest, ageMs: Math.max(oldest.ageMs, waited) } };
+    if (bytes > this.#maxBytes) this.#exceededFrom = -Infinity;
+    else this.#exceededFrom = oldest === null ? Infinity : at + this.#maxAgeMs - this.#ageMs(this.#seen);
+  }
+
+  #ageMs({ oldest, at }: Seen): number {
+    return oldest === null ? 0 : oldest.ageMs + this.#deps.clock.now() - at;
+  }
+
+  #tell(): void {
+    const exceeded = this.isExceeded();
+    this.#deps.meter.evidenceBacklog({ ...(this.#seen && { bytes: this.#seen.bytes }), exceeded });
+    if (exceeded === this.#told) return;
+    this.#told = exceeded;
+    if (exceeded)
+      this.#deps.log.error(
+        { obstacle: this.obstacle() },
+        'too much evidence waits to be made durable: no recording is started and no write is let in until it is written; stops go on',
+      );
+    else this.#deps.log.info({}, 'evidence is written again; recordings may start');
+  }
+
+  #pauseMs(): number {
+    if (this.#told) return exceededPauseMs;
+    return Math.min(longestPauseMs, Math.max(shortestPauseMs, this.#maxAgeMs / 4));
+  }
+}
