@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../src/core/call-key.ts';
 import { Fault, messageOf } from '../src/core/errors.ts';
-import type { StopReason } from '../src/core/exchange.ts';
+import { cutRefusal, type StopReason } from '../src/core/exchange.ts';
 import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
+import { answerCut, keepConnection } from './answer-cut.ts';
 import type { BodyGuard, BodyWatch } from './guard-body.ts';
 import type { GateParts } from './parts.ts';
 
@@ -17,7 +18,8 @@ export interface Recording {
   readonly write: string;
   /**
    * Aborts when the write is cut: the drain limit of a stop or of `gate.close()` passed, or the store was out of reach for
-   * too long. `signal.reason.cause` is the reason: `RecordingStopped`, `ShuttingDown` or `SessionLost`. Whatever the handler keeps must end then. Request and response are destroyed already.
+   * too long. `signal.reason.cause` is the reason: `RecordingStopped`, `ShuttingDown` or `SessionLost`. Whatever the handler keeps must end then. The client has its answer, and request and response are
+   * destroyed already.
    */
   readonly signal: AbortSignal;
   /**
@@ -35,7 +37,7 @@ export interface Followed {
 
 /** Follows a write from its admission until the response, a body read beyond it and every held promise are over. */
 export function follow(
-  { gate, meter, log }: GateParts,
+  { gate, meter, log, newId }: GateParts,
   write: Write,
   {
     req,
@@ -87,11 +89,11 @@ export function follow(
   // What its handler gave up is not kept by it.
   write.onMeasure(() => (!failed && req.complete && req.readableLength === 0 ? 'whole' : 'part'));
   write.onCut(() => {
-    // After the response and a whole body the connection may already carry another request.
-    if (reading && req.complete) req._destroy = (error, done) => done(error);
-    if (responding || reading) req.destroy();
-    if (responding) res.destroy();
     const why = write.stopReason;
+    // After the response and a whole body the connection may already carry another request.
+    if (reading && req.complete) keepConnection(req);
+    if (responding) answerCut(req, res, cutRefusal(why), newId());
+    else if (reading) req.destroy();
     controller.abort(new Cut(why));
     meter.decision('media', why);
     gate.refused(call, why, write.grant.binding);

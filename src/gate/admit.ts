@@ -133,7 +133,7 @@ export class Admission {
     if (this.#suspended.has(call)) return;
     const grant = this.#grants.get(call);
     const { clock } = this.#deps;
-    const cancel = grant?.endWithin(clock, this.#drainMs(grant), 'RecordingStopped');
+    const cancel = grant?.stop(clock, this.#drainMs(grant), 'RecordingStopped');
     this.#suspended.set(call, cancel ?? (() => undefined));
   }
 

@@ -59,18 +59,9 @@ export class Grant {
 
   /**
    * Writes that can end by themselves do so; the others go on until they are over, or are cut so early that their handlers
-   * can be asked to discard them within the limit. `over` is called when nothing is left, which may be at once.
+   * can be asked to discard them within the limit. Returns the way to let those that are left go on after all.
    */
-  drain(clock: Clock, limitMs: number, why: StopReason, over: () => void): void {
-    const cancel = this.endWithin(clock, limitMs, why);
-    this.whenOver(() => {
-      cancel();
-      over();
-    });
-  }
-
-  /** Ends its writes as `drain` does; returns the way to let those go on that have not been cut. */
-  endWithin(clock: Clock, limitMs: number, why: StopReason): () => void {
+  stop(clock: Clock, limitMs: number, why: StopReason): () => void {
     this.stopReason = why;
     this.#discardMs = discardMs(limitMs);
     const cancelEarly = clock.after(limitMs - this.#discardMs, () =>
@@ -85,6 +76,15 @@ export class Grant {
       cancelEarly();
       cancel();
     };
+  }
+
+  /** Stops the writes; `over` is called when nothing is left, which may be at once. */
+  drain(clock: Clock, limitMs: number, why: StopReason, over: () => void): void {
+    const cancel = this.stop(clock, limitMs, why);
+    this.whenOver(() => {
+      cancel();
+      over();
+    });
   }
 
   /** Nobody may rely on the grant any more: cuts every write at once, and gives handlers the same time to agree to a discard. */

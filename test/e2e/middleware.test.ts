@@ -115,15 +115,19 @@ describe('a write behind requireRecording', () => {
     expect(seen[0]!.signal.aborted).toBe(false);
   });
 
-  test('is cut at the drain limit: the signal aborts, the connection ends, the evidence says aborted', async () => {
+  test('is cut at the drain limit: the signal aborts, the client is told, the evidence says aborted', async () => {
     const { handler, seen } = watched();
     let failure: unknown;
-    const reading: RequestHandler = async (req) => {
+    let closed = false;
+    const reading: RequestHandler = async (req, res) => {
+      res.once('close', () => (closed = true));
       try {
         await finished(req.resume());
       } catch (error) {
         failure = error;
       }
+      // What a handler says afterwards goes nowhere, and does not throw.
+      res.status(201).json({ stored: true });
     };
     await start({ handlers: [handler, reading] });
     const bot = await host!.bot();
@@ -135,9 +139,13 @@ describe('a write behind requireRecording', () => {
     const stop = bot.report('notRecording');
     await once(seen[0]!.signal, 'abort');
     expect(asked(host!)).not.toContain('notRecording');
-    expect(await upload.over).toBeNull();
+    expect(await upload.over).toMatchObject({
+      status: 403,
+      headers: { 'tallylight-reason': 'RecordingStopped', connection: 'close' },
+    });
     expect((await stop).status).toBe(200);
-    await eventually(() => failure !== undefined, { what: 'the reader to be told' });
+    await eventually(() => failure !== undefined && closed, { what: 'the reader to be told' });
+    expect(seen[0]!.signal.reason).toMatchObject({ name: 'AbortError', cause: 'RecordingStopped' });
     expect(() => seen[0]!.hold(never)).toThrow(expect.objectContaining({ name: 'AbortError' }));
     expect(writesOf(await host!.evidence())).toMatchObject({ admitted: 1, aborted: 1, bytes: 1000 });
   });
@@ -151,6 +159,26 @@ describe('a write behind requireRecording', () => {
     expect((await bot.report('notRecording')).status).toBe(200);
     expect(seen[0]!.signal.aborted).toBe(true);
     expect(writesOf(await host!.evidence())).toMatchObject({ admitted: 1, aborted: 0, unanswered: 1 });
+  });
+
+  test('that was read whole is unanswered when it is cut, and told why: recording ended, or the gate is closed', async () => {
+    const ids: string[] = [];
+    const silent: RequestHandler = async (req) => {
+      ids.push(req.recording.write);
+      for await (const chunk of req as AsyncIterable<Buffer>) void chunk;
+    };
+    await start({ handlers: [silent] });
+    const [one, other] = [await host!.bot(), await host!.bot()];
+    await one.report('recording');
+    await other.report('recording');
+    const [ending, leaving] = [one.upload('a', 5000), other.upload('a', 5000)];
+    await eventually(() => ids.length === 2);
+    expect((await one.report('notRecording')).status).toBe(200);
+    expect(await ending).toMatchObject({ status: 403, headers: { 'tallylight-reason': 'RecordingStopped' } });
+    const evidence = host!.evidence();
+    expect(await leaving).toMatchObject({ status: 503, headers: { 'tallylight-reason': 'ShuttingDown' } });
+    expect(writesOf(await evidence)).toMatchObject({ admitted: 1, aborted: 0, unanswered: 1, bytes: 5000 });
+    expect(new Set(ids).size).toBe(2);
   });
 
   test('counts as aborted when its held work fails or its client goes away', async () => {
@@ -215,7 +243,8 @@ describe('a write behind requireRecording', () => {
     await eventually(() => seen.length === 1);
     reachable = false;
     await once(seen[0]!.signal, 'abort');
-    expect(await upload.over).toBeNull();
+    expect(seen[0]!.signal.reason).toMatchObject({ cause: 'SessionLost' });
+    expect(await upload.over).toMatchObject({ status: 503, headers: { 'tallylight-reason': 'SessionLost' } });
     expect(host!.gate.isReady()).toBe(false);
     expect((await bot.upload('b', 1)).headers['tallylight-reason']).toBe('StoreUnavailable');
   });
@@ -236,7 +265,7 @@ describe('a write behind requireRecording', () => {
     await start({ options: { sessionTtlMs: 500 }, handlers: [busy] });
     const bot = await host!.bot();
     await bot.report('recording');
-    expect(await bot.upload('a', 1000)).toMatchObject({ status: 0 });
+    expect(await bot.upload('a', 1000)).toMatchObject({ headers: { 'tallylight-reason': 'SessionLost' } });
     await eventually(() => over);
     expect(read).toEqual([]);
   });

@@ -186,7 +186,7 @@ export function parseTally(text: unknown): Tally {
     drainMs: value.drainMs === null ? null : asNumber(value.drainMs, 'tally'),
     ...(discarded === undefined ? {} : { discarded: asNumber(discarded, 'tally') }),
     ...(notDiscarded === undefined ? {} : { notDiscarded: asNumber(notDiscarded, 'tally') }),
-    ...(areIds ? { notDiscardedIds: ids as string[] } : {}),
+    ...(areIds ? { notDiscardedIds: ids } : {}),
   };
 }
 
