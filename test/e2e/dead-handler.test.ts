@@ -8,7 +8,7 @@ import { startWorld } from '../support/world.ts';
 
 test('a stop whose handler died right after storing it closes the gate without another request', async () => {
   const store = memoryStore({ bornAt: 0 });
-  const world = await startWorld({ openStore: () => store });
+  const world = await startWorld({ openStore: () => store, settings: { sessionTtlMs: 1000 } });
   const bot = await world.bot();
   await bot.report('recording');
   expect((await bot.upload('before', 640)).status).toBe(201);

@@ -23,7 +23,7 @@ export interface TestRedis {
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same port, ending it first where it runs; `from`: with data that was copied before. */
   restart(how: { readonly keepData: boolean; readonly from?: string }): Promise<void>;
-  /** Copies what is on the disk now, and returns where it is until `stop`. */
+  /** Copies what is on the disk once all acknowledged writes are, and returns where it is until `stop`. */
   copyData(): Promise<string>;
   stop(): Promise<void>;
 }
@@ -129,6 +129,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     cli: (...args) => cliOn(port, args),
     kill,
     copyData: async () => {
+      // Under `everysec` Redis keeps what it is told to itself while the disk is busy with what came before.
+      await eventually(
+        async () => (await cliOn(port, ['info', 'persistence'])).includes('aof_buffer_length:0'),
+        {
+          what: 'an append-only file that holds every write',
+        },
+      );
       const copy = join(directory, `copy-${(copies += 1)}`);
       await cp(aof, copy, { recursive: true });
       return copy;

@@ -50,7 +50,8 @@ export async function startWorld({
       adminPort: 0,
       graphUrl: graph.url,
       graphTimeoutMs: 1500,
-      sessionTtlMs: 1000,
+      // A machine that is busy elsewhere must not close the gate.
+      sessionTtlMs: 10_000,
       drainMs: 400,
       callSilenceMs: 3_000_000,
       witnessGraceMs: 200,
