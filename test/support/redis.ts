@@ -42,10 +42,11 @@ export interface TestCluster {
 const run = promisify(execFile);
 
 /** Sentinel closes every connection to a server whose role it changes, redis-cli's as well: then it is asked again. */
-async function cliOn(port: number, args: readonly string[]): Promise<string> {
+async function cliOn(port: number, args: readonly string[], password = ''): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim();
+      const env = { ...process.env, REDISCLI_AUTH: password };
+      return (await run('redis-cli', ['-p', String(port), ...args], { env })).stdout.trim();
     } catch (error) {
       const said = String((error as { readonly stderr?: unknown }).stderr);
       if (attempt === 5 || !/reset by peer|closed the connection|Broken pipe/i.test(said)) throw error;
@@ -116,6 +117,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
   if (child === false) throw new Error('no free port for redis-server');
   let server: ChildProcess = child;
 
+  const { settings = [] } = options;
+  const password = settings.includes('--requirepass') ? settings[settings.indexOf('--requirepass') + 1] : '';
+  const cli: TestRedis['cli'] = (...args) => cliOn(port, args, password);
+
   const running = (): boolean => server.exitCode === null && server.signalCode === null;
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
     if (!running()) return;
@@ -126,16 +131,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    cli: (...args) => cliOn(port, args),
+    cli,
     kill,
     copyData: async () => {
       // Under `everysec` Redis keeps what it is told to itself while the disk is busy with what came before.
-      await eventually(
-        async () => (await cliOn(port, ['info', 'persistence'])).includes('aof_buffer_length:0'),
-        {
-          what: 'an append-only file that holds every write',
-        },
-      );
+      await eventually(async () => (await cli('info', 'persistence')).includes('aof_buffer_length:0'), {
+        what: 'an append-only file that holds every write',
+      });
       const copy = join(directory, `copy-${(copies += 1)}`);
       await cp(aof, copy, { recursive: true });
       return copy;
