@@ -24,9 +24,9 @@ const calls = new Proxy({} as CallStore, {
   },
 });
 const sessions: Store['sessions'] = {
-  join: () => Promise.resolve(),
+  join: () => Promise.resolve('joined' as const),
   heartbeat: () => Promise.resolve([]),
-  revoke: () => Promise.resolve(true),
+  revoke: () => Promise.resolve(1),
   quit: () => Promise.resolve(),
   onWake: () => Promise.resolve(() => undefined),
 };

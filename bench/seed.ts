@@ -16,8 +16,11 @@ await store.ready();
 async function record(n: number): Promise<void> {
   const call = callKey(n);
   const token = randomUUID();
-  const { version, now } = await store.calls.read(call);
-  const occasion = { call, now, wireMs: 1000, instance: 'seed', policy: null, by: bot, detail: {} };
+  const { version, life, now, clock, watched } = await store.calls.read(call);
+  const occasion = {
+    ...{ call, now, clock, watched, wireMs: 1000, remainingMs: () => 0 },
+    ...{ instance: 'seed', policy: null, by: bot, detail: {} },
+  };
   const asked = transition(unknownCall, { type: 'startRequested', hold: { token, forMs: 1000 } }, occasion);
   if (!asked.ok) throw new Error(asked.reason);
   const { epoch } = asked.value.state;
@@ -29,7 +32,10 @@ async function record(n: number): Promise<void> {
   if (!open.ok) throw new Error(open.reason);
   const { state, record } = open.value;
   const operation = randomUUID();
-  const commit = { call, version, state, record, dropTallies: false, retentionMs: undefined, operation };
+  const commit = {
+    ...{ call, version, life, state, record },
+    ...{ dropTallies: false, retentionMs: undefined, operation },
+  };
   if (!(await store.calls.commit(commit))) throw new Error(`call ${n} was there already`);
 }
 

@@ -31,6 +31,8 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
     ttlMs: read.sessionTtlMs,
     drainMs: read.drainMs,
     graphTimeoutMs: read.graphTimeoutMs,
+    ttlMaxMs: read.sessionTtlMaxMs ?? read.sessionTtlMs,
+    graphTimeoutMaxMs: read.graphTimeoutMaxMs ?? read.graphTimeoutMs,
   };
   const outbound = outboundFetch();
   const verifier = createVerifier(issuers, { fetch: outbound.fetch, log });

@@ -10,6 +10,7 @@ export const silentMeter: Meter = {
   writesAborted: nothing,
   bytesAdmitted: nothing,
   storeCommand: nothing,
+  storeClock: nothing,
   graphAnswer: nothing,
   upstreamAnswer: nothing,
   webSocket: nothing,

@@ -29,6 +29,10 @@ export interface GateOptions {
   readonly drainMs?: number;
   /** The limit of one request to Graph, ms. Default 10 000. */
   readonly graphTimeoutMs?: number;
+  /** The largest session TTL that any instance of the store may have, ms. Default: the own. */
+  readonly sessionTtlMaxMs?: number;
+  /** The largest Graph timeout that any instance of the store may have, ms. Default: the own. */
+  readonly graphTimeoutMaxMs?: number;
   /** Where the gate's numbers are registered: a registry of prom-client. Default: nowhere. */
   readonly registry?: MetricsRegistry;
   /** Default: warnings and errors on standard error. */
@@ -76,21 +80,32 @@ const issuer = z.strictObject({
 
 const ms = (least: number, most: number) => z.int().min(least).max(most);
 
-export const gateOptions = z.strictObject({
-  store: z.custom<Store>(isStore, 'must be a store: memoryStore() or redisStore(url)'),
-  issuers: z.array(issuer).min(1),
-  policies: z.array(policySchema.transform(toPolicy)).default([]),
-  evidence: z.strictObject({ directory: z.string().min(1) }).optional(),
-  sessionTtlMs: ms(300, 60_000).default(5000),
-  drainMs: ms(0, 60_000).default(5000),
-  graphTimeoutMs: ms(100, 60_000).default(10_000),
-  registry: z
-    .custom<MetricsRegistry>(has('registerMetric', 'metrics'), 'must be a Registry of prom-client')
-    .optional(),
-  log: z
-    .custom<Log>(has('debug', 'info', 'warn', 'error'), 'must have debug, info, warn and error')
-    .optional(),
-});
+export const gateOptions = z
+  .strictObject({
+    store: z.custom<Store>(isStore, 'must be a store: memoryStore() or redisStore(url)'),
+    issuers: z.array(issuer).min(1),
+    policies: z.array(policySchema.transform(toPolicy)).default([]),
+    evidence: z.strictObject({ directory: z.string().min(1) }).optional(),
+    sessionTtlMs: ms(300, 60_000).default(5000),
+    drainMs: ms(0, 60_000).default(5000),
+    graphTimeoutMs: ms(100, 60_000).default(10_000),
+    sessionTtlMaxMs: ms(300, 60_000).optional(),
+    graphTimeoutMaxMs: ms(100, 60_000).optional(),
+    registry: z
+      .custom<MetricsRegistry>(has('registerMetric', 'metrics'), 'must be a Registry of prom-client')
+      .optional(),
+    log: z
+      .custom<Log>(has('debug', 'info', 'warn', 'error'), 'must have debug, info, warn and error')
+      .optional(),
+  })
+  .refine(({ sessionTtlMs, sessionTtlMaxMs = sessionTtlMs }) => sessionTtlMaxMs >= sessionTtlMs, {
+    path: ['sessionTtlMaxMs'],
+    message: 'must not be smaller than sessionTtlMs',
+  })
+  .refine(({ graphTimeoutMs, graphTimeoutMaxMs = graphTimeoutMs }) => graphTimeoutMaxMs >= graphTimeoutMs, {
+    path: ['graphTimeoutMaxMs'],
+    message: 'must not be smaller than graphTimeoutMs',
+  });
 
 const callIdOf = z
   .custom<(req: Request) => unknown>(isFunction, 'must be a function')

@@ -85,10 +85,18 @@ export interface Exchange {
   readonly kind: 'start' | 'stop';
   /** Names the handler that holds it. */
   readonly token: string;
-  /** Store clock, ms: from then on its handler sends nothing any more. */
-  readonly until: number;
+  /** The number of the record with which it was stored: a handler may hold it anew, for another time. */
+  readonly heldAt: number;
+  /** So long after it was stored, ms, its handler sends nothing any more. Whoever waits counts from when it saw the token first. */
+  readonly forMs: number;
   /** The operation that Graph named, while its end is awaited. */
   readonly operation?: string;
+}
+
+/** A stop of unknown outcome that may still reach Graph, for so long after this was stored, ms. */
+export interface Wire {
+  readonly token: string;
+  readonly forMs: number;
 }
 
 /** What Graph's notifications have told of a call. */
@@ -102,18 +110,20 @@ export interface Told {
 
 export const nothingTold: Told = { states: [], applicationInstance: null, roster: emptyRoster };
 
-/** What the store keeps of a call. Times are the store's clock, ms since the epoch. */
+/** What the store keeps of a call. No deadline is among it: see docs/design/time.md. */
 export interface CallState {
   readonly state: StateName;
-  /** Grows with every start, never goes back: `max(last + 1, store clock)`. 0 before the first start. */
+  /** Grows with every start, never goes back: `max(last + 1, protocol time)`. 0 before the first start. */
   readonly epoch: number;
   readonly binding: Binding | null;
   readonly exchange: Exchange | null;
-  /** Until then a stop of unknown outcome may still reach Graph, so no start may be sent (rule R3). */
-  readonly wireUntil: number;
-  /** When the open interval began; null while closed. */
+  /** While it may still reach Graph no start may be sent (rule R3); null: there is none. */
+  readonly wire: Wire | null;
+  /** When the open interval began, by the store's own clock, ms since the epoch; null while closed. */
   readonly openedAt: number | null;
-  /** When Graph had last answered the stop that ended an interval of this epoch; null: none has ended. */
+  /** When a start was last asked for, or confirmed, in watched time, ms. */
+  readonly startedAt: number;
+  /** When Graph had last answered the stop that ended an interval of this epoch, in watched time, ms; null: none has ended. */
   readonly closedAt: number | null;
   /** null: nothing was told yet. */
   readonly told: Told | null;
@@ -127,8 +137,9 @@ export const unknownCall: CallState = {
   epoch: 0,
   binding: null,
   exchange: null,
-  wireUntil: 0,
+  wire: null,
   openedAt: null,
+  startedAt: 0,
   closedAt: null,
   told: null,
   seq: 0,
@@ -142,6 +153,31 @@ export const keptStates: readonly StateName[] = stateNames.filter(
   (state) => state !== 'ended' && state !== 'idle',
 );
 
-/** How long a call is remembered after its last change; `undefined`: until it ends, since a holder may exist. */
+/** How long a call is remembered after its last change, in watched time; `undefined`: until it ends, since a holder may exist. */
 export const retentionMs = (state: StateName): number | undefined =>
   keptStates.includes(state) ? undefined : 2 * day;
+
+/** Whether silence may end the call. One that is nobody's, and of which nothing is open, is only forgotten in time. */
+export const isWatched = ({ state, binding }: Pick<CallState, 'state' | 'binding'>): boolean =>
+  state !== 'ended' && (state !== 'idle' || binding !== null);
+
+/**
+ * The events after which less may be sent or admitted than before, or the same. A store that is full takes them, since
+ * nothing may keep a stop from being stored.
+ */
+export const closingEvents: readonly EventName[] = [
+  'stopRequested',
+  'stopTakenOver',
+  'holderLost',
+  'stopDeferred',
+  'drained',
+  'stopConfirmed',
+  'stopRefused',
+  'stopUnknown',
+  'ended',
+  'startRefused',
+  'startUnknown',
+  'startSuperseded',
+  'repeatSettled',
+  'operationPending',
+];

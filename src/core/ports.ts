@@ -34,28 +34,55 @@ export interface Holder {
   readonly epoch: number;
 }
 
+/** The times of a session that others have to wait for. */
+export interface HolderTimes {
+  /** How long it may admit media without hearing from the store, ms. */
+  readonly ttlMs: number;
+  /** The limit of one request of it to Graph, ms. */
+  readonly graphTimeoutMs: number;
+}
+
+/** A holder, and how long to wait for it, by its own times. */
+export interface HeldFor extends Holder, HolderTimes {}
+
+/** The times of an instance, and the largest that its operator allows any instance. */
+export interface SessionTimes extends HolderTimes {
+  readonly ttlMaxMs: number;
+  readonly graphTimeoutMaxMs: number;
+}
+
 export interface CallView {
   /** null: the store knows nothing of the call. */
   readonly state: CallState | null;
   /** Changes with every commit. */
   readonly version: number;
-  readonly holders: readonly Holder[];
+  readonly holders: readonly HeldFor[];
   readonly tallies: readonly (Holder & Tally)[];
-  /** Store clock, ms. */
+  /** Protocol time, ms: never goes back, whatever befalls the clocks of servers. Not for durations. */
   readonly now: number;
-  /** When the part of the store that holds this call began without data; store clock, ms (rule R2). */
-  readonly bornAt: number;
+  /** The store's own clock, ms since the epoch: for the evidence alone, since it may be set. */
+  readonly clock: number;
+  /** Watched time, ms: grows by what running instances have measured with their own clocks, and by nothing else. */
+  readonly watched: number;
+  /** Names what the data of this part of the store have been without a loss. */
+  readonly life: string;
+  /** For how long this process knows that life to have lasted, ms; Infinity: for long enough (rule R2). */
+  readonly livedMs: number;
+  /** Whether the epoch of the call was begun in this life. */
+  readonly isOfThisLife: boolean;
 }
 
 export interface Commit {
   readonly call: CallKey;
   /** The version the change was computed from; 0 for a call the store knows nothing of. */
   readonly version: number;
+  /** The life that the change was computed in: what is known from another may not be so any more. */
+  readonly life: string;
   readonly state: CallState;
   readonly record: EvidenceRecord;
   /** The record carries the tallies: forget them in the same step. */
   readonly dropTallies: boolean;
-  /** Forget the call after this time without a change; undefined: keep it. */
+  /** Forget the call after so much watched time without a change, ms; undefined: keep it. */
   readonly retentionMs: number | undefined;
   /** Names this attempt, so that running it twice (a reply was lost) changes nothing. */
   readonly operation: string;
@@ -75,12 +102,12 @@ export interface CallStore {
   leave(call: CallKey, holder: Holder, tally: Tally): Promise<void>;
   /** How many calls are in each state now; calls in states that are forgotten after a while are not counted. */
   census(): Promise<Census>;
-  /** Something was heard of these calls now, store clock. A commit says so by itself. A call that is not kept, or has ended, stays unlisted. */
+  /** Something was heard of these calls now. A commit says so by itself. A call that silence may not end stays unlisted. */
   heard(calls: readonly CallKey[]): Promise<void>;
-  /** Calls that have not ended and of which nothing was heard for `forMs`, at most `limit`; the state of some may have expired. */
+  /** Calls of which nothing was heard for `forMs` of watched time, at most `limit`, the longest silent first. */
   silent(forMs: number, limit: number): Promise<readonly CallKey[]>;
-  /** Takes a call whose state has expired off that list. */
-  forget(call: CallKey): Promise<void>;
+  /** Forgets calls whose retention is over, at most `limit`; how many. To be called now and then: watched time grows with it. */
+  sweep(limit: number): Promise<number>;
 }
 
 export type Acquired =
@@ -92,17 +119,23 @@ export interface Revocation {
   readonly epoch: number;
 }
 
+/** Why an instance must not take part in a store: a sentence for its operator. */
+export interface JoinRefusal {
+  readonly why: 'format' | 'times';
+  readonly text: string;
+}
+
 /** Sessions and their inboxes. A fault is thrown as `StoreUnavailable`. */
 export interface SessionStore {
-  join(session: SessionId, ttlMs: number): Promise<void>;
-  /** Extends the session and returns the revocations waiting for it, minus those done; 'lost': it is gone. */
-  heartbeat(
-    session: SessionId,
-    ttlMs: number,
-    done: readonly Revocation[],
-  ): Promise<readonly Revocation[] | 'lost'>;
-  /** Puts a revocation into the session's inbox and wakes it; false: there is no such session. */
-  revoke(session: SessionId, revocation: Revocation): Promise<boolean>;
+  /** `joined`, or why this instance must not take part as it is. */
+  join(session: SessionId, times: SessionTimes): Promise<'joined' | JoinRefusal>;
+  /**
+   * Extends the session by moving its counter, and returns the revocations waiting for it, minus those done; 'lost': it is
+   * gone. No time ends a session in the store: whoever waits for it watches the counter with its own clock.
+   */
+  heartbeat(session: SessionId, done: readonly Revocation[]): Promise<readonly Revocation[] | 'lost'>;
+  /** Puts a revocation into the session's inbox and wakes it; returns the session's counter, 'missing': there is no such session. */
+  revoke(session: SessionId, revocation: Revocation): Promise<number | 'missing'>;
   quit(session: SessionId): Promise<void>;
   /**
    * Calls back when the session is woken: with the revocation where that is known, else a heartbeat is worth while.
@@ -119,7 +152,10 @@ export interface OutboxEntry {
 
 /** Evidence waiting for a durable sink. A fault is thrown as `StoreUnavailable`. */
 export interface Outbox {
-  /** Takes or renews the one lease that allows draining; false: another holds it. */
+  /**
+   * Takes or renews the one lease that allows draining; false: another holds it. It is taken from whoever has not renewed
+   * it for the time that it was given, by the clock of the one who asks again and again.
+   */
   lease(owner: string, forMs: number): Promise<boolean>;
   release(owner: string): Promise<void>;
   /** The oldest entries, in order per call. */
@@ -192,6 +228,8 @@ export interface Meter {
   writesAborted(count: number): void;
   bytesAdmitted(bytes: number): void;
   storeCommand(command: string, seconds: number, ok: boolean): void;
+  /** How far the store's clock is ahead of this machine's, and whether it was set just now. */
+  storeClock(skewSeconds: number, step: 'forward' | 'back' | undefined): void;
   graphAnswer(action: string, status: number, seconds: number): void;
   upstreamAnswer(status: number, seconds: number): void;
   webSocket(event: 'opened' | StreamEnd): void;

@@ -5,6 +5,7 @@ import {
   type EventName,
   type Exchange,
   type Told,
+  type Wire,
 } from './call-state.ts';
 import type { CallKey } from './call-key.ts';
 import { chain, type EvidenceRecord } from './evidence.ts';
@@ -56,8 +57,14 @@ export type CallEvent =
 /** What every event carries besides its type. */
 export interface Occasion {
   readonly call: CallKey;
-  /** Store clock, ms. */
+  /** Protocol time, ms: epochs grow with it, and nothing else. */
   readonly now: number;
+  /** The store's own clock, ms since the epoch: for the evidence alone, since it may be set. */
+  readonly clock: number;
+  /** The watched time of the call's part of the store, ms. */
+  readonly watched: number;
+  /** How much is left, ms, of the time that a token is given, by the clock of whoever asks; 0 or less: it is over. */
+  readonly remainingMs: (token: string, forMs: number) => number;
   /** How long a request to Graph may be on the wire after its handler gave up, ms (one Graph timeout). */
   readonly wireMs: number;
   readonly instance: string;
@@ -73,9 +80,24 @@ export interface Step {
 
 type Changes = Partial<Omit<CallState, 'state' | 'seq' | 'head'>>;
 
+/** An exchange, or what is left of one on the wire, that others wait for. */
+export interface Live {
+  readonly kind: Exchange['kind'];
+  readonly remainingMs: number;
+}
+
+/** Under which name an exchange is watched: one that nobody can have seen before it was stored. */
+export const watchedAs = ({ token, heldAt }: Exchange): string => `${token} ${heldAt}`;
+
 /** An exchange whose time is over holds nobody back. */
-export const liveExchange = (state: CallState, now: number): CallState['exchange'] =>
-  state.exchange !== null && state.exchange.until > now ? state.exchange : null;
+export function liveExchange({ exchange }: CallState, remainingMs: Occasion['remainingMs']): Live | null {
+  if (exchange === null) return null;
+  const left = remainingMs(watchedAs(exchange), exchange.forMs);
+  return left > 0 ? { kind: exchange.kind, remainingMs: left } : null;
+}
+
+const wireMsLeft = ({ wire }: CallState, remainingMs: Occasion['remainingMs']): number =>
+  wire === null ? 0 : remainingMs(wire.token, wire.forMs);
 
 /**
  * The state machine: the next state and its evidence, or a refusal. Pure; the stores only compare and swap.
@@ -87,7 +109,7 @@ export function transition(state: CallState, event: CallEvent, occasion: Occasio
   const next = nextState(state.state, name);
   if (next === undefined) return refuse(state.state === 'ended' ? 'CallEnded' : 'StatusInProgress');
   return grant(
-    chain(state, { ...state, ...changes, state: next }, { ...occasion, at: occasion.now, event: name }),
+    chain(state, { ...state, ...changes, state: next }, { ...occasion, at: occasion.clock, event: name }),
   );
 }
 
@@ -98,16 +120,18 @@ interface Judged {
 
 const happens = (name: EventName, changes: Changes = {}): Decision<Judged> => grant({ name, changes });
 
-function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): Decision<Judged> {
+function judge(state: CallState, event: CallEvent, occasion: Occasion): Decision<Judged> {
+  const { now, clock, watched, remainingMs, wireMs } = occasion;
   switch (event.type) {
     case 'bound':
       return state.binding === null ? happens('bound', { binding: event.binding }) : refuse('CallNotFound');
     case 'startRequested': {
-      const busy = inTheWay(state, now);
+      const busy = inTheWay(state, remainingMs);
       if (busy !== undefined) return busy;
       return happens('startRequested', {
         epoch: Math.max(state.epoch + 1, now),
-        exchange: held('start', event.hold, now),
+        exchange: held('start', event.hold, state),
+        startedAt: watched,
         closedAt: null,
       });
     }
@@ -122,27 +146,28 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
       if (event.type !== 'startConfirmed') return happens(event.type, cleared);
       return happens('startConfirmed', {
         ...cleared,
-        openedAt: now,
+        openedAt: clock,
+        startedAt: watched,
         binding: state.binding ?? event.binding,
       });
     }
     case 'repeatRequested': {
-      const live = liveExchange(state, now);
-      if (live !== null) return refuse('StatusInProgress', { retryAfterMs: live.until - now });
-      return happens('repeatRequested', { exchange: held('start', event.hold, now) });
+      const live = liveExchange(state, remainingMs);
+      if (live !== null) return inProgress(live);
+      return happens('repeatRequested', { exchange: held('start', event.hold, state) });
     }
     case 'repeatSettled':
       return happens('repeatSettled', state.exchange?.token === event.token ? { exchange: null } : {});
     case 'stopRequested': {
-      const live = liveExchange(state, now);
-      if (live?.kind === 'stop') return refuse('StatusInProgress', { retryAfterMs: live.until - now });
+      const live = liveExchange(state, remainingMs);
+      if (live?.kind === 'stop') return inProgress(live);
       // A start in flight keeps the exchange until its answer is known: Graph must see the two in order.
-      return happens('stopRequested', live === null ? takeOver(state, event.hold, now, wireMs) : {});
+      return happens('stopRequested', live === null ? takeOver(state, event.hold, occasion) : {});
     }
     case 'stopTakenOver': {
-      const live = liveExchange(state, now);
-      if (live !== null) return refuse('StatusInProgress', { retryAfterMs: live.until - now });
-      return happens('stopTakenOver', takeOver(state, event.hold, now, wireMs));
+      const live = liveExchange(state, remainingMs);
+      if (live !== null) return inProgress(live);
+      return happens('stopTakenOver', takeOver(state, event.hold, occasion));
     }
     case 'drained':
       // Its time may be over: as long as nobody took the exchange over, nobody else sends.
@@ -150,8 +175,8 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
         return refuse('StatusInProgress', { retryAfterMs: 1000 });
       return happens('drained', {
         openedAt: null,
-        closedAt: state.openedAt === null ? state.closedAt : now,
-        exchange: held('stop', event.hold, now),
+        closedAt: state.openedAt === null ? state.closedAt : watched,
+        exchange: held('stop', event.hold, state),
       });
     case 'stopDeferred':
       return state.exchange?.token === event.token
@@ -160,7 +185,7 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
     case 'stopConfirmed':
     case 'stopRefused':
       return state.exchange?.token === event.token
-        ? happens(event.type, { exchange: null, closedAt: state.closedAt === null ? null : now })
+        ? happens(event.type, { exchange: null, closedAt: state.closedAt === null ? null : watched })
         : refuse('StatusInProgress');
     case 'operationPending':
       return state.exchange?.token === event.token
@@ -176,7 +201,10 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
       return happens(event.type, { told: event.told });
     case 'stopUnknown':
       return state.exchange?.token === event.token
-        ? happens('stopUnknown', { exchange: null, wireUntil: Math.max(state.wireUntil, now + wireMs) })
+        ? happens('stopUnknown', {
+            exchange: null,
+            wire: onWire(state.exchange, Math.max(wireMs, wireMsLeft(state, remainingMs))),
+          })
         : refuse('StatusInProgress');
     case 'ended':
       return happens('ended', { exchange: null });
@@ -191,24 +219,32 @@ function judge(state: CallState, event: CallEvent, { now, wireMs }: Occasion): D
 }
 
 /** What keeps a start from being sent now (rules R3 and R5). */
-function inTheWay(state: CallState, now: number): Decision<never> | undefined {
-  const live = liveExchange(state, now);
-  if (live !== null) return refuse('StatusInProgress', { retryAfterMs: live.until - now });
+function inTheWay(state: CallState, remainingMs: Occasion['remainingMs']): Decision<never> | undefined {
+  const live = liveExchange(state, remainingMs);
+  if (live !== null) return inProgress(live);
   if (state.state === 'stopping' || state.state === 'unconfirmed') return refuse('StopUnconfirmed');
-  if (state.wireUntil > now) return refuse('StopUnconfirmed', { retryAfterMs: state.wireUntil - now });
-  return undefined;
+  const retryAfterMs = wireMsLeft(state, remainingMs);
+  return retryAfterMs > 0 ? refuse('StopUnconfirmed', { retryAfterMs }) : undefined;
 }
+
+const inProgress = ({ remainingMs }: Live): Decision<never> =>
+  refuse('StatusInProgress', { retryAfterMs: remainingMs });
 
 /** The handler before may have sent its stop at the last moment of its time. */
-function takeOver(state: CallState, hold: Hold, now: number, wireMs: number): Changes {
+function takeOver(state: CallState, hold: Hold, { remainingMs, wireMs }: Occasion): Changes {
   const { exchange } = state;
-  const mayHaveSent = exchange?.kind === 'stop' && state.state === 'unconfirmed';
-  const wireUntil = mayHaveSent ? Math.max(state.wireUntil, exchange.until + wireMs) : state.wireUntil;
-  return { exchange: held('stop', hold, now), wireUntil };
+  const next = held('stop', hold, state);
+  if (exchange?.kind !== 'stop' || state.state !== 'unconfirmed') return { exchange: next };
+  // Its Graph timeout may have been longer than ours: the exchange was given two of them.
+  const forMs = Math.max(wireMs, exchange.forMs / 2, wireMsLeft(state, remainingMs));
+  return { exchange: next, wire: onWire(exchange, forMs) };
 }
 
-const held = (kind: Exchange['kind'], { token, forMs }: Hold, now: number): Exchange => ({
+const held = (kind: Exchange['kind'], { token, forMs }: Hold, { seq }: CallState): Exchange => ({
   kind,
   token,
-  until: now + forMs,
+  heldAt: seq + 1,
+  forMs,
 });
+
+const onWire = (exchange: Exchange, forMs: number): Wire => ({ token: `${watchedAs(exchange)} wire`, forMs });

@@ -3,9 +3,10 @@ import { retentionMs, unknownCall, type Binding, type CallState } from '../core/
 import { grant, type Decision, type Refusal } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallView, Holder } from '../core/ports.ts';
-import { transition, type CallEvent } from '../core/transition.ts';
-import { sleep, type GateDeps } from './context.ts';
+import type { CallView, HeldFor } from '../core/ports.ts';
+import { freshMs } from '../core/times.ts';
+import { transition, watchedAs, type CallEvent } from '../core/transition.ts';
+import { sessionTimes, sleep, type GateDeps } from './context.ts';
 
 export interface Witness {
   readonly by: Binding | null;
@@ -23,10 +24,8 @@ export interface Proposal {
 export interface Changed {
   readonly state: CallState;
   readonly before: CallState;
-  /** Store clock at the read that the change was computed from. */
-  readonly now: number;
-  /** At that read. */
-  readonly holders: readonly Holder[];
+  /** At the read that the change was computed from. */
+  readonly holders: readonly HeldFor[];
 }
 
 export const stateOf = (view: CallView): CallState => view.state ?? unknownCall;
@@ -52,12 +51,12 @@ export async function change(
     const proposal = propose(view);
     if (!proposal.ok) return proposal;
     const before = stateOf(view);
-    const { now, holders } = view;
-    if (proposal.value === null) return grant({ state: before, before, now, holders });
+    const { now, clock, watched, holders, version, life } = view;
+    if (proposal.value === null) return grant({ state: before, before, holders });
     const { event, detail = {}, dropTallies = false } = proposal.value;
     const step = transition(before, event, {
-      call,
-      now,
+      ...{ call, now, clock, watched },
+      remainingMs: deps.watch.remainingMs,
       wireMs: deps.times.graphTimeoutMs,
       instance: witness.instance,
       policy: deps.policyFor(before.binding ?? witness.by).digest,
@@ -67,8 +66,7 @@ export async function change(
     if (!step.ok) return step;
     const { state, record } = step.value;
     const swapped = await deps.calls.commit({
-      call,
-      version: view.version,
+      ...{ call, version, life },
       state,
       record,
       dropTallies,
@@ -76,8 +74,11 @@ export async function change(
       operation: deps.newId(),
     });
     if (!swapped) continue;
+    // Who stored it goes on counting from now, should it be left to itself.
+    if (state.exchange !== null) deps.watch.elapsedMs(watchedAs(state.exchange));
+    if (state.wire !== null) deps.watch.elapsedMs(state.wire.token);
     deps.meter.transition(record.event, record.from, record.to, (deps.clock.now() - began) / 1000);
-    return grant({ state, before, now, holders });
+    return grant({ state, before, holders });
   }
   throw new Fault(
     'StoreUnavailable',
@@ -106,14 +107,9 @@ export async function changeInsistently(
   }
 }
 
-/**
- * Rule R2: for how long status changes of this call must wait, ms, because its part of the store began without data.
- * Two things may be forgotten: a holder, whose deadline passes within one TTL, and a stop, whose handler may be held
- * up for one Graph timeout, wait for another, and give up one before the request is off the wire.
- */
-export function freshForMs({ times }: GateDeps, view: CallView): number {
-  return view.bornAt + Math.max(times.ttlMs, 3 * times.graphTimeoutMs) - view.now;
-}
+/** For how long status changes of this call must wait, ms, because its part of the store began without data (rule R2). */
+export const freshForMs = ({ times }: GateDeps, { livedMs }: CallView): number =>
+  freshMs(sessionTimes(times)) - livedMs;
 
 export const belongsTo = (state: CallState, by: Binding | null): boolean =>
   state.binding === null ||

@@ -1,5 +1,15 @@
-import type { CallProbe, CallStore, Clock, Log, Meter, PolicyFor, SessionStore } from '../core/ports.ts';
+import type {
+  CallProbe,
+  CallStore,
+  Clock,
+  Log,
+  Meter,
+  PolicyFor,
+  SessionStore,
+  SessionTimes,
+} from '../core/ports.ts';
 import type { Operations } from './operations.ts';
+import type { Watch } from './watch.ts';
 
 export interface GateTimes {
   /** How long a session lives in the store without a heartbeat, ms. */
@@ -8,6 +18,9 @@ export interface GateTimes {
   readonly drainMs: number;
   /** The limit of one request to Graph, ms. */
   readonly graphTimeoutMs: number;
+  /** The largest TTL and Graph timeout that any instance of the store may have, ms; absent: those of this one. */
+  readonly ttlMaxMs?: number;
+  readonly graphTimeoutMaxMs?: number;
   /** How long nothing may be heard of a call before it is ended, ms; undefined: for ever. */
   readonly silenceMs?: number;
   /** How long the roster may lag behind a confirmed start or stop, ms; 30 s if absent. */
@@ -22,8 +35,8 @@ export interface GateSizes {
   readonly maxWaitingNotices?: number;
 }
 
-/** What the use cases need; a root supplies it. */
-export interface GateDeps {
+/** What a root supplies. */
+export interface GateParts {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly clock: Clock;
@@ -37,10 +50,22 @@ export interface GateDeps {
   readonly probe?: CallProbe;
 }
 
+/** What the use cases need. */
+export interface GateDeps extends GateParts {
+  readonly watch: Watch;
+}
+
 /** What start and stop share besides. */
 export interface StatusDeps extends GateDeps {
   readonly operations: Operations;
 }
+
+export const sessionTimes = ({
+  ttlMs,
+  graphTimeoutMs,
+  ttlMaxMs = ttlMs,
+  graphTimeoutMaxMs = graphTimeoutMs,
+}: GateTimes): SessionTimes => ({ ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs });
 
 export const sleep = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => {

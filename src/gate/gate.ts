@@ -11,7 +11,7 @@ import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { asRefusal, change } from './change.ts';
-import { sleep, type GateDeps, type StatusDeps } from './context.ts';
+import { sleep, type GateParts, type StatusDeps } from './context.ts';
 import { Learner } from './learner.ts';
 import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
@@ -19,6 +19,7 @@ import { Silence } from './silence.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './telling.ts';
+import { Watch } from './watch.ts';
 import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
@@ -36,9 +37,9 @@ export class Gate {
   readonly #learner: Learner;
   readonly #silence: Silence | undefined;
 
-  constructor(given: GateDeps) {
+  constructor(given: GateParts) {
     const operations = new Operations(given.clock);
-    const deps = { ...given, operations };
+    const deps = { ...given, operations, watch: new Watch(given.clock) };
     const instance = (): string => this.#instance;
     const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
       this.stop({ call, by, cause });
@@ -74,6 +75,11 @@ export class Gate {
   /** Whether this instance may open gates now. */
   isReady(): boolean {
     return this.#admission.session.isLive();
+  }
+
+  /** Why this instance must not take part in the store as it is; undefined: nothing is known against it. */
+  obstacle(): string | undefined {
+    return this.#admission.session.obstacle;
   }
 
   /** Lets one write in, without a promise where this instance already holds a grant. */

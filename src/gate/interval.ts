@@ -13,7 +13,12 @@ export function intervalOf(view: CallView): JsonObject {
     interval:
       openedAt === null
         ? null
-        : { epoch, openedAt: new Date(openedAt).toISOString(), closedAt: new Date(view.now).toISOString() },
+        : {
+            epoch,
+            openedAt: new Date(openedAt).toISOString(),
+            // The clock may have been set back meanwhile.
+            closedAt: new Date(Math.max(openedAt, view.clock)).toISOString(),
+          },
     writes: {
       admitted: sum((tally) => tally.admitted),
       aborted: sum((tally) => tally.aborted),

@@ -128,9 +128,9 @@ async function takeRoster(
 ): Promise<Taken> {
   const { call } = notice;
   let kind: Contradiction | undefined;
-  const objected = await learn(teaching, call, witness, ({ state, now }) => {
+  const objected = await learn(teaching, call, witness, ({ state, watched }) => {
     const reading = readFor(state, by, notice);
-    kind = contradictionOf(state, reading.roster, reading, now, teaching.times.witnessGraceMs ?? graceMs);
+    kind = contradictionOf(state, reading.roster, reading, watched, teaching.times.witnessGraceMs ?? graceMs);
     return kind === undefined ? null : object(state, reading, kind);
   });
   if (objected !== 'learned' && objected !== 'known') return objected;
@@ -184,12 +184,12 @@ async function learn(
   teaching: Teaching,
   call: CallKey,
   witness: Witness,
-  propose: (view: { readonly state: CallState; readonly now: number }) => Proposal | null,
+  propose: (view: { readonly state: CallState; readonly watched: number }) => Proposal | null,
 ): Promise<'learned' | 'known' | 'ended' | 'stranger' | 'again'> {
   const changed = await change(teaching, call, witness, (view: CallView) => {
     const state = stateOf(view);
     if (!belongsTo(state, witness.by)) return refuse('CallNotFound');
-    return state.state === 'ended' ? refuse('CallEnded') : grant(propose({ state, now: view.now }));
+    return state.state === 'ended' ? refuse('CallEnded') : grant(propose({ state, watched: view.watched }));
   });
   if (!changed.ok) {
     if (changed.reason === 'CallNotFound') return 'stranger';

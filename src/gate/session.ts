@@ -1,6 +1,7 @@
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Revocation, SessionId } from '../core/ports.ts';
-import type { GateDeps } from './context.ts';
+import { sessionTimes, type GateDeps } from './context.ts';
+import { Upkeep } from './upkeep.ts';
 
 /** What a session tells its owner. All are synchronous: when they return, the instance has acted. */
 export interface SessionOwner {
@@ -29,10 +30,13 @@ export class Session {
   #cancelBeat: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
   #stopWake: () => void = () => undefined;
+  #obstacle: string | undefined;
+  readonly #upkeep: Upkeep;
 
   constructor(deps: GateDeps, owner: SessionOwner) {
     this.#deps = deps;
     this.#owner = owner;
+    this.#upkeep = new Upkeep(deps);
   }
 
   /** Joins the store; if it does not answer now, goes on trying in the background. */
@@ -43,6 +47,11 @@ export class Session {
   /** The id under which grants count now; undefined once the deadline has passed. */
   get id(): SessionId | undefined {
     return this.isLive() ? this.#id : undefined;
+  }
+
+  /** Why the store may not be joined as it is; undefined: nothing is known against it. */
+  get obstacle(): string | undefined {
+    return this.#obstacle;
   }
 
   isLive(): boolean {
@@ -107,7 +116,7 @@ export class Session {
     }
     const id = this.#id;
     const sentAt = clock.now();
-    const reply = await sessions.heartbeat(id, times.ttlMs, this.#owner.done());
+    const reply = await sessions.heartbeat(id, this.#owner.done());
     // The deadline may have passed while the reply was on its way: then everything was cut, and the reply is void.
     if (this.#id !== id || !this.isLive()) return;
     if (reply === 'lost') {
@@ -118,6 +127,7 @@ export class Session {
     }
     this.#owner.take(reply);
     this.#extend(sentAt + times.ttlMs);
+    this.#upkeep.beat();
   }
 
   async #join(): Promise<void> {
@@ -125,7 +135,12 @@ export class Session {
     if (this.#closed) return;
     const id = newId();
     const sentAt = clock.now();
-    await sessions.join(id, times.ttlMs);
+    const joined = await sessions.join(id, sessionTimes(times));
+    if (joined !== 'joined') {
+      this.#refused(joined.text);
+      return;
+    }
+    this.#refused(undefined);
     this.#id = id;
     this.#extend(sentAt + times.ttlMs);
     meter.session(this.isLive());
@@ -133,6 +148,13 @@ export class Session {
     const stopWake = await sessions.onWake(id, (revocation) => this.#woken(id, revocation));
     if (this.#id === id) this.#stopWake = stopWake;
     else stopWake();
+  }
+
+  /** Told once, and again when it has changed. */
+  #refused(why: string | undefined): void {
+    if (why !== undefined && why !== this.#obstacle)
+      this.#deps.log.error({}, `this instance does not join the store, and its gates stay closed: ${why}`);
+    this.#obstacle = why;
   }
 
   /** What is revoked is told again by the heartbeats, until the store has heard that it is done. */

@@ -140,16 +140,9 @@ export class Silence {
   async #judge(call: CallKey): Promise<CallEnd | undefined> {
     const { calls, probe, log } = this.#deps;
     const { state } = await calls.read(call);
-    if (state === null) {
-      await calls.forget(call);
-      return undefined;
-    }
+    // It was forgotten this very moment.
+    if (state === null) return undefined;
     const { binding } = state;
-    // Nobody's call, and nothing of it is open: it expires by itself.
-    if (binding === null && state.state === 'idle') {
-      await calls.heard([call]);
-      return undefined;
-    }
     const found = binding === null || probe === undefined ? 'noCredential' : await probe(call, binding);
     if (found === 'gone') return 'silence';
     if (found === 'noCredential') return 'silenceUnconfirmed';

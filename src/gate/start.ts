@@ -109,7 +109,7 @@ async function begin<Answer extends GraphAnswer>(
       const freshMs = freshForMs(deps, view);
       if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
       // Its stop may be among what the store has forgotten: that is confirmed before the call starts anew (rule R3).
-      if (state.state === 'recording' && state.epoch < view.bornAt) return refuse('StopUnconfirmed');
+      if (state.state === 'recording' && !view.isOfThisLife) return refuse('StopUnconfirmed');
       const type = state.state === 'recording' ? 'repeatRequested' : 'startRequested';
       return grant({ event: { type, hold }, detail });
     }).catch((error: unknown) => {

@@ -6,7 +6,7 @@ import type { Poll, Send, Sent } from '../core/exchange.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallView, Holder } from '../core/ports.ts';
+import type { CallView, HeldFor } from '../core/ports.ts';
 import { liveExchange } from '../core/transition.ts';
 import {
   belongsTo,
@@ -90,9 +90,9 @@ async function begin<Answer extends GraphAnswer>(
     const requested = await change(deps, call, witness, (view) => {
       const state = stateOf(view);
       if (!belongsTo(state, by)) return refuse('CallNotFound');
-      const live = liveExchange(state, view.now);
+      const live = liveExchange(state, deps.watch.remainingMs);
       if (state.state === 'stopping' && live !== null) {
-        return refuse('StatusInProgress', { retryAfterMs: live.until - view.now });
+        return refuse('StatusInProgress', { retryAfterMs: live.remainingMs });
       }
       // Nothing is sent before the drain is over, so until then a crashed handler is taken over after the bound.
       const hold = { token, forMs: Math.max(0, bound - deps.clock.now()) };
@@ -119,7 +119,7 @@ interface Drained {
 }
 
 /**
- * Revokes, again and again, until no holder is left; one without a session is waited out for one whole TTL. Those that
+ * Revokes, again and again, until no holder is left; one whose session stands still is waited out for its whole TTL. Those that
  * held the call when the stop was stored are told while the store is asked who holds it now.
  */
 async function drain<Answer extends GraphAnswer>(
@@ -138,14 +138,9 @@ async function drain<Answer extends GraphAnswer>(
     held = view;
     const freshMs = freshForMs(deps, view);
     if (view.holders.length === 0 && freshMs <= 0) return grant({ view, asked });
-    const missing = telling.missing(view.holders);
-    for (const { holder, since } of missing)
-      if (clock.now() - since >= times.ttlMs) await waitedOut(deps, call, witness, holder);
-    // A holder that is being waited out needs its whole TTL, from when it was missed; giving up would only begin it anew.
-    if (
-      clock.now() >= bound &&
-      (missing.length === 0 || freshMs > 0 || missing.length < view.holders.length)
-    ) {
+    for (const holder of telling.lost(view.holders)) await waitedOut(deps, call, witness, holder);
+    // A holder that is being waited out needs its own whole TTL, which may be longer than ours.
+    if (clock.now() >= bound && (freshMs > 0 || !telling.areSilent(view.holders))) {
       return freshMs > 0
         ? refuse('StoreFresh', { retryAfterMs: freshMs })
         : refuse('DrainTimeout', { retryAfterMs: times.ttlMs });
@@ -164,13 +159,16 @@ export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call:
   }
 }
 
-async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder: Holder): Promise<void> {
+async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder: HeldFor): Promise<void> {
   const unknown = { admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null } as const;
   await change(deps, call, witness, () =>
-    grant({ event: { type: 'holderLost' }, detail: { session: holder.session } }),
+    grant({
+      event: { type: 'holderLost' },
+      detail: { session: holder.session, ttlMs: holder.ttlMs, graphTimeoutMs: holder.graphTimeoutMs },
+    }),
   );
   await deps.calls.leave(call, holder, unknown);
-  deps.meter.drain(deps.times.ttlMs / 1000, 'lost');
+  deps.meter.drain(holder.ttlMs / 1000, 'lost');
 }
 
 /** The gate stays closed; whoever asks next takes over. */

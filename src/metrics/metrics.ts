@@ -61,6 +61,8 @@ export function createMeter(registry: Registry): Meter {
   const evidenceWaiting = gauge(registry, metrics.evidenceWaiting);
   const evidenceOldest = gauge(registry, metrics.evidenceOldest);
   const evidenceWritten = counter(registry, metrics.evidenceWritten);
+  const storeClockSkew = gauge(registry, metrics.storeClockSkew);
+  const storeClockSteps = counter(registry, metrics.storeClockSteps);
   const sessionLive = gauge(registry, metrics.sessionLive);
   const policyReloads = counter(registry, metrics.policyReloads);
 
@@ -76,6 +78,10 @@ export function createMeter(registry: Registry): Meter {
     storeCommand(command, seconds, ok) {
       storeSeconds(seconds, { command, outcome: outcome(ok) });
       storeUp(ok ? 1 : 0);
+    },
+    storeClock(skewSeconds, step) {
+      storeClockSkew(skewSeconds);
+      if (step !== undefined) storeClockSteps(1, { direction: step });
     },
     graphAnswer(action, status, seconds) {
       graphAnswers(1, { action, status: String(status) });

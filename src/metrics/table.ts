@@ -44,9 +44,9 @@ const outcomes = ['ok', 'failed'];
 const graphActions = [...new Set(actions.map(actionName))];
 /** Scripts of the store and the plain commands beside them. */
 const commands = [
-  ...['acquire', 'commit', 'forget', 'heard', 'heartbeat', 'join', 'lease', 'leave', 'read', 'release'],
-  ...['revoke', 'silent', 'touch'],
-  ...['del', 'hgetall', 'ping', 'set', 'xdel', 'xlen', 'xrange'],
+  ...['acquire', 'claim', 'commit', 'commitClosing', 'due', 'enrol', 'heard', 'heartbeat', 'join', 'lease'],
+  ...['leave', 'read', 'release', 'revoke', 'settle', 'silent', 'sweep', 'touch'],
+  ...['del', 'hdel', 'hget', 'hgetall', 'ping', 'type', 'xdel', 'xlen', 'xrange'],
 ];
 
 const short = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -119,6 +119,19 @@ export const metrics = {
     across: 'min',
     help: 'Whether the last store command was answered (1) or not (0). Absent before the first.',
     unknownAtFirst: true,
+  },
+  storeClockSkew: {
+    name: 'tallylight_store_clock_skew_seconds',
+    type: 'gauge',
+    across: 'first',
+    help: "How far the store's clock is ahead of this machine's, as the last heartbeat told. Nothing waits by it. The in-process store reports none.",
+    unknownAtFirst: true,
+  },
+  storeClockSteps: {
+    name: 'tallylight_store_clock_steps_total',
+    type: 'counter',
+    help: "How often the store's clock was seen to be set, by direction; each instance counts what it sees.",
+    labels: { direction: ['forward', 'back'] },
   },
   graphAnswers: {
     name: 'tallylight_graph_answers_total',

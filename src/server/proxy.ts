@@ -43,7 +43,7 @@ export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 
 /** What the process gives its proxy besides settings. */
 export interface ProxyParts {
   readonly log: Log;
-  readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand'>) => Store;
+  readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand' | 'storeClock'>) => Store;
   /** Those in force; undefined: those of the directory that the settings name. */
   readonly policies?: readonly PolicyInForce[];
   /** How long to wait, before listening, until gates may open; default 0. */
@@ -100,6 +100,8 @@ export async function startInstance(
       ttlMs: settings.sessionTtlMs,
       drainMs: settings.drainMs,
       graphTimeoutMs: settings.graphTimeoutMs,
+      ttlMaxMs: settings.sessionTtlMaxMs,
+      graphTimeoutMaxMs: settings.graphTimeoutMaxMs,
       silenceMs: settings.callSilenceMs,
       witnessGraceMs: settings.witnessGraceMs,
     },
@@ -186,7 +188,7 @@ async function mayOpenGates(store: Store, gate: Gate): Promise<true | string> {
   } catch (error) {
     return `the store does not answer: ${messageOf(error)}`;
   }
-  return gate.isReady() || 'this instance has no session in the store';
+  return gate.isReady() || (gate.obstacle() ?? 'this instance has no session in the store');
 }
 
 export function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {

@@ -9,8 +9,21 @@ export function judgeTogether(values: Partial<SettingValues>, has: (key: Setting
     ...(port !== undefined && port !== 0 && port === adminPort
       ? ['TALLYLIGHT_PORT and TALLYLIGHT_ADMIN_PORT are the same: give each a port of its own']
       : []),
+    ...judgeLargest(values, 'sessionTtlMaxMs', 'sessionTtlMs'),
+    ...judgeLargest(values, 'graphTimeoutMaxMs', 'graphTimeoutMs'),
     ...(has('graphUrl') ? judgeProxy(values, has) : judgeSandbox(values, has)),
   ];
+}
+
+function judgeLargest(
+  values: Partial<SettingValues>,
+  largest: 'sessionTtlMaxMs' | 'graphTimeoutMaxMs',
+  own: 'sessionTtlMs' | 'graphTimeoutMs',
+): string[] {
+  const [max, value] = [values[largest], values[own]];
+  return max !== undefined && value !== undefined && max < value
+    ? [`${settings[largest].name} is smaller than ${settings[own].name}: it is the largest of all instances`]
+    : [];
 }
 
 function judgeSandbox({ host }: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {

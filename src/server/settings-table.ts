@@ -216,6 +216,20 @@ export const settings = {
       'How long an instance may admit media without hearing from the store, ms (300 to 60000). A lost instance delays a stop by this much.',
     schema: wholeNumber(300, 60_000),
   },
+  sessionTtlMaxMs: {
+    name: 'TALLYLIGHT_SESSION_TTL_MAX_MS',
+    default: '',
+    description:
+      'The largest `TALLYLIGHT_SESSION_TTL_MS` that any instance of the store may have, ms; its own if absent. An instance with a larger one is not let in, and after a loss of data status changes wait for this long at least.',
+    schema: wholeNumber(300, 60_000),
+  },
+  graphTimeoutMaxMs: {
+    name: 'TALLYLIGHT_GRAPH_TIMEOUT_MAX_MS',
+    default: '',
+    description:
+      'The largest `TALLYLIGHT_GRAPH_TIMEOUT_MS` that any instance of the store may have, ms; its own if absent. An instance with a larger one is not let in, and after a loss of data status changes wait for three times this at least.',
+    schema: wholeNumber(100, 60_000),
+  },
   drainMs: {
     name: 'TALLYLIGHT_DRAIN_MS',
     default: '5000',

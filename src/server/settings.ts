@@ -31,6 +31,9 @@ interface CommonSettings {
   /** undefined: the package's own. */
   readonly policyDir?: string | undefined;
   readonly sessionTtlMs: number;
+  /** The largest that any instance of the store may have. */
+  readonly sessionTtlMaxMs: number;
+  readonly graphTimeoutMaxMs: number;
   readonly drainMs: number;
   /** How long nothing may be heard of a call before it is ended. */
   readonly callSilenceMs: number;
@@ -155,7 +158,9 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
   const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
-  const times = { graphTimeoutMs, sessionTtlMs, drainMs, callSilenceMs, witnessGraceMs };
+  const { sessionTtlMaxMs = sessionTtlMs, graphTimeoutMaxMs = graphTimeoutMs } = values;
+  const largest = { sessionTtlMaxMs, graphTimeoutMaxMs };
+  const times = { graphTimeoutMs, sessionTtlMs, ...largest, drainMs, callSilenceMs, witnessGraceMs };
   const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
   const { redisDurability, redisWaitReplicas } = values;
   const redis = redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas };

@@ -1,14 +1,26 @@
 import type { CallKey } from '../core/call-key.ts';
-import { keptStates, type CallState, type StateName } from '../core/call-state.ts';
+import { isWatched, keptStates, type CallState, type StateName } from '../core/call-state.ts';
 import { Fault } from '../core/errors.ts';
-import type { Holder, OutboxEntry, Revocation, SessionId, Store, Tally } from '../core/ports.ts';
+import type {
+  HeldFor,
+  Holder,
+  HolderTimes,
+  OutboxEntry,
+  Revocation,
+  SessionId,
+  SessionTimes,
+  Store,
+  Tally,
+} from '../core/ports.ts';
 import { saysNothing } from '../core/tally.ts';
 
 export interface MemoryStoreOptions {
-  /** Store clock, ms; `Date.now` if absent. */
+  /** The store's time, ms: never goes back, and runs at an even pace; that of the process if absent. */
   readonly clock?: () => number;
-  /** When the store began without data; the moment of its creation if absent. */
-  readonly bornAt?: number;
+  /** The time of day, for the evidence alone, ms since the epoch; `Date.now` if absent. */
+  readonly wallClock?: () => number;
+  /** For how long the store has been without data, ms; 0 if absent: it begins now, and rule R2 holds. */
+  readonly livedMs?: number;
 }
 
 interface Call {
@@ -16,23 +28,30 @@ interface Call {
   version: number;
   operation: string;
   expiresAt: number;
-  readonly holders: Map<SessionId, number>;
+  readonly holders: Map<SessionId, HolderTimes & { readonly epoch: number }>;
   readonly tallies: Map<string, Holder & Tally>;
 }
 
 interface Session {
-  expiresAt: number;
+  readonly times: SessionTimes;
+  /** Moves with every sign of life. */
+  beats: number;
+  beatAt: number;
   readonly inbox: Map<CallKey, number>;
 }
 
 type Wake = (revocation: Revocation) => void;
 
-const purgeEveryMs = 60_000;
+/** What has given no sign of life for so long, and for ten times its TTL, is nobody's any more. */
+const goneMs = 60_000;
+
+const monotonic = (): number => performance.timeOrigin + performance.now();
 
 /** A store for one process. Every step is atomic because it is synchronous; nothing survives the process. */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const clock = options.clock ?? Date.now;
-  const bornAt = options.bornAt ?? clock();
+  const clock = options.clock ?? monotonic;
+  const wallClock = options.wallClock ?? Date.now;
+  const bornAt = clock() - (options.livedMs ?? 0);
   const calls = new Map<CallKey, Call>();
   /** When something was last heard of each call that has not ended. */
   const heard = new Map<CallKey, number>();
@@ -42,53 +61,36 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   let entries = 0;
   let lease: { owner: string; until: number } | undefined;
   let sink: string | undefined;
-  let purgedAt = clock();
   let closed = false;
 
   /** One step at the present moment; as on Redis, a fault comes as a rejection. */
   const step = <T>(run: (now: number) => T): Promise<T> =>
     new Promise((resolve) => {
       if (closed) throw new Fault('StoreUnavailable', 'the store was closed');
-      resolve(run(clock()));
+      resolve(run(Math.floor(clock())));
     });
-
-  const living = <K, V extends { readonly expiresAt: number }>(
-    map: Map<K, V>,
-    key: K,
-    now: number,
-  ): V | undefined => {
-    const found = map.get(key);
-    if (found === undefined || found.expiresAt > now) return found;
-    map.delete(key);
-    return undefined;
-  };
-
-  const purge = (now: number): void => {
-    if (now - purgedAt < purgeEveryMs) return;
-    purgedAt = now;
-    for (const call of calls.keys()) living(calls, call, now);
-    for (const call of heard.keys()) if (!calls.has(call)) heard.delete(call);
-    for (const session of sessions.keys()) living(sessions, session, now);
-  };
 
   return {
     calls: {
       read: (key) =>
         step((now) => {
-          const call = living(calls, key, now);
+          const call = calls.get(key);
           return {
             state: call?.state ?? null,
             version: call?.version ?? 0,
-            holders: [...(call?.holders ?? [])].map(([session, epoch]) => ({ session, epoch })),
+            holders: [...(call?.holders ?? [])].map(([session, holder]): HeldFor => ({ session, ...holder })),
             tallies: [...(call?.tallies.values() ?? [])],
             now,
-            bornAt,
+            clock: wallClock(),
+            watched: now,
+            life: 'this process',
+            livedMs: clock() - bornAt,
+            isOfThisLife: true,
           };
         }),
       commit: ({ call: key, version, state, record, dropTallies, retentionMs, operation }) =>
         step((now) => {
-          purge(now);
-          const before = living(calls, key, now);
+          const before = calls.get(key);
           if (before?.operation === operation) return true;
           if ((before?.version ?? 0) !== version) return false;
           calls.set(key, {
@@ -96,30 +98,33 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             version: Math.max(version + 1, now),
             operation,
             expiresAt: retentionMs === undefined ? Infinity : now + retentionMs,
-            holders: before?.holders ?? new Map<SessionId, number>(),
+            holders: before?.holders ?? new Map<SessionId, HolderTimes & { readonly epoch: number }>(),
             tallies: dropTallies || before === undefined ? new Map<string, Holder & Tally>() : before.tallies,
           });
-          if (state.state === 'ended') heard.delete(key);
-          else heard.set(key, now);
+          if (isWatched(state)) heard.set(key, now);
+          else heard.delete(key);
           const id = String(++entries);
           outbox.set(id, { id, record });
           return true;
         }),
       acquire: (key, session) =>
-        step((now) => {
-          const call = living(calls, key, now);
+        step(() => {
+          const joined = sessions.get(session);
+          if (joined === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
+          const call = calls.get(key);
           if (call === undefined) return { state: 'idle' };
           const { state, epoch, binding } = call.state;
           if (state !== 'recording') return { state };
-          call.holders.set(session, epoch);
+          const { ttlMs, graphTimeoutMs } = joined.times;
+          call.holders.set(session, { epoch, ttlMs, graphTimeoutMs });
           return { state, epoch, binding };
         }),
       leave: (key, { session, epoch }, tally) =>
-        step((now) => {
-          const call = living(calls, key, now);
+        step(() => {
+          const call = calls.get(key);
           if (call === undefined) return;
           // A late report must not end a hold of a later epoch.
-          if ((call.holders.get(session) ?? Infinity) <= epoch) call.holders.delete(session);
+          if ((call.holders.get(session)?.epoch ?? Infinity) <= epoch) call.holders.delete(session);
           const name = `${epoch} ${session}`;
           if (!saysNothing(tally) || !call.tallies.has(name))
             call.tallies.set(name, { ...tally, session, epoch });
@@ -145,33 +150,43 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             .slice(0, Math.max(0, limit))
             .map(([key]) => key),
         ),
-      forget: (key) =>
+      sweep: (limit) =>
         step((now) => {
-          if (living(calls, key, now) === undefined) heard.delete(key);
+          const due = [...calls].filter(([, { expiresAt }]) => expiresAt <= now).slice(0, Math.max(0, limit));
+          for (const [key] of due) {
+            calls.delete(key);
+            heard.delete(key);
+          }
+          for (const [id, { beatAt, times }] of sessions)
+            if (now - beatAt >= Math.max(goneMs, 10 * times.ttlMs)) sessions.delete(id);
+          return due.length;
         }),
     },
     sessions: {
-      join: (session, ttlMs) =>
+      join: (session, times) =>
         step((now) => {
-          const inbox = living(sessions, session, now)?.inbox ?? new Map<CallKey, number>();
-          sessions.set(session, { expiresAt: now + ttlMs, inbox });
+          const known = sessions.get(session);
+          const inbox = known?.inbox ?? new Map<CallKey, number>();
+          sessions.set(session, { times, beats: (known?.beats ?? 0) + 1, beatAt: now, inbox });
+          return 'joined';
         }),
-      heartbeat: (id, ttlMs, done) =>
+      heartbeat: (id, done) =>
         step((now) => {
-          const session = living(sessions, id, now);
+          const session = sessions.get(id);
           if (session === undefined) return 'lost';
-          session.expiresAt = now + ttlMs;
+          session.beats += 1;
+          session.beatAt = now;
           for (const { call, epoch } of done)
             if ((session.inbox.get(call) ?? Infinity) <= epoch) session.inbox.delete(call);
           return [...session.inbox].map(([call, epoch]) => ({ call, epoch }));
         }),
       revoke: (id, { call, epoch }) =>
-        step((now) => {
-          const session = living(sessions, id, now);
-          if (session === undefined) return false;
+        step(() => {
+          const session = sessions.get(id);
+          if (session === undefined) return 'missing';
           session.inbox.set(call, Math.max(session.inbox.get(call) ?? 0, epoch));
           for (const wake of wakes.get(id) ?? []) queueMicrotask(() => wake({ call, epoch }));
-          return true;
+          return session.beats;
         }),
       quit: (session) => step(() => void sessions.delete(session)),
       onWake: (session, wake) =>

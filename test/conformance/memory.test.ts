@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { memoryStore } from '../../src/store/memory.ts';
 import { describeStore } from './store-suite.ts';
 import { minute, move, newCall } from './store-fixtures.ts';
+import { lasting } from '../support/session-times.ts';
 
 describeStore('memory', () => {
   const store = memoryStore();
@@ -15,7 +16,7 @@ test('a store in memory goes by the clock it is given', async () => {
   await move(store, kept, 'idle', { retentionMs: 1000 });
   await move(store, forgotten, 'idle', { retentionMs: 1000 });
   await move(store, kept, 'starting');
-  await store.sessions.join('session-1', 1000);
+  await store.sessions.join('session-1', lasting(1000));
 
   now += 999;
   expect((await store.calls.read(forgotten)).state?.state).toBe('idle');
@@ -23,7 +24,7 @@ test('a store in memory goes by the clock it is given', async () => {
   now += 1;
   expect(await store.calls.read(forgotten)).toMatchObject({ state: null, version: 0, now, bornAt: 5 });
   expect((await store.calls.read(kept)).state?.state).toBe('starting');
-  expect(await store.sessions.heartbeat('session-1', 1000, [])).toBe('lost');
+  expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
 });
 
 test('a store in memory tells silence to the millisecond, and in time forgets what has expired', async () => {

@@ -148,32 +148,28 @@ export function describeSilence(stores: () => Fixture): void {
       expect(await all()).toEqual([first, second]);
     });
 
-    test('is still known of a call whose state has expired, until the call is forgotten', async () => {
+    test('is not known of a call that was forgotten, until it comes back', async () => {
       const { store, peer } = stores();
-      const [call, other] = newCalls(2) as [CallKey, CallKey];
+      const [call, kept] = newCalls(2) as [CallKey, CallKey];
       await move(store, call, 'idle', { retentionMs: 20 });
-      await eventually(async () => (await store.calls.read(call)).state === null);
-      await move(store, other, 'starting');
-      expect(await all()).toEqual([call, other]);
-      await peer.calls.forget(call);
-      expect(await all()).toEqual([other]);
-      await store.calls.forget(call);
-      await store.calls.heard([call]);
-      expect(await all()).toEqual([other]);
-    });
-
-    test('of a call that is kept, or came back, is not forgotten', async () => {
-      const { store } = stores();
-      const [kept, back, stranger] = newCalls(3) as [CallKey, CallKey, CallKey];
-      await move(store, back, 'idle', { retentionMs: 20 });
-      await eventually(async () => (await store.calls.read(back)).state === null);
       await move(store, kept, 'idle', { retentionMs: minute });
       await later(store);
-      const { state } = await move(store, back, 'starting');
-      await later(store);
-      for (const call of [kept, back, stranger]) await store.calls.forget(call);
-      expect(await all()).toEqual([kept, back]);
-      expect((await store.calls.read(back)).state).toEqual(state);
+      expect(await all()).toEqual([call, kept]);
+      await eventually(async () => (await peer.calls.sweep(10)) === 1);
+      await peer.calls.heard([call]);
+      expect(await all()).toEqual([kept]);
+      await move(store, call, 'starting');
+      expect(await all()).toEqual([kept, call]);
+    });
+
+    test('is not measured of a call that is nobody’s, unless something of it is open', async () => {
+      const { store } = stores();
+      const [idle, starting] = newCalls(2) as [CallKey, CallKey];
+      for (const call of [idle, starting]) {
+        const commit = commitOn(await store.calls.read(call), call, call === idle ? 'idle' : 'starting');
+        await store.calls.commit({ ...commit, state: { ...commit.state, binding: null } });
+      }
+      expect(await all()).toEqual([starting]);
     });
   });
 }

@@ -39,12 +39,15 @@ export function commitOn(
     state,
     epoch,
     binding: { tenant: 'tenant-1', app: 'app-1' },
-    exchange: state === 'starting' ? { kind: 'start', token: 'handler-1', until: view.now + minute } : null,
-    openedAt: state === 'recording' ? view.now : null,
+    exchange:
+      state === 'starting'
+        ? { kind: 'start', token: 'handler-1', heldAt: before.seq + 1, forMs: minute }
+        : null,
+    openedAt: state === 'recording' ? view.clock : null,
   };
   const step = chain(before, after, {
     call,
-    at: view.now,
+    at: view.clock,
     event: 'startRequested',
     instance: 'instance-1',
     policy: null,
@@ -54,6 +57,7 @@ export function commitOn(
   return {
     call,
     version: view.version,
+    life: view.life,
     ...step,
     dropTallies: false,
     retentionMs: undefined,

@@ -9,6 +9,7 @@ import { redisStore } from '../../src/store/redis/client.ts';
 import { virtualStore } from '../support/virtual-redis/store.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { commitOn, minute, tally } from './store-fixtures.ts';
+import { lasting } from '../support/session-times.ts';
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -101,7 +102,9 @@ const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
     const run: Command = async ({ store }) => (await store.calls.silent(0, limit)).length;
     return [`silent ${limit}`, run] as const;
   }),
-  session.map((id) => [`join ${id}`, ({ store }: Subject) => store.sessions.join(id, minute)] as const),
+  session.map(
+    (id) => [`join ${id}`, ({ store }: Subject) => store.sessions.join(id, lasting(minute))] as const,
+  ),
   session.map((id) => [`quit ${id}`, ({ store }: Subject) => store.sessions.quit(id)] as const),
   fc.tuple(session, call, epoch).map(([id, key, revoked]) => {
     const run: Command = ({ store }) => store.sessions.revoke(id, { call: key, epoch: revoked });
@@ -109,7 +112,7 @@ const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
   }),
   fc.tuple(session, fc.array(fc.record({ call, epoch }), { maxLength: 3 })).map(([id, done]) => {
     const run: Command = async ({ store }) => {
-      const inbox = await store.sessions.heartbeat(id, minute, done);
+      const inbox = await store.sessions.heartbeat(id, done);
       return inbox === 'lost' ? inbox : inbox.toSorted((a, b) => a.call.localeCompare(b.call));
     };
     return [`heartbeat ${id}`, run] as const;

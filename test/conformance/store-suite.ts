@@ -4,6 +4,7 @@ import type { OutboxEntry, Revocation, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeSilence } from './silence-laws.ts';
 import { commitOn, minute, move, newCall, recordingCall, tally, type Fixture } from './store-fixtures.ts';
+import { lasting } from '../support/session-times.ts';
 
 const session = (): string => `session-${randomUUID()}`;
 
@@ -241,52 +242,52 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     });
 
     test('the beginning without data is told alike for every call and never moves', async () => {
-      await store.sessions.join(session(), minute);
+      await store.sessions.join(session(), lasting(minute));
       const call = newCall();
       const { bornAt } = await store.calls.read(call);
       await move(store, call, 'starting');
-      await peer.sessions.join(session(), minute);
+      await peer.sessions.join(session(), lasting(minute));
       expect((await peer.calls.read(call)).bornAt).toBe(bornAt);
     });
 
     describe('a session', () => {
       test('that joined is alive; one that did not, or quit, is lost', async () => {
         const id = session();
-        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
-        await store.sessions.join(id, minute);
-        await store.sessions.join(id, minute);
-        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+        expect(await store.sessions.heartbeat(id, [])).toBe('lost');
+        await store.sessions.join(id, lasting(minute));
+        await store.sessions.join(id, lasting(minute));
+        expect(await store.sessions.heartbeat(id, [])).toEqual([]);
         await store.sessions.quit(id);
         await store.sessions.quit(id);
-        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
+        expect(await store.sessions.heartbeat(id, [])).toBe('lost');
       });
 
       test('is lost once its time is over, and a heartbeat does not bring it back', async () => {
         const id = session();
-        await store.sessions.join(id, 30);
+        await store.sessions.join(id, lasting(30));
         await eventually(async () => !(await peer.sessions.revoke(id, { call: newCall(), epoch: 1 })));
-        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
-        expect(await store.sessions.heartbeat(id, minute, [])).toBe('lost');
+        expect(await store.sessions.heartbeat(id, [])).toBe('lost');
+        expect(await store.sessions.heartbeat(id, [])).toBe('lost');
       });
 
       test('lives as long as its last heartbeat said, and so does what waits for it', async () => {
         const id = session();
         const revocation = { call: newCall(), epoch: 1 };
-        await store.sessions.join(id, minute);
+        await store.sessions.join(id, lasting(minute));
         await peer.sessions.revoke(id, revocation);
-        expect(await store.sessions.heartbeat(id, 50, [])).toEqual([revocation]);
-        await eventually(async () => (await store.sessions.heartbeat(id, 1, [])) === 'lost');
-        await store.sessions.join(id, minute);
-        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+        expect(await store.sessions.heartbeat(id, [])).toEqual([revocation]);
+        await eventually(async () => (await store.sessions.heartbeat(id, [])) === 'lost');
+        await store.sessions.join(id, lasting(minute));
+        expect(await store.sessions.heartbeat(id, [])).toEqual([]);
       });
 
       test('keeps what waits for it when it joins again', async () => {
         const id = session();
         const revocation = { call: newCall(), epoch: 1 };
-        await store.sessions.join(id, minute);
+        await store.sessions.join(id, lasting(minute));
         await peer.sessions.revoke(id, revocation);
-        await store.sessions.join(id, minute);
-        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([revocation]);
+        await store.sessions.join(id, lasting(minute));
+        expect(await store.sessions.heartbeat(id, [])).toEqual([revocation]);
       });
     });
 
@@ -297,34 +298,33 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
           { call: newCall(), epoch: 5 },
           { call: newCall(), epoch: 7 },
         ];
-        await store.sessions.join(id, minute);
+        await store.sessions.join(id, lasting(minute));
         expect(await peer.sessions.revoke(id, one)).toBe(true);
         expect(await peer.sessions.revoke(id, one)).toBe(true);
         expect(await peer.sessions.revoke(id, two)).toBe(true);
-        const waiting = await store.sessions.heartbeat(id, minute, []);
+        const waiting = await store.sessions.heartbeat(id, []);
         expect(waiting).toHaveLength(2);
         expect(waiting).toEqual(expect.arrayContaining([one, two]));
-        expect(await store.sessions.heartbeat(id, minute, [one])).toEqual([two]);
-        expect(await store.sessions.heartbeat(id, minute, [one, two])).toEqual([]);
+        expect(await store.sessions.heartbeat(id, [one])).toEqual([two]);
+        expect(await store.sessions.heartbeat(id, [one, two])).toEqual([]);
       });
 
       test('keeps the highest epoch', async () => {
         const id = session();
         const call = newCall();
-        await store.sessions.join(id, minute);
+        await store.sessions.join(id, lasting(minute));
         for (const epoch of [5, 1_900_000_000_123, 6]) await peer.sessions.revoke(id, { call, epoch });
-        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([{ call, epoch: 1_900_000_000_123 }]);
+        expect(await store.sessions.heartbeat(id, [])).toEqual([{ call, epoch: 1_900_000_000_123 }]);
       });
 
       test('is not done with by an earlier epoch, but by the same or a later one', async () => {
         const id = session();
         const call = newCall();
-        await store.sessions.join(id, minute);
+        await store.sessions.join(id, lasting(minute));
         await peer.sessions.revoke(id, { call, epoch: 5 });
         const beat = (...epochs: number[]): Promise<readonly Revocation[] | 'lost'> =>
           store.sessions.heartbeat(
             id,
-            minute,
             epochs.map((epoch) => ({ call, epoch })),
           );
         expect(await beat(4)).toEqual([{ call, epoch: 5 }]);
@@ -336,25 +336,25 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       test('for a session that is not there is refused and not kept', async () => {
         const id = session();
         expect(await store.sessions.revoke(id, { call: newCall(), epoch: 1 })).toBe(false);
-        await store.sessions.join(id, minute);
-        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+        await store.sessions.join(id, lasting(minute));
+        expect(await store.sessions.heartbeat(id, [])).toEqual([]);
       });
 
       test('does not survive its session', async () => {
         const id = session();
-        await store.sessions.join(id, minute);
+        await store.sessions.join(id, lasting(minute));
         await store.sessions.revoke(id, { call: newCall(), epoch: 1 });
         await store.sessions.quit(id);
-        await store.sessions.join(id, minute);
-        expect(await store.sessions.heartbeat(id, minute, [])).toEqual([]);
+        await store.sessions.join(id, lasting(minute));
+        expect(await store.sessions.heartbeat(id, [])).toEqual([]);
       });
 
       test('wakes its session, and no other, until that stops listening', async () => {
         const [id, other] = [session(), session()];
         const woken: unknown[] = [];
         const revocation = { call: newCall(), epoch: 1 };
-        await store.sessions.join(id, minute);
-        await store.sessions.join(other, minute);
+        await store.sessions.join(id, lasting(minute));
+        await store.sessions.join(other, lasting(minute));
         const stop = await store.sessions.onWake(id, (told) => woken.push(id, told));
         await store.sessions.onWake(other, () => woken.push(other));
         await peer.sessions.revoke(id, revocation);

@@ -251,7 +251,7 @@ test('no other action’s body is judged', async () => {
 });
 
 test('a flag that the store refuses for good costs the bot nothing, and is told', async () => {
-  const store = memoryStore({ bornAt: 0 });
+  const store = memoryStore({ livedMs: Infinity });
   const { calls } = store;
   const commit = calls.commit.bind(calls);
   Object.assign(calls, {

@@ -33,9 +33,13 @@ function holdable(inner: Store): Store & { hold(): void; release(): void } {
   };
 }
 
+<<<<<<< HEAD
 /** Of instances that lose their store here. */
 const brief = (): { sessionTtlMs: number } => ({ sessionTtlMs: 1000 });
 const store = breakable(memoryStore({ bornAt: 0 }));
+=======
+const store = breakable(memoryStore({ livedMs: Infinity }));
+>>>>>>> store
 let world: NotifiedWorld;
 beforeAll(async () => {
   world = await startNotifiedWorld({ openStore: () => store, settings: brief });
@@ -126,7 +130,7 @@ describe('while the store is down', () => {
 });
 
 test('a store that keeps its answers back keeps no notification from the bot', async () => {
-  const slow = holdable(memoryStore({ bornAt: 0 }));
+  const slow = holdable(memoryStore({ livedMs: Infinity }));
   const place = await startNotifiedWorld({ openStore: () => slow });
   try {
     const call = await place.recordingCall();

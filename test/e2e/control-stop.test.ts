@@ -7,7 +7,7 @@ import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const store = memoryStore({ bornAt: 0 });
+const store = memoryStore({ livedMs: Infinity });
 let world: World;
 beforeAll(async () => {
   world = await startWorld({ settings: { graphTimeoutMs: 800 }, openStore: () => store });

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { json, send } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const store = breakable(memoryStore({ bornAt: 0 }));
+const store = breakable(memoryStore({ livedMs: Infinity }));
 let world: World;
 beforeAll(async () => {
   // Instances that lose their store here cut their writes after this time.

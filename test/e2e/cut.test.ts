@@ -82,7 +82,7 @@ describe('a write that is cut', () => {
     await writeFile(join(policyDir, 'lenient.json'), JSON.stringify(rule));
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
-    const inner = memoryStore({ bornAt: 0 });
+    const inner = memoryStore({ livedMs: Infinity });
     const commit = async (change: Commit): Promise<boolean> => {
       const done = await inner.calls.commit(change);
       if (change.record.event === 'metadataUpdated') await held;

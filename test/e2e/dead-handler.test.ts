@@ -7,8 +7,13 @@ import { eventually } from '../support/eventually.ts';
 import { startWorld } from '../support/world.ts';
 
 test('a stop whose handler died right after storing it closes the gate without another request', async () => {
+<<<<<<< HEAD
   const store = memoryStore({ bornAt: 0 });
   const world = await startWorld({ openStore: () => store, settings: { sessionTtlMs: 1000 } });
+=======
+  const store = memoryStore({ livedMs: Infinity });
+  const world = await startWorld({ openStore: () => store });
+>>>>>>> store
   const bot = await world.bot();
   await bot.report('recording');
   expect((await bot.upload('before', 640)).status).toBe(201);
@@ -19,13 +24,17 @@ test('a stop whose handler died right after storing it closes the gate without a
   const step = transition(
     view.state ?? unknownCall,
     { type: 'stopRequested', hold: { token: 'dead', forMs: 1000 } },
-    { call, now: view.now, wireMs: 1000, instance: 'dead', policy: null, by: null, detail: {} },
+    {
+      ...{ call, now: view.now, clock: view.clock, watched: view.watched, wireMs: 1000, remainingMs: () => 0 },
+      ...{ instance: 'dead', policy: null, by: null, detail: {} },
+    },
   );
   if (!step.ok) throw new Error(step.reason);
   const { state, record } = step.value;
   const commit = {
     call,
     version: view.version,
+    life: view.life,
     state,
     record,
     dropTallies: false,

@@ -10,7 +10,7 @@ import { standstill } from '../support/standstill.ts';
 import { startWorld } from '../support/world.ts';
 
 test('a thousand writes of a call cost the store one acquire, and heartbeats', async () => {
-  const store = counting(memoryStore({ bornAt: 0 }));
+  const store = counting(memoryStore({ livedMs: Infinity }));
   const world = await startWorld({ openStore: () => store });
   const bot = await world.bot();
   await bot.report('recording');

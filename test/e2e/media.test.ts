@@ -11,7 +11,7 @@ let world: World;
 let store: BreakableStore;
 let stallingUpstream: Server;
 beforeAll(async () => {
-  store = breakable(memoryStore({ bornAt: 0 }));
+  store = breakable(memoryStore({ livedMs: Infinity }));
   stallingUpstream = createServer(() => undefined).listen(0, '127.0.0.1');
   world = await startWorld({
     openStore: () => store,

@@ -49,7 +49,7 @@ export interface Evidence {
 }
 
 /** Graph is as new as the store, so no older request can be on the wire. */
-export const newStore = (): Store => memoryStore({ bornAt: 0 });
+export const newStore = (): Store => memoryStore({ livedMs: Infinity });
 
 export async function startHost({
   options,

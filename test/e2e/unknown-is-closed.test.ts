@@ -33,7 +33,7 @@ test('a stop whose proof finds no such call closes the gate of that call', async
 });
 
 test('a read by a stranger is not let through because the store cannot say whose the call is', async () => {
-  const inner = memoryStore({ bornAt: 0 });
+  const inner = memoryStore({ livedMs: Infinity });
   const first = await startWorld({ openStore: () => ({ ...inner, close: () => Promise.resolve() }) });
   const store = breakable(inner);
   const { mint, sink } = first;
@@ -60,7 +60,7 @@ test('a read by a stranger is not let through because the store cannot say whose
 });
 
 test('an operation is read, without what could fetch a recording, while the store hangs', async () => {
-  const inner = memoryStore({ bornAt: 0 });
+  const inner = memoryStore({ livedMs: Infinity });
   let hangs = false;
   const hanging = <Part extends object>(part: Part): Part =>
     new Proxy(part, {

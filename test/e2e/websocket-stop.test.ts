@@ -35,7 +35,11 @@ const liveRoute = () =>
 let token: string;
 beforeAll(async () => {
   handler = await startStreamHandler();
+<<<<<<< HEAD
   store = memoryStore({ bornAt: 0 });
+=======
+  store = breakable(memoryStore({ livedMs: Infinity }));
+>>>>>>> store
   world = await startWorld({
     openStore: () => store,
     settings: ({ sink }) => ({

@@ -16,7 +16,7 @@ import { cases, edited, nearJson } from './cases.ts';
 const secret = 'hunter2canary';
 const state = JSON.stringify({
   ...new History(1).recording().state,
-  exchange: { kind: 'start', token: 'x', until: 5, operation: 'op' },
+  exchange: { kind: 'start', token: 'x', heldAt: 3, forMs: 5, operation: 'op' },
   told: {
     states: ['established'],
     applicationInstance: null,
@@ -60,8 +60,10 @@ const names = [
   'exchange',
   'kind',
   'token',
-  'until',
-  'wireUntil',
+  'forMs',
+  'heldAt',
+  'wire',
+  'startedAt',
   'openedAt',
   'closedAt',
   'told',
@@ -109,7 +111,7 @@ describe('whatever the store holds', () => {
         if (call === undefined) return;
         known += 1;
         expect(stateNames).toContain(call.state);
-        expect([call.epoch, call.wireUntil, call.seq].every(isCount)).toBe(true);
+        expect([call.epoch, call.startedAt, call.wire?.forMs ?? 0, call.seq].every(isCount)).toBe(true);
         expect(JSON.parse(String(text))).toMatchObject({ state: call.state });
         if (call.binding !== null)
           expect([typeof call.binding.tenant, typeof call.binding.app]).toEqual(['string', 'string']);

@@ -5,6 +5,7 @@ import { minute, move, newCall, recordingCall } from '../conformance/store-fixtu
 import { eventually } from '../support/eventually.ts';
 import { RedisGates, waitIsOver } from '../support/redis-gates.ts';
 import { startCluster, type TestCluster, type TestRedis } from '../support/redis.ts';
+import { lasting } from '../support/session-times.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -40,7 +41,7 @@ const succeeds = (promise: Promise<unknown>): Promise<boolean> =>
 
 test('a node of a cluster that is gone fails its calls at once, ends the session, and is found again', async () => {
   const { cluster, store } = await openCluster();
-  await store.sessions.join('session-1', minute);
+  await store.sessions.join('session-1', lasting(minute));
   const call = newCall();
   await move(store, call, 'starting');
   const { owner } = await ownerOf(cluster, keysWith('tallylight').call(call).call);
@@ -48,13 +49,13 @@ test('a node of a cluster that is gone fails its calls at once, ends the session
   await owner.kill('SIGKILL');
   const fault: unknown = await store.calls.read(call).catch((error: unknown) => error);
   expect(fault).toBeFault('StoreUnavailable');
-  expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
+  expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
 
   await owner.restart({ keepData: false });
   await eventually(() => succeeds(store.calls.read(call)), { withinMs: 20_000 });
   expect((await store.calls.read(call)).state).toBeNull();
-  await eventually(() => succeeds(store.sessions.join('session-2', minute)), { withinMs: 20_000 });
-  expect(await store.sessions.heartbeat('session-2', minute, [])).toEqual([]);
+  await eventually(() => succeeds(store.sessions.join('session-2', lasting(minute))), { withinMs: 20_000 });
+  expect(await store.sessions.heartbeat('session-2', [])).toEqual([]);
 });
 
 test('a cluster with one node that may evict keys is refused', async () => {
@@ -112,16 +113,16 @@ test('a session ends when the server of a call that it holds is another, though 
     const id = `session-${Math.random()}`;
     return (await ownerOf(cluster, keys.session(id).session)).owner === owner ? undefined : id;
   });
-  await store.sessions.join(session, minute);
+  await store.sessions.join(session, lasting(minute));
   const replace = (): Promise<string> => owner.cli('hset', keys.call(call).life, 'run', 'another');
   await replace();
   // It holds nothing there yet.
-  expect(await store.sessions.heartbeat(session, minute, [])).toEqual([]);
-  await store.sessions.join(session, minute);
+  expect(await store.sessions.heartbeat(session, [])).toEqual([]);
+  await store.sessions.join(session, lasting(minute));
   await store.calls.acquire(call, session);
-  expect(await store.sessions.heartbeat(session, minute, [])).toEqual([]);
+  expect(await store.sessions.heartbeat(session, [])).toEqual([]);
   await replace();
-  expect(await store.sessions.heartbeat(session, minute, [])).toBe('lost');
+  expect(await store.sessions.heartbeat(session, [])).toBe('lost');
 }, 60_000);
 
 test('a replica that takes over from a master that lives opens no gate of before', async () => {

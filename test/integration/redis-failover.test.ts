@@ -7,6 +7,7 @@ import { commitOn, minute, move, newCall, recordingCall } from '../conformance/s
 import { eventually } from '../support/eventually.ts';
 import { RedisGates, waitIsOver } from '../support/redis-gates.ts';
 import { replicaOf, startRedis, type TestRedis } from '../support/redis.ts';
+import { lasting } from '../support/session-times.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -105,7 +106,7 @@ describe('a replica that took over', () => {
   test('and gave the place back is not taken for the one that was there before', async () => {
     const { primary, replica } = await pair();
     const store = await open(primary.url);
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     const { call } = await recordingCall(store);
     await eventually(async () => (await storedState(replica, call)) === 'recording');
     await replica.cli('replicaof', 'no', 'one');
@@ -116,11 +117,11 @@ describe('a replica that took over', () => {
     await primary.cli('replicaof', 'no', 'one');
 
     const again = await open(primary.url);
-    await again.sessions.join('session-2', minute);
+    await again.sessions.join('session-2', lasting(minute));
     expect((await again.calls.read(call)).state?.state).toBe('recording');
     expect(await again.calls.acquire(call, 'session-2')).toEqual({ state: 'idle' });
     // The connection may have lasted; the session is in the copy as well, its holders perhaps not.
-    expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
+    expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
   });
 
   test('and then forgets that it was one, with its last replica, goes on as the one it is', async () => {
@@ -129,11 +130,11 @@ describe('a replica that took over', () => {
     await replica.cli('replicaof', 'no', 'one');
     await replica.cli('config', 'set', 'repl-backlog-ttl', '1');
     const store = await open(replica.url);
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     const { call } = await recordingCall(store);
     await eventually(async () => /master_replid2:0{40}/.test(await replica.cli('info', 'replication')));
     expect(await store.calls.acquire(call, 'session-1')).toMatchObject({ state: 'recording' });
-    expect(await store.sessions.heartbeat('session-1', minute, [])).toEqual([]);
+    expect(await store.sessions.heartbeat('session-1', [])).toEqual([]);
   });
 });
 

@@ -5,6 +5,7 @@ import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/s
 import { commitOn, minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { lasting } from '../support/session-times.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -56,7 +57,7 @@ describe('a Redis that is gone', () => {
       () => store.calls.read(call),
       () => store.calls.acquire(call, 'session-1'),
       () => store.calls.leave(call, { session: 'session-1', epoch: 1 }, tally()),
-      () => store.sessions.join('session-1', minute),
+      () => store.sessions.join('session-1', lasting(minute)),
       () => store.sessions.revoke('session-1', { call, epoch: 1 }),
       () => store.outbox.lease('one', minute),
       () => store.outbox.pending(1),
@@ -86,7 +87,7 @@ describe('a Redis that is gone', () => {
     const ready = store.ready();
     await redis.restart({ keepData: false });
     await ready;
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     const channel = 'tallylight:wake:session-1';
     await eventually(async () => (await redis.cli('pubsub', 'numsub', channel)).endsWith('1'));
     await eventually(async () => {
@@ -111,7 +112,7 @@ describe('a Redis that comes back', () => {
     const redis = await server({ appendOnly: true });
     const store = open(redis);
     await store.ready();
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     const { call, epoch } = await recordingCall(store);
     await store.calls.acquire(call, 'session-1');
     const before = await store.calls.read(call);
@@ -127,17 +128,17 @@ describe('a Redis that comes back', () => {
     expect(await store.outbox.depth()).toBe(2);
     // The key is there, but a session is bound to the connection it was joined on.
     expect(await redis.cli('exists', 'tallylight:{session-1}:session')).toBe('1');
-    expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
-    expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
-    await store.sessions.join('session-2', minute);
-    expect(await store.sessions.heartbeat('session-2', minute, [])).toEqual([]);
+    expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
+    expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
+    await store.sessions.join('session-2', lasting(minute));
+    expect(await store.sessions.heartbeat('session-2', [])).toEqual([]);
   });
 
   test('without its data has begun anew, and nothing from before fits', async () => {
     const redis = await server();
     const [store, peer] = [open(redis), open(redis)];
     await Promise.all([store.ready(), peer.ready()]);
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     const { call } = await recordingCall(store);
     const before = await store.calls.read(call);
 
@@ -149,7 +150,7 @@ describe('a Redis that comes back', () => {
     expect(after.bornAt).toBeGreaterThan(before.bornAt);
     expect(await store.calls.commit(commitOn(before, call, 'stopping'))).toBe(false);
     expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'idle' });
-    expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
+    expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
     expect(await peer.sessions.revoke('session-1', { call, epoch: 1 })).toBe(false);
   });
 
@@ -159,12 +160,12 @@ describe('a Redis that comes back', () => {
     await store.ready();
     const markers = async (): Promise<string[]> =>
       (await redis.cli('--scan', '--pattern', 'tallylight:{*}:life')).split('\n').filter(Boolean);
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     expect(await markers()).toHaveLength(256);
     await redis.restart({ keepData: false });
     await answersAgain(store);
     expect(await markers()).toEqual([]);
-    await store.sessions.join('session-2', minute);
+    await store.sessions.join('session-2', lasting(minute));
     expect(await markers()).toHaveLength(256);
   });
 
@@ -188,15 +189,15 @@ test('a connection that is cut ends the session and tells its owner; the next on
   const store = open(redis);
   await store.ready();
   let woken = 0;
-  await store.sessions.join('session-1', minute);
+  await store.sessions.join('session-1', lasting(minute));
   await store.sessions.onWake('session-1', () => (woken += 1));
   await redis.cli('client', 'kill', 'type', 'normal');
   await eventually(() => woken > 0);
-  expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
+  expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
   await answersAgain(store);
-  expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
-  await store.sessions.join('session-2', minute);
-  expect(await store.sessions.heartbeat('session-2', minute, [])).toEqual([]);
+  expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
+  await store.sessions.join('session-2', lasting(minute));
+  expect(await store.sessions.heartbeat('session-2', [])).toEqual([]);
 });
 
 test('a subscription that is cut is made again', async () => {
@@ -204,7 +205,7 @@ test('a subscription that is cut is made again', async () => {
   const store = open(redis);
   await store.ready();
   let woken = 0;
-  await store.sessions.join('session-1', minute);
+  await store.sessions.join('session-1', lasting(minute));
   await store.sessions.onWake('session-1', () => (woken += 1));
   const subscribers = (): Promise<string> => redis.cli('pubsub', 'numsub', 'tallylight:wake:session-1');
   await eventually(async () => (await subscribers()).endsWith('1'));
@@ -212,7 +213,7 @@ test('a subscription that is cut is made again', async () => {
   // What was published meanwhile is lost, so coming back wakes by itself.
   await eventually(() => woken > 0);
   woken = 0;
-  expect(await store.sessions.heartbeat('session-1', minute, [])).toEqual([]);
+  expect(await store.sessions.heartbeat('session-1', [])).toEqual([]);
   await store.sessions.revoke('session-1', { call: newCall(), epoch: 1 });
   await eventually(() => woken > 0);
 });

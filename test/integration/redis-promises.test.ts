@@ -7,6 +7,7 @@ import { commitOn, minute, move, newCall, recordingCall } from '../conformance/s
 import { eventually } from '../support/eventually.ts';
 import { RedisGates, waitIsOver } from '../support/redis-gates.ts';
 import { startRedis, type RedisOptions, type TestRedis } from '../support/redis.ts';
+import { lasting } from '../support/session-times.ts';
 
 const everysec: RedisOptions = { appendOnly: true, settings: ['--appendfsync', 'everysec'] };
 
@@ -60,7 +61,7 @@ describe('one Redis with appendonly yes and appendfsync always', () => {
   test('killed, keeps every change that it has acknowledged', async () => {
     const redis = await server({ appendOnly: true });
     const store = await view(redis);
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     const acknowledged: CallKey[] = [];
     const changing = Array.from({ length: 20 }, async () => {
       for (;;) {
@@ -122,7 +123,7 @@ describe('one Redis with appendfsync everysec', () => {
     await redis.restart({ keepData: true, from: whileStarting });
     const after = await view(redis);
     await move(after, call, 'recording');
-    await after.sessions.join('session-2', minute);
+    await after.sessions.join('session-2', lasting(minute));
     expect(await after.calls.acquire(call, 'session-2')).toEqual({ state: 'idle' });
     await move(after, call, 'idle');
     await move(after, call, 'starting');
@@ -188,8 +189,8 @@ test('one Redis without appendonly forgets everything: gates close, and status c
 test('a session that came back with the data of another time is not the one that was joined', async () => {
   const redis = await server(everysec);
   const store = await view(redis);
-  await store.sessions.join('session-1', minute);
+  await store.sessions.join('session-1', lasting(minute));
   const { session } = keysWith('tallylight').session('session-1');
   await redis.cli('hset', session, 'run', 'another');
-  expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
+  expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
 });

@@ -5,6 +5,7 @@ import { minute, move, newCall } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
 import { RedisGates, waitIsOver } from '../support/redis-gates.ts';
 import { replicaOf, startRedis, startSentinel, type TestRedis } from '../support/redis.ts';
+import { lasting } from '../support/session-times.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -34,7 +35,7 @@ test('with Sentinel the store follows the master to its replica, and every sessi
   const store = redisStore(sentinel.url);
   cleanUp.push(() => store.close());
   await store.ready();
-  await store.sessions.join('session-1', minute);
+  await store.sessions.join('session-1', lasting(minute));
   const call = newCall();
   await move(store, call, 'starting');
   const before = await store.calls.read(call);
@@ -51,7 +52,7 @@ test('with Sentinel the store follows the master to its replica, and every sessi
   // The replica may lack the last changes, so for rule R2 it has just begun.
   expect(after.bornAt).toBeGreaterThan(before.bornAt);
   expect(after.state?.state).toBe('recording');
-  expect(await store.sessions.heartbeat('session-1', minute, [])).toBe('lost');
+  expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
 }, 120_000);
 
 test('a master killed during a stop: Sentinel promotes the replica, and the call is closed until it starts anew', async () => {

@@ -6,6 +6,7 @@ import { assertSuitable } from '../../src/store/redis/suitable.ts';
 import { minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { lasting } from '../support/session-times.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -85,7 +86,7 @@ describe('the user the store connects as', () => {
     await redis.cli('acl', 'setuser', 'gate', 'on', '>s3cret/word', ...rights);
     const store = open(redis.url.replace('//', '//gate:s3cret%2Fword@'));
     await store.ready();
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     const { call } = await recordingCall(store);
     expect(await store.calls.acquire(call, 'session-1')).toMatchObject({ state: 'recording' });
     expect(await store.sessions.revoke('session-1', { call, epoch: 1 })).toBe(true);
@@ -121,7 +122,7 @@ test('every command is counted, with its name and whether it succeeded', async (
   const call = newCall();
   await move(store, call, 'recording');
   await store.calls.acquire(call, 'session-1');
-  await store.sessions.heartbeat('session-1', minute, [{ call, epoch: 1 }]);
+  await store.sessions.heartbeat('session-1', [{ call, epoch: 1 }]);
   await store.outbox.lease('one', minute);
   await redis.kill('SIGKILL');
   await faultOf(store.ping());
@@ -215,12 +216,12 @@ describe('what is stored', () => {
       const [alive, waits] = [await redis.cli('pexpiretime', session), await redis.cli('pexpiretime', inbox)];
       return Number(alive) > 0 && Number(waits) >= Number(alive);
     };
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     await store.sessions.revoke('session-1', { call: newCall(), epoch: 1 });
     expect(await lasts()).toBe(true);
-    await store.sessions.heartbeat('session-1', 2 * minute, []);
+    await store.sessions.heartbeat('session-1', []);
     expect(await lasts()).toBe(true);
-    await store.sessions.join('session-1', 3 * minute);
+    await store.sessions.join('session-1', lasting(3 * minute));
     expect(await lasts()).toBe(true);
   });
 
@@ -253,7 +254,7 @@ describe('what is stored', () => {
     const redis = await server();
     const store = open(redis.url, { prefix: 'one:two' });
     await store.ready();
-    await store.sessions.join('session-1', minute);
+    await store.sessions.join('session-1', lasting(minute));
     await recordingCall(store);
     await store.outbox.lease('one', minute);
     await store.outbox.claimSink('sink');

@@ -30,7 +30,7 @@ async function main() {
   const token = signed + '.' + sign('RSA-SHA256', Buffer.from(signed), privateKey).toString('base64url');
 
   const gate = await createGate({
-    store: memoryStore({ bornAt: 0 }),
+    store: memoryStore({ livedMs: Infinity }),
     issuers: [{ issuer: issuer.url, audience: 'api://host', jwksUri: issuer.url + '/keys' }],
     evidence: { directory: process.argv[2] },
   });

@@ -4,6 +4,7 @@ import type { CallView } from '../../src/core/ports.ts';
 import { redisCalls } from '../../src/store/redis/call-store.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
 import type { Script } from '../../src/store/redis/scripts.ts';
+import { Shards } from '../../src/store/redis/shards.ts';
 import { storeOver } from '../../src/store/redis/store.ts';
 import { directConnection } from '../support/virtual-redis/connection.ts';
 import type { Reply } from '../support/virtual-redis/reply.ts';
@@ -46,7 +47,7 @@ const tells: Readonly<Record<string, (reply: Reply, args: Args, keys: Args) => s
   heartbeat: (reply) =>
     reply === null ? 'lost' : Array.isArray(reply) && reply.length > 0 ? 'brings revocations' : undefined,
   revoke: (reply, { call, epoch }, { session }) =>
-    `${short(call)} epoch ${epoch ?? ''} for ${session ?? ''}${reply === 1 ? '' : ': no such session'}`,
+    `${short(call)} epoch ${epoch ?? ''} for ${session ?? ''}${reply === null ? ': no such session' : ''}`,
 };
 
 /**
@@ -80,8 +81,8 @@ export class RedisLine implements SimulatedStore {
       memoryMs: longestLossMs,
     });
     const nothing = (): void => undefined;
-    const hints = { committed: nothing, acquiring: nothing };
-    this.#calls = redisCalls(directConnection(this.#server), this.#keys, hints);
+    const hints = { committed: nothing, acquiring: () => undefined };
+    this.#calls = redisCalls(directConnection(this.#server), this.#keys, new Shards(() => engine.now), hints);
   }
 
   /** How much longer than usual a status change may have to wait, ms. */
@@ -154,9 +155,9 @@ export class RedisLine implements SimulatedStore {
   }
 
   #ran({ name }: Process, script: Script, reply: Reply, keys: Args, args: Args): void {
-    const told = tells[script.name]?.(reply, args, keys);
+    const told = tells[script.name.replace('Closing', '')]?.(reply, args, keys);
     if (told !== undefined) this.#engine.note(`${name} ${script.name} ${told}`);
-    if (script.name !== 'commit' || reply !== 1) return;
+    if (!script.name.startsWith('commit') || reply !== 1) return;
     const record = JSON.parse(args.record ?? '') as EvidenceRecord;
     if (this.committed.has(record.hash)) return;
     this.committed.set(record.hash, record);

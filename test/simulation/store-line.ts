@@ -29,8 +29,8 @@ const tells: Readonly<Record<string, Tell>> = {
   join: (_: unknown, session: string) => session,
   heartbeat: (reply: readonly unknown[] | 'lost') =>
     reply === 'lost' ? 'lost' : reply.length > 0 ? 'brings revocations' : undefined,
-  revoke: (found: boolean, session: string, { call, epoch }: { call: string; epoch: number }) =>
-    `${short(call)} epoch ${epoch} for ${session}${found ? '' : ': no such session'}`,
+  revoke: (found: number | 'missing', session: string, { call, epoch }: { call: string; epoch: number }) =>
+    `${short(call)} epoch ${epoch} for ${session}${found === 'missing' ? ': no such session' : ''}`,
   quit: (_: unknown, session: string) => session,
 };
 
@@ -63,8 +63,8 @@ export class StoreLine implements SimulatedStore {
     this.#store = this.#begin(aDayMs);
   }
 
-  /** The store's clock, whole ms since the epoch. */
-  readonly #now = (): number => startOfTime + Math.floor(this.#engine.now + this.skewMs);
+  /** The store's own clock, whole ms since the epoch, which may be set. */
+  readonly #wallClock = (): number => startOfTime + Math.floor(this.#engine.now + this.skewMs);
 
   goDown(): void {
     this.isDown = true;
@@ -121,7 +121,11 @@ export class StoreLine implements SimulatedStore {
 
   /** Data begins anew; entries of the outbox never share an id with those of the data before. */
   #begin(ageMs: number): Store {
-    const store = memoryStore({ clock: this.#now, bornAt: this.#now() - ageMs });
+    const store = memoryStore({
+      clock: () => startOfTime + this.#engine.now,
+      wallClock: this.#wallClock,
+      livedMs: ageMs,
+    });
     const { calls, outbox } = store;
     const generation = `${this.losses}/`;
     return {

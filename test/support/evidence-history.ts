@@ -41,7 +41,7 @@ export class History {
     this.now += 10;
     const step = transition(this.state, event, {
       call: this.call,
-      now: this.now,
+      ...{ now: this.now, clock: this.now, watched: this.now, remainingMs: () => 0 },
       wireMs: 1000,
       instance: 'session-1',
       policy: `sha256:${'a'.repeat(64)}`,

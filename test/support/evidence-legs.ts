@@ -29,7 +29,7 @@ export class LegStory {
   happens(event: CallEvent, detail: JsonObject = {}, by: Binding | null = this.by): this {
     const step = transition(this.#state, event, {
       call: this.call,
-      now: this.#now,
+      ...{ now: this.#now, clock: this.#now, watched: this.#now, remainingMs: () => 0 },
       wireMs: 1000,
       instance: 'session-1',
       policy: null,

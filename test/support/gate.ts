@@ -18,7 +18,7 @@ import type {
   Store,
 } from '../../src/core/ports.ts';
 import type { Contradiction } from '../../src/core/roster.ts';
-import type { GateDeps, GateSizes, GateTimes } from '../../src/gate/context.ts';
+import type { GateParts, GateSizes, GateTimes } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Started } from '../../src/gate/start.ts';
 import type { StopCause, Stopped } from '../../src/gate/stop.ts';
@@ -161,12 +161,13 @@ export class World {
     this.restartStore(options.fresh === true ? 0 : aDayMs);
   }
 
-  /** The store's clock, ms since the epoch. */
+  /** The store's own clock, ms since the epoch: for the evidence alone. */
   readonly storeNow = (): number => startOfTime + this.clock.now() + this.storeSkewMs;
 
   /** A store without data takes the place of the one before. */
   restartStore(ageMs = 0): void {
-    this.#stores.push(memoryStore({ clock: this.storeNow, bornAt: this.storeNow() - ageMs }));
+    const clock = (): number => startOfTime + this.clock.now();
+    this.#stores.push(memoryStore({ clock, wallClock: this.storeNow, livedMs: ageMs }));
   }
 
   get store(): Store {
@@ -189,7 +190,7 @@ export class World {
     this.instances[index]!.isDead = true;
   }
 
-  #deps(instance: number, isDead: () => boolean): GateDeps {
+  #deps(instance: number, isDead: () => boolean): GateParts {
     const through = <A extends unknown[], T>(
       name: Command['name'],
       run: (store: Store, ...args: A) => Promise<T>,
@@ -213,7 +214,7 @@ export class World {
       census: through('census', ({ calls }) => calls.census()),
       heard: through('heard', ({ calls }, heard) => calls.heard(heard)),
       silent: through('silent', ({ calls }, ...args) => calls.silent(...args)),
-      forget: through('forget', ({ calls }, call) => calls.forget(call)),
+      sweep: through('sweep', ({ calls }, limit) => calls.sweep(limit)),
     };
     const sessions: SessionStore = {
       join: through('join', ({ sessions }, ...args) => sessions.join(...args)),
@@ -233,6 +234,7 @@ export class World {
       writesAborted: silent,
       bytesAdmitted: silent,
       storeCommand: silent,
+      storeClock: silent,
       graphAnswer: silent,
       upstreamAnswer: silent,
       webSocket: silent,

@@ -18,7 +18,13 @@ const silent = (): void => undefined;
 const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
 const meter: Meter = {
   ...{ decision: silent, transition: silent, drain: silent, writesAborted: silent, bytesAdmitted: silent },
-  ...{ storeCommand: silent, graphAnswer: silent, upstreamAnswer: silent, session: silent },
+  ...{
+    storeCommand: silent,
+    storeClock: silent,
+    graphAnswer: silent,
+    upstreamAnswer: silent,
+    session: silent,
+  },
   ...{ webSocket: silent, webSocketFrames: silent },
   ...{ policyReload: silent, evidence: silent, openGrants: silent, calls: silent, callEnded: silent },
   ...{ contradiction: silent, notice: silent, notification: silent, callbackUri: silent },

@@ -11,9 +11,14 @@ const silent = { shown: false, stated: false };
 const remembered = { shown: true, stated: false };
 const stated = { shown: true, stated: true };
 
-const recording: Partial<CallState> = { state: 'recording', epoch, openedAt: noon - graceMs };
+const recording: Partial<CallState> = { state: 'recording', epoch, startedAt: noon - graceMs };
 const stopped: Partial<CallState> = { state: 'idle', epoch, closedAt: noon - graceMs };
-const neverConfirmed: Partial<CallState> = { state: 'idle', epoch: noon - graceMs, closedAt: null };
+const neverConfirmed: Partial<CallState> = {
+  state: 'idle',
+  epoch,
+  startedAt: noon - graceMs,
+  closedAt: null,
+};
 
 const judge = (
   state: Partial<CallState>,
@@ -66,7 +71,7 @@ test.each(['starting', 'stopping', 'unconfirmed', 'ended'] as const)(
   (state) => {
     for (const reading of [silent, remembered, stated])
       for (const closedAt of [null, noon - 99_000])
-        expect(judge({ state, epoch, openedAt: noon - 99_000, closedAt }, reading)).toBeUndefined();
+        expect(judge({ state, epoch, startedAt: noon - 99_000, closedAt }, reading)).toBeUndefined();
   },
 );
 

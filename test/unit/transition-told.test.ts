@@ -11,9 +11,10 @@ import { transition, type CallEvent, type Occasion } from '../../src/core/transi
 import { bot, theCall } from '../support/gate.ts';
 
 const noon = Date.UTC(2026, 0, 31, 12);
+/** What was there at noon was seen at noon. */
 const occasion = (now: number): Occasion => ({
   call: theCall,
-  now,
+  ...{ now, clock: now, watched: now, remainingMs: (_, forMs) => noon + forMs - now },
   wireMs: 1000,
   instance: 'session-1',
   policy: null,
@@ -35,8 +36,8 @@ const happens = (state: CallState, event: CallEvent, now = noon): CallState => {
 };
 
 const hold = { token: 'mine', forMs: 500 };
-const mine = (kind: 'start' | 'stop', until = noon + 500) => ({ kind, token: 'mine', until }) as const;
-const others = (kind: 'start' | 'stop', until = noon + 500) => ({ kind, token: 'other', until }) as const;
+const mine = (kind: 'start' | 'stop', forMs = 500) => ({ kind, token: 'mine', heldAt: 1, forMs }) as const;
+const others = (kind: 'start' | 'stop', forMs = 500) => ({ kind, token: 'other', heldAt: 1, forMs }) as const;
 
 describe('an operation that Graph has named', () => {
   const event = { type: 'operationPending', token: 'mine', operation: 'op-7', binding: null } as const;
@@ -57,16 +58,22 @@ describe('an operation that Graph has named', () => {
   test('is forgotten with its exchange', () => {
     const pending = happens(inState('starting', { exchange: mine('start') }), event);
     expect(happens(pending, { type: 'startUnknown', token: 'mine', epoch: 7 }).exchange).toBeNull();
-    expect(happens(pending, { type: 'startRequested', hold }, noon + 500).exchange).toEqual(
-      mine('start', noon + 1000),
-    );
+    expect(happens(pending, { type: 'startRequested', hold }, noon + 500).exchange).toEqual({
+      ...mine('start'),
+      heldAt: 2,
+    });
   });
 });
 
 describe('what Graph tells', () => {
   const told: Told = { ...nothingTold, states: ['established'] };
   const known = (state: StateName): CallState =>
-    inState(state, { exchange: others('start'), wireUntil: noon + 5, closedAt: noon - 5, binding: bot });
+    inState(state, {
+      exchange: others('start'),
+      wire: { token: 'old', forMs: 5 },
+      closedAt: noon - 5,
+      binding: bot,
+    });
 
   test.each(['notified', 'rosterNotified', 'contradicted'] as const)(
     'changes nothing else of a call (%s), and nothing of one that has ended',

@@ -12,14 +12,24 @@ import {
   type StateName,
 } from '../../src/core/call-state.ts';
 import { hashOf } from '../../src/core/evidence.ts';
-import { liveExchange, transition, type CallEvent, type Occasion } from '../../src/core/transition.ts';
+import {
+  liveExchange,
+  transition,
+  watchedAs,
+  type CallEvent,
+  type Occasion,
+} from '../../src/core/transition.ts';
 import { bot, stranger, theCall } from '../support/gate.ts';
 
 const wireMs = 1000;
 const noon = Date.UTC(2026, 0, 31, 12);
-const occasion = (now: number): Occasion => ({
+/** What was there at noon was seen at noon. */
+const occasion = (
+  now: number,
+  remainingMs: Occasion['remainingMs'] = (_, forMs) => noon + forMs - now,
+): Occasion => ({
   call: theCall,
-  now,
+  ...{ now, clock: now, watched: now, remainingMs },
   wireMs,
   instance: 'session-1',
   policy: null,
@@ -42,8 +52,8 @@ const happens = (state: CallState, event: CallEvent, now = noon): CallState => {
 };
 
 const hold = { token: 'mine', forMs: 500 };
-const mine = (kind: 'start' | 'stop', until = noon + 500) => ({ kind, token: 'mine', until }) as const;
-const others = (kind: 'start' | 'stop', until = noon + 500) => ({ kind, token: 'other', until }) as const;
+const mine = (kind: 'start' | 'stop', forMs = 500) => ({ kind, token: 'mine', heldAt: 1, forMs }) as const;
+const others = (kind: 'start' | 'stop', forMs = 500) => ({ kind, token: 'other', heldAt: 1, forMs }) as const;
 
 describe('the transition table', () => {
   test('opens the gate by one event in one state', () => {
@@ -121,7 +131,7 @@ describe('a start', () => {
   });
 
   test('is refused while a lost stop may be on the wire (rule R3)', () => {
-    const wired = inState('idle', { wireUntil: noon + 300 });
+    const wired = inState('idle', { wire: { token: 'lost', forMs: 300 } });
     const event: CallEvent = { type: 'startRequested', hold };
     const refusal = transition(wired, event, occasion(noon));
     expect(refusal).toRefuse('StopUnconfirmed');
@@ -197,7 +207,7 @@ describe('a stop', () => {
     );
     expect(transition(stopping, { type: 'drained', hold }, occasion(noon))).toRefuse('StatusInProgress');
     const over = happens(stopping, { type: 'stopTakenOver', hold }, noon + 500);
-    expect(over.exchange).toEqual(mine('stop', noon + 1000));
+    expect(over.exchange).toEqual({ ...mine('stop'), heldAt: 2 });
   });
 
   test.each(['stopRequested', 'stopTakenOver'] as const)('waits for another (%s)', (type) => {
@@ -215,17 +225,22 @@ describe('a stop', () => {
   test('that takes over from one that may have been sent counts it as on the wire (rule R3)', () => {
     const sent = inState('unconfirmed', { exchange: others('stop') });
     const taken = happens(sent, { type: 'stopRequested', hold }, noon + 500);
-    expect(taken.wireUntil).toBe(noon + 500 + wireMs);
+    expect(taken.wire).toEqual({ token: 'other 1 wire', forMs: wireMs });
+    // Its Graph timeout may be longer than ours: an exchange is given two of them.
+    const longer = inState('unconfirmed', { exchange: others('stop', 6 * wireMs) });
+    const late = happens(longer, { type: 'stopRequested', hold }, noon + 6 * wireMs);
+    expect(late.wire).toEqual({ token: 'other 1 wire', forMs: 3 * wireMs });
     // One that was never sent is not.
     const waiting = inState('stopping', { exchange: others('stop') });
-    expect(happens(waiting, { type: 'stopTakenOver', hold }, noon + 500).wireUntil).toBe(0);
+    expect(happens(waiting, { type: 'stopTakenOver', hold }, noon + 500).wire).toBeNull();
   });
 
   test('that takes over never shortens the time that a lost one may be on the wire', () => {
-    const sent = inState('unconfirmed', { exchange: others('stop'), wireUntil: noon + 99_000 });
-    expect(happens(sent, { type: 'stopRequested', hold }, noon + 500).wireUntil).toBe(noon + 99_000);
-    const again = inState('unconfirmed', { exchange: mine('stop'), wireUntil: noon + 99_000 });
-    expect(happens(again, { type: 'stopUnknown', token: 'mine' }).wireUntil).toBe(noon + 99_000);
+    const wire = { token: 'lost', forMs: 99_000 };
+    const sent = inState('unconfirmed', { exchange: others('stop'), wire });
+    expect(happens(sent, { type: 'stopRequested', hold }, noon + 500).wire?.forMs).toBe(98_500);
+    const again = inState('unconfirmed', { exchange: mine('stop'), wire });
+    expect(happens(again, { type: 'stopUnknown', token: 'mine' }, noon + 500).wire?.forMs).toBe(98_500);
   });
 
   test('closes the interval when no holder is left, if its handler still has the exchange', () => {
@@ -233,19 +248,26 @@ describe('a stop', () => {
     expect(happens(stopping, { type: 'drained', hold: { token: 'mine', forMs: 900 } })).toMatchObject({
       state: 'unconfirmed',
       openedAt: null,
-      exchange: mine('stop', noon + 900),
+      exchange: mine('stop', 900),
     });
     const taken = inState('stopping', { exchange: others('stop') });
     expect(transition(taken, { type: 'drained', hold }, occasion(noon))).toRefuse('StatusInProgress');
   });
 
+  test('is watched anew once it may be sent, since whoever waited for the drain has seen its token before', () => {
+    const stopping = happens(inState('recording'), { type: 'stopRequested', hold });
+    const sent = happens(stopping, { type: 'drained', hold: { token: 'mine', forMs: 500 } });
+    expect(sent.exchange).toMatchObject({ token: 'mine', forMs: 500 });
+    expect(watchedAs(sent.exchange!)).not.toBe(watchedAs(stopping.exchange!));
+  });
+
   test.each([
-    ['stopConfirmed', 'idle', 0],
-    ['stopRefused', 'idle', 0],
-    ['stopUnknown', 'unconfirmed', noon + wireMs],
-  ] as const)('by %s is %s', (type, state, wireUntil) => {
+    ['stopConfirmed', 'idle', null],
+    ['stopRefused', 'idle', null],
+    ['stopUnknown', 'unconfirmed', { token: 'mine 1 wire', forMs: wireMs }],
+  ] as const)('by %s is %s', (type, state, wire) => {
     const sent = inState('unconfirmed', { exchange: mine('stop') });
-    expect(happens(sent, { type, token: 'mine' })).toMatchObject({ state, wireUntil, exchange: null });
+    expect(happens(sent, { type, token: 'mine' })).toMatchObject({ state, wire, exchange: null });
   });
 
   test.each(['stopConfirmed', 'stopRefused', 'stopUnknown'] as const)(
@@ -275,8 +297,9 @@ test('a call is bound once', () => {
 
 test('an exchange whose time is over holds nobody back', () => {
   const state = inState('starting', { exchange: mine('start') });
-  expect(liveExchange(state, noon + 499)).toEqual(mine('start'));
-  expect(liveExchange(state, noon + 500)).toBeNull();
+  const live = (ms: number): unknown => liveExchange(state, occasion(noon + ms).remainingMs);
+  expect(live(499)).toEqual({ kind: 'start', remainingMs: 1 });
+  expect(live(500)).toBeNull();
 });
 
 describe('any sequence of events', () => {
@@ -327,14 +350,20 @@ describe('any sequence of events', () => {
       fc.property(fc.array(fc.tuple(drafts, times), { minLength: 10, maxLength: 80 }), (story) => {
         let state = unknownCall;
         let now = noon;
+        const firstSeen = new Map<string, number>();
+        const remainingMs = (token: string, forMs: number): number =>
+          (firstSeen.get(token) ?? now) + forMs - now;
+        const wireMsOf = ({ wire }: CallState): number =>
+          wire === null ? 0 : remainingMs(wire.token, wire.forMs);
         /** Set by a stop that may have been sent, until Graph has answered one. */
         let unanswered = false;
         for (const [draft, passing] of story) {
           now += passing;
           const before = state;
           const event = draft(before.epoch);
-          const step = transition(before, event, occasion(now));
+          const step = transition(before, event, occasion(now, remainingMs));
           if (!step.ok) continue;
+          const wireBefore = wireMsOf(before);
           ({ state } = step.value);
           const { record } = step.value;
           seen.add(state.state);
@@ -344,8 +373,8 @@ describe('any sequence of events', () => {
           if (state.openedAt !== null) expect(['recording', 'stopping']).toContain(state.state);
           if (record.event === 'startRequested') {
             expect(state.epoch).toBe(Math.max(before.epoch + 1, now));
-            expect(liveExchange(before, now)).toBeNull();
-            expect(before.wireUntil).toBeLessThanOrEqual(now);
+            expect(liveExchange(before, remainingMs)).toBeNull();
+            expect(wireBefore).toBeLessThanOrEqual(0);
           } else expect(state.epoch).toBe(before.epoch);
           if (state.state === 'recording' && before.state !== 'recording')
             expect([before.state, before.exchange?.kind, state.epoch]).toEqual([
@@ -353,7 +382,9 @@ describe('any sequence of events', () => {
               'start',
               before.epoch,
             ]);
-          expect(state.wireUntil).toBeGreaterThanOrEqual(before.wireUntil);
+          expect(wireMsOf(state)).toBeGreaterThanOrEqual(wireBefore);
+          const names = [state.exchange && watchedAs(state.exchange), state.wire?.token];
+          for (const name of names) if (name && !firstSeen.has(name)) firstSeen.set(name, now);
           if (before.binding !== null) expect(state.binding).toEqual(before.binding);
 
           if (event.type === 'operationPending' || 'told' in event)

@@ -33,7 +33,7 @@ export async function startSandbox(
     wrapStore(
       settings.redisUrl === undefined
         ? // Graph is as new as the store, so no older request can be on the wire.
-          memoryStore({ bornAt: 0 })
+          memoryStore({ livedMs: Infinity })
         : redisStore(settings.redisUrl, { meter, log }),
     );
   const proxy = await startProxy(proxySettings(settings, directory, peers), { log, openStore });

@@ -1,26 +1,41 @@
 import type { CallKey } from '../../core/call-key.ts';
-import type { CallStore, SessionId } from '../../core/ports.ts';
+import { closingEvents, isWatched } from '../../core/call-state.ts';
+import { Fault } from '../../core/errors.ts';
+import type { CallStore, HolderTimes, SessionId } from '../../core/ports.ts';
 import { saysNothing } from '../../core/tally.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';
 import type { Keys } from './keys.ts';
 import { openState, scripts, tallyName } from './scripts.ts';
+import type { Shards } from './shards.ts';
 
 interface Hints {
   /** In which shard evidence may now wait, also when the reply was lost. */
   committed(shard: number): void;
-  /** In which shard a session may become a holder. */
-  acquiring(session: SessionId, shard: number): void;
+  /** In which shard a session may become a holder; its times, undefined: it has not joined. */
+  acquiring(session: SessionId, shard: number): HolderTimes | undefined;
 }
 
-export function redisCalls(connection: Connection, keys: Keys, hints: Hints): CallStore {
+/** How many calls are forgotten at a time. */
+const sweptTogether = 32;
+
+export function redisCalls(connection: Connection, keys: Keys, shards: Shards, hints: Hints): CallStore {
+  const all = Array.from({ length: keys.shards }, (_, shard) => shard);
   return {
-    read: (call) => connection.script(scripts.read, keys.call(call), {}),
-    commit: async ({ call, version, state, record, dropTallies, retentionMs, operation }) => {
+    read: async (call) => {
+      const part = keys.shardOf(call);
+      const asked = shards.now();
+      const { shard, ...view } = await connection.script(scripts.read, keys.call(call), shards.look(part));
+      return { ...view, livedMs: shards.saw(part, shard, asked) };
+    },
+    commit: async ({ call, version, life, state, record, dropTallies, retentionMs, operation }) => {
+      const part = keys.shardOf(call);
+      const script = closingEvents.includes(record.event) ? scripts.commitClosing : scripts.commit;
       try {
-        return await connection.script(scripts.commit, keys.call(call), {
+        return await connection.script(script, keys.call(call), {
           operation,
           version: String(version),
+          life,
           state: state.state,
           epoch: String(state.epoch),
           binding: JSON.stringify(state.binding),
@@ -29,19 +44,26 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
           dropTallies: dropTallies ? '1' : '0',
           retentionMs: retentionMs === undefined ? '' : String(Math.ceil(retentionMs)),
           id: call,
-          listed: state.state === 'ended' ? '0' : '1',
-          // The store's clock when the change was computed.
-          readAt: String(Date.parse(record.at)),
+          listed: isWatched(state) ? '1' : '0',
+          ...shards.tell(part),
           channel: keys.evidence,
-          shard: String(keys.shardOf(call)),
+          part: String(part),
         });
       } finally {
-        hints.committed(keys.shardOf(call));
+        hints.committed(part);
       }
     },
-    acquire: (call, session) => {
-      hints.acquiring(session, keys.shardOf(call));
-      return connection.script(scripts.acquire, keys.call(call), { session, open: openState });
+    acquire: async (call, session) => {
+      const part = keys.shardOf(call);
+      const times = hints.acquiring(session, part);
+      if (times === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
+      return connection.script(scripts.acquire, keys.call(call), {
+        session,
+        ttlMs: String(Math.ceil(times.ttlMs)),
+        graphTimeoutMs: String(Math.ceil(times.graphTimeoutMs)),
+        open: openState,
+        ...shards.look(part),
+      });
     },
     leave: async (call, { session, epoch }, tally) => {
       await connection.script(scripts.leave, keys.call(call), {
@@ -60,21 +82,25 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
       });
     },
     census: async () => {
-      const shards = Array.from({ length: keys.shards }, (_, shard) => keys.shard(shard).census);
-      const found = await Promise.all(shards.map((key) => connection.command('hgetall', key)));
+      const found = await Promise.all(
+        all.map((part) => connection.command('hgetall', keys.shard(part).census)),
+      );
       return sumCensus(found);
     },
     heard: async (calls) => {
       const ids = new Map<number, CallKey[]>();
       for (const call of calls) {
-        const shard = keys.shardOf(call);
-        const others = ids.get(shard);
-        if (others === undefined) ids.set(shard, [call]);
+        const part = keys.shardOf(call);
+        const others = ids.get(part);
+        if (others === undefined) ids.set(part, [call]);
         else others.push(call);
       }
       await Promise.all(
-        [...ids].map(([shard, list]) =>
-          connection.script(scripts.heard, keys.shard(shard), { ids: JSON.stringify(list) }),
+        [...ids].map(([part, list]) =>
+          connection.script(scripts.heard, keys.shard(part), {
+            ids: JSON.stringify(list),
+            ...shards.tell(part),
+          }),
         ),
       );
     },
@@ -82,18 +108,38 @@ export function redisCalls(connection: Connection, keys: Keys, hints: Hints): Ca
       // To Redis a limit below zero is none.
       if (limit <= 0) return [];
       const wanted = { forMs: String(Math.ceil(forMs)), limit: String(Math.floor(limit)) };
-      const shards = Array.from({ length: keys.shards }, (_, shard) => keys.shard(shard));
       const found = await Promise.all(
-        shards.map((shard) => connection.script(scripts.silent, shard, wanted)),
+        all.map((part) =>
+          connection.script(scripts.silent, keys.shard(part), { ...wanted, ...shards.tell(part) }),
+        ),
       );
       return found
         .flat()
-        .sort((a, b) => a.since - b.since)
+        .sort((a, b) => b.age - a.age)
         .slice(0, limit)
         .map(({ call }) => call);
     },
-    forget: async (call) => {
-      await connection.script(scripts.forget, keys.call(call), { id: call });
+    sweep: async (limit) => {
+      const each = String(Math.max(0, Math.floor(limit)));
+      const found = await Promise.all(
+        all.map((part) =>
+          connection.script(scripts.due, keys.shard(part), { limit: each, ...shards.tell(part) }),
+        ),
+      );
+      const due = found.flat().slice(0, Math.max(0, limit));
+      let swept = 0;
+      for (let next = 0; next < due.length; next += sweptTogether) {
+        const forgotten = await Promise.all(
+          due.slice(next, next + sweptTogether).map((call) =>
+            connection.script(scripts.sweep, keys.call(call), {
+              id: call,
+              ...shards.look(keys.shardOf(call)),
+            }),
+          ),
+        );
+        swept += forgotten.filter(Boolean).length;
+      }
+      return swept;
     },
   };
 }

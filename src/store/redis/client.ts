@@ -20,7 +20,7 @@ export interface RedisStoreOptions {
   readonly durability?: DurabilityRule | undefined;
   /** How many replicas must have a change of state before it counts; 0 if absent. Fewer: StoreUnavailable. */
   readonly waitReplicas?: number | undefined;
-  readonly meter?: Pick<Meter, 'storeCommand'>;
+  readonly meter?: Pick<Meter, 'storeCommand'> & Partial<Pick<Meter, 'storeClock'>>;
   readonly log?: Log;
 }
 
@@ -42,5 +42,5 @@ export function redisStore(url: string, options: RedisStoreOptions = {}): RedisS
     meter: options.meter,
     log: options.log,
   });
-  return storeOver(connection, keys, systemTime);
+  return storeOver(connection, keys, systemTime, options);
 }

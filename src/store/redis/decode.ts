@@ -6,6 +6,7 @@ import {
   type CallState,
   type StateName,
   type Told,
+  type Wire,
 } from '../../core/call-state.ts';
 import { Fault } from '../../core/errors.ts';
 import type { EvidenceRecord } from '../../core/evidence.ts';
@@ -101,13 +102,15 @@ export function parseCallState(text: unknown): CallState {
         : {
             kind: exchange.kind as 'start' | 'stop',
             token: asText(exchange.token, 'exchange'),
-            until: asNumber(exchange.until, 'exchange'),
+            heldAt: asNumber(exchange.heldAt, 'exchange'),
+            forMs: asNumber(exchange.forMs, 'exchange'),
             ...(exchange.operation === undefined
               ? {}
               : { operation: asText(exchange.operation, 'exchange') }),
           },
-    wireUntil: asNumber(value.wireUntil, 'call state'),
+    wire: wire(value.wire),
     openedAt: asTime(value.openedAt),
+    startedAt: asNumber(value.startedAt, 'call state'),
     closedAt: asTime(value.closedAt),
     told: told(value.told),
     seq: asNumber(value.seq, 'call state'),
@@ -115,9 +118,13 @@ export function parseCallState(text: unknown): CallState {
   };
 }
 
-/** A time that may be unknown; an instance of an earlier release leaves some out. */
-const asTime = (value: unknown): number | null =>
-  value === null || value === undefined ? null : asNumber(value, 'call state');
+const asTime = (value: unknown): number | null => (value === null ? null : asNumber(value, 'call state'));
+
+function wire(value: unknown): Wire | null {
+  if (value === null) return null;
+  if (!isRecord(value)) throw malformed('call state');
+  return { token: asText(value.token, 'call state'), forMs: asNumber(value.forMs, 'call state') };
+}
 
 const isSighting = (value: unknown): boolean =>
   isRecord(value) &&

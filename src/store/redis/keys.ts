@@ -9,28 +9,35 @@ export const shardCount = 256;
 /** The stable shard of a call. Graph's ids share digits, so their hash decides and not a part of them. */
 export const shardOf = (call: CallKey): number => Number.parseInt(sha256(call).slice(0, 2), 16);
 
-interface ShardKeys {
+/** The layout that is described here; prelude.lua has it as well. The first one kept a hash where `mark` is a string. */
+export const formatNumber = 2;
+
+export interface ShardKeys {
   /** A stream: the evidence that waits. */
   readonly outbox: string;
-  /** A hash: which server wrote the shard last, since when its data is what it is, and since when rule R2 counts. */
-  readonly life: string;
+  /** A hash: which server wrote the shard last, the life of its data, protocol time and watched time. */
+  readonly shard: string;
+  /** A string: the number of this layout. An earlier build finds a value of the wrong type, and does nothing. */
+  readonly mark: string;
   /** A hash: state -> number of calls. */
   readonly census: string;
-  /** A sorted set: call id -> when something was last heard of it, ms. Of calls that have not ended. */
+  /** A sorted set: call id -> when something was last heard of it, in watched time. Of calls that silence may end. */
   readonly heard: string;
+  /** A sorted set: call id -> when the call may be forgotten, in watched time. */
+  readonly retained: string;
 }
 
 interface CallKeys extends ShardKeys {
   /** A hash: state, epoch, binding, value, version, operation, and the life of the shard that the epoch was begun in. */
   readonly call: string;
-  /** A hash: session -> epoch. */
+  /** A hash: session -> epoch, TTL and Graph timeout. */
   readonly holders: string;
   /** A hash: epoch and session -> tally. */
   readonly tallies: string;
 }
 
 interface SessionKeys {
-  /** A hash that lives as long as the session: the server it was joined on. */
+  /** A hash: the server that the session was joined on, and its counter. */
   readonly session: string;
   /** A hash: call -> highest revoked epoch. */
   readonly inbox: string;
@@ -47,6 +54,11 @@ export interface Keys {
   channel(session: SessionId): string;
   /** The channel on which is told in which shard evidence waits. */
   readonly evidence: string;
+  /** A hash: session -> its times, and the largest that its operator allows. */
+  readonly members: string;
+  /** A string: the number of the layout. */
+  readonly layout: string;
+  /** A hash: who writes the evidence, a counter that moves with every renewal, and for how long it was given. */
   readonly lease: string;
   readonly sink: string;
 }
@@ -61,9 +73,11 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     throw new Fault('ConfigurationInvalid', 'the key prefix may hold letters, digits and . : _ - only');
   const shard = (n: number): ShardKeys => ({
     outbox: `${prefix}:{${n}}:outbox`,
-    life: `${prefix}:{${n}}:life`,
+    shard: `${prefix}:{${n}}:shard`,
+    mark: `${prefix}:{${n}}:life`,
     census: `${prefix}:{${n}}:census`,
     heard: `${prefix}:{${n}}:heard`,
+    retained: `${prefix}:{${n}}:retained`,
   });
   const shardIn = (call: CallKey): number => shardOf(call) % shards;
   return {
@@ -85,6 +99,8 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     }),
     channel: (session) => `${prefix}:wake:${session}`,
     evidence: `${prefix}:evidence`,
+    members: `${prefix}:{drain}:members`,
+    layout: `${prefix}:{drain}:format`,
     lease: `${prefix}:{drain}:lease`,
     sink: `${prefix}:{drain}:sink`,
   };

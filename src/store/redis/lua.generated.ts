@@ -1,166 +1,344 @@
 // Written by lua/build.mjs from the files in lua/; change those.
-const prelude = `local function decimal(number)
-  return string.format('%.0f', number)
+const prelude = `local format = '2'
+local function decimal(number)
+  return string.format('%.0f', math.floor(number))
 end
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+local function fraction(number)
+  return string.format('%.3f', number)
+end
+local function ready(...)
+  for _, need in ipairs({ ... }) do
+    local key, kind = need[1], need[2]
+    local found = redis.call('TYPE', key)
+    found = found.ok or found
+    if found ~= 'none' and found ~= kind then
+      error({ err = string.format('WRONGTYPE %s is a %s, not a %s', key, found, kind) })
+    end
+    for n = 3, #need do
+      if not redis.acl_check_cmd(need[n], key) then
+        error({ err = string.format('NOPERM this user has no permissions to run %s on %s', need[n], key) })
+      end
+    end
+  end
 end
 local unpromoted = string.rep('0', 40)
 local fencedMs = 15000
-local function ours(key)
+local function ours(run, promoted)
   local info = redis.call('INFO', 'server', 'replication')
-  local run = string.match(info, 'run_id:(%w+)')
-  local promoted = string.match(info, 'master_replid2:(%w+)')
-  local known = redis.call('HMGET', key, 'run', 'promoted')
-  return known[1] == run and (promoted == unpromoted or promoted == known[2]), run, promoted
+  local running = string.match(info, 'run_id:(%w+)')
+  local promotion = string.match(info, 'master_replid2:(%w+)')
+  return run == running and (promotion == unpromoted or promotion == promoted), running, promotion
 end
-local function lifeOf(key, at)
-  local same, run, promoted = ours(key)
-  local known = redis.call('HMGET', key, 'began', 'born', 'kept')
-  if same then return known[1], known[2] end
-  local began, born = known[1], known[2]
-  local whole = known[3] == '1' and promoted == unpromoted
+local function clockNow()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + time[2] / 1000
+end`;
+const shard = `local names = { 'time', 'watched', 'run', 'promoted', 'life', 'fenced', 'settled', 'kept' }
+local function shardNow(key, mark, seen, elapsed)
+  local clock = clockNow()
+  local shard = { clock = clock }
+  local stored = redis.call('HMGET', key, unpack(names))
+  for n, name in ipairs(names) do shard[name] = stored[n] end
+  local offset, watchedAt = unpack(redis.call('HMGET', key, 'offset', 'watchedAt'))
+  shard.time = math.max(clock + (tonumber(offset) or 0), tonumber(shard.time) or 0, tonumber(seen))
+  local went = math.min(tonumber(elapsed), shard.time - (tonumber(watchedAt) or shard.time))
+  shard.watched = (tonumber(shard.watched) or 0) + math.max(0, went)
+  shard.settled = shard.settled == '1'
+  local same, run, promoted = ours(shard.run, shard.promoted)
+  if same then return shard end
+  local whole = shard.kept == '1' and promoted == unpromoted
   if not whole or not string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
-    began = decimal(math.max(at, tonumber(began or 0) + 1))
-    born = promoted == unpromoted and began or decimal(began + fencedMs)
+    if redis.call('GET', mark) ~= format then redis.call('SET', mark, format) end
+    shard.life = string.format('%s.%.3f', run, shard.time)
+    shard.fenced = promoted == unpromoted and '0' or decimal(fencedMs)
+    shard.settled = false
+    redis.call('HSET', key, 'time', fraction(shard.time), 'offset', fraction(shard.time - clock))
   end
-  redis.call('HSET', key, 'began', began, 'born', born, 'run', run, 'promoted', promoted, 'kept', '0')
-  return began, born
+  redis.call('HSET', key, 'life', shard.life, 'fenced', shard.fenced, 'settled', shard.settled and '1' or '0',
+    'run', run, 'promoted', promoted, 'kept', '0')
+  return shard
 end
-local function follow(key, leader)
-  local at = redis.call('PEXPIRETIME', leader)
-  if at > 0 then redis.call('PEXPIREAT', key, at) end
+local function keepTimes(key, shard)
+  redis.call('HSET', key, 'time', fraction(shard.time), 'offset', fraction(shard.time - shard.clock),
+    'watched', fraction(shard.watched), 'watchedAt', fraction(shard.time))
 end`;
 
 /** The source of each script, by name. */
 export const lua = {
-  acquire: `${prelude}
-local call, holders, life = unpack(KEYS)
-local session, open = unpack(ARGV)
-local began = lifeOf(life, now())
+  acquire: `#!lua
+${prelude}
+${shard}
+local call, holders, shard, mark = unpack(KEYS)
+local session, ttlMs, graphTimeoutMs, open, seen, elapsed = unpack(ARGV)
+ready({ holders, 'hash', 'HSET' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
 local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life')
 if not stored[1] then return false end
 if stored[1] ~= open then return { stored[1] } end
-if stored[4] ~= began then return false end
-redis.call('HSET', holders, session, stored[2])
-follow(holders, call)
+if stored[4] ~= known.life then return false end
+redis.call('HSET', holders, session, string.format('%s %s %s', stored[2], ttlMs, graphTimeoutMs))
 return { stored[1], stored[2], stored[3] }`,
-  commit: `${prelude}
-local call, holders, tallies, outbox, life, census, heard = unpack(KEYS)
-local operation, version, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, readAt, channel, shard = unpack(ARGV)
-local at = now()
-local began = lifeOf(life, at)
+  claim: `#!lua flags=allow-oom
+${prelude}
+local sink = unpack(KEYS)
+local wanted = unpack(ARGV)
+ready({ sink, 'string', 'SET' })
+local claimed = redis.call('GET', sink)
+if claimed then return claimed end
+redis.call('SET', sink, wanted)
+return wanted`,
+  commit: `#!lua
+${prelude}
+${shard}
+local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, seen, elapsed, channel, part = unpack(ARGV)
+ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
+  { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
+  { heard, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
-if tonumber(readAt) < tonumber(began) then return 0 end
+local counts = redis.call('HMGET', census, stored[3] or state, state)
+for _, count in ipairs(counts) do
+  if count and not tonumber(count) then error({ err = 'ERR the census holds something that is no number' }) end
+end
+local known = shardNow(shard, mark, seen, elapsed)
+if known.life ~= life then return 0 end
 if (stored[2] or '0') ~= version then return 0 end
-local following = decimal(math.max(tonumber(version) + 1, at))
+keepTimes(shard, known)
+local following = decimal(math.max(tonumber(version) + 1, known.time))
 redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
-if stored[4] ~= epoch then redis.call('HSET', call, 'life', began) end
+if stored[4] ~= epoch then redis.call('HSET', call, 'life', life) end
 if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
-redis.pcall('PUBLISH', channel, shard)
+redis.pcall('PUBLISH', channel, part)
 if listed == '1' then
-  redis.call('ZADD', heard, decimal(at), id)
+  redis.call('ZADD', heard, fraction(known.watched), id)
 else
   redis.call('ZREM', heard, id)
 end
-for _, key in ipairs({ call, holders, tallies }) do
-  if retentionMs == '' then
-    redis.call('PERSIST', key)
-  else
-    redis.call('PEXPIREAT', key, decimal(at + retentionMs))
-  end
+if retentionMs == '' then
+  redis.call('ZREM', retained, id)
+else
+  redis.call('ZADD', retained, fraction(known.watched + retentionMs), id)
 end
 return 1`,
-  forget: `${prelude}
-local call, heard = unpack(KEYS)
-local id = unpack(ARGV)
-if redis.call('EXISTS', call) == 1 then return 0 end
-redis.call('ZREM', heard, id)
+  commitClosing: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, seen, elapsed, channel, part = unpack(ARGV)
+ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
+  { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
+  { heard, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
+local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
+if stored[1] == operation then return 1 end
+local counts = redis.call('HMGET', census, stored[3] or state, state)
+for _, count in ipairs(counts) do
+  if count and not tonumber(count) then error({ err = 'ERR the census holds something that is no number' }) end
+end
+local known = shardNow(shard, mark, seen, elapsed)
+if known.life ~= life then return 0 end
+if (stored[2] or '0') ~= version then return 0 end
+keepTimes(shard, known)
+local following = decimal(math.max(tonumber(version) + 1, known.time))
+redis.call('HSET', call, 'operation', operation, 'version', following,
+  'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
+if stored[4] ~= epoch then redis.call('HSET', call, 'life', life) end
+if dropTallies == '1' then redis.call('DEL', tallies) end
+if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
+redis.call('HINCRBY', census, state, 1)
+redis.call('XADD', outbox, '*', 'record', record)
+redis.pcall('PUBLISH', channel, part)
+if listed == '1' then
+  redis.call('ZADD', heard, fraction(known.watched), id)
+else
+  redis.call('ZREM', heard, id)
+end
+if retentionMs == '' then
+  redis.call('ZREM', retained, id)
+else
+  redis.call('ZADD', retained, fraction(known.watched + retentionMs), id)
+end
 return 1`,
-  heard: `${prelude}
-local heard = unpack(KEYS)
-local ids = unpack(ARGV)
-local at = decimal(now())
+  due: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local shard, mark, retained = unpack(KEYS)
+local limit, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+return redis.call('ZRANGE', retained, '-inf', fraction(known.watched), 'BYSCORE', 'LIMIT', 0, limit)`,
+  enrol: `#!lua
+${prelude}
+local members, layout, lease = unpack(KEYS)
+local session, ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs = unpack(ARGV)
+ready({ members, 'hash', 'HSET' }, { layout, 'string', 'SET' }, { lease, 'hash', 'HSETNX' })
+local found = redis.call('GET', layout)
+if found and found ~= format then return { found } end
+local known = redis.call('HGETALL', members)
+for n = 1, #known, 2 do
+  local other, times = known[n], known[n + 1]
+  local ttl, graph, ttlMax, graphMax = string.match(times, '^(%d+) (%d+) (%d+) (%d+)$')
+  if other ~= session and (not graphMax
+    or tonumber(ttl) > tonumber(ttlMaxMs) or tonumber(ttlMs) > tonumber(ttlMax)
+    or tonumber(graph) > tonumber(graphTimeoutMaxMs) or tonumber(graphTimeoutMs) > tonumber(graphMax)) then
+    return { other, times }
+  end
+end
+redis.call('SET', layout, format)
+redis.call('HSETNX', lease, 'beat', 0)
+redis.call('HSET', members, session, string.format('%s %s %s %s', ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs))
+return false`,
+  heard: `#!lua
+${prelude}
+${shard}
+local shard, mark, heard = unpack(KEYS)
+local ids, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { heard, 'zset', 'ZADD' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+local at = fraction(known.watched)
 for _, id in ipairs(cjson.decode(ids)) do redis.call('ZADD', heard, 'XX', at, id) end
 return 1`,
-  heartbeat: `${prelude}
+  heartbeat: `#!lua
+${prelude}
 local session, inbox = unpack(KEYS)
-local ttlMs, done = unpack(ARGV)
-if not ours(session) then return false end
-redis.call('PEXPIRE', session, ttlMs)
+local done = unpack(ARGV)
+ready({ session, 'hash', 'HINCRBY' }, { inbox, 'hash', 'HDEL' })
+local known = redis.call('HMGET', session, 'run', 'promoted')
+if not ours(known[1], known[2]) then return false end
+redis.call('HINCRBY', session, 'beat', 1)
 for call, epoch in pairs(cjson.decode(done)) do
   local revoked = redis.call('HGET', inbox, call)
   if revoked and tonumber(revoked) <= epoch then redis.call('HDEL', inbox, call) end
 end
-redis.call('PEXPIRE', inbox, ttlMs)
-return redis.call('HGETALL', inbox)`,
-  join: `${prelude}
+return { fraction(clockNow()), redis.call('HGETALL', inbox) }`,
+  join: `#!lua
+${prelude}
 local session, inbox = unpack(KEYS)
-local ttlMs = unpack(ARGV)
-local _, run, promoted = ours(session)
+ready({ session, 'hash', 'HSET', 'HINCRBY' }, { inbox, 'hash' })
+local _, run, promoted = ours()
 redis.call('HSET', session, 'run', run, 'promoted', promoted)
-redis.call('PEXPIRE', session, ttlMs)
-redis.call('PEXPIRE', inbox, ttlMs)
+redis.call('HINCRBY', session, 'beat', 1)
 return 1`,
-  lease: `${prelude}
-local lease = unpack(KEYS)
-local owner, forMs = unpack(ARGV)
-local holder = redis.call('GET', lease)
-if holder and holder ~= owner then return 0 end
-redis.call('SET', lease, owner, 'PX', forMs)
-return 1`,
-  leave: `${prelude}
+  lease: `#!lua flags=allow-oom
+${prelude}
+local lease, layout = unpack(KEYS)
+local owner, forMs, rival, beat, stoodMs = unpack(ARGV)
+ready({ lease, 'hash', 'HSET', 'HINCRBY' })
+if redis.call('GET', layout) ~= format then return { '', '0' } end
+local held = redis.call('HMGET', lease, 'owner', 'beat', 'forMs')
+local free = not held[1] or held[1] == '' or held[1] == owner
+local lapsed = held[1] == rival and held[2] == beat and tonumber(stoodMs) >= (tonumber(held[3]) or 0)
+if not free and not lapsed then return { held[1], held[2] } end
+redis.call('HSET', lease, 'owner', owner, 'forMs', forMs)
+redis.call('HINCRBY', lease, 'beat', 1)
+return false`,
+  leave: `#!lua flags=allow-oom
+${prelude}
 local call, holders, tallies = unpack(KEYS)
 local session, epoch, name, tally, how = unpack(ARGV)
+ready({ holders, 'hash', 'HDEL' }, { tallies, 'hash', how })
 if redis.call('EXISTS', call) == 0 then return 0 end
 local held = redis.call('HGET', holders, session)
-if held and tonumber(held) <= tonumber(epoch) then redis.call('HDEL', holders, session) end
+if held and tonumber(string.match(held, '^%d+')) <= tonumber(epoch) then redis.call('HDEL', holders, session) end
 redis.call(how, tallies, name, tally)
-follow(tallies, call)
 return 1`,
-  read: `${prelude}
-local call, holders, tallies, life = unpack(KEYS)
-local at = now()
-local _, born = lifeOf(life, at)
-local stored = redis.call('HMGET', call, 'value', 'version')
+  read: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local call, holders, tallies, shard, mark = unpack(KEYS)
+local seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+local stored = redis.call('HMGET', call, 'value', 'version', 'life')
 return {
   stored[1],
   stored[2],
+  stored[3],
   redis.call('HGETALL', holders),
   redis.call('HGETALL', tallies),
-  decimal(at),
-  born,
+  decimal(known.time),
+  decimal(known.clock),
+  decimal(known.watched),
+  known.life,
+  known.fenced,
+  known.settled and 1 or 0,
 }`,
-  release: `${prelude}
+  release: `#!lua flags=allow-oom
+${prelude}
 local lease = unpack(KEYS)
 local owner = unpack(ARGV)
-if redis.call('GET', lease) ~= owner then return 0 end
-return redis.call('DEL', lease)`,
-  revoke: `${prelude}
+ready({ lease, 'hash', 'HSET' })
+if redis.call('HGET', lease, 'owner') ~= owner then return 0 end
+redis.call('HSET', lease, 'owner', '')
+return 1`,
+  revoke: `#!lua flags=allow-oom
+${prelude}
 local session, inbox = unpack(KEYS)
 local call, epoch, channel, message = unpack(ARGV)
-local expires = redis.call('PEXPIRETIME', session)
-if expires < 0 then return 0 end
+ready({ session, 'hash' }, { inbox, 'hash', 'HSET' })
+local beat = redis.call('HGET', session, 'beat')
+if not beat then return false end
 local revoked = redis.call('HGET', inbox, call)
 if not revoked or tonumber(revoked) < tonumber(epoch) then redis.call('HSET', inbox, call, epoch) end
-redis.call('PEXPIREAT', inbox, expires + 1)
 redis.pcall('PUBLISH', channel, message)
+return beat`,
+  settle: `#!lua
+${prelude}
+${shard}
+local shard, mark = unpack(KEYS)
+local life, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+if shardNow(shard, mark, seen, elapsed).life ~= life then return 0 end
+redis.call('HSET', shard, 'settled', '1')
 return 1`,
-  silent: `${prelude}
-local heard = unpack(KEYS)
-local forMs, limit = unpack(ARGV)
-local latest = decimal(now() - forMs)
-return redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')`,
-  touch: `${prelude}
-local life = unpack(KEYS)
-local kept = unpack(ARGV)
-local began = lifeOf(life, now())
-if kept ~= '' then redis.call('HSET', life, 'kept', kept) end
-return began`,
+  silent: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local shard, mark, heard = unpack(KEYS)
+local forMs, limit, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+local latest = fraction(known.watched - forMs)
+return {
+  fraction(known.watched),
+  redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
+}`,
+  sweep: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local call, holders, tallies, census, heard, retained, shard, mark = unpack(KEYS)
+local id, seen, elapsed = unpack(ARGV)
+ready({ call, 'hash', 'DEL' }, { holders, 'hash', 'DEL' }, { tallies, 'hash', 'DEL' },
+  { census, 'hash', 'HINCRBY' }, { heard, 'zset', 'ZREM' }, { retained, 'zset', 'ZREM' },
+  { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+local over = redis.call('ZSCORE', retained, id)
+if not over or tonumber(over) > known.watched then return 0 end
+local state = redis.call('HGET', call, 'state')
+if state then
+  local count = redis.call('HGET', census, state)
+  if count and not tonumber(count) then error({ err = 'ERR the census holds something that is no number' }) end
+  redis.call('HINCRBY', census, state, -1)
+end
+redis.call('DEL', call, holders, tallies)
+redis.call('ZREM', heard, id)
+redis.call('ZREM', retained, id)
+return 1`,
+  touch: `#!lua
+${prelude}
+${shard}
+local shard, mark = unpack(KEYS)
+local kept, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+if kept ~= '' then redis.call('HSET', shard, 'kept', kept) end
+return { decimal(known.time), known.life, known.fenced, known.settled and 1 or 0 }`,
 } as const;

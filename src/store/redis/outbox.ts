@@ -2,7 +2,7 @@ import type { Outbox, OutboxEntry } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { asList, asMap, asNumber, asText, malformed, parseRecord } from './decode.ts';
 import type { Keys } from './keys.ts';
-import { scripts } from './scripts.ts';
+import { scripts, type Rival } from './scripts.ts';
 import type { WakeUps } from './wake.ts';
 
 /** So often may all shards be asked whether something waits that other instances have committed, ms. */
@@ -31,6 +31,8 @@ export function redisOutbox(
   const hints = new Set<number>();
   let sweptAt = -Infinity;
   let listening: Promise<() => void> | undefined;
+  /** Who else has the lease, and since when it has stood as it is, by our own clock. */
+  let rival: (Rival & { readonly since: number }) | undefined;
 
   const shards = Array.from({ length: keys.shards }, (_, shard) => shard);
   const shardOf = new Map(shards.map((shard) => [keys.shard(shard).outbox, shard]));
@@ -110,10 +112,21 @@ export function redisOutbox(
   return {
     hint: (shard) => void hints.add(shard),
     lease: async (owner, forMs) => {
-      const held = await connection.script(scripts.lease, keys, { owner, forMs: String(Math.ceil(forMs)) });
-      if (held) listen();
-      else await stopListening();
-      return held;
+      const found = await connection.script(scripts.lease, keys, {
+        owner,
+        forMs: String(Math.ceil(forMs)),
+        rival: rival?.owner ?? '',
+        beat: String(rival?.beat ?? 0),
+        stoodMs: rival === undefined ? '0' : Math.max(0, now() - rival.since).toFixed(3),
+      });
+      if (found === undefined) {
+        rival = undefined;
+        listen();
+        return true;
+      }
+      if (found.owner !== rival?.owner || found.beat !== rival.beat) rival = { ...found, since: now() };
+      await stopListening();
+      return false;
     },
     release: async (owner) => {
       await stopListening();
@@ -144,7 +157,6 @@ export function redisOutbox(
       );
     },
     depth,
-    claimSink: async (sink) =>
-      asText((await connection.command('set', keys.sink, sink, 'NX', 'GET')) ?? sink, 'sink'),
+    claimSink: (sink) => connection.script(scripts.claim, keys, { wanted: sink }),
   };
 }

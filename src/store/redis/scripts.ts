@@ -1,11 +1,12 @@
 import type { CallKey } from '../../core/call-key.ts';
-import type { Acquired, CallView, Revocation } from '../../core/ports.ts';
+import type { Acquired, CallView, HeldFor, Revocation, SessionTimes } from '../../core/ports.ts';
 import {
   asCallKey,
   asList,
   asNumber,
   asPairs,
   asStateName,
+  asText,
   malformed,
   parseBinding,
   parseCallState,
@@ -48,22 +49,63 @@ function splitTallyName(name: string): { session: string; epoch: number } {
   return { session: name.slice(space + 1), epoch: asNumber(name.slice(0, space), 'tally') };
 }
 
-function view(reply: unknown): CallView {
-  const [value, version, holders, tallies, now, bornAt] = asList(reply, 'reply');
+/** What a script tells of the shard it ran in. */
+export interface ShardFacts {
+  /** Protocol time, ms. */
+  readonly time: number;
+  readonly life: string;
+  /** For how much longer than usual status changes wait in this life, ms. */
+  readonly fencedMs: number;
+  /** It has lasted for long enough (rule R2). */
+  readonly settled: boolean;
+}
+
+/** A call as the store has it; for how long its life has lasted only the caller knows. */
+export type Reading = Omit<CallView, 'livedMs'> & { readonly shard: ShardFacts };
+
+const shardFacts = (time: unknown, life: unknown, fenced: unknown, settled: unknown): ShardFacts => ({
+  time: asNumber(time, 'time'),
+  life: asText(life, 'life'),
+  fencedMs: asNumber(fenced, 'life'),
+  settled: yes(settled),
+});
+
+function holder(session: string, text: string): HeldFor {
+  const [epoch, ttlMs, graphTimeoutMs] = text.split(' ');
+  return {
+    session,
+    epoch: asNumber(epoch, 'holder'),
+    ttlMs: asNumber(ttlMs, 'holder'),
+    graphTimeoutMs: asNumber(graphTimeoutMs, 'holder'),
+  };
+}
+
+function reading(reply: unknown): Reading {
+  const [value, version, epochLife, holders, tallies, time, clock, watched, life, fenced, settled] = asList(
+    reply,
+    'reply',
+  );
+  const shard = shardFacts(time, life, fenced, settled);
   return {
     state: value === null ? null : parseCallState(value),
     version: version === null ? 0 : asNumber(version, 'version'),
-    holders: asPairs(holders, 'holder').map(([session, epoch]) => ({
-      session,
-      epoch: asNumber(epoch, 'holder'),
-    })),
+    holders: asPairs(holders, 'holder').map(([session, text]) => holder(session, text)),
     tallies: asPairs(tallies, 'tally').map(([name, tally]) => ({
       ...splitTallyName(name),
       ...parseTally(tally),
     })),
-    now: asNumber(now, 'time'),
-    bornAt: asNumber(bornAt, 'marker'),
+    now: shard.time,
+    clock: asNumber(clock, 'time'),
+    watched: asNumber(watched, 'time'),
+    life: shard.life,
+    isOfThisLife: epochLife === null || epochLife === shard.life,
+    shard,
   };
+}
+
+function touched(reply: unknown): ShardFacts {
+  const [time, life, fenced, settled] = asList(reply, 'reply');
+  return shardFacts(time, life, fenced, settled);
 }
 
 /** The one state that `acquire` may open for; Lua is told, it does not know. */
@@ -79,58 +121,124 @@ function acquired(reply: unknown): Acquired {
 
 interface Silence {
   readonly call: CallKey;
-  /** When something was last heard, ms: unlike an age, it does not depend on when its shard was asked. */
-  readonly since: number;
+  /** ms of watched time; each shard has its own. */
+  readonly age: number;
 }
 
 function silences(reply: unknown): readonly Silence[] {
-  return asPairs(reply, 'listed call').map(([id, time]) => ({
+  const [watched, calls] = asList(reply, 'reply');
+  const now = asNumber(watched, 'time');
+  return asPairs(calls, 'listed call').map(([id, time]) => ({
     call: asCallKey(id),
-    since: asNumber(time, 'listed call'),
+    age: now - asNumber(time, 'listed call'),
   }));
 }
 
-function inbox(reply: unknown): readonly Revocation[] | 'lost' {
-  if (reply === null) return 'lost';
-  return asPairs(reply, 'revocation').map(([call, epoch]) => ({
-    call: asCallKey(call),
-    epoch: asNumber(epoch, 'revocation'),
-  }));
+const calls = (reply: unknown): readonly CallKey[] => asList(reply, 'listed call').map(asCallKey);
+
+interface Beat {
+  /** The server's own clock, ms since the epoch. */
+  readonly clock: number;
+  readonly inbox: readonly Revocation[];
 }
+
+function beat(reply: unknown): Beat | 'lost' {
+  if (reply === null) return 'lost';
+  const [clock, inbox] = asList(reply, 'reply');
+  return {
+    clock: asNumber(clock, 'time'),
+    inbox: asPairs(inbox, 'revocation').map(([call, epoch]) => ({
+      call: asCallKey(call),
+      epoch: asNumber(epoch, 'revocation'),
+    })),
+  };
+}
+
+/** undefined: nothing is in the way; else the number of another layout, or a member and its times. */
+type InTheWay = { readonly format: number } | { readonly member: string; readonly times: SessionTimes };
+
+export function parseTimes(text: string): SessionTimes | undefined {
+  const [, ...numbers] = /^(\d+) (\d+) (\d+) (\d+)$/.exec(text) ?? [];
+  const [ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs] = numbers.map(Number);
+  if (ttlMs === undefined || graphTimeoutMs === undefined) return undefined;
+  if (ttlMaxMs === undefined || graphTimeoutMaxMs === undefined) return undefined;
+  return { ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs };
+}
+
+function inTheWay(reply: unknown): InTheWay | undefined {
+  if (reply === null) return undefined;
+  const [first, second] = asList(reply, 'reply');
+  if (second === undefined) return { format: asNumber(first, 'format') };
+  const times = parseTimes(asText(second, 'member'));
+  if (times === undefined) throw malformed('member');
+  return { member: asText(first, 'member'), times };
+}
+
+/** undefined: the lease is the caller's; else whose, and the counter that moves while they renew it. */
+export interface Rival {
+  readonly owner: string;
+  readonly beat: number;
+}
+
+function rival(reply: unknown): Rival | undefined {
+  if (reply === null) return undefined;
+  const [owner, counter] = asList(reply, 'reply');
+  return { owner: asText(owner, 'lease'), beat: asNumber(counter, 'lease') };
+}
+
+const shardKeys = ['shard', 'mark'] as const;
+/** What every script of a shard is told: the largest protocol time known here, and how long it is since it was told last. */
+const shardArgs = ['seen', 'elapsed'] as const;
+
+const commit = (name: 'commit' | 'commitClosing') =>
+  replicated(
+    name,
+    ['call', 'tallies', 'outbox', ...shardKeys, 'census', 'heard', 'retained'],
+    [
+      ...['operation', 'version', 'life', 'state', 'epoch', 'binding', 'value', 'record'],
+      ...['dropTallies', 'retentionMs', 'id', 'listed', ...shardArgs, 'channel', 'part'],
+    ] as const,
+    yes,
+  );
 
 /** Every script, with what its header in lua/ promises (a unit test compares the two). */
 export const scripts = {
-  read: script('read', ['call', 'holders', 'tallies', 'life'], [], view),
-  commit: replicated(
-    'commit',
-    ['call', 'holders', 'tallies', 'outbox', 'life', 'census', 'heard'],
-    [
-      'operation',
-      'version',
-      'state',
-      'epoch',
-      'binding',
-      'value',
-      'record',
-      'dropTallies',
-      'retentionMs',
-      'id',
-      'listed',
-      'readAt',
-      'channel',
-      'shard',
-    ],
+  read: script('read', ['call', 'holders', 'tallies', ...shardKeys], [...shardArgs], reading),
+  commit: commit('commit'),
+  commitClosing: commit('commitClosing'),
+  acquire: script(
+    'acquire',
+    ['call', 'holders', ...shardKeys],
+    ['session', 'ttlMs', 'graphTimeoutMs', 'open', ...shardArgs],
+    acquired,
+  ),
+  leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
+  heard: script('heard', [...shardKeys, 'heard'], ['ids', ...shardArgs], yes),
+  silent: script('silent', [...shardKeys, 'heard'], ['forMs', 'limit', ...shardArgs], silences),
+  due: script('due', [...shardKeys, 'retained'], ['limit', ...shardArgs], calls),
+  sweep: script(
+    'sweep',
+    ['call', 'holders', 'tallies', 'census', 'heard', 'retained', ...shardKeys],
+    ['id', ...shardArgs],
     yes,
   ),
-  acquire: script('acquire', ['call', 'holders', 'life'], ['session', 'open'], acquired),
-  leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
-  heard: script('heard', ['heard'], ['ids'], yes),
-  silent: script('silent', ['heard'], ['forMs', 'limit'], silences),
-  forget: script('forget', ['call', 'heard'], ['id'], yes),
-  touch: script('touch', ['life'], ['kept'], (reply) => asNumber(reply, 'marker')),
-  join: replicated('join', ['session', 'inbox'], ['ttlMs'], yes),
-  heartbeat: replicated('heartbeat', ['session', 'inbox'], ['ttlMs', 'done'], inbox),
-  revoke: script('revoke', ['session', 'inbox'], ['call', 'epoch', 'channel', 'message'], yes),
-  lease: script('lease', ['lease'], ['owner', 'forMs'], yes),
+  touch: script('touch', [...shardKeys], ['kept', ...shardArgs], touched),
+  settle: script('settle', [...shardKeys], ['life', ...shardArgs], yes),
+  enrol: script(
+    'enrol',
+    ['members', 'layout', 'lease'],
+    ['session', 'ttlMs', 'graphTimeoutMs', 'ttlMaxMs', 'graphTimeoutMaxMs'],
+    inTheWay,
+  ),
+  join: replicated('join', ['session', 'inbox'], [], yes),
+  heartbeat: replicated('heartbeat', ['session', 'inbox'], ['done'], beat),
+  revoke: script(
+    'revoke',
+    ['session', 'inbox'],
+    ['call', 'epoch', 'channel', 'message'],
+    (reply): number | 'missing' => (reply === null ? 'missing' : asNumber(reply, 'session')),
+  ),
+  lease: script('lease', ['lease', 'layout'], ['owner', 'forMs', 'rival', 'beat', 'stoodMs'], rival),
   release: script('release', ['lease'], ['owner'], yes),
+  claim: script('claim', ['sink'], ['wanted'], (reply) => asText(reply, 'sink')),
 };

@@ -1,25 +1,41 @@
 import { parseCallKey, type CallKey } from '../../core/call-key.ts';
-import type { Revocation, SessionId, SessionStore } from '../../core/ports.ts';
+import { isFault, messageOf } from '../../core/errors.ts';
+import type {
+  HolderTimes,
+  JoinRefusal,
+  Log,
+  Revocation,
+  SessionId,
+  SessionStore,
+  SessionTimes,
+} from '../../core/ports.ts';
+import { freshMs } from '../../core/times.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
+import { redisMembers } from './members.ts';
 import { scripts } from './scripts.ts';
+import type { Shards } from './shards.ts';
+import type { StoreClock } from './store-clock.ts';
 import type { WakeUps } from './wake.ts';
 
 export interface RedisSessions extends SessionStore {
-  /** Tells that the session may hold a call in a shard from now on. */
-  holds(session: SessionId, shard: number): void;
+  /** Tells that the session may hold a call in a shard from now on; its times, undefined: it has not joined. */
+  holds(session: SessionId, shard: number): HolderTimes | undefined;
 }
 
 interface Joined {
   readonly losses: number;
-  /** When the life of each shard had begun; in a cluster only. */
-  lives: readonly number[];
+  readonly times: SessionTimes;
+  /** The life of each shard when it was joined; in a cluster only. */
+  lives: readonly string[];
   /** Where the session may be a holder. */
   readonly shards: Set<number>;
 }
 
 /** Each was lost before the next was joined, so the oldest of so many has run out long ago. */
 const remembered = 100;
+/** How many shards are noted as settled with one heartbeat. */
+const settledTogether = 64;
 
 const wakeMessage = (call: CallKey, epoch: number): string => `${epoch} ${call}`;
 
@@ -36,16 +52,31 @@ const keptText = (kept: boolean | undefined): string => (kept === undefined ? ''
  * A session belongs to the connections it was joined on: once one of them was lost, the server behind it may have
  * come back without the holders it had promised to remember, so the session counts as lost (design, section 3).
  */
-export function redisSessions(connection: Connection, keys: Keys, wakeUps: WakeUps): RedisSessions {
+export function redisSessions(
+  connection: Connection,
+  keys: Keys,
+  shards: Shards,
+  clock: StoreClock,
+  wakeUps: WakeUps,
+  log: Log | undefined,
+): RedisSessions {
   const sessions = new Map<SessionId, Joined>();
+  const members = redisMembers(connection, keys, () => shards.now());
   /** On the connections of which count of losses every shard has been touched. */
   let touchedAt = -1;
 
   /** Begins the life of a shard if need be, so that a call's first command does not look like a fresh start (rule R2). */
-  const touch = (shard: number): Promise<number> =>
-    connection.script(scripts.touch, keys.shard(shard), { kept: keptText(connection.kept()) });
+  const touch = async (shard: number): Promise<string> => {
+    const asked = shards.now();
+    const facts = await connection.script(scripts.touch, keys.shard(shard), {
+      kept: keptText(connection.kept()),
+      ...shards.tell(shard),
+    });
+    shards.saw(shard, facts, asked);
+    return facts.life;
+  };
 
-  const touchAll = (): Promise<number[]> =>
+  const touchAll = (): Promise<string[]> =>
     Promise.all(Array.from({ length: keys.shards }, (_, shard) => touch(shard)));
 
   const cutOff = (session: SessionId): boolean =>
@@ -53,38 +84,73 @@ export function redisSessions(connection: Connection, keys: Keys, wakeUps: WakeU
 
   /**
    * In a cluster the session and the calls it holds are on different servers, each of which may be replaced without a
-   * connection being lost: by a replica that took over while the old primary still answers.
+   * connection being lost, by a replica that took over while the old primary still answers; or may be full by itself. One
+   * that takes no writes fails the heartbeat.
    */
   const replaced = async (session: SessionId): Promise<boolean> => {
     const joined = sessions.get(session);
     if (connection.kind !== 'cluster' || joined === undefined) return false;
-    const shards = [...joined.shards];
-    const lives = await Promise.all(shards.map(touch));
-    return shards.some((shard, n) => lives[n] !== joined.lives[shard]);
+    const held = [...joined.shards];
+    const lives = await Promise.all(held.map(touch));
+    return held.some((shard, n) => lives[n] !== joined.lives[shard]);
+  };
+
+  /** Notes which lives have lasted long enough by our clock, so that whoever starts later need not wait (rule R2). */
+  const settle = async (times: SessionTimes): Promise<void> => {
+    const due = shards.unsettled(freshMs(times), settledTogether);
+    await Promise.all(
+      due.map(async ({ shard, life }) => {
+        const args = { life, ...shards.look(shard) };
+        if (await connection.script(scripts.settle, keys.shard(shard), args)) shards.settled(shard, life);
+      }),
+    );
+  };
+
+  /** What is worth doing now and then; nobody waits for it, and what fails is done the next time. */
+  const inPassing = (work: Promise<void>): void => {
+    work.catch((error: unknown) => {
+      if (!isFault(error, 'StoreUnavailable'))
+        log?.error({ error: messageOf(error) }, 'what the store needs now and then could not be done');
+    });
   };
 
   return {
-    join: async (session, ttlMs) => {
-      const joined: Joined = { losses: connection.losses(), lives: [], shards: new Set() };
+    join: async (session, times): Promise<'joined' | JoinRefusal> => {
+      const losses = connection.losses();
+      const refusal = await members.enrol(session, times);
+      if (refusal !== undefined) {
+        inPassing(members.tidy());
+        return refusal;
+      }
+      const joined: Joined = { losses, times, lives: [], shards: new Set() };
       sessions.set(session, joined);
       for (const oldest of sessions.keys()) if (sessions.size > remembered) sessions.delete(oldest);
-      await connection.script(scripts.join, keys.session(session), { ttlMs: String(Math.ceil(ttlMs)) });
-      if (connection.kind === 'cluster' || touchedAt !== joined.losses) joined.lives = await touchAll();
-      touchedAt = joined.losses;
+      clock.forget();
+      await connection.script(scripts.join, keys.session(session), {});
+      if (connection.kind === 'cluster' || touchedAt !== losses) joined.lives = await touchAll();
+      touchedAt = losses;
+      return 'joined';
     },
-    holds: (session, shard) => void sessions.get(session)?.shards.add(shard),
-    heartbeat: async (session, ttlMs, done) => {
+    holds: (session, shard) => {
+      const joined = sessions.get(session);
+      joined?.shards.add(shard);
+      return joined?.times;
+    },
+    heartbeat: async (session, done) => {
       if (cutOff(session)) return 'lost';
       const epochs: Record<string, number> = {};
       for (const { call, epoch } of done) epochs[call] = Math.max(epochs[call] ?? 0, epoch);
-      const [inbox, isReplaced] = await Promise.all([
-        connection.script(scripts.heartbeat, keys.session(session), {
-          ttlMs: String(Math.ceil(ttlMs)),
-          done: JSON.stringify(epochs),
-        }),
+      const sent = shards.now();
+      const [beat, isReplaced] = await Promise.all([
+        connection.script(scripts.heartbeat, keys.session(session), { done: JSON.stringify(epochs) }),
         replaced(session),
       ]);
-      return isReplaced || cutOff(session) ? 'lost' : inbox;
+      if (beat === 'lost' || isReplaced || cutOff(session)) return 'lost';
+      clock.sample(beat.clock, sent, shards.now());
+      const times = sessions.get(session)?.times;
+      if (times !== undefined) inPassing(settle(times));
+      inPassing(members.tidy());
+      return beat.inbox;
     },
     revoke: (session, { call, epoch }) =>
       connection.script(scripts.revoke, keys.session(session), {
@@ -95,8 +161,7 @@ export function redisSessions(connection: Connection, keys: Keys, wakeUps: WakeU
       }),
     quit: async (session) => {
       sessions.delete(session);
-      const { session: alive, inbox } = keys.session(session);
-      await connection.command('del', alive, inbox);
+      await members.remove(session);
     },
     onWake: (session, wake) =>
       wakeUps.on(keys.channel(session), (message) =>

@@ -1,9 +1,11 @@
-import type { Store } from '../../core/ports.ts';
+import type { Log, Meter, Store } from '../../core/ports.ts';
 import { redisCalls } from './call-store.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { redisOutbox } from './outbox.ts';
 import { redisSessions } from './session-store.ts';
+import { Shards } from './shards.ts';
+import { StoreClock } from './store-clock.ts';
 import { wakeUps } from './wake.ts';
 
 export interface RedisStore extends Store {
@@ -19,13 +21,24 @@ export interface Time {
   sleep(ms: number): Promise<void>;
 }
 
+interface Reports {
+  readonly meter?: Partial<Pick<Meter, 'storeClock'>> | undefined;
+  readonly log?: Log | undefined;
+}
+
 /** The store on whatever the connection leads to. */
-export function storeOver(connection: Connection, keys: Keys, time: Time): RedisStore {
+export function storeOver(
+  connection: Connection,
+  keys: Keys,
+  time: Time,
+  { meter, log }: Reports = {},
+): RedisStore {
   const wakes = wakeUps(connection, (ms) => time.sleep(ms));
   const outbox = redisOutbox(connection, keys, wakes, () => time.now());
-  const sessions = redisSessions(connection, keys, wakes);
+  const shards = new Shards(() => time.now());
+  const sessions = redisSessions(connection, keys, shards, new StoreClock(meter, log), wakes, log);
   return {
-    calls: redisCalls(connection, keys, {
+    calls: redisCalls(connection, keys, shards, {
       committed: (shard) => outbox.hint(shard),
       acquiring: (session, shard) => sessions.holds(session, shard),
     }),

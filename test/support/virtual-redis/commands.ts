@@ -65,12 +65,15 @@ function set(data: Keyspace, [key, text, ...options]: readonly string[], now: nu
 function zrange(data: Keyspace, args: readonly string[]): Reply {
   const [key, least, most, ...options] = args;
   const [by, limit, offset, count, scores] = options;
-  const known = by === 'BYSCORE' && limit === 'LIMIT' && scores === 'WITHSCORES' && options.length === 5;
+  const known = by === 'BYSCORE' && limit === 'LIMIT' && options.length >= 4 && options.length <= 5;
   if (key === undefined || least !== '-inf' || !known || offset !== '0') return wrongArguments();
+  if (scores !== undefined && scores !== 'WITHSCORES') return wrongArguments();
   const highest = Number(most);
   const found = inOrder(scoresOf(data, key)).filter(([, score]) => score <= highest);
   const wanted = integer(count);
-  return (wanted < 0 ? found : found.slice(0, wanted)).flatMap(([name, score]) => [name, String(score)]);
+  return (wanted < 0 ? found : found.slice(0, wanted)).flatMap(([name, score]) =>
+    scores === undefined ? [name] : [name, String(score)],
+  );
 }
 
 function xadd(data: Keyspace, [key, star, ...fields]: readonly string[], now: number): Reply {
@@ -138,6 +141,11 @@ export const commands: Readonly<Record<string, Command>> = {
     return count;
   },
   ZRANGE: zrange,
+  ZSCORE: (data, [key = '', name = '']) => {
+    const score = scoresOf(data, key).get(name);
+    return score === undefined ? null : String(score);
+  },
+  TYPE: (data, [key = '']) => data.typeOf(key),
   XADD: xadd,
   XDEL: xdel,
   XLEN: (data, [key = '']) => data.get(key, 'stream')?.entries.length ?? 0,

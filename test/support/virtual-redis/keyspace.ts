@@ -43,6 +43,10 @@ export class Keyspace {
     return this.#living(key) !== undefined;
   }
 
+  typeOf(key: string): Value['kind'] | 'none' {
+    return this.#living(key)?.value.kind ?? 'none';
+  }
+
   get<Kind extends Value['kind']>(key: string, kind: Kind): ValueOf<Kind> | undefined {
     const value = this.#living(key)?.value;
     if (value === undefined) return undefined;

@@ -27,6 +27,8 @@ export class VirtualRedis {
   readonly #options: VirtualRedisOptions;
   readonly #data: Keyspace;
   readonly #channels = new Map<string, Set<Listener>>();
+  /** Whether it has reached the limit of its memory. */
+  isFull = false;
   /** How many servers this has been, one after the other. */
   #runs = 1;
   #promotion = unpromoted;
@@ -41,6 +43,10 @@ export class VirtualRedis {
   }
 
   script({ lua }: Pick<Script, 'lua'>, keys: readonly string[], args: readonly string[]): Reply {
+    if (this.isFull && /^#!lua(?!.*allow-oom)/.test(lua))
+      throw new RedisError(
+        "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+      );
     return runtime.run(lua, keys, args, this.#run);
   }
 

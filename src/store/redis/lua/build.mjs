@@ -14,17 +14,37 @@ const code = (file) =>
     .join('\n');
 const quoted = (text) => text.replaceAll(/[\\`]|\$\{/g, '\\$&');
 
+/**
+ * With a shebang Redis asks, before a script runs, whether it may write: at the limit of its memory it refuses those that
+ * do not say `allow-oom`, and all of them on a replica, after a failed save, or with too few replicas.
+ */
+const shebangs = { none: '#!lua', 'allow-oom': '#!lua flags=allow-oom' };
+const flagsOf = (name) =>
+  [...(/^-- flags: (.*)$/m.exec(read(`${name}.lua`))?.[1].matchAll(/\bnone\b|\ballow-oom\b/g) ?? [])].map(
+    ([flag]) => flag,
+  );
+
 const names = readdirSync(here)
-  .filter((file) => file.endsWith('.lua') && file !== 'prelude.lua')
+  .filter((file) => file.endsWith('.lua') && !file.startsWith('prelude'))
   .map((file) => basename(file, '.lua'))
   .sort();
+/** A script that is refused by a full store in one case and taken in another is there twice. */
+const variants = names.flatMap((name) =>
+  flagsOf(name).map((flag, n) => ({ name, flag, as: n === 0 ? name : `${name}Closing` })),
+);
+const preludeOf = (name) =>
+  /\bshardNow\(/.test(read(`${name}.lua`)) ? '${prelude}\n${shard}' : '${prelude}';
 const generated = [
   '// Written by lua/build.mjs from the files in lua/; change those.',
   `const prelude = \`${quoted(code('prelude.lua'))}\`;`,
+  `const shard = \`${quoted(code('prelude-shard.lua'))}\`;`,
   '',
   '/** The source of each script, by name. */',
   'export const lua = {',
-  ...names.map((name) => `  ${name}: \`\${prelude}\n${quoted(code(`${name}.lua`))}\`,`),
+  ...variants.map(
+    ({ name, flag, as }) =>
+      `  ${as}: \`${shebangs[flag]}\n${preludeOf(name)}\n${quoted(code(`${name}.lua`))}\`,`,
+  ),
   '} as const;',
   '',
 ].join('\n');

@@ -1,14 +1,13 @@
--- purpose: Makes a session live for its time from now on, on this server; what waits for it lives as long.
+-- purpose: Makes a session live on this server; what waits for it stays.
+-- flags: none: it leads to open gates
 -- KEYS: session inbox
--- ARGV: ttlMs
+-- ARGV:
 -- reply: 1
--- writes: session inbox
+-- writes: session
 local session, inbox = unpack(KEYS)
-local ttlMs = unpack(ARGV)
 
-local _, run, promoted = ours(session)
--- Not only if it is new: joining twice must not leave less time than the second caller counts on (rule R4).
+ready({ session, 'hash', 'HSET', 'HINCRBY' }, { inbox, 'hash' })
+local _, run, promoted = ours()
 redis.call('HSET', session, 'run', run, 'promoted', promoted)
-redis.call('PEXPIRE', session, ttlMs)
-redis.call('PEXPIRE', inbox, ttlMs)
+redis.call('HINCRBY', session, 'beat', 1)
 return 1

@@ -1,10 +1,17 @@
 -- purpose: The calls of a shard of which nothing was heard for a time, longest silent first.
--- KEYS: heard
--- ARGV: forMs limit
--- reply: the calls as id, time...
--- writes:
-local heard = unpack(KEYS)
-local forMs, limit = unpack(ARGV)
+-- flags: allow-oom, since it leads to the end of calls
+-- KEYS: shard mark heard
+-- ARGV: forMs limit seen elapsed
+-- reply: the watched time, and the calls as id, watched time...
+-- writes: shard mark
+local shard, mark, heard = unpack(KEYS)
+local forMs, limit, seen, elapsed = unpack(ARGV)
 
-local latest = decimal(now() - forMs)
-return redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+local latest = fraction(known.watched - forMs)
+return {
+  fraction(known.watched),
+  redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
+}

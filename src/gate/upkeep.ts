@@ -1,0 +1,33 @@
+import { isFault, messageOf } from '../core/errors.ts';
+import type { GateDeps } from './context.ts';
+
+const everyMs = 60_000;
+/** How many calls are forgotten at a time at most; what is left over waits for the next. */
+const maxPerRound = 2000;
+
+/** Lets the store forget, once a minute, what nobody needs any more. Every instance does so; nothing depends on it. */
+export class Upkeep {
+  readonly #deps: Pick<GateDeps, 'calls' | 'clock' | 'log'>;
+  #dueAt: number;
+  #isBusy = false;
+
+  constructor(deps: Pick<GateDeps, 'calls' | 'clock' | 'log'>) {
+    this.#deps = deps;
+    this.#dueAt = deps.clock.now() + everyMs;
+  }
+
+  /** A heartbeat got through. */
+  beat(): void {
+    const { clock, calls, log } = this.#deps;
+    if (this.#isBusy || clock.now() < this.#dueAt) return;
+    this.#dueAt = clock.now() + everyMs;
+    this.#isBusy = true;
+    calls
+      .sweep(maxPerRound)
+      .catch((error: unknown) => {
+        if (isFault(error)) log.debug({ error: messageOf(error) }, 'the store was not swept');
+        else log.error({ error: messageOf(error) }, 'the store could not be swept');
+      })
+      .finally(() => (this.#isBusy = false));
+  }
+}
