@@ -29,6 +29,8 @@ const sessions: Store['sessions'] = {
   revoke: () => Promise.resolve(1),
   quit: () => Promise.resolve(),
   onWake: () => Promise.resolve(() => undefined),
+  announceStop: () => Promise.resolve(),
+  onStop: () => Promise.resolve(() => undefined),
 };
 
 const gate = await builtGate({ calls, sessions });

@@ -125,6 +125,15 @@ export interface JoinRefusal {
   readonly text: string;
 }
 
+/** A stop that one instance has heard, for all the others. */
+export interface AnnouncedStop {
+  readonly call: CallKey;
+  /** Up to which epoch it closes; null: whatever an instance holds of the call. */
+  readonly epoch: number | null;
+  /** Names who announces it. */
+  readonly from: string;
+}
+
 /** Sessions and their inboxes. A fault is thrown as `StoreUnavailable`. */
 export interface SessionStore {
   /** `joined`, or why this instance must not take part as it is. */
@@ -142,6 +151,10 @@ export interface SessionStore {
    * Only a hint. Returns the way to stop.
    */
   onWake(session: SessionId, wake: (revocation?: Revocation) => void): Promise<() => void>;
+  /** Tells every instance of a stop, without a write. Only a hint, which may get lost. */
+  announceStop(stop: AnnouncedStop): Promise<void>;
+  /** Calls back for every stop that is announced. Returns the way to stop. */
+  onStop(hear: (stop: AnnouncedStop) => void): Promise<() => void>;
 }
 
 export interface OutboxEntry {

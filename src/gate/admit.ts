@@ -5,6 +5,7 @@ import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
 import type { GateDeps } from './context.ts';
+import type { HeardStops } from './heard-stops.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
 
@@ -28,6 +29,7 @@ interface Revoked {
  */
 export class Admission {
   readonly #deps: GateDeps;
+  readonly #heardStops: HeardStops;
   readonly #grants = new Map<CallKey, Grant>();
   readonly #draining = new Set<Grant>();
   readonly #leaving = new Set<Leaving>();
@@ -39,8 +41,9 @@ export class Admission {
   #closing = false;
   readonly session: Session;
 
-  constructor(deps: GateDeps) {
+  constructor(deps: GateDeps, heardStops: HeardStops) {
     this.#deps = deps;
+    this.#heardStops = heardStops;
     this.session = new Session(deps, {
       take: (revocations) => this.revoke(revocations),
       expire: (session) => this.#expire(session),
@@ -86,12 +89,24 @@ export class Admission {
   }
 
   countRefused(call: CallKey): void {
-    const grant = this.#grants.get(call) ?? [...this.#draining].find((one) => one.call === call);
+    const grant = this.grantOf(call);
     if (grant !== undefined) grant.refused += 1;
   }
 
   holds(call: CallKey): boolean {
     return this.#grants.has(call);
+  }
+
+  /** What is held of a call here, also if its writes are only ending any more. */
+  grantOf(call: CallKey): Grant | undefined {
+    return this.#grants.get(call) ?? [...this.#draining].find((one) => one.call === call);
+  }
+
+  /** Stops admitting what is held of a call up to an epoch, null: whatever is held; before it returns. */
+  shut(call: CallKey, epoch: number | null): void {
+    const grant = this.#grants.get(call);
+    if (grant === undefined || grant.epoch > (epoch ?? Infinity)) return;
+    this.revoke([{ call, epoch: grant.epoch }]);
   }
 
   /** Calls whose media moved here since this was asked last. */
@@ -157,16 +172,19 @@ export class Admission {
 
   async #acquire(call: CallKey): Promise<Decision<Grant>> {
     const session = this.session.id;
-    if (session === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    if (session === undefined) return this.#refuseUnread(call);
     try {
       if (!this.#hasRoom()) return await this.#refuseForRoom(call);
+      if (this.#heardStops.needsTime) this.#heardStops.timeIs((await this.#deps.calls.read(call)).now);
       const reply = await this.#deps.calls.acquire(call, session);
       if (reply.state !== 'recording') return refuse('RecordingNotActive');
       const grant = new Grant(call, session, reply.epoch, reply.binding);
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
-      if (outdated || this.#closing) {
-        this.#startLeaving(grant, grant.tally('unused', null));
+      const stopWasHeard = this.#heardStops.covers(call, reply);
+      if (outdated || stopWasHeard || this.#closing) {
+        // While writes of the same hold are still ending, it is theirs to leave it.
+        if (!this.#isDraining(grant)) this.#startLeaving(grant, grant.tally('unused', null));
         return refuse('RecordingNotActive');
       }
       this.#grants.set(call, grant);
@@ -175,8 +193,14 @@ export class Admission {
     } catch (error) {
       if (!isFault(error)) throw error;
       this.#deps.log.warn({ call, error: messageOf(error) }, 'a write was refused: the store did not answer');
-      return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+      return this.#refuseUnread(call);
     }
+  }
+
+  /** What the store says of the call is unknown; after a stop the gate is closed here, whatever it says. */
+  #refuseUnread(call: CallKey): Decision<Grant> {
+    if (this.#heardStops.isWaiting(call)) return refuse('RecordingNotActive');
+    return refuse('StoreUnavailable', { retryAfterMs: 1000 });
   }
 
   /** Asked before the store is: who becomes a holder and leaves again may do so late, and end a later hold. */
@@ -284,6 +308,10 @@ export class Admission {
     const concerns = (grant: Grant): boolean =>
       grant.call === call && grant.epoch <= epoch && grant.session === session;
     return [...this.#draining].some(concerns) || [...this.#leaving].some(({ grant }) => concerns(grant));
+  }
+
+  #isDraining({ call, session }: Grant): boolean {
+    return [...this.#draining].some((grant) => grant.call === call && grant.session === session);
   }
 
   /** A reply to an acquire is dropped after the store's command limit, far below two TTLs. */

@@ -58,6 +58,11 @@ export class Bindings {
     return binding;
   }
 
+  /** Who the call belongs to, as far as that is known here. */
+  known(call: CallKey): Binding | undefined {
+    return this.#known.get(call);
+  }
+
   knows(call: CallKey): boolean {
     return this.#known.has(call) || this.#underWay.has(call) || this.#told.has(call);
   }

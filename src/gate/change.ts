@@ -111,10 +111,11 @@ export async function changeInsistently(
 export const freshForMs = ({ times }: GateDeps, { livedMs }: CallView): number =>
   freshMs(sessionTimes(times)) - livedMs;
 
-export const belongsTo = (state: CallState, by: Binding | null): boolean =>
-  state.binding === null ||
-  by === null ||
-  (state.binding.tenant === by.tenant && state.binding.app === by.app);
+export const belongsTo = (state: Pick<CallState, 'binding'>, by: Binding | null): boolean =>
+  state.binding === null || by === null || isSameBinding(state.binding, by);
+
+export const isSameBinding = (one: Binding, other: Binding): boolean =>
+  one.tenant === other.tenant && one.app === other.app;
 
 export const asRefusal = (error: unknown): Refusal => {
   if (isFault(error, 'StoreUnavailable'))

@@ -1,6 +1,6 @@
 import type { CallEnd } from '../core/call-ends.ts';
 import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
+import type { Binding, CallState } from '../core/call-state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/evidence.ts';
@@ -10,14 +10,17 @@ import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
-import { asRefusal, change } from './change.ts';
+import { CarriedStops, statusOnly } from './carried-stops.ts';
+import { asRefusal, belongsTo, change } from './change.ts';
 import { sleep, type GateParts, type StatusDeps } from './context.ts';
+import { HeardStops, type HeardStop } from './heard-stops.ts';
+import { endOf } from './learn.ts';
 import { Learner } from './learner.ts';
 import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
 import { Silence } from './silence.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import { revokeWherePossible, stop, type Stopped, type StopRequest } from './stop.ts';
+import { revokeWherePossible, stop, type Hearing, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './telling.ts';
 import { Watch } from './watch.ts';
 import type { Write } from './write.ts';
@@ -28,6 +31,9 @@ const storeWaitMs = 250;
 /** How long what notifications taught may still be taken in when the instance leaves, ms. */
 const learningMs = 3000;
 
+/** Whether a recording of the call was stopped and Graph has answered. A call that a store has forgotten tells nothing. */
+const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epoch > 0;
+
 /** The gate of every call, as one instance sees it (design, section 3). */
 export class Gate {
   readonly #deps: StatusDeps;
@@ -36,6 +42,11 @@ export class Gate {
   readonly #bindings: Bindings;
   readonly #learner: Learner;
   readonly #silence: Silence | undefined;
+  readonly #heardStops: HeardStops;
+  readonly #carried: CarriedStops;
+  /** Names this instance where it announces stops. */
+  readonly #name: string;
+  #stopListening: () => void = () => undefined;
 
   constructor(given: GateParts) {
     const operations = new Operations(given.clock);
@@ -44,7 +55,14 @@ export class Gate {
     const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
       this.stop({ call, by, cause });
     this.#deps = deps;
-    this.#admission = new Admission(deps);
+    this.#name = deps.newId();
+    this.#heardStops = new HeardStops(() => deps.clock.now());
+    this.#admission = new Admission(deps, this.#heardStops);
+    this.#carried = new CarriedStops(deps, (request, heard) => {
+      if (heard.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
+        this.#announce(request.call, heard.epoch ?? null);
+      return stop(deps, this.#own(), request, this.#hearing(request, heard, true));
+    });
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
     const heard = (call: CallKey): void => this.heard(call);
@@ -60,13 +78,15 @@ export class Gate {
   }
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
-  open(): Promise<void> {
-    return this.#admission.session.open();
+  async open(): Promise<void> {
+    await Promise.all([this.#admission.session.open(), this.#listen()]);
   }
 
   /** Stops admitting, drains, leaves the store. */
   async close(): Promise<void> {
     this.#silence?.close();
+    this.#carried.close();
+    this.#stopListening();
     await this.#learner.close(learningMs);
     await this.#admission.close();
     await this.#refusals.flush();
@@ -112,13 +132,33 @@ export class Gate {
   }
 
   async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
-    const started = await start(this.#deps, this.#instance, request, (first) => this.stop(first));
+    const started = await start(
+      this.#deps,
+      this.#instance,
+      request,
+      (first) => this.stop(first),
+      (call, opening) => this.#heardStops.covers(call, opening),
+    );
     if (started.ok) this.#bindings.remember(request.call, started.value.owner);
     return started;
   }
 
-  stop<Answer extends GraphAnswer>(request: StopRequest<Answer>): Promise<Decision<Stopped<Answer>>> {
-    return stop(this.#deps, this.#own(), request);
+  /**
+   * Closes the gate of a call here before it returns, whatever is answered later (rule R6), then everywhere, and then
+   * tells Graph. What could not be completed is repeated in the background.
+   */
+  async stop<Answer extends GraphAnswer>(request: StopRequest<Answer>): Promise<Decision<Stopped<Answer>>> {
+    const heard = this.#hear(request.call, request.by);
+    if (heard === undefined) return refuse('CallNotFound');
+    const hearing = this.#hearing(request, heard, false);
+    const joined = await this.#carried.join(request);
+    // Whoever may stop a call of a gate brings the same kind of answer.
+    if (joined?.ok === true) return joined as Decision<Stopped<Answer>>;
+    const stopped = await stop(this.#deps, this.#own(), request, hearing);
+    if (stopped.ok || !this.#carried.carry(request, heard, stopped.reason)) return stopped;
+    const detail =
+      'the gate of this call is closed on this instance, and the stop is repeated; send it again until it succeeds';
+    return { ...stopped, detail };
   }
 
   /**
@@ -126,14 +166,9 @@ export class Gate {
    * may only mean that it is somebody else's.
    */
   async callEnded(call: CallKey, by: Binding | null, cause: CallEnd): Promise<void> {
-    const binding = await this.#bindings.read(call);
-    if (binding === null) return;
-    if (binding === undefined) {
-      this.#deps.log.warn({ call }, 'a call is gone, but the store does not say whether it is bound');
-      return;
-    }
-    const stopped = await this.stop({ call, by, cause });
-    if (!stopped.ok && stopped.reason !== 'CallEnded') {
+    if (this.#ownerOf(call) === undefined && (await this.#bindings.read(call)) === null) return;
+    const stopped = await this.stop({ call, by, cause, onlyBound: true });
+    if (!stopped.ok && stopped.reason !== 'CallEnded' && stopped.reason !== 'CallNotFound') {
       this.#deps.log.warn(
         { call, reason: stopped.reason },
         'a call is gone, but its gate could not be ended yet',
@@ -146,6 +181,8 @@ export class Gate {
    * opens a gate.
    */
   learn(by: Binding, notices: readonly Notice[]): void {
+    // What is told in them may have to wait for the store; a gate does not (rule R6).
+    for (const notice of notices) if (endOf(notice) !== undefined) this.#hear(notice.call, by);
     this.#learner.learn(by, notices);
   }
 
@@ -192,6 +229,75 @@ export class Gate {
       return noted.ok ? grant(undefined) : noted;
     } catch (error) {
       return asRefusal(error);
+    }
+  }
+
+  /**
+   * Rule R6: from now on nothing more of the call is admitted here, and what is in flight ends within the drain limit.
+   * undefined: it is known here to be somebody else's.
+   */
+  #hear(call: CallKey, by: Binding | null): HeardStop | undefined {
+    const grant = this.#admission.grantOf(call);
+    const owner = this.#ownerOf(call);
+    if (owner !== undefined && !belongsTo({ binding: owner }, by)) return undefined;
+    const heard = this.#heardStops.hear(call, by, grant?.epoch);
+    if (grant !== undefined) this.#admission.shut(call, grant.epoch);
+    if (grant !== undefined) this.#announce(call, grant.epoch);
+    return heard;
+  }
+
+  /** Whose the call is, where a grant or what was learned before tells; undefined: the store has to be asked. */
+  #ownerOf(call: CallKey): Binding | null | undefined {
+    const grant = this.#admission.grantOf(call);
+    return grant === undefined ? this.#bindings.known(call) : grant.binding;
+  }
+
+  #hearing(
+    { call, cause, onlyBound }: Pick<StopRequest<GraphAnswer>, 'call' | 'cause' | 'onlyBound'>,
+    heard: HeardStop,
+    isRepeated: boolean,
+  ): Hearing {
+    let isAnnounced = isRepeated || this.#admission.grantOf(call) !== undefined;
+    return {
+      judge: (state) => {
+        const meaning = heard.judge(state, isRepeated);
+        // Another request has completed it.
+        if (meaning === 'own' && isRepeated && isDone(state) && statusOnly.includes(cause)) {
+          heard.stored(state.epoch);
+          return 'lapsed';
+        }
+        if (meaning === 'own' && onlyBound === true && state.binding === null) {
+          heard.drop();
+          return 'stranger';
+        }
+        // What is held here was announced when it was closed.
+        if (meaning === 'own' && !isAnnounced && state.state === 'recording')
+          this.#announce(call, state.epoch);
+        isAnnounced = true;
+        return meaning;
+      },
+      stored: (epoch) => heard.stored(epoch),
+    };
+  }
+
+  /** Tells the other instances at once: they close what they hold, whatever becomes of the stop in the store. */
+  #announce(call: CallKey, epoch: number | null): void {
+    const { sessions, log } = this.#deps;
+    sessions.announceStop({ call, epoch, from: this.#name }).catch((error: unknown) => {
+      log.debug({ call, error: messageOf(error) }, 'a stop could not be announced to the other instances');
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { sessions, log } = this.#deps;
+    try {
+      this.#stopListening = await sessions.onStop(({ call, epoch, from }) => {
+        if (from === this.#name) return;
+        this.#heardStops.announced(call, epoch ?? this.#admission.grantOf(call)?.epoch ?? null);
+        this.#admission.shut(call, epoch);
+      });
+    } catch (error) {
+      log.debug({ error: messageOf(error) }, 'stops that are announced are not heard here');
     }
   }
 

@@ -8,7 +8,15 @@ import type { CallView } from '../core/ports.ts';
 import { readRoster, showingOf, type Contradiction, type RosterReading } from '../core/roster.ts';
 import { contradictionOf } from '../core/witness.ts';
 import type { Bindings } from './bindings.ts';
-import { asRefusal, belongsTo, change, stateOf, type Proposal, type Witness } from './change.ts';
+import {
+  asRefusal,
+  belongsTo,
+  change,
+  isSameBinding,
+  stateOf,
+  type Proposal,
+  type Witness,
+} from './change.ts';
 import type { GateDeps } from './context.ts';
 import { operationKey, type Operations } from './operations.ts';
 
@@ -40,7 +48,7 @@ export async function take(teaching: Teaching, { by, notice }: Lesson): Promise<
   const owner = await teaching.bindings.bind(call, by, 'notification');
   if (owner === undefined) return 'again';
   if (owner === null) return 'ended';
-  if (!isSame(owner, by)) return 'stranger';
+  if (!isSameBinding(owner, by)) return 'stranger';
   teaching.heard(call);
   const witness = { by, instance: teaching.instance() };
   try {
@@ -65,21 +73,31 @@ async function takeCall(
   notice: NoticeOf<'call'>,
 ): Promise<Taken> {
   const { call } = notice;
-  const told = await learn(teaching, call, witness, ({ state }) => tell(state, notice));
-  if (told !== 'learned' && told !== 'known') return told;
   const end = endOf(notice);
-  if (end === undefined) return told;
+  const told = await learn(teaching, call, witness, ({ state }) => tell(state, notice)).catch(
+    (error: unknown) => {
+      // A store that takes no news may still take an end.
+      if (end === undefined) throw error;
+      asRefusal(error);
+      return 'again' as const;
+    },
+  );
+  if (end === undefined || told === 'ended' || told === 'stranger') return told;
   const ended = await teaching.end(call, by, end);
   if (!ended.ok && ended.reason === 'CallNotFound') return 'stranger';
   // A state that is in the way passes; until then the gate is closed, or closing.
   return ended.ok || ended.reason === 'CallEnded' ? 'learned' : 'again';
 }
 
-const isSame = (one: Binding, other: Binding): boolean =>
-  one.tenant === other.tenant && one.app === other.app;
-
-const endOf = ({ state, changeType }: NoticeOf<'call'>): CallEnd | undefined =>
-  state === 'terminated' ? 'terminated' : changeType === 'deleted' ? 'deleted' : undefined;
+/** How the call has ended, if the notification says so. */
+export function endOf(notice: Notice): CallEnd | undefined {
+  if (notice.kind !== 'call') return undefined;
+  return notice.state === 'terminated'
+    ? 'terminated'
+    : notice.changeType === 'deleted'
+      ? 'deleted'
+      : undefined;
+}
 
 function tell(state: CallState, { changeType, state: told, leg, result }: NoticeOf<'call'>): Proposal | null {
   const before = state.told ?? nothingTold;

@@ -16,6 +16,7 @@ import {
 } from './change.ts';
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
+import type { Opening } from './heard-stops.ts';
 import type { Stopped, StopRequest } from './stop.ts';
 
 export interface StartRequest<Answer extends GraphAnswer> {
@@ -41,6 +42,9 @@ type StopFirst<Answer extends GraphAnswer> = (
   request: StopRequest<Answer>,
 ) => Promise<Decision<Stopped<Answer>>>;
 
+/** Whether a stop of what is recorded was heard here, which the store does not know of yet (rule R6). */
+type IsStopHeard = (call: CallKey, opening: Opening) => boolean;
+
 interface Begun {
   readonly token: string;
   readonly epoch: number;
@@ -57,10 +61,11 @@ export async function start<Answer extends GraphAnswer>(
   instance: string,
   request: StartRequest<Answer>,
   stopFirst: StopFirst<Answer>,
+  isStopHeard: IsStopHeard,
 ): Promise<Decision<Started<Answer>>> {
   const witness = { by: request.by, instance };
   try {
-    const begun = await begin(deps, witness, request, stopFirst);
+    const begun = await begin(deps, witness, request, stopFirst, isStopHeard);
     if (!begun.ok) return begun;
     const settled = await sendAndSettle(deps, witness, request, begun.value);
     if (!settled.ok) return settled;
@@ -92,6 +97,7 @@ async function begin<Answer extends GraphAnswer>(
   witness: Witness,
   request: StartRequest<Answer>,
   stopFirst: StopFirst<Answer>,
+  isStopHeard: IsStopHeard,
 ): Promise<Decision<Begun>> {
   const { clock, times, newId } = deps;
   const { call, by, detail = {} } = request;
@@ -109,7 +115,8 @@ async function begin<Answer extends GraphAnswer>(
       const freshMs = freshForMs(deps, view);
       if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
       // Its stop may be among what the store has forgotten: that is confirmed before the call starts anew (rule R3).
-      if (state.state === 'recording' && !view.isOfThisLife) return refuse('StopUnconfirmed');
+      if (state.state === 'recording' && (!view.isOfThisLife || isStopHeard(call, state)))
+        return refuse('StopUnconfirmed');
       const type = state.state === 'recording' ? 'repeatRequested' : 'startRequested';
       return grant({ event: { type, hold }, detail });
     }).catch((error: unknown) => {

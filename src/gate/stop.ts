@@ -7,18 +7,12 @@ import { isFault, messageOf } from '../core/errors.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView, HeldFor } from '../core/ports.ts';
+import type { CallState } from '../core/call-state.ts';
 import { liveExchange } from '../core/transition.ts';
-import {
-  belongsTo,
-  change,
-  changeInsistently,
-  freshForMs,
-  stateOf,
-  asRefusal,
-  type Witness,
-} from './change.ts';
+import { change, changeInsistently, freshForMs, stateOf, asRefusal, type Witness } from './change.ts';
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
+import type { Meaning } from './heard-stops.ts';
 import { intervalOf } from './interval.ts';
 import { revokeAll, Telling, type Held, type OwnSession } from './telling.ts';
 
@@ -33,6 +27,17 @@ export interface StopRequest<Answer extends GraphAnswer> {
   readonly graph?: { readonly send: Send<Answer>; readonly poll: Poll<Answer> };
   /** Facts for the evidence: client request id and the like. */
   readonly detail?: JsonObject;
+  /** Local clock: when it was asked for. What was done since counts towards its bound; now if absent. */
+  readonly askedAt?: number;
+  /** Only for a call that is bound: for any other, what says that it is gone may only mean that it is somebody else's. */
+  readonly onlyBound?: boolean;
+}
+
+/** What this instance makes of a stop it has heard, as the store tells of the call. */
+export interface Hearing {
+  judge(state: CallState): Meaning;
+  /** The store lets nobody in any more up to this epoch. */
+  stored(epoch: number): void;
 }
 
 export interface Stopped<Answer extends GraphAnswer> {
@@ -43,6 +48,7 @@ export interface Stopped<Answer extends GraphAnswer> {
 /** A call whose gate is closing, as this handler drives it. */
 interface Stop<Answer extends GraphAnswer> {
   readonly request: StopRequest<Answer>;
+  readonly heard: Hearing;
   readonly token: string;
   readonly witness: Witness;
   /** Local clock: the stop is sent or refused by then (promise 4 of the design). */
@@ -50,21 +56,23 @@ interface Stop<Answer extends GraphAnswer> {
 }
 
 /**
- * Closes the gate of a call everywhere, and only then sends the stop to Graph (law 2).
+ * Closes the gate of a call everywhere, once it is closed here (rule R6), and only then sends the stop to Graph (law 2).
  * A refusal leaves the gate closed and the stop to be taken over by the next request (rule R5).
  */
 export async function stop<Answer extends GraphAnswer>(
   deps: StatusDeps,
   own: OwnSession,
   request: StopRequest<Answer>,
+  heard: Hearing,
 ): Promise<Decision<Stopped<Answer>>> {
   const { clock, times, policyFor } = deps;
   const drainMs = policyFor(request.by).drainMs ?? times.drainMs;
   const doing: Stop<Answer> = {
     request,
+    heard,
     token: deps.newId(),
     witness: { by: request.by, instance: own.id ?? 'none' },
-    bound: clock.now() + drainMs + times.ttlMs,
+    bound: (request.askedAt ?? clock.now()) + drainMs + times.ttlMs,
   };
   try {
     const begun = await begin(deps, own, doing);
@@ -83,13 +91,17 @@ export async function stop<Answer extends GraphAnswer>(
 async function begin<Answer extends GraphAnswer>(
   deps: GateDeps,
   own: OwnSession,
-  { request, token, witness, bound }: Stop<Answer>,
+  { request, heard, token, witness, bound }: Stop<Answer>,
 ): Promise<Decision<Held>> {
-  const { call, by, cause, detail = {} } = request;
+  const { call, cause, detail = {} } = request;
   for (;;) {
+    let epoch = 0;
     const requested = await change(deps, call, witness, (view) => {
       const state = stateOf(view);
-      if (!belongsTo(state, by)) return refuse('CallNotFound');
+      const meaning = heard.judge(state);
+      if (meaning === 'stranger') return refuse('CallNotFound');
+      if (meaning === 'lapsed') return refuse('RecordingNotActive');
+      epoch = state.epoch;
       const live = liveExchange(state, deps.watch.remainingMs);
       if (state.state === 'stopping' && live !== null) {
         return refuse('StatusInProgress', { retryAfterMs: live.remainingMs });
@@ -99,6 +111,9 @@ async function begin<Answer extends GraphAnswer>(
       const type = state.state === 'stopping' ? 'stopTakenOver' : 'stopRequested';
       return grant({ event: { type, hold }, detail: { cause, ...detail } });
     });
+    // Refused for either reason, it is stopping or has ended.
+    if (requested.ok || requested.reason === 'StatusInProgress' || requested.reason === 'CallEnded')
+      heard.stored(epoch);
     if (requested.ok && requested.value.state.exchange?.token === token) return grant(requested.value);
     if (!requested.ok && requested.reason !== 'StatusInProgress') return requested;
     // While a start in flight, or another stop, is waited for, the gate is closed all the same.

@@ -2,6 +2,7 @@ import type { CallKey } from '../core/call-key.ts';
 import { isWatched, keptStates, type CallState, type StateName } from '../core/call-state.ts';
 import { Fault } from '../core/errors.ts';
 import type {
+  AnnouncedStop,
   HeldFor,
   Holder,
   HolderTimes,
@@ -57,6 +58,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const heard = new Map<CallKey, number>();
   const sessions = new Map<SessionId, Session>();
   const wakes = new Map<SessionId, Set<Wake>>();
+  const stopListeners = new Set<(stop: AnnouncedStop) => void>();
   const outbox = new Map<string, OutboxEntry>();
   let entries = 0;
   let lease: { owner: string; until: number } | undefined;
@@ -197,6 +199,15 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             listeners.delete(wake);
             if (listeners.size === 0 && wakes.get(session) === listeners) wakes.delete(session);
           };
+        }),
+      announceStop: (stop) =>
+        step(() => {
+          for (const hear of stopListeners) queueMicrotask(() => hear(stop));
+        }),
+      onStop: (hear) =>
+        step(() => {
+          stopListeners.add(hear);
+          return () => void stopListeners.delete(hear);
         }),
     },
     outbox: {

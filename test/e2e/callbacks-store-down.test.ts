@@ -33,13 +33,9 @@ function holdable(inner: Store): Store & { hold(): void; release(): void } {
   };
 }
 
-<<<<<<< HEAD
 /** Of instances that lose their store here. */
 const brief = (): { sessionTtlMs: number } => ({ sessionTtlMs: 1000 });
-const store = breakable(memoryStore({ bornAt: 0 }));
-=======
 const store = breakable(memoryStore({ livedMs: Infinity }));
->>>>>>> store
 let world: NotifiedWorld;
 beforeAll(async () => {
   world = await startNotifiedWorld({ openStore: () => store, settings: brief });

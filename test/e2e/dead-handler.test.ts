@@ -7,13 +7,8 @@ import { eventually } from '../support/eventually.ts';
 import { startWorld } from '../support/world.ts';
 
 test('a stop whose handler died right after storing it closes the gate without another request', async () => {
-<<<<<<< HEAD
-  const store = memoryStore({ bornAt: 0 });
-  const world = await startWorld({ openStore: () => store, settings: { sessionTtlMs: 1000 } });
-=======
   const store = memoryStore({ livedMs: Infinity });
-  const world = await startWorld({ openStore: () => store });
->>>>>>> store
+  const world = await startWorld({ openStore: () => store, settings: { sessionTtlMs: 1000 } });
   const bot = await world.bot();
   await bot.report('recording');
   expect((await bot.upload('before', 640)).status).toBe(201);

@@ -35,11 +35,7 @@ const liveRoute = () =>
 let token: string;
 beforeAll(async () => {
   handler = await startStreamHandler();
-<<<<<<< HEAD
-  store = memoryStore({ bornAt: 0 });
-=======
-  store = breakable(memoryStore({ livedMs: Infinity }));
->>>>>>> store
+  store = memoryStore({ livedMs: Infinity });
   world = await startWorld({
     openStore: () => store,
     settings: ({ sink }) => ({
@@ -220,7 +216,7 @@ describe('a stream that outlives its grant', () => {
   let brief: World;
   let breaks: BreakableStore;
   beforeAll(async () => {
-    breaks = breakable(memoryStore({ bornAt: 0 }));
+    breaks = breakable(memoryStore({ livedMs: Infinity }));
     brief = await startWorld({
       openStore: () => breaks,
       settings: () => ({ mediaRoutes: [liveRoute()], sessionTtlMs: 1000 }),

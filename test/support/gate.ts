@@ -226,6 +226,12 @@ export class World {
           if (this.wakesArrive && !isDead()) wake(revocation);
         }),
       ),
+      announceStop: through('announceStop', ({ sessions }, announced) => sessions.announceStop(announced)),
+      onStop: through('onStop', ({ sessions }, hear) =>
+        sessions.onStop((announced) => {
+          if (this.wakesArrive && !isDead()) hear(announced);
+        }),
+      ),
     };
     const meter: Meter = {
       decision: silent,
@@ -329,11 +335,11 @@ export class World {
   stop(
     index: number,
     cause: StopCause = 'notRecording',
-    { by = bot, call = theCall } = {},
+    { by = bot, call = theCall, askedAt = this.clock.now() } = {},
   ): Promise<Decision<Stopped<GraphAnswer>>> {
     const { gate } = this.instances[index]!;
     const asked = cause === 'hangUp' ? 'hangUp' : 'notRecording';
-    return gate.stop({ call, by, cause, graph: this.#exchange(index, call, asked) });
+    return gate.stop({ call, by, cause, askedAt, graph: this.#exchange(index, call, asked) });
   }
 
   #exchange(index: number, call: CallKey, asked: Asked): ReturnType<ScriptedGraph['exchange']> {

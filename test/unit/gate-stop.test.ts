@@ -44,8 +44,9 @@ describe('a stop', () => {
       expect(await world.run(world.stop(0))).toMatchObject({ ok: true });
       const since = world.commands.slice(before);
       expect(since.filter(({ instance, name }) => instance === 1 || name === 'revoke')).toEqual([
-        { instance: 0, name: 'revoke' },
+        // The announcement comes first; the inbox is for whom it has not reached.
         { instance: 1, name: 'leave' },
+        { instance: 0, name: 'revoke' },
       ]);
     }));
 

@@ -54,6 +54,8 @@ export interface Keys {
   channel(session: SessionId): string;
   /** The channel on which is told in which shard evidence waits. */
   readonly evidence: string;
+  /** The channel on which stops are announced to every instance. */
+  readonly stops: string;
   /** A hash: session -> its times, and the largest that its operator allows. */
   readonly members: string;
   /** A string: the number of the layout. */
@@ -99,6 +101,7 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     }),
     channel: (session) => `${prefix}:wake:${session}`,
     evidence: `${prefix}:evidence`,
+    stops: `${prefix}:stops`,
     members: `${prefix}:{drain}:members`,
     layout: `${prefix}:{drain}:format`,
     lease: `${prefix}:{drain}:lease`,

@@ -1,6 +1,7 @@
 import { parseCallKey, type CallKey } from '../../core/call-key.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import type {
+  AnnouncedStop,
   HolderTimes,
   JoinRefusal,
   Log,
@@ -44,6 +45,15 @@ function revocationIn(message: string): Revocation | undefined {
   const [, epoch = '', id = ''] = /^(\d{1,15}) (.+)$/.exec(message) ?? [];
   const call = parseCallKey(id);
   return call && { call, epoch: Number(epoch) };
+}
+
+const stopMessage = ({ call, epoch, from }: AnnouncedStop): string => `${epoch ?? '-'} ${from} ${call}`;
+
+/** undefined: it is something else. */
+function stopIn(message: string): AnnouncedStop | undefined {
+  const [, epoch = '', from = '', id = ''] = /^(\d{1,15}|-) (\S{1,128}) (.+)$/.exec(message) ?? [];
+  const call = parseCallKey(id);
+  return call && { call, epoch: epoch === '-' ? null : Number(epoch), from };
 }
 
 const keptText = (kept: boolean | undefined): string => (kept === undefined ? '' : kept ? '1' : '0');
@@ -167,5 +177,13 @@ export function redisSessions(
       wakeUps.on(keys.channel(session), (message) =>
         wake(message === undefined ? undefined : revocationIn(message)),
       ),
+    announceStop: async (stop) => {
+      await connection.command('publish', keys.stops, stopMessage(stop));
+    },
+    onStop: (hear) =>
+      wakeUps.on(keys.stops, (message) => {
+        const stop = message === undefined ? undefined : stopIn(message);
+        if (stop !== undefined) hear(stop);
+      }),
   };
 }
