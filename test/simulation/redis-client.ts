@@ -273,6 +273,10 @@ export class RedisClient {
         return { reply: effect() };
       } catch (error) {
         const why = messageOf(error);
+        if (/^(OOM|READONLY|NOREPLICAS|MISCONF|NOPERM) /.test(why)) {
+          this.#around.engine.note(`${this.process.name}'s ${name} is refused: ${why.slice(0, 60)}`);
+          return { why };
+        }
         this.#around.engine.violated(`Redis fails at ${name}: ${why}`);
         return { why };
       }

@@ -11,7 +11,7 @@ import type { Reply } from '../support/virtual-redis/reply.ts';
 import { VirtualRedis } from '../support/virtual-redis/server.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
-import type { Setting } from './plan.ts';
+import { refusals, type Refused, type Setting } from './plan.ts';
 import { RedisClient } from './redis-client.ts';
 import { startOfTime, type Ports, type Fate, type SimulatedStore } from './store-ports.ts';
 
@@ -57,6 +57,8 @@ const tells: Readonly<Record<string, (reply: Reply, args: Args, keys: Args) => s
 export class RedisLine implements SimulatedStore {
   skewMs = 0;
   isDown = false;
+  announced: SimulatedStore['announced'] = () => undefined;
+  started: SimulatedStore['started'] = () => undefined;
   losses = 0;
   readonly cutOff = new Map<number, number>();
   readonly committed = new Map<string, EvidenceRecord>();
@@ -69,6 +71,7 @@ export class RedisLine implements SimulatedStore {
   /** When each record was committed. */
   readonly #committedAt = new Map<string, number>();
   readonly #clients = new Set<RedisClient>();
+  #refuses: Refused | undefined;
 
   constructor(engine: Engine, weather: Weather, setting: Setting) {
     this.#engine = engine;
@@ -88,6 +91,25 @@ export class RedisLine implements SimulatedStore {
   /** How much longer than usual a status change may have to wait, ms. */
   get fencedMs(): number {
     return this.#setting.redis === 'replica' ? fencedMs : 0;
+  }
+
+  get isFull(): boolean {
+    return this.#server.isFull;
+  }
+
+  set isFull(isFull) {
+    this.#server.isFull = isFull;
+  }
+
+  get refuses(): Refused | undefined {
+    return this.#refuses;
+  }
+
+  set refuses(what) {
+    this.#refuses = what;
+    const all = what !== undefined && Object.hasOwn(refusals, what);
+    this.#server.refusal = all ? refusals[what as keyof typeof refusals] : undefined;
+    this.#server.forbidden = what === undefined || all ? undefined : what;
   }
 
   goDown(): void {
@@ -114,6 +136,8 @@ export class RedisLine implements SimulatedStore {
 
   heal(): void {
     if (this.isDown) this.comeUp(true);
+    this.isFull = false;
+    this.refuses = undefined;
     this.cutOff.clear();
     for (const client of this.#clients) client.reconnect();
   }
@@ -147,7 +171,18 @@ export class RedisLine implements SimulatedStore {
     this.#clients.add(client);
     const sleep = (ms: number): Promise<void> =>
       new Promise((resolve) => void process.clock.after(ms, resolve));
-    return storeOver(client.connection, this.#keys, { now: () => process.clock.now(), sleep });
+    const store = storeOver(client.connection, this.#keys, { now: () => process.clock.now(), sleep });
+    return {
+      ...store,
+      sessions: {
+        ...store.sessions,
+        onStop: (hear) =>
+          store.sessions.onStop((stop) => {
+            this.announced(process, stop);
+            hear(stop);
+          }),
+      },
+    };
   }
 
   #reachableIn({ slot }: Process): number {
@@ -161,6 +196,7 @@ export class RedisLine implements SimulatedStore {
     const record = JSON.parse(args.record ?? '') as EvidenceRecord;
     if (this.committed.has(record.hash)) return;
     this.committed.set(record.hash, record);
+    if (record.event === 'startRequested') this.started(record.call, record.epoch);
     this.#committedAt.set(record.hash, this.#engine.now);
   }
 

@@ -12,7 +12,7 @@ import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
 import { Observer } from './observer.ts';
-import type { Act, Setting } from './plan.ts';
+import { refusals, type Act, type Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
 import type { SimulatedStore } from './store-ports.ts';
@@ -67,11 +67,14 @@ export class World {
   constructor(seed: number, setting: Setting, choice: Choice) {
     this.setting = setting;
     this.weather = new Weather(seed, choice);
-    this.observer = new Observer(this.engine);
+    this.observer = new Observer(this.engine, setting.times.ttlMs);
     this.graph = new SimulatedGraph(this.engine, this.weather, setting, this.observer);
     const Line = setting.redis === undefined ? StoreLine : RedisLine;
     this.store = new Line(this.engine, this.weather, setting);
     this.disk = new EvidenceDisk(this.engine, this.weather, setting);
+    this.store.announced = (process, { call, epoch }) =>
+      this.observer.heard(process, call, epoch ?? Infinity);
+    this.store.started = (call, epoch) => this.observer.started(call, epoch);
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
     this.engine.befalls = (process, label) => this.#befalls(process, label);
@@ -102,7 +105,7 @@ export class World {
       meter,
       policyFor: (who) => selectPolicy([], who),
       newId: () => `${process.name}-${++this.#ids}`,
-      times: this.setting.times,
+      times: this.setting.timesOf[slot]!,
       sizes: { maxGrants: this.setting.maxGrants },
       probe: this.graph.probe(process),
     });
@@ -159,8 +162,11 @@ export class World {
     this.engine.note('everything heals');
     this.weather.isCalm = true;
     this.disk.isFull = false;
+    this.graph.isDown = false;
+    this.graph.refusesCredential = false;
     for (const { process } of this.#instances.values()) this.engine.resume(process);
     this.store.heal();
+    this.#judgeStore();
     for (const slot of this.setting.rates.keys()) this.boot(slot);
   }
 
@@ -187,6 +193,7 @@ export class World {
           });
     const what = `${kind} of ${key.slice(-4)} at ${process.name}`;
     this.engine.note(what);
+    if (kind !== 'start') this.observer.heard(process, key);
     const tell = (decision: Decision<unknown>): void =>
       this.engine.note(`${what}: ${decision.ok ? `ok${openness(decision.value)}` : decision.reason}`);
     return this.#watch(asked, what, process, tell);
@@ -199,9 +206,9 @@ export class World {
       return false;
     }
     const number = this.uploads.length + 1;
-    this.engine.note(
-      `${process.name} lets upload ${number} of ${key.slice(-4)} in, epoch ${admitted.value.grant.epoch}`,
-    );
+    const { epoch } = admitted.value.grant;
+    this.engine.note(`${process.name} lets upload ${number} of ${key.slice(-4)} in, epoch ${epoch}`);
+    this.observer.admitted(process, key, epoch);
     const upload = new Upload(this, { number, process, call: key, write: admitted.value });
     this.uploads.push(upload);
     upload.stream(chunks, everyMs);
@@ -210,7 +217,6 @@ export class World {
 
   #perform(act: Act): void {
     const { engine, store } = this;
-    const { times } = this.setting;
     if (this.weather.isCalm) return;
     switch (act.kind) {
       case 'start':
@@ -256,22 +262,66 @@ export class World {
         if (store.isDown) return;
         engine.note(act.kind === 'storeLost' ? 'the store dies and loses its data' : 'the store goes down');
         store.goDown();
+        this.#judgeStore();
         engine.schedule(act.ms, 'the store comes up', () => {
           if (!store.isDown) return;
           store.comeUp(act.kind !== 'storeLost', act.kind === 'storeReplaced' ? act.lostMs : undefined);
+          if (act.kind === 'storeReplaced') this.#step(act.skewMs);
+          this.#judgeStore();
         });
         return;
       }
-      case 'diskFull':
-        engine.note('the disk is full');
-        this.disk.isFull = true;
-        engine.schedule(act.ms, 'the disk has room', () => (this.disk.isFull = false));
+      case 'storeFull':
+        this.#forAWhile('the store is full', act.ms, (isSo) => {
+          store.isFull = isSo;
+          this.#judgeStore();
+        });
         return;
-      case 'jump':
-        engine.note(`the store's clock jumps to ${act.toMs} ms ahead`);
-        store.skewMs = Math.min(act.toMs, times.graphTimeoutMs / 10);
+      case 'storeRefuses':
+        if (store.refuses !== undefined) return;
+        this.#forAWhile(`the store refuses: ${act.what}`, act.ms, (isSo) => {
+          store.refuses = isSo ? act.what : undefined;
+          this.#judgeStore();
+        });
+        return;
+      case 'diskFull':
+        this.#forAWhile('the disk is full', act.ms, (isSo) => (this.disk.isFull = isSo));
+        return;
+      case 'graphDown':
+        this.#forAWhile('nobody reaches Graph', act.ms, (isSo) => (this.graph.isDown = isSo));
+        return;
+      case 'credentialRefused':
+        this.#forAWhile('the credential is refused', act.ms, (isSo) => (this.graph.refusesCredential = isSo));
+        return;
+      case 'step':
+        this.#step(act.byMs);
         return;
     }
+  }
+
+  #forAWhile(what: string, ms: number, set: (isSo: boolean) => void): void {
+    this.engine.note(what);
+    set(true);
+    this.engine.schedule(ms, `no more: ${what}`, () => {
+      if (this.weather.isCalm) return;
+      this.engine.note(`no more: ${what}`);
+      set(false);
+    });
+  }
+
+  /** Somebody sets the clock of the store, or another server has another. */
+  #step(ms: number): void {
+    if (ms === 0) return;
+    this.engine.note(`the store's clock steps by ${ms} ms`);
+    this.store.skewMs += ms;
+  }
+
+  /** Whether any session can be extended now. */
+  #judgeStore(): void {
+    const { isDown, isFull, refuses } = this.store;
+    this.observer.storeExtends(
+      !(isDown || isFull || (refuses !== undefined && Object.hasOwn(refusals, refuses))),
+    );
   }
 
   /** A bot asks, and asks again where a refusal says when. */

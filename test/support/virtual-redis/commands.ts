@@ -48,6 +48,11 @@ function inOrder(scores: ReadonlyMap<string, number>): [string, number][] {
 function set(data: Keyspace, [key, text, ...options]: readonly string[], now: number): Reply {
   if (key === undefined || text === undefined) return wrongArguments();
   const [first, second] = options;
+  if (options.length === 0) {
+    data.delete(key);
+    data.set(key, { kind: 'string', text });
+    return 'OK';
+  }
   if (options.length === 2 && first === 'NX' && second === 'GET') {
     const before = data.get(key, 'string')?.text ?? null;
     if (before === null) data.set(key, { kind: 'string', text });
@@ -166,3 +171,9 @@ export const commands: Readonly<Record<string, Command>> = {
     return found.length === 0 ? null : found;
   },
 };
+
+/** Those of them that write. */
+export const writes: ReadonlySet<string> = new Set([
+  ...['DEL', 'SET', 'HSET', 'HSETNX', 'HDEL', 'HINCRBY', 'PEXPIRE', 'PEXPIREAT', 'PERSIST'],
+  ...['ZADD', 'ZREM', 'XADD', 'XDEL'],
+]);
