@@ -9,9 +9,10 @@ describeStore('memory', () => {
   return Promise.resolve({ store, peer: store, close: () => store.close() });
 });
 
-test('a store in memory goes by the clock it is given', async () => {
+test('a store in memory goes by the clock it is given, whatever the time of day', async () => {
   let now = 1_000_000;
-  const store = memoryStore({ clock: () => now, bornAt: 5 });
+  let date = Date.UTC(2026, 0, 31, 12);
+  const store = memoryStore({ clock: () => now, wallClock: () => date, livedMs: 5 });
   const [kept, forgotten] = [newCall(), newCall()];
   await move(store, kept, 'idle', { retentionMs: 1000 });
   await move(store, forgotten, 'idle', { retentionMs: 1000 });
@@ -19,15 +20,22 @@ test('a store in memory goes by the clock it is given', async () => {
   await store.sessions.join('session-1', lasting(1000));
 
   now += 999;
-  expect((await store.calls.read(forgotten)).state?.state).toBe('idle');
-  expect(await store.sessions.revoke('session-1', { call: kept, epoch: 1 })).toBe(true);
+  date += 3 * 24 * 60 * minute;
+  expect(await store.calls.sweep(10)).toBe(0);
+  expect(await store.calls.silent(minute, 10)).toEqual([]);
   now += 1;
-  expect(await store.calls.read(forgotten)).toMatchObject({ state: null, version: 0, now, bornAt: 5 });
+  expect(await store.calls.read(kept)).toMatchObject({ now, clock: date, livedMs: 1005 });
+  expect(await store.calls.sweep(10)).toBe(1);
+  expect(await store.calls.read(forgotten)).toMatchObject({ state: null, version: 0 });
   expect((await store.calls.read(kept)).state?.state).toBe('starting');
-  expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
+  const beat = await store.sessions.revoke('session-1', { call: kept, epoch: 1 });
+  now += 100 * minute;
+  expect(await store.sessions.revoke('session-1', { call: kept, epoch: 1 })).toBe(beat);
+  await store.calls.sweep(10);
+  expect(await store.sessions.revoke('session-1', { call: kept, epoch: 1 })).toBe('missing');
 });
 
-test('a store in memory tells silence to the millisecond, and in time forgets what has expired', async () => {
+test('a store in memory tells silence to the millisecond, and forgets what has expired', async () => {
   let now = 1_000_000;
   const store = memoryStore({ clock: () => now });
   const [kept, expired] = [newCall(), newCall()];
@@ -39,7 +47,7 @@ test('a store in memory tells silence to the millisecond, and in time forgets wh
   expect(await store.calls.silent(1000, 10)).toEqual([expired]);
   now += 1;
   expect(await store.calls.silent(1000, 10)).toEqual([expired, kept]);
-  now += minute;
-  await move(store, newCall(), 'ended');
+  expect(await store.calls.sweep(0)).toBe(0);
+  expect(await store.calls.sweep(10)).toBe(1);
   expect(await store.calls.silent(0, 10)).toEqual([kept]);
 });

@@ -33,7 +33,7 @@ test('all keys of a call, of a session, and of the drain share a slot; calls spr
   const call = newCall();
   expect((await slotsOf(Object.values(keys.call(call)))).size).toBe(1);
   expect((await slotsOf(Object.values(keys.session('session-1')))).size).toBe(1);
-  expect((await slotsOf([keys.lease, keys.sink])).size).toBe(1);
+  expect((await slotsOf([keys.lease, keys.sink, keys.members, keys.layout])).size).toBe(1);
   expect(shardOf(call)).toBe(shardOf(call));
 
   const shards = new Set(Array.from({ length: 4000 }, () => shardOf(newCall())));
@@ -42,6 +42,6 @@ test('all keys of a call, of a session, and of the drain share a slot; calls spr
   );
   expect(shards.size).toBeGreaterThan(shardCount / 2);
   const third = 16384 / 3;
-  const slots = await slotsOf([...shards].slice(0, 40).map((shard) => keys.shard(shard).life));
+  const slots = await slotsOf([...shards].slice(0, 40).map((shard) => keys.shard(shard).shard));
   expect(new Set([...slots].map((slot) => Math.floor(Number(slot) / third)))).toEqual(new Set([0, 1, 2]));
 });

@@ -54,7 +54,9 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const view = await store.calls.read(newCall());
         expect(view).toMatchObject({ state: null, version: 0, holders: [], tallies: [] });
         expect(Math.abs(view.now - Date.now())).toBeLessThan(minute);
-        expect(view.bornAt).toBeLessThanOrEqual(view.now);
+        expect(Math.abs(view.clock - Date.now())).toBeLessThan(minute);
+        expect(view.livedMs).toBeGreaterThanOrEqual(0);
+        expect(view.isOfThisLife).toBe(true);
       });
 
       test('is read back by every instance as it was committed', async () => {
@@ -126,9 +128,9 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const { call, epoch } = await recordingCall(store);
         await move(store, call, 'idle', { retentionMs: 100 });
         await store.calls.leave(call, { session: 'session-1', epoch }, tally());
-        await eventually(async () => (await store.calls.read(call)).state === null);
-        expect(await store.calls.read(call)).toMatchObject({ version: 0, holders: [], tallies: [] });
-        // The tallies expired as well, they are not just hidden.
+        await eventually(async () => (await peer.calls.sweep(10)) === 1);
+        expect(await store.calls.read(call)).toMatchObject({ state: null, version: 0, holders: [], tallies: [] });
+        // The tallies are gone as well, they are not just hidden.
         await move(store, call, 'starting');
         expect((await store.calls.read(call)).tallies).toEqual([]);
       });
@@ -137,12 +139,32 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     describeSilence(() => fixture);
 
     describe('holders', () => {
+      const times = { ttlMs: minute, graphTimeoutMs: 1000 };
+      beforeEach(async () => {
+        for (const id of ['session-1', 'session-2']) await store.sessions.join(id, lasting(minute));
+      });
+
+      test('are those of sessions that joined, since others have to know for how long to wait for them', async () => {
+        const { call } = await recordingCall(store);
+        const fault: unknown = await store.calls.acquire(call, 'stranger').catch((error: unknown) => error);
+        expect(fault).toBeFault('StoreUnavailable');
+        expect((await store.calls.read(call)).holders).toEqual([]);
+      });
+
+      test('are shown with the times of their own session', async () => {
+        const { call, epoch } = await recordingCall(store);
+        await store.sessions.join('slow', { ...lasting(7000), graphTimeoutMs: 4321 });
+        await store.calls.acquire(call, 'slow');
+        const slow = { session: 'slow', epoch, ttlMs: 7000, graphTimeoutMs: 4321 };
+        expect((await peer.calls.read(call)).holders).toEqual([slow]);
+      });
+
       test('are added while the call is recording, with its epoch and binding; twice changes nothing', async () => {
         const { call, epoch } = await recordingCall(store);
         const binding = { tenant: 'tenant-1', app: 'app-1' };
         expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'recording', epoch, binding });
         expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'recording', epoch, binding });
-        expect((await peer.calls.read(call)).holders).toEqual([{ session: 'session-1', epoch }]);
+        expect((await peer.calls.read(call)).holders).toEqual([{ session: 'session-1', epoch, ...times }]);
       });
 
       test.each(['idle', 'starting', 'stopping', 'unconfirmed', 'ended'] as const)(
@@ -172,7 +194,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const { call, epoch } = await recordingCall(store);
         await store.calls.acquire(call, 'session-1');
         await move(peer, call, 'stopping');
-        expect((await peer.calls.read(call)).holders).toEqual([{ session: 'session-1', epoch }]);
+        expect((await peer.calls.read(call)).holders).toEqual([{ session: 'session-1', epoch, ...times }]);
       });
 
       test('leave with their totals; reporting twice changes nothing', async () => {
@@ -183,7 +205,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         for (let time = 0; time < 2; time += 1) {
           await store.calls.leave(call, { session: 'session-1', epoch }, report);
           const view = await peer.calls.read(call);
-          expect(view.holders).toEqual([{ session: 'session-2', epoch }]);
+          expect(view.holders).toEqual([{ session: 'session-2', epoch, ...times }]);
           expect(view.tallies).toEqual([{ session: 'session-1', epoch, ...report }]);
         }
       });
@@ -193,7 +215,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         await store.calls.acquire(call, 'session-1');
         await store.calls.leave(call, { session: 'session-1', epoch: epoch - 1 }, tally());
         const view = await store.calls.read(call);
-        expect(view.holders).toEqual([{ session: 'session-1', epoch }]);
+        expect(view.holders).toEqual([{ session: 'session-1', epoch, ...times }]);
         expect(view.tallies).toEqual([{ session: 'session-1', epoch: epoch - 1, ...tally() }]);
       });
 
@@ -241,13 +263,76 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       expect((await store.calls.read(call)).tallies).toEqual([]);
     });
 
-    test('the beginning without data is told alike for every call and never moves', async () => {
+    test('the life of the data is told alike for every call and lasts', async () => {
       await store.sessions.join(session(), lasting(minute));
       const call = newCall();
-      const { bornAt } = await store.calls.read(call);
+      const { life, livedMs } = await store.calls.read(call);
       await move(store, call, 'starting');
       await peer.sessions.join(session(), lasting(minute));
-      expect((await peer.calls.read(call)).bornAt).toBe(bornAt);
+      expect(await peer.calls.read(call)).toMatchObject({ life, isOfThisLife: true });
+      const older = await eventually(async () => {
+        const view = await store.calls.read(call);
+        return view.livedMs > livedMs ? view : undefined;
+      });
+      expect(older.life).toBe(life);
+    });
+
+    test('a change that was computed in another life is not taken', async () => {
+      const call = newCall();
+      const view = await move(store, call, 'starting').then(() => store.calls.read(call));
+      expect(await store.calls.commit({ ...commitOn(view, call, 'recording'), life: 'another' })).toBe(false);
+      expect((await store.calls.read(call)).state?.state).toBe('starting');
+    });
+
+    test('protocol time and watched time never go back', async () => {
+      const call = newCall();
+      let [now, watched] = [0, 0];
+      for (const state of ['starting', 'recording', 'stopping', 'unconfirmed'] as const)
+        for (const one of [store, peer]) {
+          await move(one, call, state);
+          const view = await one.calls.read(call);
+          expect(view.now).toBeGreaterThanOrEqual(now);
+          expect(view.watched).toBeGreaterThanOrEqual(watched);
+          ({ now, watched } = view);
+        }
+    });
+
+    test('a call is forgotten once its retention is over, with its holders and tallies, and not before', async () => {
+      const [short, long, kept] = [newCall(), newCall(), newCall()];
+      const id = session();
+      await store.sessions.join(id, lasting(minute));
+      await move(store, short, 'recording');
+      await store.calls.acquire(short, id);
+      await store.calls.leave(short, { session: 'another', epoch: 1 }, tally());
+      await move(store, short, 'idle', { retentionMs: 20 });
+      await move(store, long, 'idle', { retentionMs: minute });
+      await move(store, kept, 'recording');
+      await eventually(async () => (await peer.calls.sweep(10)) === 1);
+      expect(await store.calls.sweep(10)).toBe(0);
+      expect(await store.calls.read(short)).toMatchObject({
+        state: null,
+        version: 0,
+        holders: [],
+        tallies: [],
+      });
+      expect((await store.calls.read(long)).state?.state).toBe('idle');
+      expect((await store.calls.read(kept)).state?.state).toBe('recording');
+      expect((await store.calls.census()).recording).toBe(1);
+    });
+
+    test('a call that changes again is kept, and no more are forgotten at a time than are asked for', async () => {
+      const calls = Array.from({ length: 5 }, newCall);
+      for (const call of calls) await move(store, call, 'ended', { retentionMs: 10 });
+      await move(store, calls[0]!, 'recording');
+      let swept = 0;
+      await eventually(async () => {
+        const now = await store.calls.sweep(1);
+        expect(now).toBeLessThanOrEqual(1);
+        swept += now;
+        return swept === 4;
+      });
+      expect(await store.calls.sweep(10)).toBe(0);
+      expect((await store.calls.read(calls[0]!)).state?.state).toBe('recording');
     });
 
     describe('a session', () => {
@@ -262,22 +347,27 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         expect(await store.sessions.heartbeat(id, [])).toBe('lost');
       });
 
-      test('is lost once its time is over, and a heartbeat does not bring it back', async () => {
+      test('has a counter that every sign of life moves, and nothing else', async () => {
         const id = session();
+        const counter = (): Promise<number | 'missing'> =>
+          peer.sessions.revoke(id, { call: newCall(), epoch: 1 });
         await store.sessions.join(id, lasting(30));
-        await eventually(async () => !(await peer.sessions.revoke(id, { call: newCall(), epoch: 1 })));
-        expect(await store.sessions.heartbeat(id, [])).toBe('lost');
-        expect(await store.sessions.heartbeat(id, [])).toBe('lost');
+        const seen = [await counter(), await counter()];
+        expect(seen[1]).toBe(seen[0]);
+        await store.sessions.heartbeat(id, []);
+        seen.push(await counter());
+        await store.sessions.join(id, lasting(30));
+        seen.push(await counter(), await counter());
+        expect(new Set(seen).size).toBe(3);
+        expect(seen.every((beat) => typeof beat === 'number')).toBe(true);
       });
 
-      test('lives as long as its last heartbeat said, and so does what waits for it', async () => {
+      test('is not ended by any time: whoever waits for it watches its counter', async () => {
         const id = session();
-        const revocation = { call: newCall(), epoch: 1 };
-        await store.sessions.join(id, lasting(minute));
-        await peer.sessions.revoke(id, revocation);
-        expect(await store.sessions.heartbeat(id, [])).toEqual([revocation]);
-        await eventually(async () => (await store.sessions.heartbeat(id, [])) === 'lost');
-        await store.sessions.join(id, lasting(minute));
+        await store.sessions.join(id, lasting(1));
+        const { now } = await store.calls.read(newCall());
+        await eventually(async () => (await store.calls.read(newCall())).now > now + 50);
+        await peer.calls.sweep(10);
         expect(await store.sessions.heartbeat(id, [])).toEqual([]);
       });
 
@@ -299,9 +389,9 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
           { call: newCall(), epoch: 7 },
         ];
         await store.sessions.join(id, lasting(minute));
-        expect(await peer.sessions.revoke(id, one)).toBe(true);
-        expect(await peer.sessions.revoke(id, one)).toBe(true);
-        expect(await peer.sessions.revoke(id, two)).toBe(true);
+        expect(await peer.sessions.revoke(id, one)).toEqual(expect.any(Number));
+        expect(await peer.sessions.revoke(id, one)).toEqual(expect.any(Number));
+        expect(await peer.sessions.revoke(id, two)).toEqual(expect.any(Number));
         const waiting = await store.sessions.heartbeat(id, []);
         expect(waiting).toHaveLength(2);
         expect(waiting).toEqual(expect.arrayContaining([one, two]));
@@ -335,7 +425,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
 
       test('for a session that is not there is refused and not kept', async () => {
         const id = session();
-        expect(await store.sessions.revoke(id, { call: newCall(), epoch: 1 })).toBe(false);
+        expect(await store.sessions.revoke(id, { call: newCall(), epoch: 1 })).toBe('missing');
         await store.sessions.join(id, lasting(minute));
         expect(await store.sessions.heartbeat(id, [])).toEqual([]);
       });
@@ -370,6 +460,10 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     });
 
     describe('the outbox', () => {
+      beforeEach(async () => {
+        await store.sessions.join(session(), lasting(minute));
+      });
+
       test('holds the record of every commit, in order per call, until it is removed', async () => {
         const calls = Array.from({ length: 5 }, newCall);
         const written = new Map<string, unknown[]>(calls.map((call) => [call, []]));
@@ -422,6 +516,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         await store.outbox.lease('one', minute);
         await store.outbox.lease('one', 30);
         await eventually(() => peer.outbox.lease('two', minute));
+        // Whoever had it has to wait as long as it was given.
         expect(await store.outbox.lease('one', minute)).toBe(false);
       });
 

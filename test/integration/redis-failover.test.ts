@@ -96,11 +96,11 @@ describe('a replica that took over', () => {
     await eventually(async () => (await storedState(replica, call)) === 'recording');
     await replica.cli('replicaof', 'no', 'one');
     const promoted = await (await open(replica.url)).calls.read(call);
-    expect(promoted.bornAt).toBe(Number(await replica.cli('hget', keys.call(call).life, 'began')) + 15_000);
+    expect(promoted.livedMs).toBe(-15_000);
     // A primary that was only restarted has no other beside it.
     await primary.restart({ keepData: false });
     const restarted = await (await open(primary.url)).calls.read(call);
-    expect(restarted.bornAt).toBeLessThanOrEqual(restarted.now);
+    expect(restarted.livedMs).toBeGreaterThanOrEqual(0);
   });
 
   test('and gave the place back is not taken for the one that was there before', async () => {

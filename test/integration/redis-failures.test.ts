@@ -108,7 +108,7 @@ describe('a Redis that is gone', () => {
 });
 
 describe('a Redis that comes back', () => {
-  test('with its data keeps the states and the moment it began, but no session', async () => {
+  test('with its data keeps the states and its life, but no session', async () => {
     const redis = await server({ appendOnly: true });
     const store = open(redis);
     await store.ready();
@@ -122,8 +122,9 @@ describe('a Redis that comes back', () => {
     expect(await store.calls.read(call)).toMatchObject({
       state: before.state,
       version: before.version,
-      bornAt: before.bornAt,
-      holders: [{ session: 'session-1', epoch }],
+      life: before.life,
+      isOfThisLife: true,
+      holders: [{ session: 'session-1', epoch, ttlMs: minute, graphTimeoutMs: 1000 }],
     });
     expect(await store.outbox.depth()).toBe(2);
     // The key is there, but a session is bound to the connection it was joined on.
@@ -147,11 +148,12 @@ describe('a Redis that comes back', () => {
     await answersAgain(peer);
     const after = await store.calls.read(call);
     expect(after).toMatchObject({ state: null, version: 0, holders: [] });
-    expect(after.bornAt).toBeGreaterThan(before.bornAt);
+    expect(after.life).not.toBe(before.life);
+    expect(after.now).toBeGreaterThanOrEqual(before.now);
     expect(await store.calls.commit(commitOn(before, call, 'stopping'))).toBe(false);
     expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'idle' });
     expect(await store.sessions.heartbeat('session-1', [])).toBe('lost');
-    expect(await peer.sessions.revoke('session-1', { call, epoch: 1 })).toBe(false);
+    expect(await peer.sessions.revoke('session-1', { call, epoch: 1 })).toBe('missing');
   });
 
   test('gives every part of the store its marker again with the first session that joins', async () => {

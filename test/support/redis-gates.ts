@@ -36,7 +36,7 @@ const by: Binding = { tenant: 'tenant-1', app: 'app-1' };
 const times: GateTimes = { ttlMs: 2000, drainMs: 200, graphTimeoutMs: 10_000 };
 
 const everyLife =
-  "for _, key in ipairs(redis.call('KEYS', '*:life')) do redis.call('HSET', key, 'born', 0) end";
+  "for _, key in ipairs(redis.call('KEYS', '*:shard')) do redis.call('HSET', key, 'settled', 1) end";
 
 /** As if the waiting period of rule R2 had passed. */
 export const waitIsOver = (redis: Pick<TestRedis, 'cli'>): Promise<string> =>

@@ -119,18 +119,22 @@ describe('a call of which nothing is heard', () => {
       expect(world.count('silent')).toBe(0);
     }));
 
-  test('is forgotten when its state has expired', () =>
-    inWorld(times, async (world) => {
-      await tell(world, 0, invitation());
-      await world.clock.advance(2 * roundMs);
-      world.storeSkewMs = 3 * 24 * 60 * 60 * 1000;
-      expect(await world.store.calls.silent(0, 10)).toEqual([theCall]);
-      const before = await world.events();
-      await world.clock.advance(2 * roundMs);
-      expect(await world.store.calls.silent(0, 10)).toEqual([]);
-      expect(await world.events()).toEqual(before);
-      expect(world.ends).toEqual([]);
-    }));
+  test.each([3 * 24 * 60 * 60_000, -60 * 60_000])(
+    'is neither silent nor forgotten because the clock of the store was set by %i ms',
+    (byMs) =>
+      inWorld(times, async (world) => {
+        await tell(world, 0, invitation());
+        await world.clock.advance(2 * roundMs);
+        const before = await world.events();
+        world.storeSkewMs = byMs;
+        await world.clock.advance(2 * roundMs);
+        expect(await world.store.calls.sweep(10)).toBe(0);
+        expect(await world.events()).toEqual(before);
+        expect(world.ends).toEqual([]);
+        await world.clock.advance(silenceMs);
+        expect(world.ends).toHaveLength(1);
+      }),
+  );
 });
 
 describe('a call is not silent', () => {

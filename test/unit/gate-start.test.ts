@@ -95,8 +95,10 @@ describe('a start', () => {
       const until = new Promise<void>((resolve) => (release = resolve));
       world.graph.next('recording', { ...completed(), until });
       const first = world.start(0);
+      await world.clock.settle();
+      expect(await world.run(world.start(1))).toRefuse('StatusInProgress');
       await world.clock.advance(3 * graphTimeoutMs);
-      // The first start has used up its time, so another one may begin.
+      // The first start has used up its time since the other instance saw it, so another one may begin.
       world.graph.next('recording', { ...completed(), answerAfterMs: 500 });
       const second = world.start(1);
       await world.clock.advance(100);
@@ -177,7 +179,7 @@ describe('a start', () => {
       await world.run(world.stop(0));
       world.storeSkewMs = -60_000;
       await world.recording();
-      expect((await world.view()).state!.epoch).toBe(first + 1);
+      expect((await world.view()).state!.epoch).toBeGreaterThan(first);
     }));
 });
 

@@ -5,7 +5,10 @@ import { directConnection } from '../support/virtual-redis/connection.ts';
 import { virtualRedis } from '../support/virtual-redis/store.ts';
 
 test('what may have been missed while all shards were searched has them searched again', async () => {
-  const direct = directConnection(virtualRedis());
+  const server = virtualRedis();
+  // As if somebody had joined.
+  server.command('set', keysWith('tallylight').layout, '2');
+  const direct = directConnection(server);
   let lose: () => void = () => undefined;
   let searches = 0;
   let release: () => void = () => undefined;

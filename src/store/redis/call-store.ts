@@ -115,7 +115,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       );
       return found
         .flat()
-        .sort((a, b) => b.age - a.age)
+        .sort((a, b) => a.since - b.since)
         .slice(0, limit)
         .map(({ call }) => call);
     },

@@ -33,7 +33,8 @@ local function clockNow()
   local time = redis.call('TIME')
   return time[1] * 1000 + time[2] / 1000
 end`;
-const shard = `local names = { 'time', 'watched', 'run', 'promoted', 'life', 'fenced', 'settled', 'kept' }
+const shard = `local jitterMs = 250
+local names = { 'time', 'watched', 'run', 'promoted', 'life', 'fenced', 'settled', 'kept' }
 local function shardNow(key, mark, seen, elapsed)
   local clock = clockNow()
   local shard = { clock = clock }
@@ -41,7 +42,7 @@ local function shardNow(key, mark, seen, elapsed)
   for n, name in ipairs(names) do shard[name] = stored[n] end
   local offset, watchedAt = unpack(redis.call('HMGET', key, 'offset', 'watchedAt'))
   shard.time = math.max(clock + (tonumber(offset) or 0), tonumber(shard.time) or 0, tonumber(seen))
-  local went = math.min(tonumber(elapsed), shard.time - (tonumber(watchedAt) or shard.time))
+  local went = math.min(elapsed + jitterMs, shard.time - (tonumber(watchedAt) or shard.time))
   shard.watched = (tonumber(shard.watched) or 0) + math.max(0, went)
   shard.settled = shard.settled == '1'
   local same, run, promoted = ours(shard.run, shard.promoted)
@@ -307,6 +308,7 @@ local known = shardNow(shard, mark, seen, elapsed)
 keepTimes(shard, known)
 local latest = fraction(known.watched - forMs)
 return {
+  fraction(known.time),
   fraction(known.watched),
   redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
 }`,

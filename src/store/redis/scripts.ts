@@ -121,16 +121,16 @@ function acquired(reply: unknown): Acquired {
 
 interface Silence {
   readonly call: CallKey;
-  /** ms of watched time; each shard has its own. */
-  readonly age: number;
+  /** Since when nothing was heard, protocol time, ms: unlike an age, it does not depend on when its shard was asked. */
+  readonly since: number;
 }
 
 function silences(reply: unknown): readonly Silence[] {
-  const [watched, calls] = asList(reply, 'reply');
-  const now = asNumber(watched, 'time');
-  return asPairs(calls, 'listed call').map(([id, time]) => ({
+  const [time, watched, calls] = asList(reply, 'reply');
+  const ahead = asNumber(time, 'time') - asNumber(watched, 'time');
+  return asPairs(calls, 'listed call').map(([id, heard]) => ({
     call: asCallKey(id),
-    age: now - asNumber(time, 'listed call'),
+    since: ahead + asNumber(heard, 'listed call'),
   }));
 }
 

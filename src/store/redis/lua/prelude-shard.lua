@@ -1,5 +1,7 @@
 -- purpose: What the scripts of a shard share: its times, and the life of its data.
 
+-- The two clocks are read at different moments, ms. A step counts for so much, and no more.
+local jitterMs = 250
 local names = { 'time', 'watched', 'run', 'promoted', 'life', 'fenced', 'settled', 'kept' }
 
 -- What is known of a shard now. `seen` is the largest protocol time that the caller knows, `elapsed` how many ms it has
@@ -15,7 +17,7 @@ local function shardNow(key, mark, seen, elapsed)
   for n, name in ipairs(names) do shard[name] = stored[n] end
   local offset, watchedAt = unpack(redis.call('HMGET', key, 'offset', 'watchedAt'))
   shard.time = math.max(clock + (tonumber(offset) or 0), tonumber(shard.time) or 0, tonumber(seen))
-  local went = math.min(tonumber(elapsed), shard.time - (tonumber(watchedAt) or shard.time))
+  local went = math.min(elapsed + jitterMs, shard.time - (tonumber(watchedAt) or shard.time))
   shard.watched = (tonumber(shard.watched) or 0) + math.max(0, went)
   shard.settled = shard.settled == '1'
 

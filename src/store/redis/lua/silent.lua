@@ -2,7 +2,7 @@
 -- flags: allow-oom, since it leads to the end of calls
 -- KEYS: shard mark heard
 -- ARGV: forMs limit seen elapsed
--- reply: the watched time, and the calls as id, watched time...
+-- reply: protocol time, watched time, and the calls as id, watched time...
 -- writes: shard mark
 local shard, mark, heard = unpack(KEYS)
 local forMs, limit, seen, elapsed = unpack(ARGV)
@@ -12,6 +12,7 @@ local known = shardNow(shard, mark, seen, elapsed)
 keepTimes(shard, known)
 local latest = fraction(known.watched - forMs)
 return {
+  fraction(known.time),
   fraction(known.watched),
   redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
 }
