@@ -10,6 +10,7 @@ import { createMeter } from '../src/metrics/metrics.ts';
 import { connectGraph } from '../src/upstream/graph.ts';
 import { outboundFetch } from '../src/upstream/pool.ts';
 import { systemClock } from '../src/http/clock.ts';
+import { clientAddress } from '../src/http/client-address.ts';
 import { noLimits } from '../src/http/limits.ts';
 import { consoleLog } from './log.ts';
 import { silentMeter } from './meter.ts';
@@ -64,6 +65,7 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
     now: () => systemClock.now(),
     // The host's own server keeps the measure.
     limits: noLimits(),
+    clientAddress: clientAddress([]),
     graphAt(origin) {
       const known = graphs.get(origin);
       if (known !== undefined) return known;

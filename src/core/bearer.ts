@@ -43,9 +43,20 @@ function guidOf(value: unknown): string | undefined {
  * to be used once Graph has accepted the token (design, section 6). `undefined`: it cannot be read.
  */
 export function readGraphToken(token: string): Binding | undefined {
+  const claims = claimsIn(token);
+  const named = claims === undefined ? undefined : claimedBinding(claims);
+  return named?.ok === true ? named.value : undefined;
+}
+
+/** When a token ends by its own word (`exp`), ms since the epoch; `undefined`: it does not say. Unverified as well. */
+export function graphTokenEnd(token: string): number | undefined {
+  const exp = claimsIn(token)?.exp;
+  return typeof exp === 'number' && exp > 0 ? exp * 1000 : undefined;
+}
+
+function claimsIn(token: string): Record<string, unknown> | undefined {
   const [, payload, signature, ...rest] = token.split('.');
   if (payload === undefined || signature === undefined || rest.length > 0) return undefined;
   const claims = parseJsonText(Buffer.from(payload, 'base64url').toString());
-  const named = isRecord(claims) ? claimedBinding(claims) : undefined;
-  return named?.ok === true ? named.value : undefined;
+  return isRecord(claims) ? claims : undefined;
 }

@@ -67,6 +67,8 @@ export const transitions = {
   contradicted: living,
   /** The notifications of this call will not come through the proxy. */
   callbackBypassed: living,
+  /** A stop was asked for while Graph could not say whether its token is good: one instance holds the gate closed until it can. */
+  stopUnproven: living,
 } as const satisfies Record<string, Targets>;
 
 export type EventName = keyof typeof transitions;

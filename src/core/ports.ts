@@ -119,12 +119,6 @@ export interface Revocation {
   readonly epoch: number;
 }
 
-/** Why an instance must not take part in a store: a sentence for its operator. */
-export interface JoinRefusal {
-  readonly why: 'format' | 'times';
-  readonly text: string;
-}
-
 /** A stop that one instance has heard, for all the others. */
 export interface AnnouncedStop {
   readonly call: CallKey;
@@ -132,6 +126,12 @@ export interface AnnouncedStop {
   readonly epoch: number | null;
   /** Names who announces it. */
   readonly from: string;
+}
+
+/** Why an instance must not take part in a store: a sentence for its operator. */
+export interface JoinRefusal {
+  readonly why: 'format' | 'times';
+  readonly text: string;
 }
 
 /** Sessions and their inboxes. A fault is thrown as `StoreUnavailable`. */

@@ -51,7 +51,8 @@ export type CallEvent =
         | 'metadataUpdated'
         | 'operationPatched'
         | 'mediaRequested'
-        | 'callbackBypassed';
+        | 'callbackBypassed'
+        | 'stopUnproven';
     };
 
 /** What every event carries besides its type. */
@@ -214,6 +215,7 @@ function judge(state: CallState, event: CallEvent, occasion: Occasion): Decision
     case 'operationPatched':
     case 'mediaRequested':
     case 'callbackBypassed':
+    case 'stopUnproven':
       return happens(event.type);
   }
 }

@@ -38,6 +38,8 @@ export class Admission {
   readonly #revoked = new Map<CallKey, Revoked>();
   /** Revocations whose call this session has left; keyed, since the store repeats them until it is told. */
   #done = new Map<CallKey, Revocation>();
+  /** Calls of which nothing is admitted for now, though this instance may be a holder: it goes on or is revoked. */
+  readonly #suspended = new Map<CallKey, () => void>();
   #closing = false;
   readonly session: Session;
 
@@ -77,6 +79,7 @@ export class Admission {
 
   #held(call: CallKey, who: Binding | null): Decision<Grant> | undefined {
     const grant = this.#grants.get(call);
+    if (this.#suspended.has(call)) return refuse('RecordingNotActive');
     if (grant === undefined || !this.session.isLive()) return undefined;
     const policy = this.#deps.policyFor(grant.binding);
     // A stranger gets the answer of a call that is not recorded.
@@ -107,6 +110,29 @@ export class Admission {
     const grant = this.#grants.get(call);
     if (grant === undefined || grant.epoch > (epoch ?? Infinity)) return;
     this.revoke([{ call, epoch: grant.epoch }]);
+  }
+
+  /**
+   * Admits nothing of the call until it is resumed, and ends what is in flight as a revocation does; the hold stays, so
+   * that the same recording can go on without asking the store.
+   */
+  suspend(call: CallKey): void {
+    if (this.#suspended.has(call)) return;
+    const grant = this.#grants.get(call);
+    const { clock, times, policyFor } = this.#deps;
+    const limit = policyFor(grant?.binding ?? null).drainMs ?? times.drainMs;
+    const cancel = grant === undefined ? () => undefined : clock.after(limit, () => grant.cut());
+    this.#suspended.set(call, cancel);
+    grant?.stop('RecordingStopped');
+  }
+
+  resume(call: CallKey): void {
+    const cancel = this.#suspended.get(call);
+    if (cancel === undefined) return;
+    cancel();
+    this.#suspended.delete(call);
+    const grant = this.#grants.get(call);
+    if (grant !== undefined) grant.stopReason = undefined;
   }
 
   /** Calls whose media moved here since this was asked last. */

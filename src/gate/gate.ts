@@ -22,6 +22,7 @@ import { Silence } from './silence.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type Hearing, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './telling.ts';
+import { UnprovenStops, type UnprovenStop } from './unproven-stops.ts';
 import { Watch } from './watch.ts';
 import type { Write } from './write.ts';
 
@@ -44,6 +45,7 @@ export class Gate {
   readonly #silence: Silence | undefined;
   readonly #heardStops: HeardStops;
   readonly #carried: CarriedStops;
+  readonly #unproven: UnprovenStops;
   /** Names this instance where it announces stops. */
   readonly #name: string;
   #stopListening: () => void = () => undefined;
@@ -62,6 +64,12 @@ export class Gate {
       if (heard.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
         this.#announce(request.call, heard.epoch ?? null);
       return stop(deps, this.#own(), request, this.#hearing(request, heard, true));
+    });
+    this.#unproven = new UnprovenStops(deps, {
+      ownerOf: (call) => this.bindingOf(call),
+      suspend: (call) => this.#admission.suspend(call),
+      resume: (call) => this.#admission.resume(call),
+      instance,
     });
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
@@ -86,6 +94,7 @@ export class Gate {
   async close(): Promise<void> {
     this.#silence?.close();
     this.#carried.close();
+    this.#unproven.close();
     this.#stopListening();
     await this.#learner.close(learningMs);
     await this.#admission.close();
@@ -162,6 +171,14 @@ export class Gate {
   }
 
   /**
+   * Holds the gate of a call closed here for a stop of which Graph cannot say now whether it is the call's own; whether
+   * it does. Nothing else is done for the claims of a token that nobody has verified.
+   */
+  holdClosed(stop: UnprovenStop): Promise<boolean> {
+    return this.#unproven.hold(stop);
+  }
+
+  /**
    * The call is over without anything left to tell Graph. Only for a call that is bound: for any other, the 404
    * may only mean that it is somebody else's.
    */
@@ -210,8 +227,8 @@ export class Gate {
   }
 
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */
-  bindingOf(call: CallKey): Promise<KnownBinding> {
-    return this.#bindings.of(call);
+  async bindingOf(call: CallKey): Promise<KnownBinding> {
+    return this.#ownerOf(call) ?? (await this.#bindings.of(call));
   }
 
   /** Counts a refused write for the evidence. */
@@ -242,6 +259,7 @@ export class Gate {
     if (owner !== undefined && !belongsTo({ binding: owner }, by)) return undefined;
     const heard = this.#heardStops.hear(call, by, grant?.epoch);
     if (grant !== undefined) this.#admission.shut(call, grant.epoch);
+    if (owner !== undefined) this.#unproven.over(call);
     if (grant !== undefined) this.#announce(call, grant.epoch);
     return heard;
   }
@@ -295,6 +313,7 @@ export class Gate {
         if (from === this.#name) return;
         this.#heardStops.announced(call, epoch ?? this.#admission.grantOf(call)?.epoch ?? null);
         this.#admission.shut(call, epoch);
+        this.#unproven.over(call);
       });
     } catch (error) {
       log.debug({ error: messageOf(error) }, 'stops that are announced are not heard here');

@@ -37,8 +37,6 @@ export interface HeardStop {
 
 interface Waiting {
   readonly by: Binding | null;
-  /** Whether Graph has not taken the token of who asked yet. */
-  readonly isUnproven: boolean;
   /** Recordings up to this epoch are closed; all of them until it is told which one is meant. */
   epoch: number;
   isTold: boolean;
@@ -72,11 +70,11 @@ export class HeardStops {
   }
 
   /** A stop was asked for. `epoch`: of the grant that is held here; undefined: the store has to tell. */
-  hear(call: CallKey, by: Binding | null, epoch: number | undefined, isUnproven = false): HeardStop {
+  hear(call: CallKey, by: Binding | null, epoch: number | undefined): HeardStop {
     const known = this.#waiting.get(call) ?? [];
-    let stop = known.find((one) => one.isUnproven === isUnproven && isSame(one.by, by));
+    let stop = known.find((one) => isSame(one.by, by));
     if (stop === undefined) {
-      stop = { by, isUnproven, epoch: 0, isTold: true };
+      stop = { by, epoch: 0, isTold: true };
       if (this.#count < this.#maxWaiting) {
         this.#waiting.set(call, [...known, stop]);
         this.#count += 1;

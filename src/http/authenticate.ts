@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { bearerToken, readGraphToken } from '../core/bearer.ts';
+import { bearerToken, graphTokenEnd, readGraphToken } from '../core/bearer.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { sha256 } from '../core/evidence.ts';
@@ -16,6 +16,8 @@ export interface Caller {
   readonly authorization: () => Promise<Decision<string>>;
   /** Names the token without being one. */
   readonly tokenHash: string;
+  /** When a Graph token ends by its own word, ms since the epoch; undefined: it does not say. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** Stage 1: token -> caller, or a refusal; "cannot verify" is not "verified as bad" (design, section 6). */
@@ -35,6 +37,7 @@ export async function authenticateControl(
       verified: false,
       authorization: () => Promise.resolve(grant(authorization)),
       tokenHash,
+      expiresAt: graphTokenEnd(token.value),
     });
   }
   const verified = await auth.verifier.verify(token.value);

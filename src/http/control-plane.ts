@@ -12,6 +12,7 @@ import { pass } from './control/pass.ts';
 import { persistMedia } from './control/persist-media.ts';
 import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
+import { holdUnproven } from './control/unproven-stop.ts';
 import { knownOrRated } from './enforce.ts';
 import { belongs, prove } from './graph-proof.ts';
 import type { ControlDeps } from './ports.ts';
@@ -41,12 +42,13 @@ export function controlPlane(
   deps: ControlDeps,
   identify: IdentifyAction = actionOfPath,
 ): (req: IncomingMessage, res: ServerResponse) => void {
-  const proofs = new Proofs();
+  const proofs = new Proofs(deps.now);
   return (req, res) => {
+    const askedAt = deps.now();
     answering(deps, 'control', req, res, async (requestId) => {
       const room = deps.limits.controlRequest();
       const decision = room.ok
-        ? await judge(deps, proofs, req, res, requestId, identify).finally(room.value)
+        ? await judge({ deps, proofs, req, res, requestId, askedAt }, identify).finally(room.value)
         : room;
       deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
       return decision;
@@ -55,13 +57,10 @@ export function controlPlane(
 }
 
 async function judge(
-  deps: ControlDeps,
-  proofs: Proofs,
-  req: IncomingMessage,
-  res: ServerResponse,
-  requestId: string,
+  came: Omit<ControlRequest, 'caller' | 'action' | 'policy' | 'isUnowned'>,
   identify: IdentifyAction,
 ): Promise<Decision<number>> {
+  const { deps, req } = came;
   const caller = await authenticateControl(deps.auth, req);
   if (!caller.ok) return caller;
   const action = identify(req);
@@ -72,7 +71,7 @@ async function judge(
       detail: `the deprecated /app root is refused by the policy "${policy.name}"`,
     });
   }
-  return enforce({ deps, proofs, req, res, requestId, caller: caller.value, action: action.value, policy });
+  return enforce({ ...came, caller: caller.value, action: action.value, policy });
 }
 
 async function enforce(request: ControlRequest): Promise<Decision<number>> {
@@ -97,9 +96,11 @@ async function act(request: ControlRequest, effect: Exclude<Effect, 'refuse'>): 
   if (effect === 'pass' || effect === 'create' || effect === 'keepAlive') return pass(request);
   if (call === undefined) return refuse('CallIdInvalid');
   const about: CallRequest = { ...request, call };
-  const proven = await prove(about);
-  if (!proven.ok) return proven;
-  return proven.value === undefined ? handlers[effect](about) : { ok: true, value: proven.value };
+  const proof = await prove(about);
+  if (proof.kind === 'proven') return handlers[effect]({ ...about, isProvenAnew: proof.isNew });
+  if (proof.kind === 'refused') return proof.answer;
+  await holdUnproven(about, effect);
+  return proof.answer();
 }
 
 /** For whom nothing can be done at Graph, nothing is begun: not even for a call that nobody is bound to yet. */

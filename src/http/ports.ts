@@ -7,6 +7,7 @@ import type { Forwarded, RawAnswer, Sent, Upgraded, WriteGuard } from '../core/e
 import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
 import type { FrameDirection } from '../core/stream-end.ts';
 import type { Gate } from '../gate/gate.ts';
+import type { ClientAddress } from './client-address.ts';
 import type { Limits } from './limits.ts';
 
 /** A request for Graph: the path that was judged, the client's headers, the credential with its scheme. */
@@ -88,6 +89,8 @@ export interface StageDeps {
   /** Monotonic, ms. */
   readonly now: () => number;
   readonly limits: Limits;
+  /** Whose request it is where nothing better is known. */
+  readonly clientAddress: ClientAddress;
 }
 
 /** The notification endpoint of a bot. */

@@ -9,6 +9,7 @@ import { startEvidenceWriter } from '../evidence/writer.ts';
 import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
+import { clientAddress } from '../http/client-address.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
 import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import { connectAdapters, named } from './adapters.ts';
@@ -116,6 +117,7 @@ export async function startInstance(
     newId: randomUUID,
     now: () => performance.now(),
     limits: createLimits(settings.limits, () => performance.now()),
+    clientAddress: clientAddress(settings.trustedProxies),
   };
 
   const sink = await openFileSink(settings.evidenceDir, { log });

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isAddressOrNetwork } from '../http/client-address.ts';
 import { strictObject } from '../policies/document.ts';
 
 /** Whether an address, or the host of a URL, is this machine and no other. */
@@ -35,6 +36,15 @@ export const host = z
     (name) => isIP(name) !== 0 || /^(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(name),
     fails('must be a host name or an IP address, without brackets and without a port'),
   );
+
+const network = z
+  .string()
+  .refine(isAddressOrNetwork, fails('must be an IP address, or a network such as 10.0.0.0/8 or fd00::/8'));
+
+/** A list, or text with commas. */
+export const networks = z
+  .union([z.string().transform((given) => given.split(',').map((each) => each.trim())), z.array(z.string())])
+  .pipe(z.array(network).min(1));
 
 /** `undefined` for what is no http(s) URL, or carries credentials, a query or a fragment. */
 export function plainUrl(given: string): URL | undefined {

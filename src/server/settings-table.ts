@@ -6,6 +6,7 @@ import {
   graphOrigin,
   host,
   issuer,
+  networks,
   notificationIssuer,
   origin,
   redisUrl,
@@ -92,6 +93,15 @@ export const settings = {
     description:
       'Origin under which bots see the proxy; derived from the listener if absent. An https one declares that TLS ends in front of the proxy.',
     schema: origin,
+  },
+  trustedProxies: {
+    name: 'TALLYLIGHT_TRUSTED_PROXIES',
+    default: '',
+    description:
+      'Addresses and networks of the proxies in front, such as `10.0.0.0/8, fd00::/8`. What they say in `X-Forwarded-For` or `Forwarded` counts as the address of a client; anybody else is known by the address of the connection.',
+    schema: networks,
+    structured: true,
+    only: 'proxy',
   },
   graphUrl: {
     name: 'TALLYLIGHT_GRAPH_URL',

@@ -64,6 +64,8 @@ export interface ProxySettings extends CommonSettings {
   /** undefined: this process alone. */
   readonly workers?: WorkerSettings | undefined;
   readonly tls?: TlsPaths | undefined;
+  /** Whose word about a client's address counts. */
+  readonly trustedProxies: readonly string[];
   /** Origin of Graph. */
   readonly graphUrl: string;
   readonly controlAuth: 'jwt' | 'graph';
@@ -157,6 +159,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
     values;
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
+  const { trustedProxies = [] } = values;
   const { callbacks = [], callbackUrl, notificationIssuers = [], callSilenceMs, witnessGraceMs } = values;
   const { sessionTtlMaxMs = sessionTtlMs, graphTimeoutMaxMs = graphTimeoutMs } = values;
   const largest = { sessionTtlMaxMs, graphTimeoutMaxMs };
@@ -177,6 +180,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     ...(tlsCertFile === undefined || tlsKeyFile === undefined
       ? {}
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
+    trustedProxies,
     graphUrl,
     controlAuth,
     opaqueGraphTokens,

@@ -38,7 +38,12 @@ export function exchange(
         finish(started ? { kind: 'lost', refusal, facts: facts({}) } : { kind: 'notSent', refusal });
       else controller.abort(new GivenUp(refusal));
     };
-    const timer = setTimeout(() => giveUp(refuse('GraphTimeout')), timeoutMs);
+    // What still waits for a connection of ours says nothing of Graph.
+    const isQueued = (): boolean => controller === undefined && pool.stats.queued > 0;
+    const timer = setTimeout(
+      () => giveUp(isQueued() ? refuse('Overloaded', { retryAfterMs: 1000 }) : refuse('GraphTimeout')),
+      timeoutMs,
+    );
     let over = false;
     const finish = (sent: Sent<RawAnswer>): void => {
       if (over) return;

@@ -6,6 +6,7 @@ import { createGate, requireRecording } from '../../middleware/index.ts';
 import { createVerifier } from '../../src/auth/verify.ts';
 import { defaultPolicy } from '../../src/core/policy.ts';
 import { Gate } from '../../src/gate/gate.ts';
+import { clientAddress } from '../../src/http/client-address.ts';
 import { noLimits } from '../../src/http/limits.ts';
 import { defaultLimits } from '../../src/server/settings-limits.ts';
 import type { ControlDeps } from '../../src/http/ports.ts';
@@ -78,7 +79,10 @@ describe('the proxy and the middleware', () => {
     };
     const proxyGate = opened(new Gate({ ...deps, calls: store.calls, sessions: store.sessions, times }));
     await proxyGate.open();
-    const stages = { ...deps, gate: proxyGate, now: () => performance.now(), limits: noLimits() };
+    const stages = {
+      ...{ ...deps, gate: proxyGate, now: () => performance.now() },
+      ...{ limits: noLimits(), clientAddress: clientAddress([]) },
+    };
     const upstream = opened(
       connectGraph({ url: graph.url, publicUrl: () => '', timeoutMs: times.graphTimeoutMs }),
     );

@@ -53,6 +53,7 @@ export async function startWorld({
       host: '127.0.0.1',
       port: 0,
       adminPort: 0,
+      trustedProxies: [],
       graphUrl: graph.url,
       graphTimeoutMs,
       sessionTtlMs,

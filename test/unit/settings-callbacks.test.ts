@@ -141,6 +141,30 @@ describe('callbacks', () => {
   });
 });
 
+describe('trusted proxies', () => {
+  test.each<[unknown, readonly string[]]>([
+    ['10.0.0.1', ['10.0.0.1']],
+    ['10.0.0.0/8, fd00::/8,192.168.1.5', ['10.0.0.0/8', 'fd00::/8', '192.168.1.5']],
+    [
+      ['10.0.0.0/8', '::1'],
+      ['10.0.0.0/8', '::1'],
+    ],
+  ])('%j are %j', (given, proxies) => {
+    expect(load({ TALLYLIGHT_TRUSTED_PROXIES: given }).trustedProxies).toEqual(proxies);
+  });
+
+  test.each<[unknown, string]>([
+    ['proxy.example', '[0] must be an IP address, or a network such as 10.0.0.0/8'],
+    ['10.0.0.0/8,', '[1] must be an IP address, or a network'],
+    [['10.0.0.0/8', '10.0.0.0/33'], '[1] must be an IP address, or a network'],
+    [[], ' must not be empty'],
+  ])('%j are refused', (given, problem) => {
+    expect(complaints({ TALLYLIGHT_TRUSTED_PROXIES: given })).toEqual([
+      expect.stringContaining(`TALLYLIGHT_TRUSTED_PROXIES${problem}`),
+    ]);
+  });
+});
+
 describe('issuers of notifications', () => {
   test('say whose tokens are accepted, and for which bots', () => {
     const full = {

@@ -53,7 +53,7 @@ describe('names', () => {
 });
 
 test('the table has every setting once, described, with a default that is accepted', () => {
-  expect(settingsTable).toHaveLength(46);
+  expect(settingsTable).toHaveLength(47);
   expect(new Set(settingsTable.map(({ name }) => name)).size).toBe(settingsTable.length);
   for (const { name, description } of settingsTable) {
     expect(name).toMatch(/^TALLYLIGHT_[A-Z_]+$/);

@@ -164,6 +164,7 @@ describe('a proxy', () => {
       mediaRoutes: [],
       callbacks: [],
       notificationIssuers: [],
+      trustedProxies: [],
     });
   });
 

@@ -18,6 +18,8 @@ export interface ControlRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly requestId: string;
+  /** When it came, monotonic ms. */
+  readonly askedAt: number;
   readonly caller: Caller;
   readonly action: GraphAction;
   readonly policy: PolicyInForce;
@@ -28,6 +30,8 @@ export interface ControlRequest {
 /** A request about one call. */
 export interface CallRequest extends ControlRequest {
   readonly call: CallKey;
+  /** Whether it was settled for this very request who asks; otherwise Graph's word from before counts. */
+  readonly isProvenAnew?: boolean;
 }
 
 /** Stages 3 to 5 of one kind of action: enforce, forward, settle. A granted value is the status the client got. */
@@ -44,7 +48,11 @@ interface Outgoing {
 
 /** Sends a small request with the caller's credential; the answer is judged. */
 export const sending =
-  ({ deps, caller, action }: ControlRequest, outgoing: Outgoing, guard?: WriteGuard): Send<RawAnswer> =>
+  (
+    { deps, caller, action, proofs }: ControlRequest,
+    outgoing: Outgoing,
+    guard?: WriteGuard,
+  ): Send<RawAnswer> =>
   async (mayStill) => {
     const authorization = await caller.authorization();
     if (!authorization.ok) return { kind: 'notSent', refusal: authorization };
@@ -55,6 +63,7 @@ export const sending =
       guard,
     );
     if (sent.kind === 'answered') {
+      if (sent.answer.status === 401) proofs.refused(caller);
       deps.meter.graphAnswer(actionName(action.row), sent.answer.status, (deps.now() - began) / 1000);
     }
     return sent;

@@ -3,12 +3,15 @@ import type { Binding } from '../../core/call-state.ts';
 import type { Decision } from '../../core/decision.ts';
 import type { RawAnswer } from '../../core/exchange.ts';
 import { callPathOf } from '../../core/graph-action.ts';
-import type { Stopped } from '../../gate/stop.ts';
+import type { Stopped, StopRequest } from '../../gate/stop.ts';
+import { proveAgain } from '../graph-proof.ts';
 import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
 import { polling } from './call-gone.ts';
 
 /** Ends recording first, bounded, and only then hangs up. */
 export const hangUp: Handler = async (request) => {
+  const refused = await proveAgain(request);
+  if (refused !== undefined) return refused;
   const stopped = await hangUpNow(request, request.call, request.caller.who);
   if (!stopped.ok) return stopped.reason === 'CallEnded' ? hangUpEnded(request) : stopped;
   const { sent } = stopped.value;
@@ -16,19 +19,24 @@ export const hangUp: Handler = async (request) => {
   return relay(request, sent.answer);
 };
 
-export function hangUpNow(
+export const hangUpNow = (
   request: CallRequest,
   call: CallKey,
   by: Binding | null,
-): Promise<Decision<Stopped<RawAnswer>>> {
-  return request.deps.gate.stop<RawAnswer>({
-    call,
-    by,
-    cause: 'hangUp',
-    graph: { send: sendHangUp(request), poll: polling(request) },
-    detail: askedFacts(request),
-  });
-}
+): Promise<Decision<Stopped<RawAnswer>>> => request.deps.gate.stop(hangUpRequest(request, call, by));
+
+export const hangUpRequest = (
+  request: CallRequest,
+  call: CallKey,
+  by: Binding | null,
+): StopRequest<RawAnswer> => ({
+  call,
+  by,
+  cause: 'hangUp',
+  graph: { send: sendHangUp(request), poll: polling(request) },
+  detail: askedFacts(request),
+  askedAt: request.askedAt,
+});
 
 /** The gate is closed for good, so the request is only passed on. */
 async function hangUpEnded(request: CallRequest): Promise<Decision<number>> {

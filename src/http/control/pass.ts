@@ -29,6 +29,7 @@ export async function streamToGraph(
     res,
   );
   if (forwarded.kind === 'answered') {
+    if (forwarded.status === 401) request.proofs.refused(caller);
     deps.meter.graphAnswer(actionName(action.row), forwarded.status, (deps.now() - began) / 1000);
   }
   return forwarded;

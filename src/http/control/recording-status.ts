@@ -3,7 +3,9 @@ import type { RawAnswer, Sent } from '../../core/exchange.ts';
 import { judgeStatusBody } from '../../core/graph-bodies.ts';
 import type { StatusOutcome } from '../../core/graph-outcome.ts';
 import type { StartRequest } from '../../gate/start.ts';
+import type { StopRequest } from '../../gate/stop.ts';
 import { readJson, type JsonBody } from '../body.ts';
+import { proveAgain } from '../graph-proof.ts';
 import { hangUpNow } from './hang-up.ts';
 import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
 import { polling } from './call-gone.ts';
@@ -60,8 +62,21 @@ async function stopRecording(
   body: JsonBody,
   cause: 'notRecording' | 'failed',
 ): Promise<Decision<number>> {
-  const { deps, call, caller, action, req } = request;
-  const stopped = await deps.gate.stop<RawAnswer>({
+  const refused = await proveAgain(request);
+  if (refused !== undefined) return refused;
+  const stopped = await request.deps.gate.stop(stopRequest(request, body, cause));
+  if (!stopped.ok) return stopped;
+  const { sent, outcome } = stopped.value;
+  return sent === undefined || outcome === undefined ? grant(0) : settle(request, sent, outcome, false);
+}
+
+export const stopRequest = (
+  request: CallRequest,
+  body: JsonBody,
+  cause: 'notRecording' | 'failed',
+): StopRequest<RawAnswer> => {
+  const { call, caller, action, req, askedAt } = request;
+  return {
     call,
     by: caller.who,
     cause,
@@ -70,11 +85,9 @@ async function stopRecording(
       poll: polling(request),
     },
     detail: askedFacts(request),
-  });
-  if (!stopped.ok) return stopped;
-  const { sent, outcome } = stopped.value;
-  return sent === undefined || outcome === undefined ? grant(0) : settle(request, sent, outcome, false);
-}
+    askedAt,
+  };
+};
 
 /** Graph's answer goes on unchanged; a header tells what it meant for the gate. */
 function settle(

@@ -61,6 +61,7 @@ function proxySettings(
   return {
     ...settings,
     mode: 'proxy',
+    trustedProxies: [],
     graphUrl: graph.url,
     controlAuth: 'jwt',
     opaqueGraphTokens: 'refuse',

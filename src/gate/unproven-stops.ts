@@ -1,0 +1,183 @@
+import type { CallKey } from '../core/call-key.ts';
+import type { Binding } from '../core/call-state.ts';
+import { grant, type Decision } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { KnownBinding } from './bindings.ts';
+import { change, isSameBinding, stateOf } from './change.ts';
+import { sleep, type GateDeps } from './context.ts';
+import type { StopCause } from './stop.ts';
+
+/** How many stops that Graph has not confirmed one client address may have held at a time. */
+const maxPerAddress = 50;
+/** And all of them. */
+const maxHeld = 1000;
+const firstPauseMs = 500;
+const longestPauseMs = 10_000;
+
+/** A stop of which Graph cannot say yet whether it is the call's own. */
+export interface UnprovenStop {
+  readonly call: CallKey;
+  /** Whom the unverified token names. */
+  readonly by: Binding;
+  readonly cause: StopCause;
+  /** The client's address. */
+  readonly from: string;
+  /** Names the token, without being one. */
+  readonly name: string;
+  readonly detail: JsonObject;
+  /** Asks Graph about the token, for this call. */
+  readonly ask: () => Promise<'accepted' | 'refused' | 'unanswered'>;
+  /** The stop itself, once Graph has accepted the token. */
+  readonly stop: () => Promise<Decision<unknown>>;
+}
+
+/** What the gate does for it. */
+interface Closing {
+  readonly ownerOf: (call: CallKey) => Promise<KnownBinding>;
+  /** Admits nothing more of the call here, and ends what is in flight. */
+  readonly suspend: (call: CallKey) => void;
+  /** Lets in again what is still recorded. */
+  readonly resume: (call: CallKey) => void;
+  readonly instance: () => string;
+}
+
+interface Held {
+  readonly stop: UnprovenStop;
+  /** Of the recording that was meant; undefined: the store has not told. */
+  epoch: number | undefined;
+  isNoted: boolean;
+  isOver: boolean;
+}
+
+/**
+ * Stops that were asked for while Graph itself did not answer, so that nobody can say whether their tokens are good. As long
+ * as that lasts the gate is closed here, bounded by client address; then Graph's word makes an ordinary stop of it, or
+ * opens the same recording again.
+ */
+export class UnprovenStops {
+  readonly #deps: GateDeps;
+  readonly #closing: Closing;
+  readonly #held = new Map<string, Held>();
+  #closed = false;
+
+  constructor(deps: GateDeps, closing: Closing) {
+    this.#deps = deps;
+    this.#closing = closing;
+  }
+
+  /** Whether the gate is held closed for it. */
+  async hold(stop: UnprovenStop): Promise<boolean> {
+    const { call, by, cause, from } = stop;
+    const owner = await this.#closing.ownerOf(call);
+    if (owner === null || owner === undefined || !isSameBinding(owner, by)) return false;
+    const key = `${call} ${stop.name} ${cause}`;
+    if (this.#held.has(key)) return true;
+    const { log } = this.#deps;
+    const ofAddress = [...this.#held.values()].filter((one) => one.stop.from === from).length;
+    if (this.#closed || ofAddress >= maxPerAddress || this.#held.size >= maxHeld) {
+      log.warn(
+        { call, from, held: ofAddress },
+        'Graph does not answer, and too many stops are held without its word',
+      );
+      return false;
+    }
+    const held = { stop, epoch: undefined, isNoted: false, isOver: false };
+    this.#held.set(key, held);
+    this.#closing.suspend(call);
+    log.warn(
+      { call, from, cause },
+      'Graph does not answer, so a stop is not proven: the gate of the call is closed on this instance until it does',
+    );
+    void this.#settle(key, held);
+    return true;
+  }
+
+  /** A stop of the call that is proven has come: it closes for itself. */
+  over(call: CallKey): void {
+    for (const [key, held] of this.#held) if (held.stop.call === call) this.#release(key, held);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Until Graph answers, or the recording that was meant is over. */
+  async #settle(key: string, held: Held): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { call } = held.stop;
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
+      try {
+        if (!(await this.#isMeant(held))) break;
+        await this.#note(held);
+        await sleep(clock, pauseMs);
+        if (held.isOver || this.#closed) return;
+        const word = await held.stop.ask();
+        if (word === 'unanswered') continue;
+        log.info({ call, word }, 'Graph has answered whether a stop is proven');
+        // It closes before this one is released.
+        if (word === 'accepted') void this.#stop(held);
+        break;
+      } catch (error) {
+        log.error({ call, error: messageOf(error) }, 'a stop that is not proven could not be looked after');
+        await sleep(clock, longestPauseMs);
+      }
+    }
+    this.#release(key, held);
+  }
+
+  async #stop({ stop }: Held): Promise<void> {
+    const { log } = this.#deps;
+    const { call } = stop;
+    try {
+      const stopped = await stop.stop();
+      if (!stopped.ok)
+        log.warn({ call, reason: stopped.reason }, 'a stop that Graph has proven by now is not complete yet');
+    } catch (error) {
+      log.error(
+        { call, error: messageOf(error) },
+        'a stop that Graph has proven by now failed inside the gate',
+      );
+    }
+  }
+
+  #release(key: string, held: Held): void {
+    held.isOver = true;
+    this.#held.delete(key);
+    const { call } = held.stop;
+    if (![...this.#held.values()].some((one) => one.stop.call === call)) this.#closing.resume(call);
+  }
+
+  /** Whether the recording that was to be stopped may still be one; unknown: it may. */
+  async #isMeant(held: Held): Promise<boolean> {
+    try {
+      const { state, epoch } = stateOf(await this.#deps.calls.read(held.stop.call));
+      held.epoch ??= epoch;
+      return epoch <= held.epoch && (state === 'recording' || state === 'starting');
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return true;
+    }
+  }
+
+  /** Puts it into the evidence once, as soon as the store takes it. */
+  async #note(held: Held): Promise<void> {
+    if (held.isNoted) return;
+    const { call, by, cause, detail } = held.stop;
+    const claimed = { tenant: by.tenant, app: by.app };
+    try {
+      const noted = await change(this.#deps, call, { by: null, instance: this.#closing.instance() }, () =>
+        grant({ event: { type: 'stopUnproven' }, detail: { cause, claimed, ...detail } }),
+      );
+      // Refused: the call has ended.
+      held.isNoted = true;
+      if (!noted.ok) this.#deps.log.debug({ call, reason: noted.reason }, 'a stop came after the end');
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      this.#deps.log.debug(
+        { call, error: messageOf(error) },
+        'a stop that is not proven waits for the store',
+      );
+    }
+  }
+}
