@@ -9,15 +9,26 @@ import { emptyRoster, type Roster } from './roster.ts';
  * - `recording`    gate open; Graph has confirmed `recording` in this epoch
  * - `stopping`     gate closed; holders are leaving, no new one can appear
  * - `unconfirmed`  gate closed, no holder is left, the interval is closed; the stop was or may have been sent
+ * - `pausing`      gate closed; holders are leaving, and Graph is told nothing (reserved: no event leads here)
+ * - `paused`       gate closed, no holder is left; Graph's confirmation stands (reserved: no event leads here)
  * - `ended`        gate closed for good; the id will not be used again
  */
-export const stateNames = ['idle', 'starting', 'recording', 'stopping', 'unconfirmed', 'ended'] as const;
+export const stateNames = [
+  'idle',
+  'starting',
+  'recording',
+  'stopping',
+  'unconfirmed',
+  'pausing',
+  'paused',
+  'ended',
+] as const;
 export type StateName = (typeof stateNames)[number];
 
 type Targets = Readonly<Partial<Record<StateName, StateName>>>;
 
 const same = (...states: StateName[]): Targets => Object.fromEntries(states.map((state) => [state, state]));
-const living = same('idle', 'starting', 'recording', 'stopping', 'unconfirmed');
+const living = same('idle', 'starting', 'recording', 'stopping', 'unconfirmed', 'pausing', 'paused');
 
 /** Event -> state it may happen in -> state afterwards. The one table that the gate, the stores and the verifier share. */
 export const transitions = {
@@ -40,6 +51,8 @@ export const transitions = {
     recording: 'stopping',
     stopping: 'stopping',
     unconfirmed: 'stopping',
+    pausing: 'stopping',
+    paused: 'stopping',
   },
   /** Another request continues a stop whose handler is gone. */
   stopTakenOver: same('stopping'),
@@ -129,7 +142,8 @@ export interface CallState {
   readonly closedAt: number | null;
   /** null: nothing was told yet. */
   readonly told: Told | null;
-  /** The evidence chain: number of records, and the hash of the last one. */
+  /** The evidence chain: the time of the last record (ms; 0: there is none), how many there are, and the last one's hash. */
+  readonly at: number;
   readonly seq: number;
   readonly head: string | null;
 }
@@ -144,6 +158,7 @@ export const unknownCall: CallState = {
   startedAt: 0,
   closedAt: null,
   told: null,
+  at: 0,
   seq: 0,
   head: null,
 };

@@ -5,16 +5,24 @@ import type { CallKey } from './call-key.ts';
 import { Fault } from './errors.ts';
 import type { JsonObject } from './json.ts';
 
-/** One line of a call's history. Never a token, never media, never a metadata blob (design, section 8). */
+/** The version of the records that are written, and the only one that is read. */
+export const recordVersion = 2;
+
+/** One event of a call's history. Never a token, never media, never a metadata blob (design, section 8). */
 export interface EvidenceRecord {
-  readonly version: 1;
+  readonly version: typeof recordVersion;
   readonly call: CallKey;
   /** 1 for the first record of the call, then without a gap. */
   readonly seq: number;
   /** The hash of the record before; null for the first. */
   readonly prev: string | null;
-  /** Store clock, RFC 3339 in UTC with milliseconds. */
+  /**
+   * Evidence time, RFC 3339 in UTC with milliseconds: the store's raw clock, or the time of the record before where that
+   * is later. Order is `seq`.
+   */
   readonly at: string;
+  /** By how much the store's raw clock was behind the record before, ms; null: it was not. */
+  readonly step: number | null;
   readonly event: EventName;
   readonly from: StateName;
   readonly to: StateName;
@@ -25,6 +33,8 @@ export interface EvidenceRecord {
   readonly policy: string | null;
   /** Who asked; null where nobody did (a timer, a take-over). */
   readonly by: Binding | null;
+  /** Whether the gate acted on what it judged. */
+  readonly enforced: true;
   readonly detail: JsonObject;
   /** SHA-256 over the canonical JSON (RFC 8785) of everything above, lower-case hexadecimal. */
   readonly hash: string;
@@ -48,6 +58,7 @@ export const hashOf = (record: UnsealedRecord): string => sha256(canonicalJson(r
 /** What the caller knows of an event; the chain supplies the rest. */
 export interface Testimony {
   readonly call: CallKey;
+  /** The store's raw clock, ms since the epoch: it may have been set back. */
   readonly at: number;
   readonly event: EventName;
   readonly instance: string;
@@ -59,15 +70,17 @@ export interface Testimony {
 /** Appends to the chain of `before`; `after` is the state the event leads to. */
 export function chain(
   before: CallState,
-  after: Omit<CallState, 'seq' | 'head'>,
+  after: Omit<CallState, 'seq' | 'head' | 'at'>,
   testimony: Testimony,
 ): { readonly state: CallState; readonly record: EvidenceRecord } {
+  const at = Math.max(testimony.at, before.at);
   const unsealed: UnsealedRecord = {
-    version: 1,
+    version: recordVersion,
     call: testimony.call,
     seq: before.seq + 1,
     prev: before.head,
-    at: new Date(testimony.at).toISOString(),
+    at: new Date(at).toISOString(),
+    step: at > testimony.at ? at - testimony.at : null,
     event: testimony.event,
     from: before.state,
     to: after.state,
@@ -76,10 +89,11 @@ export function chain(
     policy: testimony.policy,
     // A caller may know more of who asked than evidence holds.
     by: testimony.by === null ? null : { tenant: testimony.by.tenant, app: testimony.by.app },
+    enforced: true,
     detail: withoutUndefined(testimony.detail),
   };
   const record = { ...unsealed, hash: hashOf(unsealed) };
-  return { state: { ...after, seq: record.seq, head: record.hash }, record };
+  return { state: { ...after, at, seq: record.seq, head: record.hash }, record };
 }
 
 /** JSON has no undefined; what is hashed must be what is read back. */

@@ -18,6 +18,8 @@ export type SessionId = string;
 export interface Tally {
   readonly admitted: number;
   readonly aborted: number;
+  /** Writes whose whole body was with the handler, which had not answered at the drain limit; none of them is `aborted`. */
+  readonly unanswered: number;
   readonly refused: number;
   readonly bytes: number;
   /**

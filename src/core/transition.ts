@@ -79,7 +79,7 @@ export interface Step {
   readonly record: EvidenceRecord;
 }
 
-type Changes = Partial<Omit<CallState, 'state' | 'seq' | 'head'>>;
+type Changes = Partial<Omit<CallState, 'state' | 'at' | 'seq' | 'head'>>;
 
 /** An exchange, or what is left of one on the wire, that others wait for. */
 export interface Live {

@@ -15,6 +15,8 @@ interface Past {
   readonly highestEpoch: number;
   readonly at: number;
   readonly open: boolean;
+  /** How often a clock had been seen to go back by then. */
+  readonly stepsBack: number;
 }
 
 interface CallsOptions {
@@ -24,8 +26,8 @@ interface CallsOptions {
   readonly storeLost: boolean;
 }
 
-/** By how much the store's clock may be behind itself, for instance after a failover, ms. */
-const backwardsMs = 1000;
+/** By how much the clocks of the store's servers may differ without a step, ms. */
+const apartMs = 1000;
 
 const mustBe = (what: string, expected: unknown, found: unknown): Mismatch | undefined =>
   expected === found ? undefined : { expected: `${what} ${shown(expected)}`, found: shown(found) };
@@ -41,6 +43,11 @@ export class Calls {
   openIntervals = 0;
   /** Histories that began anew, or went on from an earlier record, for a call that was known before. */
   begunAnew = 0;
+  /** Records that note that the store's clock was behind the record before. */
+  steps = 0;
+  /** Raw clock of the records, ms, since it was last seen to go back, and how often it was. */
+  #rawAt = -Infinity;
+  #stepsBack = 0;
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -53,6 +60,7 @@ export class Calls {
   take(record: EvidenceRecord): Mismatch | undefined {
     const past = this.#pastOf(record);
     const at = Date.parse(record.at);
+    this.#watchClock(at - (record.step ?? 0));
     const anew = past !== undefined && this.#mayBeginAnew(past, record, at);
     const mismatch = past === undefined || anew ? this.#first(record, past) : this.#next(record, past, at);
     if (mismatch !== undefined) return mismatch;
@@ -62,6 +70,7 @@ export class Calls {
     const other = mustBe(`the state after ${record.event},`, next, record.to);
     if (other !== undefined) return other;
     if (anew) this.begunAnew += 1;
+    if (record.step !== null) this.steps += 1;
     this.#keep(record, at, anew ? undefined : past, past?.highestEpoch ?? 0);
     return undefined;
   }
@@ -73,15 +82,25 @@ export class Calls {
     if (last === undefined || earlier?.call !== record.call) return last;
     this.begunAnew += 1;
     this.openIntervals += Number(earlier.open) - Number(last.open);
-    return { ...earlier, highestEpoch: last.highestEpoch, at: last.at };
+    return { ...earlier, highestEpoch: last.highestEpoch };
   }
 
-  /** The store forgets a closed call after its retention time; should its id come again, its history begins anew. */
+  #watchClock(raw: number): void {
+    const wentBack = raw < this.#rawAt - apartMs;
+    if (wentBack) this.#stepsBack += 1;
+    this.#rawAt = wentBack ? raw : Math.max(raw, this.#rawAt);
+  }
+
+  /**
+   * The store forgets a closed call after its retention time; should its id come again, its history begins anew. Where a
+   * clock went back meanwhile, times do not tell how long that was.
+   */
   #mayBeginAnew(past: Past, record: EvidenceRecord, at: number): boolean {
     if (record.seq !== 1 || record.hash === past.first) return false;
-    if (this.#options.storeLost) return at >= past.at - backwardsMs;
+    if (this.#options.storeLost) return true;
     const kept = retentionMs(past.state);
-    return kept !== undefined && at - past.at >= kept - backwardsMs;
+    if (kept === undefined) return false;
+    return at - past.at >= kept - apartMs || this.#stepsBack > past.stepsBack;
   }
 
   #first(record: EvidenceRecord, past: Past | undefined): Mismatch | undefined {
@@ -92,6 +111,7 @@ export class Calls {
     return (
       mustBe('the first record of the call, seq', 1, record.seq) ??
       mustBe('no record of the call before, prev', null, record.prev) ??
+      mustBe('no record of the call before, step', null, record.step) ??
       mustBe('the state of an unknown call,', 'idle', record.from) ??
       epochOf(record, 0, past?.highestEpoch ?? 0)
     );
@@ -108,9 +128,7 @@ export class Calls {
       mustBe('the hash of the record of this call before, prev', past.hash, record.prev) ??
       mustBe('the state after the record before,', past.state, record.from) ??
       epochOf(record, past.epoch, past.highestEpoch) ??
-      (at < past.at - backwardsMs
-        ? { expected: `a time not before ${new Date(past.at).toISOString()}`, found: record.at }
-        : undefined)
+      timeAfter(past.at, at, record)
     );
   }
 
@@ -128,12 +146,21 @@ export class Calls {
       state: record.to,
       epoch: record.epoch,
       highestEpoch: Math.max(record.epoch, highestEpoch),
-      at: Math.max(at, past?.at ?? at),
+      at,
       open,
+      stepsBack: this.#stepsBack,
     };
     this.#pasts.set(record.call, next);
     if (this.#options.storeLost) this.#earlier.set(record.hash, next);
   }
+}
+
+/** Evidence time never goes back, and stands still while the clock is behind it. */
+function timeAfter(before: number, at: number, { at: text, step }: EvidenceRecord): Mismatch | undefined {
+  if (step === null ? at >= before : at === before) return undefined;
+  const what =
+    step === null ? 'a time not before' : 'since its clock was behind, the time of the record before,';
+  return { expected: `${what} ${new Date(before).toISOString()}`, found: text };
 }
 
 /** The epoch grows with a start and stays as it is otherwise. */

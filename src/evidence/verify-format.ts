@@ -1,6 +1,6 @@
 import { parseCallKey } from '../core/call-key.ts';
 import { stateNames, transitions } from '../core/call-state.ts';
-import { canonicalJson, sha256, type EvidenceRecord } from '../core/evidence.ts';
+import { canonicalJson, recordVersion, sha256, type EvidenceRecord } from '../core/evidence.ts';
 import { isRecord } from '../core/json.ts';
 
 /** What does not fit; nothing but what is in the files, which hold no secrets. */
@@ -60,10 +60,13 @@ const object: Check = [isRecord, 'an object'];
 const recordLineFields = { journal: object, record: object, hash };
 const repairLineFields = { journal: object, repair: object, hash };
 const journalFields = { seq: count(1), prev: orNull(hash) };
-const firstVersion: Check = [(value) => value === 1, '1: this verifier knows no other version'];
+const version = (known: number): Check => [
+  (value) => value === known,
+  `${known}: this verifier knows no other version`,
+];
 const time: Check = [isTime, 'a time like 2026-01-31T12:00:00.000Z'];
 const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
-  version: firstVersion,
+  version: version(recordVersion),
   call: [
     (value) => typeof value === 'string' && parseCallKey(value) === value,
     '32 lower-case hexadecimal digits',
@@ -71,6 +74,7 @@ const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
   seq: count(1),
   prev: orNull(hash),
   at: time,
+  step: orNull(count(1)),
   event: oneOf(Object.keys(transitions)),
   from: oneOf(stateNames),
   to: oneOf(stateNames),
@@ -78,13 +82,14 @@ const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
   instance: matching(/./, 'the name of a session'),
   policy: orNull(matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and a hash')),
   by: orNull(object),
+  enforced: [(value) => value === true, 'true'],
   detail: object,
   hash,
 };
 const text = matching(/./, 'a text');
 const bindingFields = { tenant: text, app: text };
 const repairFields: Readonly<Record<keyof Repair, Check>> = {
-  version: firstVersion,
+  version: version(1),
   at: time,
   instance: text,
   cut: orNull(object),

@@ -216,8 +216,10 @@ function writesOf(value: unknown): RecordedInterval['writes'] {
   const fields = fieldsOf(value);
   const admitted = readCount(fields.admitted);
   const aborted = readCount(fields.aborted);
+  const unanswered = readCount(fields.unanswered);
   const bytes = readCount(fields.bytes);
-  return admitted === null || aborted === null || bytes === null ? null : { admitted, aborted, bytes };
+  if (admitted === null || aborted === null || unanswered === null || bytes === null) return null;
+  return { admitted, aborted, unanswered, bytes };
 }
 
 const readTime = (value: unknown): string | null =>

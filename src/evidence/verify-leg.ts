@@ -8,7 +8,12 @@ export interface RecordedInterval {
   /** When the last writer had left; null: its end is not among the records. */
   readonly closed: string | null;
   /** What every instance let through; null: not told. */
-  readonly writes: { readonly admitted: number; readonly aborted: number; readonly bytes: number } | null;
+  readonly writes: {
+    readonly admitted: number;
+    readonly aborted: number;
+    readonly unanswered: number;
+    readonly bytes: number;
+  } | null;
 }
 
 /** What a reader of the evidence should notice about a call. */

@@ -14,6 +14,7 @@ export function reportInWords(report: Report): string {
     intervals,
     openIntervals,
     begunAnew,
+    steps,
     repairs,
     unexplainedRepairs,
     head,
@@ -22,6 +23,7 @@ export function reportInWords(report: Report): string {
     `${records} records of ${calls} calls in ${files} files`,
     `${intervals} recording intervals, ${openIntervals} of them open`,
     ...(begunAnew === 0 ? [] : [`${begunAnew} histories of calls that began anew`]),
+    ...(steps === 0 ? [] : [`${steps} records written while the store's clock was behind the record before`]),
     ...(repairs === 0
       ? []
       : [
@@ -101,7 +103,8 @@ function recordingInWords({ recorded, moreRecorded }: Leg): string[] {
 function intervalInWords({ opened, closed, writes }: RecordedInterval): string {
   const times = `${opened ?? 'before the files'} to ${closed ?? 'no end that is known'}`;
   if (writes === null) return times;
-  return `${times}, ${writes.admitted} writes let through, ${writes.aborted} of them aborted, ${writes.bytes} bytes`;
+  const unanswered = writes.unanswered === 0 ? '' : ` and ${writes.unanswered} never answered`;
+  return `${times}, ${writes.admitted} writes let through, ${writes.aborted} of them aborted${unanswered}, ${writes.bytes} bytes`;
 }
 
 const contradictionInWords = ({ kind, first, count }: Leg['contradictions'][number]): string =>

@@ -40,6 +40,8 @@ export interface Report {
   readonly openIntervals: number;
   /** Histories that began anew for a call that was known before. */
   readonly begunAnew: number;
+  /** Records that note that the store's clock had been set back; their order is that of `seq`. */
+  readonly steps: number;
   /** Lines that say what recovery did after a crash; they are in the chain, but are no records. */
   readonly repairs: number;
   /**
@@ -81,6 +83,7 @@ export async function verifyJournal(
     intervals: calls.intervals,
     openIntervals: calls.openIntervals,
     begunAnew: calls.begunAnew,
+    steps: calls.steps,
     repairs: repairs.count,
     unexplainedRepairs: repairs.unexplained,
     head,

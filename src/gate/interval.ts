@@ -22,6 +22,7 @@ export function intervalOf(view: CallView): JsonObject {
     writes: {
       admitted: sum((tally) => tally.admitted),
       aborted: sum((tally) => tally.aborted),
+      unanswered: sum((tally) => tally.unanswered),
       refused: sum((tally) => tally.refused),
       bytes: sum((tally) => tally.bytes),
     },

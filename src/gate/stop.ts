@@ -7,7 +7,7 @@ import { isFault, messageOf } from '../core/errors.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallState } from '../core/call-state.ts';
-import type { CallView, HeldFor } from '../core/ports.ts';
+import type { CallView, HeldFor, Tally } from '../core/ports.ts';
 import { liveExchange } from '../core/transition.ts';
 import { change, changeInsistently, freshForMs, stateOf, asRefusal, type Witness } from './change.ts';
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
@@ -175,7 +175,15 @@ export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call:
 }
 
 async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder: HeldFor): Promise<void> {
-  const unknown = { admitted: 0, aborted: 0, refused: 0, bytes: 0, left: 'lost', drainMs: null } as const;
+  const unknown: Tally = {
+    admitted: 0,
+    aborted: 0,
+    unanswered: 0,
+    refused: 0,
+    bytes: 0,
+    left: 'lost',
+    drainMs: null,
+  };
   await change(deps, call, witness, () =>
     grant({
       event: { type: 'holderLost' },

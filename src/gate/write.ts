@@ -15,6 +15,7 @@ export class Grant {
   readonly writes = new Set<Write>();
   admitted = 0;
   aborted = 0;
+  unanswered = 0;
   refused = 0;
   bytes = 0;
   /** What `admitted` and `bytes` came to when media was last reported to move. */
@@ -47,8 +48,8 @@ export class Grant {
   }
 
   tally(left: Tally['left'], drainMs: number | null): Tally {
-    const { admitted, aborted, refused, bytes } = this;
-    return { admitted, aborted, refused, bytes, left, drainMs };
+    const { admitted, aborted, unanswered, refused, bytes } = this;
+    return { admitted, aborted, unanswered, refused, bytes, left, drainMs };
   }
 }
 

@@ -18,6 +18,7 @@ export const minute = 60_000;
 export const tally = (changes: Partial<Tally> = {}): Tally => ({
   admitted: 3,
   aborted: 1,
+  unanswered: 0,
   refused: 2,
   bytes: 4096,
   left: 'drained',

@@ -47,7 +47,9 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         await move(store, first, 'unconfirmed');
         await move(store, first, 'idle');
         expect((await store.calls.census()).recording).toBe((before.recording ?? 0) + 1);
-        expect(Object.keys(after).sort()).toEqual(['recording', 'starting', 'stopping', 'unconfirmed']);
+        expect(Object.keys(after).sort()).toEqual([
+          ...['paused', 'pausing', 'recording', 'starting', 'stopping', 'unconfirmed'],
+        ]);
       });
 
       test('is unknown at first, with version 0, nobody holding it and the store clock', async () => {

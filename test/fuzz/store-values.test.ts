@@ -28,7 +28,7 @@ const texts = [
   JSON.stringify(unknownCall),
   '{"tenant":"a","app":"b"}',
   'null',
-  '{"admitted":1,"aborted":0,"refused":2,"bytes":5,"left":"drained","drainMs":null}',
+  '{"admitted":1,"aborted":0,"unanswered":0,"refused":2,"bytes":5,"left":"drained","drainMs":null}',
   JSON.stringify(new History(1).recording().records[0]),
 ];
 const pieces = [
@@ -127,7 +127,9 @@ describe('whatever the store holds', () => {
       fc.property(value, (text) => {
         const tally = read(parseTally, text);
         if (tally !== undefined)
-          expect([tally.admitted, tally.aborted, tally.refused, tally.bytes].every(isCount)).toBe(true);
+          expect(
+            [tally.admitted, tally.aborted, tally.unanswered, tally.refused, tally.bytes].every(isCount),
+          ).toBe(true);
         const binding = read(parseBinding, text);
         if (binding !== undefined && binding !== null)
           expect([typeof binding.tenant, typeof binding.app]).toEqual(['string', 'string']);

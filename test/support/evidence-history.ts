@@ -55,7 +55,8 @@ export class History {
   }
 
   recording(): this {
-    for (const event of recordingEvents(this.now + 10)) this.happens(event);
+    const epoch = Math.max(this.now + 10, this.state.epoch + 1);
+    for (const event of recordingEvents(epoch)) this.happens(event);
     return this;
   }
 }

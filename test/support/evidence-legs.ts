@@ -87,7 +87,7 @@ export class LegStory {
                 openedAt: new Date(openedAt).toISOString(),
                 closedAt: new Date(this.#now).toISOString(),
               },
-        writes: { admitted: 4, aborted: 1, refused: 0, bytes: 4096 },
+        writes: { admitted: 4, aborted: 1, unanswered: 0, refused: 0, bytes: 4096 },
       },
     );
   }

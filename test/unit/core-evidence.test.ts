@@ -146,11 +146,12 @@ describe('the chain of a call', () => {
     const { state, record } = chain(unknownCall, starting, testimony);
     const { hash, ...unsealed } = record;
     expect(unsealed).toStrictEqual({
-      version: 1,
+      version: 2,
       call,
       seq: 1,
       prev: null,
       at: '2026-01-31T23:59:59.007Z',
+      step: null,
       event: 'startRequested',
       from: 'idle',
       to: 'starting',
@@ -158,10 +159,11 @@ describe('the chain of a call', () => {
       instance: 'session-1',
       policy: 'sha256:00',
       by: { tenant: 't', app: 'a' },
+      enforced: true,
       detail: { status: 'recording', nested: { list: [1] } },
     });
     expect(hash).toBe(createHash('sha256').update(canonicalJson(unsealed)).digest('hex'));
-    expect(state).toEqual({ ...starting, seq: 1, head: hash });
+    expect(state).toEqual({ ...starting, at: testimony.at, seq: 1, head: hash });
   });
 
   test('goes on with the record after the last one', () => {
@@ -181,6 +183,19 @@ describe('the chain of a call', () => {
     });
     expect(state).toMatchObject({ state: 'recording', openedAt: 1, seq: 2, head: record.hash });
     expect(record.hash).not.toBe(first.record.hash);
+  });
+
+  test('never goes back in time: a clock that was set back is noted as a step', () => {
+    const first = chain(unknownCall, starting, testimony);
+    const back = chain(first.state, first.state, { ...testimony, at: testimony.at - 3_600_000 });
+    expect(back.record).toMatchObject({ at: first.record.at, step: 3_600_000 });
+    const still = chain(back.state, back.state, { ...testimony, at: testimony.at - 1 });
+    expect(still.record).toMatchObject({ at: first.record.at, step: 1 });
+    const on = chain(still.state, still.state, testimony);
+    expect(on.record).toMatchObject({ at: first.record.at, step: null });
+    const later = chain(on.state, on.state, { ...testimony, at: testimony.at + 5 });
+    expect(later.record).toMatchObject({ at: '2026-01-31T23:59:59.012Z', step: null });
+    expect(later.state.at).toBe(testimony.at + 5);
   });
 
   test('holds what is read back, to the letter', () => {

@@ -25,11 +25,16 @@ const named = (what: string, texts: Readonly<Record<string, string>>): string =>
     Object.entries(texts).map(([name, text]) => [`\`${name}\``, text]),
   );
 
-/** Only the events that lead to another state are arrows; the rest happen within one. */
+/** Only the events that lead to another state are arrows; the rest happen within one. Reserved states stay out. */
 function stateDiagram(): string {
+  const reached = new Set(
+    Object.values(transitions).flatMap((targets) =>
+      Object.entries(targets).flatMap(([from, to]) => (from === to ? [] : [to])),
+    ),
+  );
   const arrows = Object.entries(transitions).flatMap(([event, targets]) =>
     Object.entries(targets as Partial<Record<StateName, StateName>>)
-      .filter(([from, to]) => from !== to)
+      .filter(([from, to]) => from !== to && reached.has(from as StateName))
       .map(([from, to]) => `  ${from} --> ${to}: ${event}`),
   );
   return ['```mermaid', 'stateDiagram-v2', `  [*] --> ${stateNames[0]}`, ...arrows, '```'].join('\n');

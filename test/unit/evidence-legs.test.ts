@@ -259,7 +259,7 @@ describe('a leg', () => {
       .at(5)
       .ended()
       .happens({ type: 'writesRefused' }, { refused: { CallEnded: 3, RecordingNotActive: 1 } }, null);
-    const writes = { admitted: 4, aborted: 1, bytes: 4096 };
+    const writes = { admitted: 4, aborted: 1, unanswered: 0, bytes: 4096 };
     expect(legOf(story)).toMatchObject({
       call: id(1),
       ...who,
@@ -405,7 +405,7 @@ test('what the gate itself writes is told, from the invitation to the end', asyn
         policyIdentifier: 'TeamsComplianceRecordingPolicy=Tenant:Händler, Frankfurt',
         pairedRecorders: ['e81b5d2f-0a7c-4936-8f4e-b3c6d9a01219'],
         states: ['incoming', 'terminating', 'terminated'],
-        recorded: [{ writes: { admitted: 1, aborted: 0, bytes: 0 } }],
+        recorded: [{ writes: { admitted: 1, aborted: 0, unanswered: 0, bytes: 0 } }],
         refusedWrites: { RecordingNotActive: 1 },
         ended: { cause: 'terminated' },
         result: { code: 200, subcode: 5001 },

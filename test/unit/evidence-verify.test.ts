@@ -44,6 +44,7 @@ describe('a valid journal', () => {
     expect(await verifyText(lines.join(''), head.hash!)).toEqual({
       ok: true,
       begunAnew: 0,
+      steps: 0,
       misfit: null,
       files: 1,
       records: 38,
@@ -176,7 +177,10 @@ describe('a well-sealed journal is refused', () => {
 
   test.each<[string, object, string]>([
     ['has an unknown field', { media: 'x' }, 'no field of record'],
-    ['has another version', { version: 2 }, 'record.version'],
+    ['has another version', { version: 1 }, 'record.version'],
+    ['has a step that is none', { step: 0 }, 'record.step'],
+    ['begins with a step', { step: 5 }, 'step null'],
+    ['was not enforced', { enforced: false }, 'record.enforced'],
     ['has no such event', { event: 'opened' }, 'record.event'],
     ['has an invalid time', { at: '2026-02-30T00:00:00.000Z' }, 'record.at'],
     ['has a time of another form', { at: '2026-01-31T12:00:00Z' }, 'record.at'],
@@ -207,7 +211,14 @@ describe('a well-sealed journal is refused', () => {
     ['comes from another state', { state: 'starting' }, { state: 'starting' }, {}, '"idle"'],
     ['changes the epoch without a start', {}, { epoch: 7 }, {}, 'the epoch 0'],
     ['starts without a new epoch', {}, { state: 'starting' }, { event: 'startRequested' }, 'above 0'],
-    ['is two seconds older', {}, {}, { at: start + 10 - 2000 }, 'a time not before'],
+    ['is older', { at: 0 }, {}, { at: start + 9 }, 'a time not before'],
+    [
+      'is later though its clock was behind',
+      { at: start + 11 },
+      {},
+      { at: start + 10 },
+      'the time of the record',
+    ],
   ])('whose second record %s', async (_, before, after, changes, expected) => {
     const history = confirmed();
     const second = forged({ ...history.state, ...before }, after, changes);
@@ -249,12 +260,29 @@ describe('a well-sealed journal is refused', () => {
   });
 });
 
-test('the clock of the store may be a second behind itself, but does not creep backwards', async () => {
-  const { records, state } = new History(1).happens({ type: 'bound', binding: who });
-  const second = forged(state, {}, { at: start + 10 - 1000 });
-  expect((await verifyRecords([...records, second])).misfit).toBeNull();
-  const third = forged({ ...state, seq: 2, head: second.hash }, {}, { at: start + 10 - 1001 });
-  expect((await verifyRecords([...records, second, third])).misfit).toMatchObject({ line: 3 });
+describe('the clock of the store may be set back at any time', () => {
+  test.each([11, 1000, 3_600_000, 3 * 24 * 3_600_000])(
+    'by %d ms: the evidence fits, and says so',
+    async (ms) => {
+      const history = new History(1).recording();
+      history.now -= ms;
+      history.recording();
+      history.now += 2 * ms;
+      history.recording();
+      const report = await verifyRecords(history.records);
+      expect(report).toMatchObject({ misfit: null, calls: 1, begunAnew: 0 });
+      expect(report.steps).toBeGreaterThan(0);
+    },
+  );
+
+  test('while a closed call is forgotten: how long that took is not known', async () => {
+    const closed = new History(1).recording();
+    const other = new History(2, start - 3_600_000).recording();
+    const again = new History(1, start + 3_600_000).recording();
+    expect(await verifyRecords([...closed.records, ...again.records])).toMatchObject({ misfit: { line: 7 } });
+    const stepped = await verifyRecords([...closed.records, ...other.records, ...again.records]);
+    expect(stepped).toMatchObject({ misfit: null, begunAnew: 1 });
+  });
 });
 
 describe('the history of a call that begins anew', () => {

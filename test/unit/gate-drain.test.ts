@@ -26,7 +26,7 @@ describe('draining', () => {
       expect([first.wasCut, second.wasCut]).toEqual([false, false]);
       const drained = (await world.records()).find(({ event }) => event === 'drained');
       expect(drained?.detail).toMatchObject({
-        writes: { admitted: 2, aborted: 0, refused: 1, bytes: 7 },
+        writes: { admitted: 2, aborted: 0, unanswered: 0, refused: 1, bytes: 7 },
         holders: [
           { left: 'drained', admitted: 1 },
           { left: 'drained', admitted: 1 },

@@ -46,10 +46,10 @@ describe('an operation that Graph has named', () => {
     'is noted with the exchange it belongs to, while %s',
     (state) => {
       const before = inState(state, { exchange: mine('start') });
-      const { exchange, seq, head, ...after } = happens(before, event);
+      const { exchange, at, seq, head, ...after } = happens(before, event);
       expect(exchange).toEqual({ ...mine('start'), operation: 'op-7' });
-      expect({ ...after, exchange: before.exchange, seq: before.seq, head: before.head }).toEqual(before);
-      expect([seq, head === null]).toEqual([1, false]);
+      expect({ ...before, ...after, exchange: before.exchange }).toEqual(before);
+      expect([at, seq, head === null]).toEqual([noon, 1, false]);
       const taken = inState(state, { exchange: others('stop') });
       expect(transition(taken, event, occasion(noon))).toRefuse('StatusInProgress');
     },
@@ -79,9 +79,9 @@ describe('what Graph tells', () => {
     'changes nothing else of a call (%s), and nothing of one that has ended',
     (type) => {
       for (const state of stateNames.filter((name) => name !== 'ended')) {
-        const { seq, head, ...after } = happens(known(state), { type, told });
-        expect(after).toEqual({ ...known(state), told, seq: undefined, head: undefined });
-        expect([seq, head === null]).toEqual([1, false]);
+        const { at, seq, head, ...after } = happens(known(state), { type, told });
+        expect(after).toEqual({ ...known(state), told, at: undefined, seq: undefined, head: undefined });
+        expect([at, seq, head === null]).toEqual([noon, 1, false]);
       }
       expect(transition(known('ended'), { type, told }, occasion(noon))).toRefuse('CallEnded');
     },

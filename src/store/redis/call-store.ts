@@ -73,6 +73,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
         tally: JSON.stringify({
           admitted: tally.admitted,
           aborted: tally.aborted,
+          unanswered: tally.unanswered,
           refused: tally.refused,
           bytes: tally.bytes,
           left: tally.left,

@@ -113,6 +113,7 @@ export function parseCallState(text: unknown): CallState {
     startedAt: asNumber(value.startedAt, 'call state'),
     closedAt: asTime(value.closedAt),
     told: told(value.told),
+    at: asNumber(value.at, 'call state'),
     seq: asNumber(value.seq, 'call state'),
     head: value.head === null ? null : asText(value.head, 'call state'),
   };
@@ -173,6 +174,7 @@ export function parseTally(text: unknown): Tally {
   return {
     admitted: asNumber(value.admitted, 'tally'),
     aborted: asNumber(value.aborted, 'tally'),
+    unanswered: asNumber(value.unanswered, 'tally'),
     refused: asNumber(value.refused, 'tally'),
     bytes: asNumber(value.bytes, 'tally'),
     left,
