@@ -18,8 +18,8 @@ export const mutants = {
     patches: [
       {
         file: 'gate/change.ts',
-        find: 'return view.bornAt + Math.max(times.ttlMs, 3 * times.graphTimeoutMs) - view.now;',
-        replace: 'return times.ttlMs * 0 - view.now;',
+        find: 'freshMs(sessionTimes(times)) - livedMs;',
+        replace: '0 * freshMs(sessionTimes(times)) - livedMs;',
       },
     ],
   },
@@ -53,14 +53,29 @@ export const mutants = {
     patches: [
       {
         file: 'gate/stop.ts',
-        find: "if (state.state === 'stopping' && live !== null) {\n        return refuse('StatusInProgress', { retryAfterMs: live.until - view.now });",
+        find: "if (state.state === 'stopping' && live !== null) {\n        return refuse('StatusInProgress', { retryAfterMs: live.remainingMs });",
         replace:
           "if (state.state === 'stopping' && state.exchange !== null) {\n        return refuse('StatusInProgress', { retryAfterMs: 1000 });",
       },
       {
         file: 'gate/stop.ts',
-        find: 'if (clock.now() - since >= times.ttlMs) await waitedOut(deps, call, witness, holder);',
-        replace: 'continue;',
+        find: 'for (const holder of telling.lost(view.holders)) await waitedOut(deps, call, witness, holder);',
+        replace: '',
+      },
+    ],
+  },
+  R6: {
+    lacks: 'A stop closes the gate on the instance that heard it, whatever becomes of it.',
+    patches: [
+      {
+        file: 'gate/gate.ts',
+        find: 'if (grant !== undefined) this.#admission.shut(call, grant.epoch);',
+        replace: '',
+      },
+      {
+        file: 'gate/admit.ts',
+        find: 'const stopWasHeard = this.#heardStops.covers(call, reply);',
+        replace: 'const stopWasHeard = false;',
       },
     ],
   },

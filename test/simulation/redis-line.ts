@@ -24,6 +24,21 @@ const shards = 8;
 /** How long a primary that was replaced may go on, as the scripts have it (`fencedMs` in prelude.lua). */
 const fencedMs = 15_000;
 
+/** Scripts, and events that are committed, without which no stop comes to its end. */
+const stopping: ReadonlySet<string> = new Set([
+  ...['read', 'revoke', 'leave'],
+  ...[
+    'stopRequested',
+    'stopTakenOver',
+    'holderLost',
+    'drained',
+    'stopConfirmed',
+    'stopRefused',
+    'stopUnknown',
+  ],
+  'ended',
+]);
+
 const short = (call: string | undefined): string => (call ?? '').slice(-4);
 
 type Args = Readonly<Record<string, string>>;
@@ -167,6 +182,7 @@ export class RedisLine implements SimulatedStore {
       fate: (occasion) => this.#fate(occasion),
       wakeLost: this.#setting.odds.wakeLost,
       ran: (script, reply, keys, args) => this.#ran(process, script, reply, keys, args),
+      failed: (script, why, args) => this.#failed(script, why, args),
     });
     this.#clients.add(client);
     const sleep = (ms: number): Promise<void> =>
@@ -198,6 +214,14 @@ export class RedisLine implements SimulatedStore {
     this.committed.set(record.hash, record);
     if (record.event === 'startRequested') this.started(record.call, record.epoch);
     this.#committedAt.set(record.hash, this.#engine.now);
+  }
+
+  /** A store that is full takes every stop, and what leads to it. */
+  #failed({ name }: Script, why: string, { record }: Args): void {
+    if (!why.startsWith('OOM')) return;
+    const event = record === undefined ? undefined : (JSON.parse(record) as EvidenceRecord).event;
+    const what = event ?? name;
+    if (stopping.has(what)) this.#engine.violated(`rule R6: a store that is full refuses ${what}`);
   }
 
   /** Data is gone: the records with it that no sink has need not be found. */

@@ -5,7 +5,7 @@ export const redisMutants = {
     patches: [
       {
         file: 'store/redis/lua.generated.ts',
-        find: 'if stored[4] ~= began then return false end',
+        find: 'if stored[4] ~= known.life then return false end',
         replace: '',
       },
     ],
@@ -15,8 +15,52 @@ export const redisMutants = {
     patches: [
       {
         file: 'store/redis/lua.generated.ts',
-        find: "local whole = known[3] == '1' and promoted == unpromoted",
-        replace: 'local whole = began ~= false',
+        find: "local whole = shard.kept == '1' and promoted == unpromoted",
+        replace: 'local whole = shard.life',
+      },
+    ],
+  },
+  settled: {
+    lacks: 'In a new life status changes wait anew.',
+    patches: [{ file: 'store/redis/lua.generated.ts', find: 'shard.settled = false', replace: '' }],
+  },
+  full: {
+    lacks: 'A full store extends no session.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'heartbeat: `#!lua\n',
+        replace: 'heartbeat: `#!lua flags=allow-oom\n',
+      },
+    ],
+  },
+  stop: {
+    lacks: 'A full store takes every stop.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'commitClosing: `#!lua flags=allow-oom\n',
+        replace: 'commitClosing: `#!lua\n',
+      },
+    ],
+  },
+  half: {
+    lacks: 'A script asks whether it may run its commands before it writes anything.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'if not redis.acl_check_cmd(need[n], key) then',
+        replace: 'if false then',
+      },
+    ],
+  },
+  clock: {
+    lacks: 'Protocol time goes back neither by a step nor by a failover.',
+    patches: [
+      {
+        file: 'store/redis/lua.generated.ts',
+        find: 'shard.time = math.max(clock + (tonumber(offset) or 0), tonumber(shard.time) or 0, tonumber(seen))',
+        replace: 'shard.time = clock',
       },
     ],
   },
@@ -25,7 +69,7 @@ export const redisMutants = {
     patches: [
       {
         file: 'store/redis/lua.generated.ts',
-        find: 'if not ours(session) then return false end',
+        find: 'if not ours(known[1], known[2]) then return false end',
         replace: "if redis.call('EXISTS', session) == 0 then return false end",
       },
       {
