@@ -382,7 +382,7 @@ function faultPlan(
   const act = (nearSlot: number): Act => {
     const slot = (): number => (chance.happens(0.6) ? nearSlot : chance.below(slots));
     const long = chance.pick([0.2, 1, 3, 4]) * chance.between(0.5, 1.2) * ttlMs;
-    const kinds: readonly (() => Act)[] = [
+    const outages: readonly (() => Act)[] = [
       () => ({ kind: 'pause', slot: slot(), ms: long }),
       () => ({ kind: 'pauseAtReply', slot: slot(), ms: long }),
       () => ({ kind: 'crash', slot: slot(), ms: chance.pick([10, ttlMs, 3 * ttlMs]) }),
@@ -393,6 +393,9 @@ function faultPlan(
       () => ({ kind: 'storeLost', ms: chance.pick([5, 5, 300, ttlMs]) }),
       () => ({ kind: 'storeLost', ms: 5 }),
       () => ({ kind: 'diskFull', ms: long }),
+    ];
+    /** What is there, and wrong. */
+    const wrongs: readonly (() => Act)[] = [
       () => ({ kind: 'step', byMs: stepMs(chance, ttlMs) }),
       () => ({ kind: 'step', byMs: stepMs(chance, ttlMs) }),
       () => ({ kind: 'storeFull', ms: long }),
@@ -400,7 +403,7 @@ function faultPlan(
       () => ({ kind: 'graphDown', ms: long }),
       () => ({ kind: 'credentialRefused', ms: long }),
     ];
-    return chance.pick(kinds)();
+    return chance.pick(chance.happens(0.7) ? outages : wrongs)();
   };
   return Array.from({ length: chance.below(8) }, fault).flatMap((one): Planned[] => {
     if (one.act.kind !== 'storeLost' || chance.happens(0.3)) return [one];
