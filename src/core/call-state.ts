@@ -197,4 +197,5 @@ export const closingEvents: readonly EventName[] = [
   'startSuperseded',
   'repeatSettled',
   'operationPending',
+  'stopUnproven',
 ];

@@ -1,13 +1,21 @@
+import { LRUCache } from 'lru-cache';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
-import type { GateDeps } from './context.ts';
+import { stateOf } from './change.ts';
+import { sleep, type GateDeps } from './context.ts';
 import type { HeardStops } from './heard-stops.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
+
+/** How long a write waits for what the store says of a call that this instance cannot hold, ms. */
+const readWaitMs = 250;
+const rememberedClosed = 10_000;
+/** For how long what the store said of a closed call is repeated where it cannot be asked again, ms. */
+const closedForMs = 2000;
 
 interface Leaving {
   readonly grant: Grant;
@@ -40,6 +48,8 @@ export class Admission {
   #done = new Map<CallKey, Revocation>();
   /** Calls of which nothing is admitted for now, though this instance may be a holder: it goes on or is revoked. */
   readonly #suspended = new Map<CallKey, () => void>();
+  /** When the store last said of calls that they are not recorded; local clock. */
+  readonly #seenClosed = new LRUCache<CallKey, number>({ max: rememberedClosed });
   #closing = false;
   readonly session: Session;
 
@@ -98,6 +108,10 @@ export class Admission {
 
   holds(call: CallKey): boolean {
     return this.#grants.has(call);
+  }
+
+  wasSeenClosed(call: CallKey): boolean {
+    return this.#deps.clock.now() - (this.#seenClosed.get(call) ?? -Infinity) < closedForMs;
   }
 
   /** What is held of a call here, also if its writes are only ending any more. */
@@ -198,12 +212,15 @@ export class Admission {
 
   async #acquire(call: CallKey): Promise<Decision<Grant>> {
     const session = this.session.id;
-    if (session === undefined) return this.#refuseUnread(call);
+    if (session === undefined) return await this.#refuseUnheld(call);
     try {
       if (!this.#hasRoom()) return await this.#refuseForRoom(call);
       if (this.#heardStops.needsTime) this.#heardStops.timeIs((await this.#deps.calls.read(call)).now);
       const reply = await this.#deps.calls.acquire(call, session);
-      if (reply.state !== 'recording') return refuse('RecordingNotActive');
+      if (reply.state !== 'recording') {
+        this.#seenClosed.set(call, this.#deps.clock.now());
+        return refuse('RecordingNotActive');
+      }
       const grant = new Grant(call, session, reply.epoch, reply.binding);
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
@@ -219,14 +236,26 @@ export class Admission {
     } catch (error) {
       if (!isFault(error)) throw error;
       this.#deps.log.warn({ call, error: messageOf(error) }, 'a write was refused: the store did not answer');
-      return this.#refuseUnread(call);
+      return await this.#refuseUnheld(call);
     }
   }
 
-  /** What the store says of the call is unknown; after a stop the gate is closed here, whatever it says. */
-  #refuseUnread(call: CallKey): Decision<Grant> {
+  /**
+   * This instance cannot hold the call now. After a stop the gate is closed here, whatever the store says; and a store
+   * that only takes nobody in, since it is full, may still tell that the call is not recorded.
+   */
+  async #refuseUnheld(call: CallKey): Promise<Decision<Grant>> {
+    const { calls, clock } = this.#deps;
     if (this.#heardStops.isWaiting(call)) return refuse('RecordingNotActive');
-    return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    const read = calls.read(call).catch((error: unknown) => {
+      if (!isFault(error)) throw error;
+      return undefined;
+    });
+    const view = await Promise.race([read, sleep(clock, readWaitMs).then(() => undefined)]);
+    if (view === undefined || stateOf(view).state === 'recording')
+      return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    this.#seenClosed.set(call, clock.now());
+    return refuse('RecordingNotActive');
   }
 
   /** Asked before the store is: who becomes a holder and leaves again may do so late, and end a later hold. */

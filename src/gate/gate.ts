@@ -141,6 +141,9 @@ export class Gate {
   }
 
   async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
+    // Others would not wait for us as long as they had to.
+    const obstacle = this.obstacle();
+    if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
     const started = await start(
       this.#deps,
       this.#instance,
@@ -224,6 +227,11 @@ export class Gate {
   /** Whether this instance knows the call, without asking the store. */
   knows(call: CallKey): boolean {
     return this.#admission.holds(call) || this.#bindings.knows(call);
+  }
+
+  /** Whether the store said just now that the call is not recorded. */
+  wasSeenClosed(call: CallKey): boolean {
+    return this.#admission.wasSeenClosed(call);
   }
 
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */

@@ -81,10 +81,14 @@ async function enforce(request: ControlRequest): Promise<Decision<number>> {
   if (effect === 'refuse') return refuse('ActionRefused');
   // In `graph` mode Graph itself judges the token of everything that only passes.
   if (call !== undefined && caller.verified) {
-    const tooMany = knownOrRated(deps, call, caller.who);
+    // A stop is never one too many.
+    const tooMany =
+      effect === 'recordingStatus' || effect === 'hangUp' ? undefined : knownOrRated(deps, call, caller.who);
     if (tooMany !== undefined) return tooMany;
     const binding = await deps.gate.bindingOf(call);
     const stranger = belongs(binding, caller.who);
+    if ((binding === null || stranger !== undefined) && caller.who !== null)
+      deps.limits.unknownCallFound(caller.who);
     if (stranger !== undefined) return stranger;
     if (binding === null) return (await powerless(caller)) ?? act({ ...request, isUnowned: true }, effect);
   }

@@ -1,12 +1,15 @@
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
-import type { Decision, Refusal } from '../core/decision.ts';
+import { refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { messageOf } from '../core/errors.ts';
+import { mayUpload } from '../core/policy.ts';
 import type { Identity } from '../core/ports.ts';
 import type { Write } from '../gate/write.ts';
 import type { StageDeps } from './ports.ts';
 
 /**
- * For a call of which this instance knows nothing the store would be asked: who does that too often is refused before.
+ * For a call of which this instance knows nothing the store would be asked: whoever has too many looked up that are not
+ * theirs is refused before.
  */
 export const knownOrRated = (
   { gate, limits }: StageDeps,
@@ -15,12 +18,45 @@ export const knownOrRated = (
 ): Refusal | undefined => (who === null || gate.knows(call) ? undefined : limits.unknownCall(who));
 
 /**
+ * Asks the gate for a media request. Only calls that turn out not to be theirs count against an application, so that a
+ * fleet that comes back is not refused; and what is known to be closed is told as such, since a status that is retried
+ * would turn early media into late media.
+ */
+export async function lookedUp<T>(
+  deps: StageDeps,
+  call: CallKey,
+  who: Identity,
+  ask: () => Promise<Decision<T>>,
+): Promise<Decision<T>> {
+  const { gate } = deps;
+  if (gate.knows(call)) return ask();
+  const tooMany = knownOrRated(deps, call, who);
+  if (tooMany !== undefined) return gate.wasSeenClosed(call) ? refuse('RecordingNotActive') : tooMany;
+  const decision = await ask();
+  if (!decision.ok && decision.reason === 'RecordingNotActive') countUnknown(deps, call, who);
+  return decision;
+}
+
+/** Nobody waits for it. */
+function countUnknown({ gate, limits, policyFor, log }: StageDeps, call: CallKey, who: Identity): void {
+  gate
+    .bindingOf(call)
+    .then((owner) => {
+      if (owner === undefined) return;
+      if (owner === null || !mayUpload(policyFor(owner), owner, who)) limits.unknownCallFound(who);
+    })
+    .catch((error: unknown) =>
+      log.error({ call, error: messageOf(error) }, 'whose a call is could not be looked up'),
+    );
+}
+
+/**
  * Stage 3 of a media write: the one decision that the proxy and the middleware share. Where this instance holds a
  * grant, no promise is waited for and no store is asked.
  */
 export async function admitWrite(deps: StageDeps, call: CallKey, who: Identity): Promise<Decision<Write>> {
   const { gate, meter } = deps;
-  const decision = gate.admitNow(call, who) ?? knownOrRated(deps, call, who) ?? (await gate.admit(call, who));
+  const decision = gate.admitNow(call, who) ?? (await lookedUp(deps, call, who, () => gate.admit(call, who)));
   meter.decision('media', decision.ok ? 'admitted' : decision.reason);
   if (!decision.ok) gate.refused(call, decision.reason);
   return decision;

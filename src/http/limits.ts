@@ -32,8 +32,10 @@ export interface Limits {
   readonly upload: (call: CallKey, who: Binding) => Decision<Release>;
   readonly controlRequest: () => Decision<Release>;
   readonly notification: () => Decision<Release>;
-  /** Asked before the store is. */
+  /** Asked before the store is: whether too many of the calls that were looked up for them lately were not theirs. */
   readonly unknownCall: (who: Binding) => Refusal | undefined;
+  /** A call that was looked up for them is nobody's, or somebody else's. */
+  readonly unknownCallFound: (who: Binding) => void;
 }
 
 const retryAfterMs = 1000;
@@ -77,7 +79,9 @@ export function createLimits(sizes: LimitSizes, now: () => number): Limits {
     },
     controlRequest: one(control),
     notification: one(notifications),
-    unknownCall: (who) => (rate(nameOf(who)) ? undefined : refuse('TooManyUnknownCalls', { retryAfterMs })),
+    unknownCall: (who) =>
+      rate.left(nameOf(who)) >= 1 ? undefined : refuse('TooManyUnknownCalls', { retryAfterMs }),
+    unknownCallFound: (who) => rate.take(nameOf(who)),
   };
 }
 
@@ -102,18 +106,27 @@ function counters(max: number): Take {
 }
 
 /** A token bucket per name, which holds one second's worth. */
-function tokenBuckets(perSecond: number, now: () => number): (name: string) => boolean {
-  if (perSecond === Infinity) return () => true;
+function tokenBuckets(
+  perSecond: number,
+  now: () => number,
+): { left(name: string): number; take(name: string): void } {
   const buckets = new LRUCache<string, { tokens: number; at: number }>({ max: rememberedCallers });
-  return (name) => {
+  const filled = (name: string): { tokens: number; at: number } => {
     const at = now();
     const bucket = buckets.get(name) ?? { tokens: perSecond, at };
     bucket.tokens = Math.min(perSecond, bucket.tokens + ((at - bucket.at) / 1000) * perSecond);
     bucket.at = at;
-    buckets.set(name, bucket);
-    if (bucket.tokens < 1) return false;
-    bucket.tokens -= 1;
-    return true;
+    return bucket;
+  };
+  return {
+    left: (name) => (perSecond === Infinity ? Infinity : filled(name).tokens),
+    take(name) {
+      if (perSecond === Infinity) return;
+      const bucket = filled(name);
+      // What was under way at once may come to more than there is; it is paid for within a second.
+      bucket.tokens = Math.max(-perSecond, bucket.tokens - 1);
+      buckets.set(name, bucket);
+    },
   };
 }
 

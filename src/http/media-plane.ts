@@ -18,7 +18,7 @@ import { parseRequestTarget } from '../core/request-target.ts';
 import { asksForWebSocket, unfitHandshake } from '../core/websocket.ts';
 import type { Write } from '../gate/write.ts';
 import { answering } from './answer.ts';
-import { admitWrite, knownOrRated } from './enforce.ts';
+import { admitWrite, lookedUp } from './enforce.ts';
 import { counted, expectsContinue, identifyMedia, type IdentifyDeps } from './identify-call.ts';
 import type { MediaPort } from './ports.ts';
 import { header } from './problem.ts';
@@ -125,7 +125,7 @@ async function write(request: MediaRequest, pass: Pass): Promise<Decision<void>>
 
 /** At a closed gate the reason is the gate: a status that is retried would turn early media into late media. */
 async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Promise<Refusal> {
-  const open = knownOrRated(deps, match.call, who) ?? (await deps.gate.isOpen(match.call, who));
+  const open = await lookedUp(deps, match.call, who, () => deps.gate.isOpen(match.call, who));
   return open.ok ? noRoom : open;
 }
 

@@ -44,13 +44,13 @@ const forged = (): string =>
   `${base64url({ alg: 'RS256' })}.${base64url({ tid: sandboxTenant, appid: sandboxApp })}.${'x'.repeat(64)}`;
 
 describe('a bot’s own Graph token', () => {
-  test('is passed on, and Graph is asked about it once before it opens a gate', async () => {
+  test('is passed on, and Graph is asked about it once before it opens a gate, and before every stop', async () => {
     const { bot, uploader } = await recordingPair();
     expect(actionsOf(bot)).toEqual(['getCall', 'recording']);
     expect((await uploader.upload('now', 1)).status).toBe(201);
     await bot.report('notRecording');
     await bot.report('recording');
-    expect(actionsOf(bot)).toEqual(['getCall', 'recording', 'notRecording', 'recording']);
+    expect(actionsOf(bot)).toEqual(['getCall', 'recording', 'getCall', 'notRecording', 'recording']);
     expect(world.graph.log.find(({ call }) => call === bot.call)?.app).toBe(sandboxApp);
   });
 

@@ -67,7 +67,7 @@ const events = async ({ call }: Bot): Promise<string[]> => {
     .split('\n');
   return lines
     .filter((line) => line.includes(call.replaceAll('-', '')))
-    .map((line) => (JSON.parse(line) as { event?: string }).event ?? '');
+    .map((line) => (JSON.parse(line) as { record?: { event: string } }).record?.event ?? '');
 };
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -94,6 +94,7 @@ describe('a token that Graph refuses by now', () => {
     expect((await uploader.upload('still', 1)).status).toBe(201);
     stream.end();
     expect((await stream.over)?.status).toBe(201);
+    await eventually(async () => (await events(bot)).includes('startConfirmed'));
     expect(await events(bot)).not.toContain('stopRequested');
   });
 
@@ -160,6 +161,7 @@ describe('while Graph itself', () => {
     await stream.over;
     graph.calm();
     await eventually(async () => (await uploader.upload('again', 1)).status === 201);
+    await eventually(async () => (await events(bot)).includes('stopUnproven'));
     expect(await events(bot)).not.toContain('stopRequested');
     expect(asked(bot)).not.toContain('notRecording');
     // And the stop of the bot itself is a stop.

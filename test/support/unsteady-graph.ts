@@ -48,7 +48,7 @@ export class UnsteadyGraph {
 
   #pass(req: IncomingMessage, res: ServerResponse): void {
     const { method, headers } = req;
-    const onward = ask(`${this.target}${req.url ?? ''}`, { method, headers }, (answer) => {
+    const onward = ask(`${this.target}${req.url ?? ''}`, { method, headers, agent: false }, (answer) => {
       res.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
       answer.pipe(res);
     });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Refusal } from '../../src/core/decision.ts';
 import fc from 'fast-check';
 import { parseCallKey } from '../../src/core/call-key.ts';
 import { createLimits, noLimits, type LimitSizes, type Release } from '../../src/http/limits.ts';
@@ -64,17 +65,27 @@ describe('uploads', () => {
   });
 });
 
+/** Looks one up that turns out not to be theirs, if it may. */
+function lookingUp(): (who: typeof bot) => Refusal | undefined {
+  const { unknownCall, unknownCallFound } = limits();
+  return (who) => {
+    const refusal = unknownCall(who);
+    if (refusal === undefined) unknownCallFound(who);
+    return refusal;
+  };
+}
+
 describe('requests for calls that are not known', () => {
   test('have a rate per caller, which recovers with time', () => {
-    const { unknownCall } = limits();
-    const asked = Array.from({ length: 6 }, () => unknownCall(bot));
+    const lookUp = lookingUp();
+    const asked = Array.from({ length: 6 }, () => lookUp(bot));
     expect(asked.map((refusal) => refusal?.reason)).toEqual([
       ...Array.from({ length: 5 }),
       'TooManyUnknownCalls',
     ]);
-    expect(unknownCall(other)).toBeUndefined();
+    expect(lookUp(other)).toBeUndefined();
     time += 400;
-    expect([unknownCall(bot), unknownCall(bot), unknownCall(bot)?.reason]).toEqual([
+    expect([lookUp(bot), lookUp(bot), lookUp(bot)?.reason]).toEqual([
       undefined,
       undefined,
       'TooManyUnknownCalls',
@@ -82,10 +93,24 @@ describe('requests for calls that are not known', () => {
   });
 
   test('never gain more than one second is worth', () => {
-    const { unknownCall } = limits();
+    const lookUp = lookingUp();
     time += 3_600_000;
-    const granted = Array.from({ length: 20 }, () => unknownCall(bot)).filter((one) => one === undefined);
+    const granted = Array.from({ length: 20 }, () => lookUp(bot)).filter((one) => one === undefined);
     expect(granted).toHaveLength(5);
+  });
+
+  test('count only those that were looked up and are not theirs', () => {
+    const { unknownCall } = limits();
+    for (let n = 0; n < 100; n++) expect(unknownCall(bot)).toBeUndefined();
+  });
+
+  test('that were under way at once are paid for within a second', () => {
+    const { unknownCall, unknownCallFound } = limits();
+    for (let n = 0; n < 100; n++) unknownCallFound(bot);
+    time += 1000;
+    expect(unknownCall(bot)?.reason).toBe('TooManyUnknownCalls');
+    time += 400;
+    expect(unknownCall(bot)).toBeUndefined();
   });
 });
 
@@ -100,9 +125,10 @@ test('requests for Graph and notifications have room of their own', () => {
 });
 
 test('without limits nothing is refused', () => {
-  const { upload, unknownCall, controlRequest } = noLimits();
+  const { upload, unknownCall, unknownCallFound, controlRequest } = noLimits();
   for (let n = 0; n < 10_000; n++) {
     expect(upload(key(1), bot).ok && controlRequest().ok).toBe(true);
+    unknownCallFound(bot);
     expect(unknownCall(bot)).toBeUndefined();
   }
 });
