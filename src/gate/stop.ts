@@ -155,7 +155,9 @@ async function drain<Answer extends GraphAnswer>(
     if (view.holders.length === 0 && freshMs <= 0) return grant({ view, asked });
     for (const holder of telling.lost(view.holders)) await waitedOut(deps, call, witness, holder);
     // A holder that is being waited out needs its own whole TTL, which may be longer than ours.
-    if (clock.now() >= bound && (freshMs > 0 || !telling.areSilent(view.holders))) {
+    const longerMs = Math.max(0, ...view.holders.map(({ ttlMs }) => ttlMs - times.ttlMs));
+    const mustWait = freshMs > 0 || !telling.areSilent(view.holders);
+    if (mustWait && clock.now() >= bound + (freshMs > 0 ? 0 : longerMs)) {
       return freshMs > 0
         ? refuse('StoreFresh', { retryAfterMs: freshMs })
         : refuse('DrainTimeout', { retryAfterMs: times.ttlMs });

@@ -46,6 +46,8 @@ export function createMeter(registry: Registry): Meter {
   const bytesAdmitted = counter(registry, metrics.bytesAdmitted);
   const storeSeconds = histogram(registry, metrics.storeSeconds);
   const storeUp = gauge(registry, metrics.storeUp);
+  const storeClockSkew = gauge(registry, metrics.storeClockSkew);
+  const storeClockSteps = counter(registry, metrics.storeClockSteps);
   const graphAnswers = counter(registry, metrics.graphAnswers);
   const graphSeconds = histogram(registry, metrics.graphSeconds);
   const upstreamAnswers = counter(registry, metrics.upstreamAnswers);
@@ -61,8 +63,6 @@ export function createMeter(registry: Registry): Meter {
   const evidenceWaiting = gauge(registry, metrics.evidenceWaiting);
   const evidenceOldest = gauge(registry, metrics.evidenceOldest);
   const evidenceWritten = counter(registry, metrics.evidenceWritten);
-  const storeClockSkew = gauge(registry, metrics.storeClockSkew);
-  const storeClockSteps = counter(registry, metrics.storeClockSteps);
   const sessionLive = gauge(registry, metrics.sessionLive);
   const policyReloads = counter(registry, metrics.policyReloads);
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call-key.ts';
 import { isWatched, keptStates, type CallState, type StateName } from '../core/call-state.ts';
 import { Fault } from '../core/errors.ts';
@@ -53,6 +54,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const clock = options.clock ?? monotonic;
   const wallClock = options.wallClock ?? Date.now;
   const bornAt = clock() - (options.livedMs ?? 0);
+  const life = randomUUID();
   const calls = new Map<CallKey, Call>();
   /** When something was last heard of each call that has not ended. */
   const heard = new Map<CallKey, number>();
@@ -85,16 +87,25 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             now,
             clock: wallClock(),
             watched: now,
-            life: 'this process',
+            life,
             livedMs: clock() - bornAt,
             isOfThisLife: true,
           };
         }),
-      commit: ({ call: key, version, state, record, dropTallies, retentionMs, operation }) =>
+      commit: ({
+        call: key,
+        version,
+        life: computedIn,
+        state,
+        record,
+        dropTallies,
+        retentionMs,
+        operation,
+      }) =>
         step((now) => {
           const before = calls.get(key);
           if (before?.operation === operation) return true;
-          if ((before?.version ?? 0) !== version) return false;
+          if (computedIn !== life || (before?.version ?? 0) !== version) return false;
           calls.set(key, {
             state,
             version: Math.max(version + 1, now),

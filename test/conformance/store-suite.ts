@@ -1,23 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { OutboxEntry, Revocation, Store } from '../../src/core/ports.ts';
+import type { Revocation, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
+import { describeOutbox } from './outbox-laws.ts';
+import { describeRetention } from './retention-laws.ts';
 import { describeSilence } from './silence-laws.ts';
 import { commitOn, minute, move, newCall, recordingCall, tally, type Fixture } from './store-fixtures.ts';
 import { lasting } from '../support/session-times.ts';
 
 const session = (): string => `session-${randomUUID()}`;
-
-/** Everything that waits, drained in steps of `step`. */
-async function drain(store: Store, step = 100): Promise<OutboxEntry[]> {
-  const all: OutboxEntry[] = [];
-  for (;;) {
-    const entries = await store.outbox.pending(step);
-    if (entries.length === 0) return all;
-    all.push(...entries);
-    await store.outbox.remove(entries);
-  }
-}
 
 /** What every store must do, whatever it is made of. */
 export function describeStore(name: string, make: () => Promise<Fixture>): void {
@@ -131,7 +122,12 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         await move(store, call, 'idle', { retentionMs: 100 });
         await store.calls.leave(call, { session: 'session-1', epoch }, tally());
         await eventually(async () => (await peer.calls.sweep(10)) === 1);
-        expect(await store.calls.read(call)).toMatchObject({ state: null, version: 0, holders: [], tallies: [] });
+        expect(await store.calls.read(call)).toMatchObject({
+          state: null,
+          version: 0,
+          holders: [],
+          tallies: [],
+        });
         // The tallies are gone as well, they are not just hidden.
         await move(store, call, 'starting');
         expect((await store.calls.read(call)).tallies).toEqual([]);
@@ -299,43 +295,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         }
     });
 
-    test('a call is forgotten once its retention is over, with its holders and tallies, and not before', async () => {
-      const [short, long, kept] = [newCall(), newCall(), newCall()];
-      const id = session();
-      await store.sessions.join(id, lasting(minute));
-      await move(store, short, 'recording');
-      await store.calls.acquire(short, id);
-      await store.calls.leave(short, { session: 'another', epoch: 1 }, tally());
-      await move(store, short, 'idle', { retentionMs: 20 });
-      await move(store, long, 'idle', { retentionMs: minute });
-      await move(store, kept, 'recording');
-      await eventually(async () => (await peer.calls.sweep(10)) === 1);
-      expect(await store.calls.sweep(10)).toBe(0);
-      expect(await store.calls.read(short)).toMatchObject({
-        state: null,
-        version: 0,
-        holders: [],
-        tallies: [],
-      });
-      expect((await store.calls.read(long)).state?.state).toBe('idle');
-      expect((await store.calls.read(kept)).state?.state).toBe('recording');
-      expect((await store.calls.census()).recording).toBe(1);
-    });
-
-    test('a call that changes again is kept, and no more are forgotten at a time than are asked for', async () => {
-      const calls = Array.from({ length: 5 }, newCall);
-      for (const call of calls) await move(store, call, 'ended', { retentionMs: 10 });
-      await move(store, calls[0]!, 'recording');
-      let swept = 0;
-      await eventually(async () => {
-        const now = await store.calls.sweep(1);
-        expect(now).toBeLessThanOrEqual(1);
-        swept += now;
-        return swept === 4;
-      });
-      expect(await store.calls.sweep(10)).toBe(0);
-      expect((await store.calls.read(calls[0]!)).state?.state).toBe('recording');
-    });
+    describeRetention(() => fixture);
 
     describe('a session', () => {
       test('that joined is alive; one that did not, or quit, is lost', async () => {
@@ -461,73 +421,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       });
     });
 
-    describe('the outbox', () => {
-      beforeEach(async () => {
-        await store.sessions.join(session(), lasting(minute));
-      });
-
-      test('holds the record of every commit, in order per call, until it is removed', async () => {
-        const calls = Array.from({ length: 5 }, newCall);
-        const written = new Map<string, unknown[]>(calls.map((call) => [call, []]));
-        for (const state of ['starting', 'recording', 'stopping', 'unconfirmed'] as const)
-          for (const call of calls) written.get(call)?.push((await move(store, call, state)).record);
-        expect(await store.outbox.depth()).toBe(20);
-        const drained = await drain(store, 3);
-        for (const call of calls)
-          expect(drained.map(({ record }) => record).filter((record) => record.call === call)).toEqual(
-            written.get(call),
-          );
-        expect(drained).toHaveLength(20);
-        expect(await store.outbox.depth()).toBe(0);
-      });
-
-      test('gives no more than it is asked for, and the same again until that is removed', async () => {
-        const call = newCall();
-        for (const state of ['starting', 'recording', 'stopping'] as const) await move(store, call, state);
-        const two = await store.outbox.pending(2);
-        expect(two.map(({ record }) => record.seq)).toEqual([1, 2]);
-        expect(await store.outbox.pending(2)).toEqual(two);
-        await store.outbox.remove(two);
-        await store.outbox.remove(two);
-        expect((await store.outbox.pending(2)).map(({ record }) => record.seq)).toEqual([3]);
-      });
-
-      test('shows what other instances commit, also after it was seen empty', async () => {
-        expect(await store.outbox.pending(10)).toEqual([]);
-        const { record } = await move(peer, newCall(), 'starting');
-        const found = await eventually(async () => {
-          const entries = await store.outbox.pending(10);
-          return entries.length > 0 ? entries : undefined;
-        });
-        expect(found.map((entry) => entry.record)).toEqual([record]);
-      });
-
-      test('is drained by one owner at a time, who may renew and release', async () => {
-        expect(await store.outbox.lease('one', minute)).toBe(true);
-        expect(await store.outbox.lease('one', minute)).toBe(true);
-        expect(await peer.outbox.lease('two', minute)).toBe(false);
-        await peer.outbox.release('two');
-        expect(await peer.outbox.lease('two', minute)).toBe(false);
-        await store.outbox.release('one');
-        await store.outbox.release('one');
-        expect(await peer.outbox.lease('two', minute)).toBe(true);
-        expect(await store.outbox.lease('one', minute)).toBe(false);
-      });
-
-      test('is free for another owner once the lease is over', async () => {
-        await store.outbox.lease('one', minute);
-        await store.outbox.lease('one', 30);
-        await eventually(() => peer.outbox.lease('two', minute));
-        // Whoever had it has to wait as long as it was given.
-        expect(await store.outbox.lease('one', minute)).toBe(false);
-      });
-
-      test('goes to the sink that was claimed first', async () => {
-        expect(await store.outbox.claimSink('file:///a')).toBe('file:///a');
-        expect(await store.outbox.claimSink('file:///a')).toBe('file:///a');
-        expect(await peer.outbox.claimSink('file:///b')).toBe('file:///a');
-      });
-    });
+    describeOutbox(() => fixture);
 
     test('a store that is closed answers nothing any more', async () => {
       await store.ping();

@@ -273,6 +273,7 @@ test('scripts that the server has forgotten are sent again', async () => {
   const redis = await server();
   const store = open(redis, { prefix: randomUUID() });
   await store.ready();
+  await store.sessions.join('session-1', lasting(minute));
   const { call } = await recordingCall(store);
   await redis.cli('script', 'flush');
   expect(await redis.cli('info', 'memory')).toContain('number_of_cached_scripts:0');

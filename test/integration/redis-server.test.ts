@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
@@ -93,6 +94,33 @@ describe('the user the store connects as', () => {
     expect(await store.outbox.depth()).toBe(2);
   });
 
+  test('needs no more than the rights that the documents name', async () => {
+    const page = await readFile(new URL('../../docs/operate/redis.md', import.meta.url), 'utf8');
+    const [, documented = ''] = /ACL SETUSER tallylight on >password (.*)/.exec(page) ?? [];
+    const redis = await server();
+    await redis.cli('acl', 'setuser', 'tallylight', 'on', '>password', ...documented.trim().split(' '));
+    const store = open(redis.url.replace('//', '//tallylight:password@'), { waitReplicas: 0 });
+    await store.ready();
+    await store.sessions.onWake('session-1', () => undefined);
+    expect(await store.sessions.join('session-1', lasting(minute))).toBe('joined');
+    const { call, epoch } = await recordingCall(store);
+    expect(await store.calls.acquire(call, 'session-1')).toMatchObject({ state: 'recording' });
+    await store.calls.leave(call, { session: 'session-1', epoch }, tally());
+    await store.sessions.revoke('session-1', { call, epoch });
+    expect(await store.sessions.heartbeat('session-1', [{ call, epoch }])).toEqual([]);
+    await move(store, call, 'idle', { retentionMs: 0, dropTallies: true });
+    await store.calls.heard([call]);
+    expect(await store.calls.silent(0, 5)).toEqual([call]);
+    expect((await store.calls.census()).recording).toBe(0);
+    expect(await store.outbox.claimSink('sink')).toBe('sink');
+    expect(await store.outbox.lease('writer', minute)).toBe(true);
+    await store.outbox.remove(await store.outbox.pending(10));
+    expect(await store.outbox.depth()).toBe(0);
+    await store.outbox.release('writer');
+    expect(await store.calls.sweep(10)).toBe(1);
+    await store.sessions.quit('session-1');
+  });
+
   test('is not named with its password when it is refused', async () => {
     const redis = await server('--requirepass', 'right');
     const said: string[] = [];
@@ -123,8 +151,6 @@ test('every command is counted, with its name and whether it succeeded', async (
   counted.length = 0;
   const call = newCall();
   await move(store, call, 'recording');
-  await move(store, call, 'stopping');
-  await move(store, call, 'recording');
   await store.calls.acquire(call, 'session-1');
   await store.sessions.heartbeat('session-1', [{ call, epoch: 1 }]);
   await store.outbox.lease('one', minute);
@@ -147,6 +173,7 @@ describe('who drains the outbox', () => {
     const store = open(redis.url, { meter: { storeCommand: (name) => asked.push(name) } });
     const other = open(redis.url);
     await Promise.all([store.ready(), other.ready()]);
+    await other.sessions.join('session-1', lasting(minute));
     await store.outbox.lease('one', minute);
     await eventually(async () => {
       asked = [];
@@ -165,6 +192,7 @@ describe('who drains the outbox', () => {
     const store = open(redis.url.replace('//', '//gate:word@'));
     const other = open(redis.url.replace('//', '//gate:word@'));
     await Promise.all([store.ready(), other.ready()]);
+    await other.sessions.join('session-1', lasting(minute));
     await store.outbox.lease('one', minute);
     expect(await store.outbox.pending(10)).toEqual([]);
     await recordingCall(other);

@@ -76,6 +76,19 @@ describe('every report changes its metrics', () => {
       ],
     ],
     [
+      'the clock of the store',
+      (meter) => meter.storeClock(-5, undefined),
+      ['tallylight_store_clock_skew_seconds -5'],
+    ],
+    [
+      'a step of that clock',
+      (meter) => meter.storeClock(3600, 'forward'),
+      [
+        'tallylight_store_clock_skew_seconds 3600',
+        'tallylight_store_clock_steps_total{direction="forward"} 1',
+      ],
+    ],
+    [
       'an answer of Graph',
       (meter) => meter.graphAnswer('updateRecordingStatus', 200, 0.5),
       [

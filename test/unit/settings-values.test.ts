@@ -385,3 +385,22 @@ test('no message shows a secret, wherever it was put', () => {
   expect(attempts).toHaveLength(18);
   for (const attempt of attempts) expect(complaint(attempt)).not.toContain(secret);
 });
+
+describe('the largest times that the operator allows', () => {
+  test('are those of the instance where none are given', () => {
+    expect(load({ TALLYLIGHT_SESSION_TTL_MS: '700', TALLYLIGHT_GRAPH_TIMEOUT_MS: '800' })).toMatchObject({
+      sessionTtlMaxMs: 700,
+      graphTimeoutMaxMs: 800,
+    });
+    expect(
+      load({ TALLYLIGHT_SESSION_TTL_MAX_MS: '9000', TALLYLIGHT_GRAPH_TIMEOUT_MAX_MS: '20000' }),
+    ).toMatchObject({ sessionTtlMaxMs: 9000, graphTimeoutMaxMs: 20_000 });
+  });
+
+  test.each([
+    ['TALLYLIGHT_SESSION_TTL_MAX_MS', '4999'],
+    ['TALLYLIGHT_GRAPH_TIMEOUT_MAX_MS', '9999'],
+  ])('must not be smaller than the own (%s)', (name, value) => {
+    expect(() => load({ [name]: value })).toThrow(`${name} is smaller than`);
+  });
+});

@@ -3,6 +3,7 @@ import { closingEvents, isWatched } from '../../core/call-state.ts';
 import { Fault } from '../../core/errors.ts';
 import type { CallStore, HolderTimes, SessionId } from '../../core/ports.ts';
 import { saysNothing } from '../../core/tally.ts';
+import { bounded } from './bounded.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';
 import type { Keys } from './keys.ts';
@@ -16,11 +17,14 @@ interface Hints {
   acquiring(session: SessionId, shard: number): HolderTimes | undefined;
 }
 
+/** How many first grants are asked for at a time: a fleet that comes back must not run into the time of one command. */
+const acquiredTogether = 256;
 /** How many calls are forgotten at a time. */
 const sweptTogether = 32;
 
 export function redisCalls(connection: Connection, keys: Keys, shards: Shards, hints: Hints): CallStore {
   const all = Array.from({ length: keys.shards }, (_, shard) => shard);
+  const inTurn = bounded(acquiredTogether);
   return {
     read: async (call) => {
       const part = keys.shardOf(call);
@@ -57,13 +61,15 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       const part = keys.shardOf(call);
       const times = hints.acquiring(session, part);
       if (times === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
-      return connection.script(scripts.acquire, keys.call(call), {
-        session,
-        ttlMs: String(Math.ceil(times.ttlMs)),
-        graphTimeoutMs: String(Math.ceil(times.graphTimeoutMs)),
-        open: openState,
-        ...shards.look(part),
-      });
+      return inTurn(() =>
+        connection.script(scripts.acquire, keys.call(call), {
+          session,
+          ttlMs: String(Math.ceil(times.ttlMs)),
+          graphTimeoutMs: String(Math.ceil(times.graphTimeoutMs)),
+          open: openState,
+          ...shards.look(part),
+        }),
+      );
     },
     leave: async (call, { session, epoch }, tally) => {
       await connection.script(scripts.leave, keys.call(call), {

@@ -24,7 +24,7 @@ const ms = (number: number): string => String(Math.ceil(number));
 export function redisMembers(connection: Connection, keys: Keys, now: () => number): Members {
   /** The counter of each, and since when it has stood so, local clock. */
   let watched = new Map<SessionId, { readonly beat: unknown; readonly since: number }>();
-  let tidiedAt = -Infinity;
+  let tidiedAt = now();
 
   const remove = async (session: SessionId): Promise<void> => {
     const { session: alive, inbox } = keys.session(session);
@@ -70,7 +70,7 @@ function otherFormat(found: number): JoinRefusal {
   const text =
     found > formatNumber
       ? `the store has format ${found}, and this build knows format ${formatNumber} only; use the build that the others have`
-      : `the store has format ${found}, of an earlier build. End all instances of that build after their evidence is written, then use another key prefix or delete the old keys (docs/operate/redis.md, "Upgrading")`;
+      : `the store has format ${found}, of an earlier build. End all instances of that build after their evidence is written, then use another database or delete the old keys (docs/operate/redis.md, "Upgrading")`;
   return { why: 'format', text };
 }
 
