@@ -65,7 +65,8 @@ export const mutants = {
     ],
   },
   silent: {
-    lacks: 'Others are told of a stop by the wake-up channel: only a hint, which hides how much the rules bear.',
+    lacks:
+      'Others are told of a stop by the wake-up channel: only a hint, which hides how much the rules bear.',
     patches: [
       {
         file: 'gate/gate.ts',

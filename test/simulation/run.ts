@@ -56,6 +56,8 @@ export async function simulate(
 
 /** How often a bot that obeys what refusals say has to ask. */
 const attempts = 8;
+/** How often a client tries a write, once a second: others may be closed for a while by a stop of which no recording is known. */
+const uploads = 20;
 
 /** Once nothing goes wrong any more: every stop ends, every call can be recorded anew, all evidence is there. */
 class Recovery {
@@ -77,9 +79,9 @@ class Recovery {
   }
 
   async #ended(key: CallKey, slot: number): Promise<void> {
-    const { engine, uploads } = this.#world;
+    const { engine } = this.#world;
     await this.#stop(key, slot);
-    if (uploads.some((upload) => upload.call === key && !upload.isOver && !upload.process.isDead))
+    if (this.#world.uploads.some((upload) => upload.call === key && !upload.isOver && !upload.process.isDead))
       engine.violated(`an upload of ${key.slice(-4)} is live after its stop`);
   }
 
@@ -96,7 +98,7 @@ class Recovery {
       const before = observer.bytes;
       for (
         let attempt = 0;
-        attempt < attempts && observer.bytes === before && (await isRecording());
+        attempt < uploads && observer.bytes === before && (await isRecording());
         attempt++
       ) {
         await this.#settles(
