@@ -249,6 +249,9 @@ describe('a stop that could not be completed', () => {
       });
       await world.clock.advance(10 * ttlMs);
       expect(world.graph.log).toEqual(['recording', 'notRecording']);
+      // It was for what was recorded then, and closes nothing later.
+      await world.recording(1);
+      await world.admitted(0);
     }));
 
   test('is left to the bot that asks again before its turn', () =>
