@@ -20,7 +20,14 @@ test('a stop whose handler died right after storing it closes the gate without a
     view.state ?? unknownCall,
     { type: 'stopRequested', hold: { token: 'dead', forMs: 1000 } },
     {
-      ...{ call, now: view.now, clock: view.clock, watched: view.watched, wireMs: 1000, remainingMs: () => 0 },
+      ...{
+        call,
+        now: view.now,
+        clock: view.clock,
+        watched: view.watched,
+        wireMs: 1000,
+        remainingMs: () => 0,
+      },
       ...{ instance: 'dead', policy: null, by: null, detail: {} },
     },
   );

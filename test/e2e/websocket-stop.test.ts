@@ -105,7 +105,13 @@ describe('when the gate closes, a WebSocket', () => {
     expect(held.frames.slice(2)).toEqual([closing(1008, 'RecordingStopped')]);
     expect([held.rest.length, held.ended]).toEqual([0, 'fin']);
     expect(held.lastByteAt).toBeLessThan(stopSentAt(bot.call));
-    expect(await writesOf(bot.call)).toEqual({ admitted: 1, aborted: 0, unanswered: 0, refused: 0, bytes: 6 });
+    expect(await writesOf(bot.call)).toEqual({
+      admitted: 1,
+      aborted: 0,
+      unanswered: 0,
+      refused: 0,
+      bytes: 6,
+    });
     expect(await ended('stopped')).toBe(before + 1);
   });
 

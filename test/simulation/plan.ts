@@ -21,6 +21,10 @@ export type Act =
   | { readonly kind: 'crash' | 'shutDown'; readonly slot: number; readonly ms: number }
   /** At once, or when the next reply to a heartbeat is there and not yet read. */
   | { readonly kind: 'pause' | 'pauseAtReply'; readonly slot: number; readonly ms: number }
+  | Affliction;
+
+/** What befalls the store, the disk and Graph. */
+export type Affliction =
   | { readonly kind: 'cutOff'; readonly slot: number; readonly ms: number }
   | { readonly kind: 'storeDown' | 'storeLost' | 'storeFull' | 'diskFull'; readonly ms: number }
   /** Another server comes up on the data of the last one, or on what a replica has of it, without the last moments; its clock shows another time. */

@@ -12,9 +12,10 @@ import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
 import { Observer } from './observer.ts';
-import { refusals, type Act, type Setting } from './plan.ts';
+import type { Act, Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
+import { Surroundings } from './surroundings.ts';
 import type { SimulatedStore } from './store-ports.ts';
 import { Upload } from './upload.ts';
 
@@ -55,6 +56,7 @@ export class World {
   readonly letThrough = new Map<string, number>();
   /** Requests of bots that were not answered yet. */
   readonly waiting = new Set<Request>();
+  readonly #around: Surroundings;
   readonly #instances = new Map<number, Instance>();
   readonly #incarnations = new Map<number, number>();
   /** Which call each bot is in: a new one when the last is over. */
@@ -75,6 +77,7 @@ export class World {
     this.store.announced = (process, { call, epoch }) =>
       this.observer.heard(process, call, epoch ?? Infinity);
     this.store.started = (call, epoch) => this.observer.started(call, epoch);
+    this.#around = new Surroundings(this);
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
     this.engine.befalls = (process, label) => this.#befalls(process, label);
@@ -166,7 +169,7 @@ export class World {
     this.graph.refusesCredential = false;
     for (const { process } of this.#instances.values()) this.engine.resume(process);
     this.store.heal();
-    this.#judgeStore();
+    this.#around.judgeStore();
     for (const slot of this.setting.rates.keys()) this.boot(slot);
   }
 
@@ -216,7 +219,7 @@ export class World {
   }
 
   #perform(act: Act): void {
-    const { engine, store } = this;
+    const { engine } = this;
     if (this.weather.isCalm) return;
     switch (act.kind) {
       case 'start':
@@ -253,75 +256,17 @@ export class World {
         this.#pausesAtReply.set(act.slot, act.ms);
         return;
       case 'cutOff':
-        engine.note(`slot ${act.slot} is cut off from the store for ${act.ms.toFixed(0)} ms`);
-        store.cutOff.set(act.slot, engine.now + act.ms);
-        return;
       case 'storeDown':
       case 'storeReplaced':
-      case 'storeLost': {
-        if (store.isDown) return;
-        engine.note(act.kind === 'storeLost' ? 'the store dies and loses its data' : 'the store goes down');
-        store.goDown();
-        this.#judgeStore();
-        engine.schedule(act.ms, 'the store comes up', () => {
-          if (!store.isDown) return;
-          store.comeUp(act.kind !== 'storeLost', act.kind === 'storeReplaced' ? act.lostMs : undefined);
-          if (act.kind === 'storeReplaced') this.#step(act.skewMs);
-          this.#judgeStore();
-        });
-        return;
-      }
+      case 'storeLost':
       case 'storeFull':
-        this.#forAWhile('the store is full', act.ms, (isSo) => {
-          store.isFull = isSo;
-          this.#judgeStore();
-        });
-        return;
       case 'storeRefuses':
-        if (store.refuses !== undefined) return;
-        this.#forAWhile(`the store refuses: ${act.what}`, act.ms, (isSo) => {
-          store.refuses = isSo ? act.what : undefined;
-          this.#judgeStore();
-        });
-        return;
       case 'diskFull':
-        this.#forAWhile('the disk is full', act.ms, (isSo) => (this.disk.isFull = isSo));
-        return;
       case 'graphDown':
-        this.#forAWhile('nobody reaches Graph', act.ms, (isSo) => (this.graph.isDown = isSo));
-        return;
       case 'credentialRefused':
-        this.#forAWhile('the credential is refused', act.ms, (isSo) => (this.graph.refusesCredential = isSo));
-        return;
       case 'step':
-        this.#step(act.byMs);
-        return;
+        this.#around.befall(act);
     }
-  }
-
-  #forAWhile(what: string, ms: number, set: (isSo: boolean) => void): void {
-    this.engine.note(what);
-    set(true);
-    this.engine.schedule(ms, `no more: ${what}`, () => {
-      if (this.weather.isCalm) return;
-      this.engine.note(`no more: ${what}`);
-      set(false);
-    });
-  }
-
-  /** Somebody sets the clock of the store, or another server has another. */
-  #step(ms: number): void {
-    if (ms === 0) return;
-    this.engine.note(`the store's clock steps by ${ms} ms`);
-    this.store.skewMs += ms;
-  }
-
-  /** Whether any session can be extended now. */
-  #judgeStore(): void {
-    const { isDown, isFull, refuses } = this.store;
-    this.observer.storeExtends(
-      !(isDown || isFull || (refuses !== undefined && Object.hasOwn(refusals, refuses))),
-    );
   }
 
   /** A bot asks, and asks again where a refusal says when. */

@@ -38,7 +38,9 @@ describe('rule R6: a stop closes first', () => {
       expect(write.wasCut).toBe(true);
       const stopped = await world.run(stop);
       expect(stopped).toRefuse('StoreUnavailable');
-      expect(stopped).toMatchObject({ detail: expect.stringContaining('closed on this instance') as unknown });
+      expect(stopped).toMatchObject({
+        detail: expect.stringContaining('closed on this instance') as unknown,
+      });
       for (let waited = 0; waited < 20; waited++) {
         expect(await world.run(world.write(0))).toRefuse('RecordingNotActive');
         await world.clock.advance(ttlMs);
