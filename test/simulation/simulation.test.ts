@@ -85,7 +85,6 @@ describe('the simulation', () => {
     ['R6', 'memory', /rule R6/],
     ['R6', 'redis', /rule R6/],
     ['half', 'redis', /evidence/],
-    ['full', 'redis', /rule R6/],
     ['stop', 'redis', /rule R6/],
     ['life', 'redis', /law 2/],
     ['born', 'redis', /law 2/],
