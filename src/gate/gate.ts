@@ -175,7 +175,11 @@ export class Gate {
     const hearing = this.#hearing(request, heard, false);
     const joined = await this.#carried.join(request);
     // Whoever may stop a call of a gate brings the same kind of answer.
-    if (joined?.ok === true) return joined as Decision<Stopped<Answer>>;
+    if (joined?.ok === true) {
+      // What was recorded is stopped, and the store has it; a later recording is not what was asked to stop.
+      heard.drop();
+      return joined as Decision<Stopped<Answer>>;
+    }
     const stopped = await stop(this.#deps, this.#own(), request, hearing);
     if (stopped.ok || !this.#carried.carry(request, heard, stopped.reason)) return stopped;
     const detail =

@@ -21,11 +21,21 @@ export interface Tally {
   readonly answers: TimedAnswer[];
   starts: number;
   confirmed: number;
+  /** By the name of the write: where and when it was begun. */
+  readonly tries: Map<string, Try>;
   /** Those over WebSocket not included. */
   uploads: number;
   readonly streams: StreamTally;
   /** The names of the uploads that were answered with success, and of the WebSockets that ended in order. */
   readonly acknowledged: Set<string>;
+}
+
+/** A write that a bot began. */
+export interface Try {
+  readonly call: string;
+  readonly instance: number;
+  /** Monotonic, ms. */
+  readonly began: number;
 }
 
 interface Heard {
@@ -181,6 +191,13 @@ export class ChaosBot {
     return this.#ground.chance.below(this.#ground.proxies.length);
   }
 
+  /** Where a write goes, which is noted. */
+  #begin(name: string): number {
+    const instance = this.#pick();
+    this.#tally.tries.set(name, { call: this.#call, instance, began: monotonic() });
+    return instance;
+  }
+
   #open(
     instance: number,
     method: string,
@@ -231,7 +248,8 @@ export class ChaosBot {
   async #stream(shape: Shape): Promise<void> {
     const { streams, acknowledged } = this.#tally;
     const name = `stream-${(streams.asked += 1)}`;
-    const url = `${this.#ground.proxies[this.#pick()]}/media/${this.#call}/${name}`;
+    const instance = this.#begin(name);
+    const url = `${this.#ground.proxies[instance]}/media/${this.#call}/${name}`;
     const end = await sendStream(url, this.#ground.token, shape, requestTimeoutMs);
     if (end === 'refused') return;
     streams.opened += 1;
@@ -241,7 +259,7 @@ export class ChaosBot {
 
   #upload({ pieces, pieceBytes, everyMs }: Shape): Promise<void> {
     const name = `upload-${(this.#tally.uploads += 1)}`;
-    const req = this.#open(this.#pick(), 'POST', `/media/${this.#call}/${name}`, {
+    const req = this.#open(this.#begin(name), 'POST', `/media/${this.#call}/${name}`, {
       'transfer-encoding': 'chunked',
     });
     void (async () => {

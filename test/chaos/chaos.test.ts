@@ -17,12 +17,15 @@ test('two minutes of faults on real processes violate nothing', async () => {
   else await rm(keepIn, { recursive: true });
   expect(report.violations).toEqual([]);
   const { storedBytes, stopsJudged, keepAlivesJudged, overInOrder, streams } = report;
+  const { writesAfterRefusedStops, writesWhileFull } = report;
   const { closed, stopped, cut, judgedBytes } = streams;
   const judged = {
     storedBytes,
     stopsJudged,
     keepAlivesJudged,
     overInOrder,
+    writesAfterRefusedStops,
+    writesWhileFull,
     closed,
     stopped,
     cut,
@@ -75,6 +78,17 @@ test.each([
     },
     under: 'the way to the media handler is slow',
     found: ['of stream-', 'a stop since'],
+  },
+  {
+    what: 'goes on after a stop that could not be stored',
+    line: {
+      file: 'gate/gate.js',
+      find: '#hear(call, by) {',
+      replace: `#hear(call, by) {
+        return { by, judge: () => 'own', stored() {}, drop() {} };`,
+    },
+    under: 'Redis forbids what stores evidence',
+    found: ['though it had answered a stop with'],
   },
 ])(
   'a proxy that $what is found out',

@@ -59,6 +59,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       starts: 0,
       confirmed: 0,
       uploads: 0,
+      tries: new Map(),
       streams: { asked: 0, opened: 0, closed: 0, stopped: 0, cut: 0 },
       acknowledged: new Set(),
     };
@@ -119,10 +120,11 @@ async function live(
   ];
   const { ttlMs, graphTimeoutMs } = times;
   const moods = changeMoods(arena.graph, new Chance(seed, 'Graph'), graphTimeoutMs, stopping);
-  const { redis, evidence, instances } = arena;
+  const { redis, graph, evidence, instances } = arena;
   const began = performance.now();
   const blowing = storm({
     redis,
+    graph,
     evidence,
     instances,
     troubles,

@@ -8,11 +8,15 @@ import type { Instance, Ways } from './instance.ts';
 import type { RedisPair } from './redis-pair.ts';
 import { calm, type Weather } from './relay.ts';
 import type { Scope } from './troubles.ts';
+import type { FakeGraph } from '../../src/server/sandbox/fake-graph-control.ts';
+import type { ScriptRule } from '../../src/server/sandbox/fake-graph-script.ts';
+import { eventually } from '../support/eventually.ts';
 
 const run = promisify(execFile);
 
 export interface Battlefield {
   readonly redis: RedisPair;
+  readonly graph: FakeGraph;
   readonly instances: readonly Instance[];
   /** The directory of the evidence, which they share. */
   readonly evidence: string;
@@ -33,7 +37,7 @@ export interface Blow extends Battlefield {
 export interface Fault {
   readonly name: string;
   /** Two of a kind are not done at once; `instance`: unless they are done to different proxies. */
-  readonly kind: 'instance' | 'store' | 'disk';
+  readonly kind: 'instance' | 'store' | 'disk' | 'graph';
   /** It takes so much time that it is done seldom once it was done. */
   readonly isLong?: true;
   /** Runs to its end, healing included. */
@@ -167,7 +171,39 @@ export const faults: readonly Fault[] = [
   onStore('the replica of Redis stands still', ({ redis, chance }) =>
     redis.pauseReplica(chance.between(300, 2500)),
   ),
-  takeover('Redis fails over to its replica', ({ redis }) => redis.failOver()),
+  takeover('Redis fails over to its replica, whose clock is another', ({ redis, chance }) =>
+    redis.failOver(stepMs(chance)),
+  ),
+  // A server that finds its peers silent for a minute by its clock breaks with them.
+  onStore('the clock of Redis is set back', ({ redis, chance }) => redis.step(-Math.abs(stepMs(chance)))),
+  onStore('the clock of Redis is set forward', ({ redis, chance }) => redis.step(Math.abs(stepMs(chance)))),
+  {
+    name: 'Redis is full',
+    kind: 'store',
+    async run({ redis, chance, ttlMs, upon }) {
+      upon({ store: true, full: true });
+      await redis.full(chance.between(4, 6) * ttlMs);
+    },
+  },
+  {
+    name: 'Redis forbids what stores evidence',
+    kind: 'store',
+    async run({ redis, chance, upon }) {
+      upon({ store: true });
+      await redis.forbid('xadd', chance.between(1000, 3000));
+    },
+  },
+  {
+    name: 'Graph refuses the credential at stops',
+    kind: 'graph',
+    run: (blow) =>
+      refusedStops(blow, { error: { status: 401, code: 'InvalidAuthenticationToken', message: 'revoked' } }),
+  },
+  {
+    name: 'Graph fails at stops',
+    kind: 'graph',
+    run: (blow) => refusedStops(blow, { error: { status: 503, code: 'ServiceUnavailable' } }),
+  },
   takeover('a Redis that was replaced goes on as a primary', ({ redis }) => redis.splitBrain()),
   {
     name: 'the disk of the evidence is full',
@@ -197,6 +233,23 @@ export const faults: readonly Fault[] = [
   onWay('the way from the bots swallows everything', 'bots', silence),
   resets('connections of the bots are reset', 'bots'),
 ];
+
+/** How far somebody sets a clock, ms: up to an hour back, or three days forward. */
+function stepMs(chance: Chance): number {
+  const most = chance.pick([-3_600_000, -60_000, -5000, 5000, 60_000, 3_600_000, 3 * 86_400_000]);
+  return Math.round(most * chance.between(0.5, 1));
+}
+
+/** So many stops that some of them meet it. */
+async function refusedStops({ graph, chance, upon }: Blow, answer: ScriptRule['answer']): Promise<void> {
+  upon({});
+  const scripts = (['notRecording', 'failed'] as const).map((asked) =>
+    graph.script({ action: 'updateRecordingStatus', asked, times: 1 + chance.below(6), answer }),
+  );
+  const first = scripts[0]!;
+  await eventually(() => first.used > 0, { withinMs: 60_000, what: 'a stop that Graph refuses' });
+  await sleep(chance.between(500, 2000));
+}
 
 /** A process that is gone has no limits; whoever killed it knows. */
 async function limit({ pid }: Instance, resource: string, soft: number | 'unlimited'): Promise<void> {

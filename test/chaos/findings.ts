@@ -3,6 +3,7 @@ import { judgeAnswers, type TimedAnswer, type Times } from './answers.ts';
 import type { Arena } from './arena.ts';
 import type { Tally } from './bots.ts';
 import { overInOrder, strayBytes, uncovered, unjudged, wholeThoughCut } from './checker.ts';
+import { judgeStops } from './hard-stops.ts';
 import type { Pulse } from './pulse.ts';
 import type { StreamTally } from './streams.ts';
 import type { StampedWrite } from './stamps.ts';
@@ -49,6 +50,10 @@ export interface Findings {
   readonly leastMarginMs: number;
   /** For how long this process was held up in the whole run, ms. */
   readonly lateMs: number;
+  /** Writes that were begun where a stop had been refused before, with nothing recorded anew since. */
+  readonly writesAfterRefusedStops: number;
+  /** Writes that were begun while the store was full for longer than a session lives. */
+  readonly writesWhileFull: number;
   readonly keepAlives: number;
   /** Those that were asked and answered while the store was away. */
   readonly keepAlivesJudged: number;
@@ -68,6 +73,11 @@ export function judge({ arena, times, tally, troubles, weather, pulse, records }
   const bytesOf = (some: readonly StampedWrite[]): number =>
     some.reduce((sum, { ranges }) => sum + (ranges.at(-1)?.to ?? 0), 0);
   const judged = judgeAnswers(answers, troubles.list, times, (from, until) => pulse.lateMs(from, until));
+  const hard = judgeStops({
+    ...{ answers, tries: tally.tries, troubles: troubles.list, log, ttlMs: times.ttlMs },
+    stored: new Set(writes.filter(({ ranges }) => ranges.length > 0).map(({ name }) => name)),
+    lateMs: (from, until) => pulse.lateMs(from, until),
+  });
   const count = (what: TimedAnswer['what']): number =>
     answers.filter((answer) => answer.what === what).length;
   return {
@@ -92,6 +102,8 @@ export function judge({ arena, times, tally, troubles, weather, pulse, records }
     stopsJudged: judged.stops,
     leastMarginMs: judged.leastMarginMs,
     lateMs: Math.round(pulse.lateMs(0, Infinity)),
+    writesAfterRefusedStops: hard.afterStops,
+    writesWhileFull: hard.whileFull,
     keepAlives: count('keepAlive'),
     keepAlivesJudged: judged.signals,
     graphRequests: log.length,
@@ -102,6 +114,7 @@ export function judge({ arena, times, tally, troubles, weather, pulse, records }
       ...strayBytes(writes, acknowledged, side),
       ...uncovered(writes, records, troubles.list),
       ...judged.problems,
+      ...hard.problems,
     ],
   };
 }

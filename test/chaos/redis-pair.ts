@@ -10,8 +10,14 @@ export interface RedisPair {
   /** A way of its own for each proxy, to both servers and to Sentinel. */
   newWay(): Promise<StoreWay>;
   primary(): Promise<TestRedis>;
-  /** Kills the primary until the replica has taken over, and starts it again. */
-  failOver(): Promise<void>;
+  /** Kills the primary until the replica has taken over, whose clock is another, and starts it again. */
+  failOver(aheadMs: number): Promise<void>;
+  /** Somebody sets the clock of the primary: it goes on from there. */
+  step(byMs: number): Promise<void>;
+  /** An operator takes a command from the users of the primary, for so long. */
+  forbid(command: string, ms: number): Promise<void>;
+  /** The primary has reached the limit of its memory, for so long. */
+  full(ms: number): Promise<void>;
   /** Stops the primary until the replica has taken over, and lets it go on: then there are two, until Sentinel ends that. */
   splitBrain(): Promise<void>;
   /** Resolves once both are in step and Sentinel knows it, so that one may be lost. */
@@ -40,7 +46,11 @@ export async function startRedisPair(): Promise<RedisPair> {
   try {
     const servers: TestRedis[] = [];
     for (let n = 0; n < 2; n += 1) {
-      const server = await startRedis({ appendOnly: true, settings: ['--repl-diskless-sync-delay', '0'] });
+      const server = await startRedis({
+        appendOnly: true,
+        settings: ['--repl-diskless-sync-delay', '0'],
+        settableClock: true,
+      });
       cleanUp.push(() => server.stop());
       servers.push(server);
     }
@@ -80,13 +90,33 @@ export async function startRedisPair(): Promise<RedisPair> {
       primary,
       inStep,
       whole,
-      async failOver() {
+      async failOver(aheadMs) {
         const old = await primary();
+        await (await replica()).setClock(aheadMs);
+        // It breaks with a primary that it takes for silent, and has to find it again.
+        await inStep();
         await old.kill('SIGKILL');
         await eventually(async () => (await primary()) !== old, { ...patience, what: 'a failover' });
         await old.restart({ keepData: true });
         // Sentinel would do so in some ten seconds.
         await old.cli('replicaof', '127.0.0.1', String((await primary()).port));
+      },
+      async step(byMs) {
+        const one = await primary();
+        const [seconds] = (await one.cli('time')).split('\n');
+        await one.setClock(Number(seconds) * 1000 + byMs - Date.now());
+      },
+      async full(ms) {
+        const one = await primary();
+        await one.cli('config', 'set', 'maxmemory', '1');
+        await sleep(ms);
+        await one.cli('config', 'set', 'maxmemory', '0');
+      },
+      async forbid(command, ms) {
+        const one = await primary();
+        await one.cli('acl', 'setuser', 'default', `-${command}`);
+        await sleep(ms);
+        await one.cli('acl', 'setuser', 'default', `+${command}`);
       },
       async splitBrain() {
         const old = await primary();

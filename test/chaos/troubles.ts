@@ -6,6 +6,8 @@ export interface Scope {
   readonly instances?: readonly number[];
   /** The store does not answer, or another one answers in its place. */
   readonly store?: boolean;
+  /** The store has reached the limit of its memory: it takes stops, and nothing that leads to open gates. */
+  readonly full?: boolean;
   /** The proxies to which the store does not answer, though it does to others. */
   readonly storeOf?: readonly number[];
   /** The store may have forgotten what it had acknowledged. */

@@ -33,10 +33,12 @@ function holdable(inner: Store): Store & { hold(): void; release(): void } {
   };
 }
 
+/** Of instances that lose their store here. */
+const brief = (): { sessionTtlMs: number } => ({ sessionTtlMs: 1000 });
 const store = breakable(memoryStore({ livedMs: Infinity }));
 let world: NotifiedWorld;
 beforeAll(async () => {
-  world = await startNotifiedWorld({ openStore: () => store });
+  world = await startNotifiedWorld({ openStore: () => store, settings: brief });
 });
 afterEach(() => {
   store.mend();
@@ -104,7 +106,7 @@ describe('while the store is down', () => {
   });
 
   test('what waits is bounded: what is too much still reaches the bot, and is counted', async () => {
-    const place = await startNotifiedWorld({ openStore: () => store });
+    const place = await startNotifiedWorld({ openStore: () => store, settings: brief });
     try {
       store.break();
       const resourceUrl = `app/calls/${randomUUID()}`;
@@ -142,7 +144,7 @@ test('a store that keeps its answers back keeps no notification from the bot', a
 
 test('a Redis that is killed keeps no notification from the bot, and learns of them when it is back', async () => {
   const redis = await startRedis({ appendOnly: true });
-  const place = await startNotifiedWorld({ openStore: () => redisStore(redis.url) });
+  const place = await startNotifiedWorld({ openStore: () => redisStore(redis.url), settings: brief });
   try {
     const bot = await place.bot();
     await eventually(async () => (await bot.report('recording')).status === 200);

@@ -9,7 +9,8 @@ import { startWorld, type World } from '../support/world.ts';
 const store = breakable(memoryStore({ livedMs: Infinity }));
 let world: World;
 beforeAll(async () => {
-  world = await startWorld({ openStore: () => store });
+  // Instances that lose their store here cut their writes after this time.
+  world = await startWorld({ openStore: () => store, settings: { sessionTtlMs: 1000 } });
 });
 afterEach(() => {
   store.mend();

@@ -6,12 +6,12 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { defaultLimits } from '../../src/server/settings-limits.ts';
 import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { json, openRaw, send, type RawConnection } from '../support/raw-http.ts';
+import { standstill } from '../support/standstill.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 /** A Graph that does what the test says. */
@@ -47,15 +47,6 @@ const total = piece.length * pieces;
 /** Far more than what the kernel and the streams on the way hold, and far less than everything. */
 const buffered = total / 2;
 
-/** Waits until a count does not move any more. */
-async function settled(count: () => number): Promise<number> {
-  return eventually(async () => {
-    const before = count();
-    await sleep(150);
-    return before > 0 && count() === before ? before : undefined;
-  });
-}
-
 /** Writes everything with back-pressure; `sent` tells how far it got. */
 function pour(
   to: { write(chunk: Buffer): boolean; once(event: 'drain', run: () => void): unknown },
@@ -86,7 +77,8 @@ describe('a stream', () => {
     const connection = openRaw(world.proxy.url);
     connection.socket.pause();
     connection.write(head('GET', 'participants', ''));
-    expect(await settled(() => sent?.() ?? 0)).toBeLessThan(buffered);
+    const far = await eventually(() => sent);
+    expect(await standstill(far, 'the answer')).toBeLessThan(buffered);
     let received = 0;
     connection.socket.removeAllListeners('data');
     connection.socket.on('data', (chunk: Buffer) => {
@@ -108,7 +100,7 @@ describe('a stream', () => {
     const connection = openRaw(world.proxy.url);
     connection.write(head('POST', 'playPrompt', `Content-Length: ${total}\r\n`));
     const { sent } = pour(connection.socket, () => undefined);
-    expect(await settled(() => sent())).toBeLessThan(buffered);
+    expect(await standstill(sent, 'the request')).toBeLessThan(buffered);
     const req = await eventually(() => reading);
     req.on('data', (chunk: Buffer) => {
       received += chunk.length;

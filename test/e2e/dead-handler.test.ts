@@ -8,7 +8,7 @@ import { startWorld } from '../support/world.ts';
 
 test('a stop whose handler died right after storing it closes the gate without another request', async () => {
   const store = memoryStore({ livedMs: Infinity });
-  const world = await startWorld({ openStore: () => store });
+  const world = await startWorld({ openStore: () => store, settings: { sessionTtlMs: 1000 } });
   const bot = await world.bot();
   await bot.report('recording');
   expect((await bot.upload('before', 640)).status).toBe(201);
@@ -20,7 +20,14 @@ test('a stop whose handler died right after storing it closes the gate without a
     view.state ?? unknownCall,
     { type: 'stopRequested', hold: { token: 'dead', forMs: 1000 } },
     {
-      ...{ call, now: view.now, clock: view.clock, watched: view.watched, wireMs: 1000, remainingMs: () => 0 },
+      ...{
+        call,
+        now: view.now,
+        clock: view.clock,
+        watched: view.watched,
+        wireMs: 1000,
+        remainingMs: () => 0,
+      },
       ...{ instance: 'dead', policy: null, by: null, detail: {} },
     },
   );

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { frameOf, opcodes } from '../../src/core/websocket.ts';
 import { breakable, type BreakableStore } from '../../src/server/sandbox/breakable-store.ts';
+import type { Store } from '../../src/core/ports.ts';
 import type { Bot } from '../../src/server/sandbox/bot.ts';
 import { defaultLimits } from '../../src/server/settings-limits.ts';
 import { acceptWebSocket } from '../../src/server/sandbox/websocket-handler.ts';
@@ -17,30 +18,33 @@ import {
   type HeldStream,
   type StreamHandler,
 } from '../support/stream-handler.ts';
+import { standstill } from '../support/standstill.ts';
 import { startWorld, verifyEvidence, type World } from '../support/world.ts';
 
 let world: World;
-let store: BreakableStore;
+let store: Store;
 let handler: StreamHandler;
+const liveRoute = () =>
+  ({
+    path: '/live/{callId}',
+    upstream: handler.url,
+    methods: ['POST'],
+    reads: 'refuse',
+    websocket: true,
+  }) as const;
 let token: string;
 beforeAll(async () => {
   handler = await startStreamHandler();
-  store = breakable(memoryStore({ livedMs: Infinity }));
+  store = memoryStore({ livedMs: Infinity });
   world = await startWorld({
     openStore: () => store,
     settings: ({ sink }) => ({
       mediaRoutes: [
         { path: '/media/{callId}/*', upstream: sink.url, methods: ['POST'], reads: 'pass', websocket: true },
-        {
-          path: '/live/{callId}',
-          upstream: handler.url,
-          methods: ['POST'],
-          reads: 'refuse',
-          websocket: true,
-        },
+        liveRoute(),
       ],
-      drainMs: 600,
-      limits: { ...defaultLimits, mediaIdleMs: 3000 },
+      drainMs: 3000,
+      limits: { ...defaultLimits, mediaIdleMs: 5000 },
     }),
   });
   token = await world.mint.mint();
@@ -60,15 +64,10 @@ interface Open {
   readonly held: HeldStream;
 }
 
-const mended = async (): Promise<void> => {
-  store.mend();
-  await eventually(async () => (await send(world.proxy.adminUrl, { path: '/readyz/gates' })).status === 200);
-};
-
-async function openOne(): Promise<Open> {
-  const bot = await world.bot();
+async function openOne(place = world): Promise<Open> {
+  const bot = await place.bot();
   expect((await bot.report('recording')).status).toBe(200);
-  const stream = openStream(`${world.proxy.url}/live/${bot.call}`, { token });
+  const stream = openStream(`${place.proxy.url}/live/${bot.call}`, { token: await place.mint.mint() });
   await stream.opened;
   return { bot, stream, held: handler.streams.at(-1)! };
 }
@@ -87,8 +86,8 @@ const writesOf = async (call: string): Promise<unknown> =>
     return records.find(({ call: of, event }) => of === call.replaceAll('-', '') && event === 'drained')
       ?.detail.writes;
   });
-const ended = async (how: string): Promise<number> => {
-  const { body } = await send(world.proxy.adminUrl, { path: '/metrics' });
+const ended = async (how: string, { proxy } = world): Promise<number> => {
+  const { body } = await send(proxy.adminUrl, { path: '/metrics' });
   return Number(
     new RegExp(`^tallylight_websockets_total\\{event="${how}"\\} (\\d+)$`, 'm').exec(body)?.[1] ?? 0,
   );
@@ -220,41 +219,51 @@ describe('when the gate closes, a WebSocket', () => {
 });
 
 describe('a stream that outlives its grant', () => {
+  let brief: World;
+  let breaks: BreakableStore;
+  beforeAll(async () => {
+    breaks = breakable(memoryStore({ livedMs: Infinity }));
+    brief = await startWorld({
+      openStore: () => breaks,
+      settings: () => ({ mediaRoutes: [liveRoute()], sessionTtlMs: 1000 }),
+    });
+  });
+  afterAll(() => brief.close());
+  afterEach(async () => {
+    breaks.mend();
+    await eventually(
+      async () => (await send(brief.proxy.adminUrl, { path: '/readyz/gates' })).status === 200,
+    );
+  });
+
   test('is cut as a WebSocket, and nothing of it reaches the handler after', async () => {
-    const { stream, held } = await openOne();
-    const before = await ended('cut');
-    store.break();
-    try {
-      const feed = setInterval(() => stream.send('more'), 5);
-      expect(await stream.over).toEqual({ code: 1013, reason: 'SessionLost' });
-      clearInterval(feed);
-      await eventually(() => held.ended === 'reset');
-      expect(held.frames.filter(({ opcode }) => opcode === opcodes.close)).toEqual([]);
-    } finally {
-      await mended();
-    }
-    await eventually(async () => (await ended('cut')) === before + 1);
+    const { stream, held } = await openOne(brief);
+    breaks.break();
+    const feed = setInterval(() => stream.send('more'), 5);
+    expect(await stream.over).toEqual({ code: 1013, reason: 'SessionLost' });
+    clearInterval(feed);
+    await eventually(() => held.ended === 'reset');
+    expect(held.frames.filter(({ opcode }) => opcode === opcodes.close)).toEqual([]);
+    await eventually(async () => (await ended('cut', brief)) === 1);
   });
 
   test('is cut as a chunked upload', async () => {
-    const bot = await world.bot();
+    const bot = await brief.bot();
     expect((await bot.report('recording')).status).toBe(200);
-    const path = `${world.proxy.url}/live/${bot.call}`;
-    const headers = { authorization: `Bearer ${token}`, 'transfer-encoding': 'chunked' };
-    const upload = request(path, { method: 'POST', agent: false, headers });
+    const headers = {
+      authorization: `Bearer ${await brief.mint.mint()}`,
+      'transfer-encoding': 'chunked',
+    };
+    const upload = request(`${brief.proxy.url}/live/${bot.call}`, { method: 'POST', agent: false, headers });
     const over = new Promise((resolve) => {
       upload.on('response', (res) => resolve(res.headers['tallylight-reason']));
       upload.on('error', resolve);
     });
     upload.write('begun');
-    store.break();
-    try {
-      const feed = setInterval(() => upload.write('more'), 5);
-      await over;
-      clearInterval(feed);
-    } finally {
-      await mended();
-    }
+    breaks.break();
+    const feed = setInterval(() => upload.write('more'), 5);
+    await over;
+    clearInterval(feed);
     upload.destroy();
   });
 });
@@ -326,14 +335,8 @@ describe('a WebSocket', () => {
     const socket = await stream.socket;
     const big = Buffer.alloc(1_000_000, 'x');
     for (let count = 0; count < 64; count++) stream.send(big);
-    // The buffers on the way are full when nothing moves any more.
-    let left = -1;
-    await eventually(async () => {
-      const before = left;
-      left = socket.writableLength;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      return before === left;
-    });
+    await eventually(() => world.sink.received.find(({ callId }) => callId === bot.call)?.bytes);
+    const left = await standstill(() => socket.writableLength, 'what the client could not send');
     expect(left).toBeGreaterThan(32_000_000);
     stall.release();
     stream.close();

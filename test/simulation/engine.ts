@@ -20,6 +20,9 @@ export class Process {
   readonly clock: Clock;
   isDead = false;
   isPaused = false;
+  /** For how long it was suspended so far, ms. */
+  suspendedMs = 0;
+  pausedAt = 0;
   /** What waits for a suspended process. */
   backlog: Event[] = [];
 
@@ -93,6 +96,7 @@ export class Engine {
     if (process.isPaused || process.isDead) return;
     this.note(`${process.name} is suspended for ${ms.toFixed(0)} ms`);
     process.isPaused = true;
+    process.pausedAt = this.now;
     this.schedule(ms, `${process.name} resumes`, () => this.resume(process, timersFirst));
   }
 
@@ -100,6 +104,7 @@ export class Engine {
   resume(process: Process, timersFirst = false): void {
     if (!process.isPaused) return;
     process.isPaused = false;
+    process.suspendedMs += this.now - process.pausedAt;
     if (!process.isDead) this.note(`${process.name} resumes`);
     const backlog = process.backlog;
     process.backlog = [];

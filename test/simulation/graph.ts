@@ -41,6 +41,7 @@ const error = (status: number, code: string, acts = false): Manner => ({
 });
 
 const manners: readonly Manner[] = [
+  error(401, 'InvalidAuthenticationToken'),
   error(403, '7503'),
   error(404, '8522'),
   error(409, '2203'),
@@ -57,6 +58,10 @@ const manners: readonly Manner[] = [
  * request is off the wire one Graph timeout after its sender gave it up, or would have.
  */
 export class SimulatedGraph {
+  /** Nobody reaches it. */
+  isDown = false;
+  /** It, or whoever gives tokens for it, refuses our credential. */
+  refusesCredential = false;
   /** Called with what Graph tells bots. */
   notify: (notice: Notice) => void = () => undefined;
   readonly #engine: Engine;
@@ -115,6 +120,8 @@ export class SimulatedGraph {
         odds.graphHeldUp,
         (chance) => chance.pick([chance.between(0, 1.2), chance.between(0.9, 1)]) * times.graphTimeoutMs,
       ) ?? this.#weather.delay(occasion);
+    if (this.refusesCredential && this.#weather.delay(`${occasion} credential`) < 1.5)
+      return { kind: 'notSent', refusal: refuse('GraphCredentialUnavailable', { retryAfterMs: 1000 }) };
     // A credential is fetched before the time of the request begins to count.
     await new Promise<void>((resolve) => {
       this.#engine.schedule(heldUp('credential late'), `${process.name} may send ${asked}`, resolve, process);
@@ -129,8 +136,8 @@ export class SimulatedGraph {
     connects: number,
     mayStill: () => boolean,
   ): Promise<Sent> {
-    const { odds, times } = this.#setting;
-    const limit = times.graphTimeoutMs;
+    const { odds, timesOf } = this.#setting;
+    const limit = timesOf[process.slot]!.graphTimeoutMs;
     const occasion = `${process.slot} ${asked}`;
     const what = `${asked} for ${key.slice(-4)}`;
     // One Graph timeout after the sender gave up, or would have.
@@ -149,6 +156,10 @@ export class SimulatedGraph {
       });
       const connected = (): void => {
         if (over) return;
+        if (this.isDown) {
+          finish({ kind: 'notSent', refusal: refuse('GraphUnreachable') });
+          return;
+        }
         if (!mayStill()) {
           finish({ kind: 'notSent', refusal: refuse('StatusInProgress') });
           return;
@@ -182,11 +193,12 @@ export class SimulatedGraph {
   /** A reading, of an operation or a call. */
   #ask(process: Process, what: string, read: () => GraphAnswer): Promise<Sent> {
     return new Promise((settle) => {
-      const cancel = process.clock.after(this.#setting.times.graphTimeoutMs, () =>
+      const cancel = process.clock.after(this.#setting.timesOf[process.slot]!.graphTimeoutMs, () =>
         settle({ kind: 'lost', refusal: refuse('GraphTimeout'), facts: {} }),
       );
       const arrive = (): void => {
-        const answer = read();
+        if (this.isDown) return;
+        const answer = this.refusesCredential ? error(401, 'InvalidAuthenticationToken').answer : read();
         this.#reply(process, `${process.slot} read`, () => {
           cancel();
           settle({ kind: 'answered', answer, facts: {} });
@@ -219,6 +231,10 @@ export class SimulatedGraph {
     const call = this.call(key);
     const said = (text: string): void =>
       this.#engine.note(`Graph receives ${asked} for ${key.slice(-4)}: ${text}`);
+    if (this.refusesCredential) {
+      said('401');
+      return error(401, 'InvalidAuthenticationToken').answer;
+    }
     if (!call.isAlive) {
       said('404');
       return error(404, '8522').answer;

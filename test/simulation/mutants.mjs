@@ -18,8 +18,8 @@ export const mutants = {
     patches: [
       {
         file: 'gate/change.ts',
-        find: 'freshMs(sessionTimes(times)) - livedMs',
-        replace: '0 * freshMs(sessionTimes(times)) - Math.abs(livedMs)',
+        find: 'freshMs(sessionTimes(times)) - livedMs;',
+        replace: '0 * freshMs(sessionTimes(times)) - livedMs;',
       },
     ],
   },
@@ -61,6 +61,32 @@ export const mutants = {
         file: 'gate/stop.ts',
         find: 'for (const holder of telling.lost(view.holders)) await waitedOut(deps, call, witness, holder);',
         replace: '',
+      },
+    ],
+  },
+  silent: {
+    lacks:
+      'Others are told of a stop by the wake-up channel: only a hint, which hides how much the rules bear.',
+    patches: [
+      {
+        file: 'gate/gate.ts',
+        find: 'sessions.announceStop({ call, epoch, from: this.#name }).catch',
+        replace: 'Promise.resolve(sessions).catch',
+      },
+    ],
+  },
+  R6: {
+    lacks: 'A stop closes the gate on the instance that heard it, whatever becomes of it.',
+    patches: [
+      {
+        file: 'gate/gate.ts',
+        find: 'if (grant !== undefined) this.#admission.shut(call, grant.epoch);',
+        replace: '',
+      },
+      {
+        file: 'gate/admit.ts',
+        find: 'const stopWasHeard = this.#heardStops.covers(call, reply);',
+        replace: 'const stopWasHeard = false;',
       },
     ],
   },

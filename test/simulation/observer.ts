@@ -1,5 +1,5 @@
 import type { CallKey } from '../../src/core/call-key.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Process } from './engine.ts';
 
 /** What Graph and the media sink together know of a call. */
 interface Light {
@@ -13,17 +13,77 @@ interface Light {
   readonly stored: Map<number, number>;
 }
 
-/** Sees only what Graph received and answered and what the media sink stored, and judges both laws by it. */
+/** A stop that a process has heard. */
+interface Heard {
+  /** Of recordings up to this epoch. */
+  readonly epoch: number;
+  readonly at: number;
+  /** For how long the process had been suspended by then, ms. */
+  readonly suspendedMs: number;
+}
+
+/** Clocks of processes may be slow by a tenth, and timers are early or late by a little. */
+const slow = 1.15;
+const slackMs = 50;
+
+/**
+ * Sees what Graph received and answered and what the media sink stored, and judges both laws by it; and what processes
+ * were asked and let in, and judges rule R6 by that.
+ */
 export class Observer {
   readonly #engine: Engine;
   readonly #lights = new Map<CallKey, Light>();
   /** At how many stops of its call each upload had stored its first byte. */
   readonly #firstBytes = new Map<number, number>();
+  readonly #ttlMs: number;
+  readonly #epochs = new Map<CallKey, number>();
+  readonly #heard = new Map<Process, Map<CallKey, Heard>>();
+  /** Since when no session can be extended. */
+  #standsSince = Infinity;
   #requests = 0;
   bytes = 0;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, ttlMs: number) {
     this.#engine = engine;
+    this.#ttlMs = ttlMs;
+  }
+
+  /** A start was stored. */
+  started(call: CallKey, epoch: number): void {
+    this.#epochs.set(call, Math.max(this.#epochs.get(call) ?? 0, epoch));
+  }
+
+  /** A process was asked for a stop, or heard that another was: of every recording so far, if nothing else is said. */
+  heard(process: Process, call: CallKey, upTo = Infinity): void {
+    const epoch = Math.min(upTo, this.#epochs.get(call) ?? 0);
+    const calls = this.#heard.get(process) ?? new Map<CallKey, Heard>();
+    this.#heard.set(process, calls);
+    if ((calls.get(call)?.epoch ?? -1) < epoch)
+      calls.set(call, { epoch, at: this.#engine.now, suspendedMs: process.suspendedMs });
+  }
+
+  /** Whether the store is there for heartbeats. */
+  storeExtends(does: boolean): void {
+    this.#standsSince = does ? Infinity : Math.min(this.#standsSince, this.#engine.now);
+  }
+
+  /** A process has let an upload in. */
+  admitted(process: Process, call: CallKey, epoch: number): void {
+    const heard = this.#heard.get(process)?.get(call);
+    if (heard !== undefined && epoch <= heard.epoch)
+      this.#engine.violated(`rule R6: ${process.name} lets in what it has heard a stop of`);
+    const standsMs = this.#engine.now - this.#standsSince;
+    if (standsMs > slow * this.#ttlMs + slackMs)
+      this.#engine.violated(`rule R6: ${process.name} lets in what no session of the store can last for`);
+  }
+
+  /** A process has passed on bytes of an upload. */
+  passed(process: Process, call: CallKey, epoch: number, drainMs: number): void {
+    const heard = this.#heard.get(process)?.get(call);
+    if (heard === undefined || epoch > heard.epoch) return;
+    const tookMs = this.#engine.now - heard.at - (process.suspendedMs - heard.suspendedMs);
+    if (tookMs > slow * drainMs + slackMs)
+      this.#engine.violated(`rule R6: ${process.name} passes bytes on long after it heard the stop`);
   }
 
   light(call: CallKey): Light {

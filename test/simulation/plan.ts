@@ -21,11 +21,42 @@ export type Act =
   | { readonly kind: 'crash' | 'shutDown'; readonly slot: number; readonly ms: number }
   /** At once, or when the next reply to a heartbeat is there and not yet read. */
   | { readonly kind: 'pause' | 'pauseAtReply'; readonly slot: number; readonly ms: number }
+  | Affliction;
+
+/** What befalls the store, the disk and Graph. */
+export type Affliction =
   | { readonly kind: 'cutOff'; readonly slot: number; readonly ms: number }
-  | { readonly kind: 'storeDown' | 'storeLost' | 'diskFull'; readonly ms: number }
-  /** Another server comes up on the data of the last one, or on what a replica has of it, without the last moments. */
-  | { readonly kind: 'storeReplaced'; readonly ms: number; readonly lostMs: number }
-  | { readonly kind: 'jump'; readonly toMs: number };
+  | { readonly kind: 'storeDown' | 'storeLost' | 'storeFull' | 'diskFull'; readonly ms: number }
+  /** Another server comes up on the data of the last one, or on what a replica has of it, without the last moments; its clock shows another time. */
+  | { readonly kind: 'storeReplaced'; readonly ms: number; readonly lostMs: number; readonly skewMs: number }
+  /** It takes nothing that writes, or one command is forbidden. */
+  | { readonly kind: 'storeRefuses'; readonly what: Refused; readonly ms: number }
+  /** Somebody sets the store's clock. */
+  | { readonly kind: 'step'; readonly byMs: number }
+  /** Nobody reaches Graph; or Graph, or whoever gives tokens for it, refuses our credential. */
+  | { readonly kind: 'graphDown' | 'credentialRefused'; readonly ms: number };
+
+/** Why a server refuses writes, or the one command that it forbids. */
+export type Refused = keyof typeof refusals | (typeof forbidden)[number];
+
+export const refusals = {
+  READONLY: "READONLY You can't write against a read only replica.",
+  NOREPLICAS: 'NOREPLICAS Not enough good replicas to write.',
+  MISCONF: 'MISCONF Redis is configured to save RDB snapshots, but it is unable to persist on disk.',
+} as const;
+
+/** Commands that scripts of the store use; an operator may forbid any of them by an ACL. */
+export const forbidden = [
+  'XADD',
+  'HSET',
+  'HINCRBY',
+  'HDEL',
+  'DEL',
+  'ZADD',
+  'ZREM',
+  'PUBLISH',
+  'SET',
+] as const;
 
 export interface Planned {
   readonly at: number;
@@ -60,7 +91,12 @@ export type StoreKind = 'memory' | 'redis';
 export interface Setting {
   /** undefined: the store in memory. */
   readonly redis: RedisKind | undefined;
+  /** The longest of all instances, which is also what their operator allows. */
   readonly times: GateTimes;
+  /** Those of each slot. */
+  readonly timesOf: readonly GateTimes[];
+  /** Whether the store has long had its data when the run begins. */
+  readonly isOld: boolean;
   readonly commandTimeoutMs: number;
   /** How long one writer of evidence leads. */
   readonly leaseMs: number;
@@ -135,11 +171,14 @@ export function settingOf(seed: number, store: StoreKind = seed % 2 === 0 ? 'red
   const bots = Array.from({ length: calls }, (_, call) => botPlan(chance, call, times, endsAt)).flat();
   // In a call of its own, where no bot is in its way.
   if (chance.happens(0.5)) bots.push(...scene(chance, calls, times, endsAt));
+  else bots.push(...hardStop(chance, calls, times, endsAt));
   const faults = faultPlan(chance, bots, calls, times, endsAt);
   const redis = store === 'redis' ? redisOf(seed) : undefined;
   return {
     redis,
     times,
+    timesOf: timesOf(seed, times),
+    isOld: new Chance(seed, 'age').happens(0.7),
     commandTimeoutMs,
     leaseMs: Math.min(10_000, 2 * unit),
     maxGrants: new Chance(seed, 'grants').pick([1, 2, Infinity, Infinity]),
@@ -151,7 +190,7 @@ export function settingOf(seed: number, store: StoreKind = seed % 2 === 0 ? 'red
       ...bots,
       ...(redis === undefined
         ? faults
-        : [...replaced(seed, faults), ...forgetting(seed, calls + 1, times, endsAt)]),
+        : [...replaced(seed, faults, times), ...forgetting(seed, calls + 1, times, endsAt)]),
     ].sort((one, other) => one.at - other.at),
     endsAt,
   };
@@ -161,7 +200,7 @@ const redisOf = (seed: number): RedisKind =>
   new Chance(seed, 'redis').pick(['always', 'always', 'unknown', 'mostly', 'mostly', 'replica']);
 
 /** Of a Redis that goes down it is mostly another process that comes back. */
-function replaced(seed: number, faults: readonly Planned[]): Planned[] {
+function replaced(seed: number, faults: readonly Planned[], { ttlMs }: GateTimes): Planned[] {
   const chance = new Chance(seed, 'replaced');
   return faults.map(({ at, act }): Planned => {
     const isReplaced = chance.happens(0.7);
@@ -169,7 +208,9 @@ function replaced(seed: number, faults: readonly Planned[]): Planned[] {
     if (!isReplaced || (act.kind !== 'storeDown' && act.kind !== 'storeLost')) return { at, act };
     // Half of the losses of everything become losses of the last moments.
     if (act.kind === 'storeLost' && chance.happens(0.5)) return { at, act };
-    return { at, act: { kind: 'storeReplaced', ms: act.ms, lostMs } };
+    // Every server has a clock of its own.
+    const skewMs = chance.happens(0.4) ? stepMs(chance, ttlMs) : 0;
+    return { at, act: { kind: 'storeReplaced', ms: act.ms, lostMs, skewMs } };
   });
 }
 
@@ -188,6 +229,7 @@ function forgetting(seed: number, call: number, { ttlMs }: GateTimes, endsAt: nu
   const passed = chance.between(20, 300);
   const forgotten = chance.pick([uploadAt, stopAt]) + passed;
   const lostMs = Math.round(passed + chance.between(-20, 60));
+  const skewMs = chance.happens(0.5) ? stepMs(chance, ttlMs) : 0;
   const upload = (from: number, slot: number): Planned => ({
     at: from,
     act: { kind: 'upload', call, slot, chunks: 200, everyMs: ttlMs / 20 },
@@ -195,7 +237,7 @@ function forgetting(seed: number, call: number, { ttlMs }: GateTimes, endsAt: nu
   return [
     { at, act: { kind: 'start', call, slot: there, again: 2 } },
     upload(uploadAt, here),
-    { at: forgotten, act: { kind: 'storeReplaced', ms: chance.pick([5, 50, ttlMs]), lostMs } },
+    { at: forgotten, act: { kind: 'storeReplaced', ms: chance.pick([5, 50, ttlMs]), lostMs, skewMs } },
     { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: 3 } },
     ...[0.2, 0.5, 1, 2].map((later) => upload(forgotten + later * ttlMs, chance.below(slots))),
   ];
@@ -254,6 +296,78 @@ function scene(chance: Chance, call: number, { ttlMs }: GateTimes, endsAt: numbe
   ];
 }
 
+/** How far somebody sets a clock, ms: a little, or by what a wrong setting or a dead battery makes of it. */
+const stepMs = (chance: Chance, ttlMs: number): number =>
+  Math.round(
+    chance.pick([
+      -3_600_000,
+      -60_000,
+      -2 * ttlMs,
+      -0.5 * ttlMs,
+      0.5 * ttlMs,
+      2 * ttlMs,
+      60_000,
+      3_600_000,
+      3 * 86_400_000,
+    ]) * chance.between(0.5, 1),
+  );
+
+const refused = (chance: Chance): Refused =>
+  chance.pick([...(Object.keys(refusals) as Refused[]), 'XADD', ...forbidden]);
+
+/** Most are alike; where they are not, the operator has said how long they may be. */
+function timesOf(seed: number, times: GateTimes): GateTimes[] {
+  const chance = new Chance(seed, 'times');
+  const areAlike = chance.happens(0.6);
+  return Array.from({ length: slots }, () => ({
+    ...times,
+    ttlMs: areAlike ? times.ttlMs : Math.round(times.ttlMs * chance.pick([0.6, 0.8, 1])),
+    graphTimeoutMs: areAlike
+      ? times.graphTimeoutMs
+      : Math.round(times.graphTimeoutMs * chance.pick([0.6, 1])),
+    ttlMaxMs: times.ttlMs,
+    graphTimeoutMaxMs: times.graphTimeoutMs,
+  }));
+}
+
+/** A recording that is stopped while something is wrong that is no outage, and clients that go on as if nothing were. */
+function hardStop(chance: Chance, call: number, { ttlMs }: GateTimes, endsAt: number): Planned[] {
+  const at = chance.between(0, Math.max(0, endsAt - 6 * ttlMs));
+  const [here, there] = chance.pick([
+    [0, 1],
+    [1, 2],
+    [2, 0],
+  ] as const);
+  const wrongAt = at + chance.between(0.8, 2.2) * ttlMs;
+  const ms = chance.between(1, 3) * ttlMs;
+  const wrong: Act = chance.pick<() => Act>([
+    () => ({ kind: 'storeFull', ms }),
+    () => ({ kind: 'storeFull', ms }),
+    () => ({ kind: 'storeRefuses', what: refused(chance), ms }),
+    () => ({ kind: 'storeRefuses', what: 'XADD', ms }),
+    () => ({ kind: 'storeDown', ms }),
+    () => ({ kind: 'cutOff', slot: there, ms }),
+    () => ({ kind: 'step', byMs: stepMs(chance, ttlMs) }),
+    () => ({ kind: 'graphDown', ms }),
+    () => ({ kind: 'credentialRefused', ms }),
+  ])();
+  const stopAt = wrongAt + chance.between(-0.05, 0.6) * ttlMs;
+  const upload = (from: number, slot: number, chunks: number): Planned => ({
+    at: from,
+    act: { kind: 'upload', call, slot, chunks, everyMs: ttlMs / 20 },
+  });
+  return [
+    { at, act: { kind: 'start', call, slot: there, again: 3 } },
+    upload(at + 0.6 * ttlMs, here, 200),
+    upload(at + 0.7 * ttlMs, there, 200),
+    { at: wrongAt, act: wrong },
+    { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: chance.below(3) } },
+    ...Array.from({ length: 16 }, (_, n) =>
+      upload(stopAt + (n + 1) * 0.2 * ttlMs, n % 2 === 0 ? there : here, 2),
+    ),
+  ];
+}
+
 /** Most faults befall the moments around what a bot does. */
 function faultPlan(
   chance: Chance,
@@ -262,7 +376,7 @@ function faultPlan(
   times: GateTimes,
   endsAt: number,
 ): Planned[] {
-  const { ttlMs, graphTimeoutMs } = times;
+  const { ttlMs } = times;
   const fault = (): Planned => {
     const near = chance.pick(bots);
     const close = chance.pick([-ttlMs / 2, -20, 0, 20, 200]) * chance.between(0, 1);
@@ -272,7 +386,7 @@ function faultPlan(
   const act = (nearSlot: number): Act => {
     const slot = (): number => (chance.happens(0.6) ? nearSlot : chance.below(slots));
     const long = chance.pick([0.2, 1, 3, 4]) * chance.between(0.5, 1.2) * ttlMs;
-    const kinds: readonly (() => Act)[] = [
+    const outages: readonly (() => Act)[] = [
       () => ({ kind: 'pause', slot: slot(), ms: long }),
       () => ({ kind: 'pauseAtReply', slot: slot(), ms: long }),
       () => ({ kind: 'crash', slot: slot(), ms: chance.pick([10, ttlMs, 3 * ttlMs]) }),
@@ -283,10 +397,17 @@ function faultPlan(
       () => ({ kind: 'storeLost', ms: chance.pick([5, 5, 300, ttlMs]) }),
       () => ({ kind: 'storeLost', ms: 5 }),
       () => ({ kind: 'diskFull', ms: long }),
-      // Up to a second with the default settings, and in proportion.
-      () => ({ kind: 'jump', toMs: Math.round(chance.between(0, graphTimeoutMs / 10)) }),
     ];
-    return chance.pick(kinds)();
+    /** What is there, and wrong. */
+    const wrongs: readonly (() => Act)[] = [
+      () => ({ kind: 'step', byMs: stepMs(chance, ttlMs) }),
+      () => ({ kind: 'step', byMs: stepMs(chance, ttlMs) }),
+      () => ({ kind: 'storeFull', ms: long }),
+      () => ({ kind: 'storeRefuses', what: refused(chance), ms: long }),
+      () => ({ kind: 'graphDown', ms: long }),
+      () => ({ kind: 'credentialRefused', ms: long }),
+    ];
+    return chance.pick(chance.happens(0.7) ? outages : wrongs)();
   };
   return Array.from({ length: chance.below(8) }, fault).flatMap((one): Planned[] => {
     if (one.act.kind !== 'storeLost' || chance.happens(0.3)) return [one];

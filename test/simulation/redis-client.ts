@@ -43,6 +43,8 @@ interface Surroundings {
   readonly wakeLost: number;
   /** A script took effect. */
   readonly ran: (script: Script, reply: Reply, keys: Named, args: Named) => void;
+  /** A script was refused, or failed. */
+  readonly failed: (script: Script, why: string, args: Named) => void;
 }
 
 type Answer = { readonly reply: Reply } | { readonly why: string };
@@ -111,17 +113,22 @@ export class RedisClient {
   }
 
   #connection(): Connection {
-    const { server, ran, kept } = this.#around;
+    const { server, ran, failed, kept } = this.#around;
     return {
       script: async (script, keys, args) => {
         const effect = (): Reply => {
-          const reply = server.script(
-            script,
-            script.keys.map((key) => keys[key]),
-            script.args.map((arg) => args[arg]),
-          );
-          ran(script, reply, keys, args);
-          return reply;
+          try {
+            const reply = server.script(
+              script,
+              script.keys.map((key) => keys[key]),
+              script.args.map((arg) => args[arg]),
+            );
+            ran(script, reply, keys, args);
+            return reply;
+          } catch (error) {
+            failed(script, messageOf(error), args);
+            throw error;
+          }
         };
         return script.decode(await this.#run(script.name, effect));
       },
@@ -273,6 +280,10 @@ export class RedisClient {
         return { reply: effect() };
       } catch (error) {
         const why = messageOf(error);
+        if (/^(OOM|READONLY|NOREPLICAS|MISCONF|NOPERM) /.test(why)) {
+          this.#around.engine.note(`${this.process.name}'s ${name} is refused: ${why.slice(0, 60)}`);
+          return { why };
+        }
         this.#around.engine.violated(`Redis fails at ${name}: ${why}`);
         return { why };
       }

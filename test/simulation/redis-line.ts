@@ -11,7 +11,7 @@ import type { Reply } from '../support/virtual-redis/reply.ts';
 import { VirtualRedis } from '../support/virtual-redis/server.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
-import type { Setting } from './plan.ts';
+import { refusals, type Refused, type Setting } from './plan.ts';
 import { RedisClient } from './redis-client.ts';
 import { startOfTime, type Ports, type Fate, type SimulatedStore } from './store-ports.ts';
 
@@ -23,6 +23,21 @@ const shards = 8;
 
 /** How long a primary that was replaced may go on, as the scripts have it (`fencedMs` in prelude.lua). */
 const fencedMs = 15_000;
+
+/** Scripts, and events that are committed, without which no stop comes to its end. */
+const stopping: ReadonlySet<string> = new Set([
+  ...['read', 'revoke', 'leave'],
+  ...[
+    'stopRequested',
+    'stopTakenOver',
+    'holderLost',
+    'drained',
+    'stopConfirmed',
+    'stopRefused',
+    'stopUnknown',
+  ],
+  'ended',
+]);
 
 const short = (call: string | undefined): string => (call ?? '').slice(-4);
 
@@ -57,6 +72,8 @@ const tells: Readonly<Record<string, (reply: Reply, args: Args, keys: Args) => s
 export class RedisLine implements SimulatedStore {
   skewMs = 0;
   isDown = false;
+  announced: SimulatedStore['announced'] = () => undefined;
+  started: SimulatedStore['started'] = () => undefined;
   losses = 0;
   readonly cutOff = new Map<number, number>();
   readonly committed = new Map<string, EvidenceRecord>();
@@ -69,6 +86,7 @@ export class RedisLine implements SimulatedStore {
   /** When each record was committed. */
   readonly #committedAt = new Map<string, number>();
   readonly #clients = new Set<RedisClient>();
+  #refuses: Refused | undefined;
 
   constructor(engine: Engine, weather: Weather, setting: Setting) {
     this.#engine = engine;
@@ -88,6 +106,25 @@ export class RedisLine implements SimulatedStore {
   /** How much longer than usual a status change may have to wait, ms. */
   get fencedMs(): number {
     return this.#setting.redis === 'replica' ? fencedMs : 0;
+  }
+
+  get isFull(): boolean {
+    return this.#server.isFull;
+  }
+
+  set isFull(isFull) {
+    this.#server.isFull = isFull;
+  }
+
+  get refuses(): Refused | undefined {
+    return this.#refuses;
+  }
+
+  set refuses(what) {
+    this.#refuses = what;
+    const all = what !== undefined && Object.hasOwn(refusals, what);
+    this.#server.refusal = all ? refusals[what as keyof typeof refusals] : undefined;
+    this.#server.forbidden = what === undefined || all ? undefined : what;
   }
 
   goDown(): void {
@@ -114,6 +151,8 @@ export class RedisLine implements SimulatedStore {
 
   heal(): void {
     if (this.isDown) this.comeUp(true);
+    this.isFull = false;
+    this.refuses = undefined;
     this.cutOff.clear();
     for (const client of this.#clients) client.reconnect();
   }
@@ -143,11 +182,23 @@ export class RedisLine implements SimulatedStore {
       fate: (occasion) => this.#fate(occasion),
       wakeLost: this.#setting.odds.wakeLost,
       ran: (script, reply, keys, args) => this.#ran(process, script, reply, keys, args),
+      failed: (script, why, args) => this.#failed(script, why, args),
     });
     this.#clients.add(client);
     const sleep = (ms: number): Promise<void> =>
       new Promise((resolve) => void process.clock.after(ms, resolve));
-    return storeOver(client.connection, this.#keys, { now: () => process.clock.now(), sleep });
+    const store = storeOver(client.connection, this.#keys, { now: () => process.clock.now(), sleep });
+    return {
+      ...store,
+      sessions: {
+        ...store.sessions,
+        onStop: (hear) =>
+          store.sessions.onStop((stop) => {
+            this.announced(process, stop);
+            hear(stop);
+          }),
+      },
+    };
   }
 
   #reachableIn({ slot }: Process): number {
@@ -161,7 +212,16 @@ export class RedisLine implements SimulatedStore {
     const record = JSON.parse(args.record ?? '') as EvidenceRecord;
     if (this.committed.has(record.hash)) return;
     this.committed.set(record.hash, record);
+    if (record.event === 'startRequested') this.started(record.call, record.epoch);
     this.#committedAt.set(record.hash, this.#engine.now);
+  }
+
+  /** A store that is full takes every stop, and what leads to it. */
+  #failed({ name }: Script, why: string, { record }: Args): void {
+    if (!why.startsWith('OOM')) return;
+    const event = record === undefined ? undefined : (JSON.parse(record) as EvidenceRecord).event;
+    const what = event ?? name;
+    if (stopping.has(what)) this.#engine.violated(`rule R6: a store that is full refuses ${what}`);
   }
 
   /** Data is gone: the records with it that no sink has need not be found. */

@@ -56,6 +56,8 @@ export async function simulate(
 
 /** How often a bot that obeys what refusals say has to ask. */
 const attempts = 8;
+/** How often a client tries a write, once a second: others may be closed for a while by a stop of which no recording is known. */
+const uploads = 20;
 
 /** Once nothing goes wrong any more: every stop ends, every call can be recorded anew, all evidence is there. */
 class Recovery {
@@ -77,34 +79,37 @@ class Recovery {
   }
 
   async #ended(key: CallKey, slot: number): Promise<void> {
-    const { engine, uploads } = this.#world;
+    const { engine } = this.#world;
     await this.#stop(key, slot);
-    if (uploads.some((upload) => upload.call === key && !upload.isOver && !upload.process.isDead))
+    if (this.#world.uploads.some((upload) => upload.call === key && !upload.isOver && !upload.process.isDead))
       engine.violated(`an upload of ${key.slice(-4)} is live after its stop`);
   }
 
   async #recordedAnew(key: CallKey, slot: number): Promise<void> {
-    const { engine, graph, observer, store } = this.#world;
+    const { engine, graph, observer, setting, store } = this.#world;
     if (!graph.call(key).isAlive) return;
     await this.#insist(`start of ${key.slice(-4)}`, slot + 1, (instance) =>
       this.#world.ask('start', key, instance),
     );
     // A hang-up that was asked for before may only now have come to its end.
     const isRecording = async (): Promise<boolean> => (await store.view(key)).state?.state === 'recording';
-    const before = observer.bytes;
-    for (
-      let attempt = 0;
-      attempt < attempts && observer.bytes === before && (await isRecording());
-      attempt++
-    ) {
-      await this.#settles(
-        `upload of ${key.slice(-4)}`,
-        this.#world.upload(key, this.#instance(slot + attempt), 1, 10),
-      );
-      await engine.run(engine.now + 1000);
+    // What an instance has heard of an earlier recording must not keep it from this one.
+    for (let next = slot; next < slot + setting.rates.length; next++) {
+      const before = observer.bytes;
+      for (
+        let attempt = 0;
+        attempt < uploads && observer.bytes === before && (await isRecording());
+        attempt++
+      ) {
+        await this.#settles(
+          `upload of ${key.slice(-4)}`,
+          this.#world.upload(key, this.#instance(next), 1, 10),
+        );
+        await engine.run(engine.now + 1000);
+      }
+      if (observer.bytes === before && (await isRecording()))
+        engine.violated(`${key.slice(-4)} cannot be recorded again at slot ${next % setting.rates.length}`);
     }
-    if (observer.bytes === before && (await isRecording()))
-      engine.violated(`${key.slice(-4)} cannot be recorded again`);
     await this.#stop(key, slot);
   }
 

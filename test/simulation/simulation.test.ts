@@ -76,11 +76,16 @@ describe('the simulation', () => {
 
   // A test of the test. What is taken out is told in mutants.mjs and redis-mutants.mjs; the product has no switch for it.
   test.each([
-    ['R1', 'memory', /law [12]|is live after its stop/],
+    // What others are told at once hides a reply that is late.
+    ['R1+silent', 'memory', /law [12]|is live after its stop|rule R6/],
     ['R2', 'memory', /law [12]|is live after its stop/],
     ['R3', 'memory', /law [12]|is live after its stop/],
     ['R4', 'memory', /law [12]|is live after its stop/],
     ['R5', 'memory', /never succeeds|hangs|is never answered/],
+    ['R6', 'memory', /rule R6/],
+    ['R6', 'redis', /rule R6/],
+    ['half', 'redis', /evidence/],
+    ['stop', 'redis', /rule R6/],
     ['life', 'redis', /law 2/],
     ['born', 'redis', /law 2/],
   ])(

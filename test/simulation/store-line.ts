@@ -1,11 +1,12 @@
 import { Fault, messageOf } from '../../src/core/errors.ts';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
 import type { CallKey } from '../../src/core/call-key.ts';
+import { closingEvents } from '../../src/core/call-state.ts';
 import type { CallView, Commit, Store } from '../../src/core/ports.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
-import type { Setting } from './plan.ts';
+import { refusals, type Refused, type Setting } from './plan.ts';
 import { startOfTime, type Ports, type SimulatedStore } from './store-ports.ts';
 
 const aDayMs = 24 * 60 * 60 * 1000;
@@ -34,6 +35,10 @@ const tells: Readonly<Record<string, Tell>> = {
   quit: (_: unknown, session: string) => session,
 };
 
+/** Commands that write nothing, and those that lead to open gates. */
+const reading = new Set(['read', 'census', 'silent', 'pending', 'depth', 'announceStop', 'onWake', 'onStop']);
+const opening = new Set(['join', 'heartbeat', 'acquire']);
+
 /** What becomes of one command, or of its reply. */
 type Fate = { readonly kind: 'slow' | 'twice'; readonly ms: number } | { readonly kind: 'lost' };
 
@@ -45,6 +50,10 @@ type Fate = { readonly kind: 'slow' | 'twice'; readonly ms: number } | { readonl
 export class StoreLine implements SimulatedStore {
   skewMs = 0;
   isDown = false;
+  isFull = false;
+  refuses: Refused | undefined;
+  announced: SimulatedStore['announced'] = () => undefined;
+  started: SimulatedStore['started'] = () => undefined;
   losses = 0;
   readonly fencedMs = 0;
   readonly cutOff = new Map<number, number>();
@@ -60,7 +69,7 @@ export class StoreLine implements SimulatedStore {
     this.#engine = engine;
     this.#weather = weather;
     this.#setting = setting;
-    this.#store = this.#begin(aDayMs);
+    this.#store = this.#begin(setting.isOld ? aDayMs : 0);
   }
 
   /** The store's own clock, whole ms since the epoch, which may be set. */
@@ -82,6 +91,8 @@ export class StoreLine implements SimulatedStore {
 
   heal(): void {
     if (this.isDown) this.comeUp(true);
+    this.isFull = false;
+    this.refuses = undefined;
     this.cutOff.clear();
   }
 
@@ -98,8 +109,11 @@ export class StoreLine implements SimulatedStore {
       type Methods = Record<string, (...args: unknown[]) => Promise<unknown>>;
       const methods = Object.keys(this.#store[port]).map((name) => {
         const run = (...args: unknown[]): Promise<unknown> => {
-          const effect = (store: Store): Promise<unknown> =>
-            (store[port] as unknown as Methods)[name]!(...args);
+          const effect = (store: Store): Promise<unknown> => {
+            const why = this.#refusal(name, args);
+            if (why !== undefined) return Promise.reject(new Fault('StoreUnavailable', why));
+            return (store[port] as unknown as Methods)[name]!(...args);
+          };
           const tell = tells[name] as ((...all: unknown[]) => string | undefined) | undefined;
           return this.#send(process, name, effect, (reply) => tell?.(reply, ...args));
         };
@@ -114,6 +128,13 @@ export class StoreLine implements SimulatedStore {
         ...sessions,
         onWake: (session, wake) =>
           sessions.onWake(session, (revocation) => this.#wake(process, () => wake(revocation))),
+        onStop: (hear) =>
+          sessions.onStop((stop) =>
+            this.#wake(process, () => {
+              this.announced(process, stop);
+              hear(stop);
+            }),
+          ),
       },
       outbox: through('outbox'),
     };
@@ -134,8 +155,10 @@ export class StoreLine implements SimulatedStore {
         ...calls,
         commit: async (commit) => {
           const swapped = await calls.commit(commit);
-          if (swapped) this.committed.set(commit.record.hash, commit.record);
-          return swapped;
+          if (!swapped) return false;
+          this.committed.set(commit.record.hash, commit.record);
+          if (commit.record.event === 'startRequested') this.started(commit.call, commit.state.epoch);
+          return true;
         },
       },
       outbox: {
@@ -223,6 +246,15 @@ export class StoreLine implements SimulatedStore {
         return { kind: 'twice', ms: chance.between(0, chance.pick([20, times.ttlMs])) };
       return { kind: 'slow', ms: chance.between(0, chance.pick([60, 1.2 * commandTimeoutMs])) };
     });
+  }
+
+  /** Why a command is refused: as a Redis refuses the scripts that take the place of these. */
+  #refusal(name: string, args: readonly unknown[]): string | undefined {
+    if (reading.has(name)) return undefined;
+    const closes = name === 'commit' && closingEvents.includes((args[0] as Commit).record.event);
+    if (this.isFull && (opening.has(name) || (name === 'commit' && !closes))) return 'OOM';
+    if (this.refuses === undefined) return undefined;
+    return Object.hasOwn(refusals, this.refuses) || name === 'commit' ? this.refuses : undefined;
   }
 
   #isCutOff({ slot }: Process): boolean {

@@ -1,7 +1,8 @@
 import type { CallKey } from '../../src/core/call-key.ts';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
-import type { CallView, Store } from '../../src/core/ports.ts';
+import type { AnnouncedStop, CallView, Store } from '../../src/core/ports.ts';
 import type { Process } from './engine.ts';
+import type { Refused } from './plan.ts';
 
 /** What the store's clock shows at the beginning. */
 export const startOfTime = Date.UTC(2026, 0, 31, 12);
@@ -16,6 +17,10 @@ export type Fate =
 export interface SimulatedStore {
   /** How far the store's clock is ahead, ms. */
   skewMs: number;
+  /** Whether it has reached the limit of its memory. */
+  isFull: boolean;
+  /** What it refuses to do. */
+  refuses: Refused | undefined;
   readonly isDown: boolean;
   /** How often data was lost. */
   readonly losses: number;
@@ -33,6 +38,10 @@ export interface SimulatedStore {
   /** As it is now, without a network. */
   view(call: CallKey): Promise<CallView>;
   depth(): Promise<number>;
+  /** Called with what a stop that was announced tells, when a process hears of it. */
+  announced: (process: Process, stop: AnnouncedStop) => void;
+  /** Called with each start that was stored. */
+  started: (call: CallKey, epoch: number) => void;
   /** The store as one process reaches it. */
   portsFor(process: Process): Ports;
 }

@@ -76,6 +76,7 @@ export class Upload {
       }
       this.#write.addBytes(chunkBytes);
       this.#letThrough(chunkBytes);
+      this.#observer.passed(this.process, this.call, this.#write.grant.epoch, this.#drainMs);
       const takes = this.#weather.delay(`sink ${this.number}`);
       this.#engine.schedule(takes, `sink <- upload ${this.number}`, () => this.#store());
       this.#inFrame = !this.#inFrame;

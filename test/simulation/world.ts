@@ -15,6 +15,7 @@ import { Observer } from './observer.ts';
 import type { Act, Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
+import { Surroundings } from './surroundings.ts';
 import type { SimulatedStore } from './store-ports.ts';
 import { Upload } from './upload.ts';
 
@@ -55,6 +56,7 @@ export class World {
   readonly letThrough = new Map<string, number>();
   /** Requests of bots that were not answered yet. */
   readonly waiting = new Set<Request>();
+  readonly #around: Surroundings;
   readonly #instances = new Map<number, Instance>();
   readonly #incarnations = new Map<number, number>();
   /** Which call each bot is in: a new one when the last is over. */
@@ -67,11 +69,15 @@ export class World {
   constructor(seed: number, setting: Setting, choice: Choice) {
     this.setting = setting;
     this.weather = new Weather(seed, choice);
-    this.observer = new Observer(this.engine);
+    this.observer = new Observer(this.engine, setting.times.ttlMs);
     this.graph = new SimulatedGraph(this.engine, this.weather, setting, this.observer);
     const Line = setting.redis === undefined ? StoreLine : RedisLine;
     this.store = new Line(this.engine, this.weather, setting);
     this.disk = new EvidenceDisk(this.engine, this.weather, setting);
+    this.store.announced = (process, { call, epoch }) =>
+      this.observer.heard(process, call, epoch ?? Infinity);
+    this.store.started = (call, epoch) => this.observer.started(call, epoch);
+    this.#around = new Surroundings(this);
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
     this.engine.befalls = (process, label) => this.#befalls(process, label);
@@ -103,7 +109,7 @@ export class World {
       meter,
       policyFor: (who) => selectPolicy([], who),
       newId: () => `${process.name}-${++this.#ids}`,
-      times: this.setting.times,
+      times: this.setting.timesOf[slot]!,
       sizes: { maxGrants: this.setting.maxGrants },
       probe: this.graph.probe(process),
     });
@@ -160,8 +166,11 @@ export class World {
     this.engine.note('everything heals');
     this.weather.isCalm = true;
     this.disk.isFull = false;
+    this.graph.isDown = false;
+    this.graph.refusesCredential = false;
     for (const { process } of this.#instances.values()) this.engine.resume(process);
     this.store.heal();
+    this.#around.judgeStore();
     for (const slot of this.setting.rates.keys()) this.boot(slot);
   }
 
@@ -188,6 +197,7 @@ export class World {
           });
     const what = `${kind} of ${key.slice(-4)} at ${process.name}`;
     this.engine.note(what);
+    if (kind !== 'start') this.observer.heard(process, key);
     const tell = (decision: Decision<unknown>): void =>
       this.engine.note(`${what}: ${decision.ok ? `ok${openness(decision.value)}` : decision.reason}`);
     return this.#watch(asked, what, process, tell);
@@ -200,9 +210,9 @@ export class World {
       return false;
     }
     const number = this.uploads.length + 1;
-    this.engine.note(
-      `${process.name} lets upload ${number} of ${key.slice(-4)} in, epoch ${admitted.value.grant.epoch}`,
-    );
+    const { epoch } = admitted.value.grant;
+    this.engine.note(`${process.name} lets upload ${number} of ${key.slice(-4)} in, epoch ${epoch}`);
+    this.observer.admitted(process, key, epoch);
     const upload = new Upload(this, { number, process, call: key, write: admitted.value });
     this.uploads.push(upload);
     upload.stream(chunks, everyMs);
@@ -210,8 +220,7 @@ export class World {
   }
 
   #perform(act: Act): void {
-    const { engine, store } = this;
-    const { times } = this.setting;
+    const { engine } = this;
     if (this.weather.isCalm) return;
     switch (act.kind) {
       case 'start':
@@ -248,30 +257,16 @@ export class World {
         this.#pausesAtReply.set(act.slot, act.ms);
         return;
       case 'cutOff':
-        engine.note(`slot ${act.slot} is cut off from the store for ${act.ms.toFixed(0)} ms`);
-        store.cutOff.set(act.slot, engine.now + act.ms);
-        return;
       case 'storeDown':
       case 'storeReplaced':
-      case 'storeLost': {
-        if (store.isDown) return;
-        engine.note(act.kind === 'storeLost' ? 'the store dies and loses its data' : 'the store goes down');
-        store.goDown();
-        engine.schedule(act.ms, 'the store comes up', () => {
-          if (!store.isDown) return;
-          store.comeUp(act.kind !== 'storeLost', act.kind === 'storeReplaced' ? act.lostMs : undefined);
-        });
-        return;
-      }
+      case 'storeLost':
+      case 'storeFull':
+      case 'storeRefuses':
       case 'diskFull':
-        engine.note('the disk is full');
-        this.disk.isFull = true;
-        engine.schedule(act.ms, 'the disk has room', () => (this.disk.isFull = false));
-        return;
-      case 'jump':
-        engine.note(`the store's clock jumps to ${act.toMs} ms ahead`);
-        store.skewMs = Math.min(act.toMs, times.graphTimeoutMs / 10);
-        return;
+      case 'graphDown':
+      case 'credentialRefused':
+      case 'step':
+        this.#around.befall(act);
     }
   }
 

@@ -33,7 +33,7 @@ interface Surroundings {
   readonly sink: { readonly url: string };
 }
 
-/** Settings for a proxy between these peers, with short times. */
+/** Settings for a proxy between these peers, with times that are short, but not so short that a busy machine runs into them. */
 export const settingsFor = (
   { mint, graph, sink }: Surroundings,
   directory: string,
@@ -41,8 +41,8 @@ export const settingsFor = (
   TALLYLIGHT_PORT: '0',
   TALLYLIGHT_ADMIN_PORT: '0',
   TALLYLIGHT_GRAPH_URL: graph.url,
-  TALLYLIGHT_GRAPH_TIMEOUT_MS: '300',
-  TALLYLIGHT_SESSION_TTL_MS: '700',
+  TALLYLIGHT_GRAPH_TIMEOUT_MS: '500',
+  TALLYLIGHT_SESSION_TTL_MS: '1500',
   TALLYLIGHT_DRAIN_MS: '300',
   TALLYLIGHT_CONTROL_AUTH: 'jwt',
   TALLYLIGHT_ISSUERS: JSON.stringify([

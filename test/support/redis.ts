@@ -6,12 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from './eventually.ts';
+import { settableClock } from './faketime.ts';
 
 export interface RedisOptions {
   /** Keeps every acknowledged write over a restart. */
   readonly appendOnly?: boolean;
   /** Further settings, as on the command line of redis-server. */
   readonly settings?: readonly string[];
+  /** Its clock can be set while it runs. */
+  readonly settableClock?: boolean;
 }
 
 export interface TestRedis {
@@ -23,7 +26,9 @@ export interface TestRedis {
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same port, ending it first where it runs; `from`: with data that was copied before. */
   restart(how: { readonly keepData: boolean; readonly from?: string }): Promise<void>;
-  /** Copies what is on the disk now, and returns where it is until `stop`. */
+  /** Sets the clock of the running server, which stays so over a restart: how far it is ahead of true time, ms. Only with `settableClock`. */
+  setClock(aheadMs: number): Promise<void>;
+  /** Copies what is on the disk once all acknowledged writes are, and returns where it is until `stop`. */
   copyData(): Promise<string>;
   stop(): Promise<void>;
 }
@@ -42,10 +47,11 @@ export interface TestCluster {
 const run = promisify(execFile);
 
 /** Sentinel closes every connection to a server whose role it changes, redis-cli's as well: then it is asked again. */
-async function cliOn(port: number, args: readonly string[]): Promise<string> {
+async function cliOn(port: number, args: readonly string[], password = ''): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return (await run('redis-cli', ['-p', String(port), ...args])).stdout.trim();
+      const env = { ...process.env, REDISCLI_AUTH: password };
+      return (await run('redis-cli', ['-p', String(port), ...args], { env })).stdout.trim();
     } catch (error) {
       const said = String((error as { readonly stderr?: unknown }).stderr);
       if (attempt === 5 || !/reset by peer|closed the connection|Broken pipe/i.test(said)) throw error;
@@ -67,9 +73,16 @@ async function freePort(): Promise<number> {
 async function launch(
   args: readonly string[],
   cwd: string,
-  sign = 'Ready to accept connections',
+  {
+    sign = 'Ready to accept connections',
+    env = {},
+  }: { readonly sign?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<ChildProcess | false> {
-  const child = spawn('redis-server', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('redis-server', args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const orphaned = (): boolean => child.kill('SIGKILL');
   process.once('exit', orphaned);
   child.once('close', () => process.off('exit', orphaned));
@@ -105,16 +118,22 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     ...(options.appendOnly ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']),
     ...(options.settings ?? []),
   ];
+  const clock = options.settableClock === true ? await settableClock(directory) : undefined;
+  const how = clock === undefined ? {} : { env: clock.env };
   const aof = join(directory, 'appendonlydir');
   let copies = 0;
   let port = 0;
   let child: ChildProcess | false = false;
   for (let attempt = 0; child === false && attempt < 10; attempt += 1) {
     port = await freePort();
-    child = await launch(argsFor(port), directory);
+    child = await launch(argsFor(port), directory, how);
   }
   if (child === false) throw new Error('no free port for redis-server');
   let server: ChildProcess = child;
+
+  const { settings = [] } = options;
+  const password = settings.includes('--requirepass') ? settings[settings.indexOf('--requirepass') + 1] : '';
+  const cli: TestRedis['cli'] = (...args) => cliOn(port, args, password);
 
   const running = (): boolean => server.exitCode === null && server.signalCode === null;
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
@@ -126,9 +145,21 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    cli: (...args) => cliOn(port, args),
+    cli,
     kill,
+    async setClock(aheadMs) {
+      if (clock === undefined) throw new Error('the clock of this redis-server cannot be set');
+      await clock.set(aheadMs);
+      const shown = async (): Promise<number> => Number((await cli('time')).split('\n')[0]) * 1000;
+      await eventually(async () => Math.abs((await shown()) - Date.now() - aheadMs) < 2000, {
+        what: `a clock that is ${aheadMs} ms ahead`,
+      });
+    },
     copyData: async () => {
+      // Under `everysec` Redis keeps what it is told to itself while the disk is busy with what came before.
+      await eventually(async () => (await cli('info', 'persistence')).includes('aof_buffer_length:0'), {
+        what: 'an append-only file that holds every write',
+      });
       const copy = join(directory, `copy-${(copies += 1)}`);
       await cp(aof, copy, { recursive: true });
       return copy;
@@ -137,7 +168,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
       await kill('SIGKILL');
       if (!keepData || from !== undefined) await rm(aof, { recursive: true, force: true });
       if (from !== undefined) await cp(from, aof, { recursive: true });
-      server = await eventually(async () => (await launch(argsFor(port), directory)) || undefined, {
+      server = await eventually(async () => (await launch(argsFor(port), directory, how)) || undefined, {
         what: `port ${port} being free again`,
       });
     },
@@ -211,7 +242,7 @@ export async function startSentinel(master: TestRedis): Promise<Pick<TestRedis, 
         'sentinel down-after-milliseconds primary 2000',
       ];
       await writeFile(file, lines.join('\n'));
-      const child = await launch([file, '--sentinel'], directory, '+monitor master primary');
+      const child = await launch([file, '--sentinel'], directory, { sign: '+monitor master primary' });
       // Another test was faster to take the port.
       if (child !== false) return { port, child };
     }

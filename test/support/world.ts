@@ -12,6 +12,10 @@ import { defaultLimits } from '../../src/server/settings-limits.ts';
 import type { ProxySettings } from '../../src/server/settings.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 
+const graphTimeoutMs = 1500;
+/** A machine that is busy elsewhere must not close the gate. */
+const sessionTtlMs = 10_000;
+
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface WorldOptions {
@@ -42,6 +46,7 @@ export async function startWorld({
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-'));
   const peers = await startPeers('127.0.0.1', 0, directory);
   const { mint, graph, sink, callbackBot } = peers;
+  const given = typeof settings === 'function' ? settings(peers) : settings;
   const proxy = await startProxy(
     {
       mode: 'proxy',
@@ -51,10 +56,10 @@ export async function startWorld({
       adminPort: 0,
       trustedProxies: [],
       graphUrl: graph.url,
-      graphTimeoutMs: 1500,
-      sessionTtlMs: 1000,
-      sessionTtlMaxMs: 1000,
-      graphTimeoutMaxMs: 1500,
+      graphTimeoutMs,
+      sessionTtlMs,
+      sessionTtlMaxMs: given.sessionTtlMs ?? sessionTtlMs,
+      graphTimeoutMaxMs: given.graphTimeoutMs ?? graphTimeoutMs,
       drainMs: 400,
       callSilenceMs: 3_000_000,
       witnessGraceMs: 200,
@@ -75,7 +80,7 @@ export async function startWorld({
       evidenceDir: join(directory, 'evidence'),
       limits: defaultLimits,
       logLevel: 'silent',
-      ...(typeof settings === 'function' ? settings(peers) : settings),
+      ...given,
     },
     { log, openStore: openStore ?? (() => memoryStore({ livedMs: Infinity })) },
   );

@@ -38,7 +38,9 @@ describe('rule R6: a stop closes first', () => {
       expect(write.wasCut).toBe(true);
       const stopped = await world.run(stop);
       expect(stopped).toRefuse('StoreUnavailable');
-      expect(stopped).toMatchObject({ detail: expect.stringContaining('closed on this instance') as unknown });
+      expect(stopped).toMatchObject({
+        detail: expect.stringContaining('closed on this instance') as unknown,
+      });
       for (let waited = 0; waited < 20; waited++) {
         expect(await world.run(world.write(0))).toRefuse('RecordingNotActive');
         await world.clock.advance(ttlMs);
@@ -249,6 +251,9 @@ describe('a stop that could not be completed', () => {
       });
       await world.clock.advance(10 * ttlMs);
       expect(world.graph.log).toEqual(['recording', 'notRecording']);
+      // It was for what was recorded then, and closes nothing later.
+      await world.recording(1);
+      await world.admitted(0);
     }));
 
   test('is left to the bot that asks again before its turn', () =>

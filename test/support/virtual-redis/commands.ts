@@ -171,3 +171,9 @@ export const commands: Readonly<Record<string, Command>> = {
     return found.length === 0 ? null : found;
   },
 };
+
+/** Those of them that write. */
+export const writes: ReadonlySet<string> = new Set([
+  ...['DEL', 'SET', 'HSET', 'HSETNX', 'HDEL', 'HINCRBY', 'PEXPIRE', 'PEXPIREAT', 'PERSIST'],
+  ...['ZADD', 'ZREM', 'XADD', 'XDEL'],
+]);

@@ -3,8 +3,12 @@ import { RedisError, type Reply } from './reply.ts';
 
 const { lua, lauxlib, lualib } = fengari;
 
-/** Runs one command of a script; throws RedisError. */
-type Call = (name: string, args: readonly string[]) => Reply;
+interface Host {
+  /** Runs one command of a script; throws RedisError. */
+  readonly call: (name: string, args: readonly string[]) => Reply;
+  /** Whether the user may run a command. */
+  readonly mayCall: (name: string) => boolean;
+}
 
 /**
  * What Redis gives its scripts and Lua 5.3 has not: Lua 5.1 knows one kind of number, the float. One that becomes text
@@ -30,7 +34,7 @@ class Runtime {
   readonly #pushes = new Map<string, Push>();
   /** What the strings of Lua say. */
   readonly #texts = new WeakMap<Uint8Array, string>();
-  #call: Call = () => null;
+  #host: Host = { call: () => null, mayCall: () => true };
 
   constructor() {
     const state = this.#state;
@@ -39,9 +43,8 @@ class Runtime {
     this.#library('redis', {
       call: (inner) => this.#command(inner, true),
       pcall: (inner) => this.#command(inner, false),
-      // Its users may do everything.
       acl_check_cmd: (inner) => {
-        lua.lua_pushboolean(inner, true);
+        lua.lua_pushboolean(inner, this.#host.mayCall(this.#textAt(inner, 1)));
         return 1;
       },
     });
@@ -54,9 +57,9 @@ class Runtime {
   }
 
   /** Throws RedisError if the script fails. */
-  run(source: string, keys: readonly string[], args: readonly string[], call: Call): Reply {
+  run(source: string, keys: readonly string[], args: readonly string[], host: Host): Reply {
     const state = this.#state;
-    this.#call = call;
+    this.#host = host;
     this.#pushList(state, keys);
     lua.lua_setglobal(state, names.KEYS);
     this.#pushList(state, args);
@@ -100,7 +103,7 @@ class Runtime {
     try {
       const args: string[] = [];
       for (let index = 1; index <= lua.lua_gettop(state); index++) args.push(this.#argumentAt(state, index));
-      this.#pushReply(state, this.#call(args[0] ?? '', args.slice(1)));
+      this.#pushReply(state, this.#host.call(args[0] ?? '', args.slice(1)));
       return 1;
     } catch (error) {
       if (!(error instanceof RedisError)) throw error;

@@ -1,5 +1,5 @@
 import type { Script } from '../../../src/store/redis/scripts.ts';
-import { commands } from './commands.ts';
+import { commands, writes } from './commands.ts';
 import { Keyspace } from './keyspace.ts';
 import { runtime } from './lua.ts';
 import { RedisError, type Reply } from './reply.ts';
@@ -29,6 +29,10 @@ export class VirtualRedis {
   readonly #channels = new Map<string, Set<Listener>>();
   /** Whether it has reached the limit of its memory. */
   isFull = false;
+  /** With what it refuses whatever may write; undefined: it does not. */
+  refusal: string | undefined;
+  /** The one command that its users may not run. */
+  forbidden: string | undefined;
   /** How many servers this has been, one after the other. */
   #runs = 1;
   #promotion = unpromoted;
@@ -39,6 +43,7 @@ export class VirtualRedis {
   }
 
   command(name: string, ...args: readonly string[]): Reply {
+    if (this.refusal !== undefined && writes.has(name.toUpperCase())) throw new RedisError(this.refusal);
     return this.#run(name.toUpperCase(), args);
   }
 
@@ -47,7 +52,8 @@ export class VirtualRedis {
       throw new RedisError(
         "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
       );
-    return runtime.run(lua, keys, args, this.#run);
+    if (this.refusal !== undefined) throw new RedisError(this.refusal);
+    return runtime.run(lua, keys, args, { call: this.#run, mayCall: (name) => this.#mayRun(name) });
   }
 
   /** Returns the way to stop. */
@@ -78,8 +84,13 @@ export class VirtualRedis {
     this.#promotion = nameOf(before);
   }
 
+  #mayRun(name: string): boolean {
+    return name.toUpperCase() !== this.forbidden;
+  }
+
   readonly #run = (name: string, args: readonly string[]): Reply => {
     const now = this.#options.clock();
+    if (!this.#mayRun(name)) throw new RedisError(`NOPERM this user has no permissions to run '${name}'`);
     switch (name) {
       case 'TIME':
         return [String(Math.floor(now / 1000)), String((now % 1000) * 1000)];
