@@ -57,8 +57,9 @@ describe('an instance that must not take part', () => {
     inWorld({ ...times, instances: 0 }, async (world) => {
       const refusal = { why: 'times', text: 'TALLYLIGHT_SESSION_TTL_MS is 3000 here' } as const;
       let isRefused = true;
-      const { join } = world.store.sessions;
-      Object.assign(world.store.sessions, {
+      const { sessions } = world.store;
+      const join = sessions.join.bind(sessions);
+      Object.assign(sessions, {
         join: (...args: Parameters<typeof join>) => (isRefused ? Promise.resolve(refusal) : join(...args)),
       });
       const { gate } = await world.boot();
