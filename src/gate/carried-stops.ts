@@ -10,8 +10,10 @@ import type { StopCause, Stopped, StopRequest } from './stop.ts';
 
 /** How many stops one instance repeats at a time, each of another call. */
 const maxCarried = 1000;
-/** For how long a stop is repeated, ms. The gate stays closed here even after that. */
+/** For how long a stop is repeated once it is known which recording is meant, ms. Its gate stays closed here even then. */
 const carriedForMs = 10 * 60_000;
+/** How many others, asked for differently, may wait until the one of their call is over. */
+const maxBehind = 8;
 const firstPauseMs = 100;
 const longestPauseMs = 5000;
 
@@ -25,11 +27,16 @@ type Attempt = (
   heard: HeardStop,
 ) => Promise<Decision<Stopped<GraphAnswer>>>;
 
-interface Carried {
+interface Unfinished {
   readonly request: StopRequest<GraphAnswer>;
   readonly heard: HeardStop;
-  /** Local clock: nobody tries any more after this. */
+  /** Local clock: nobody tries any more after this, once it is known which recording is meant. */
   readonly until: number;
+}
+
+interface Carried extends Unfinished {
+  /** What was asked for differently meanwhile: the store has to tell what it meant as well. */
+  readonly behind: Unfinished[];
   /** The attempt under way. */
   attempt: Promise<Decision<Stopped<GraphAnswer>>> | undefined;
   isOver: boolean;
@@ -60,7 +67,7 @@ export class CarriedStops {
     const carried = this.#carried.get(request.call);
     if (carried === undefined || !covers(request, carried.request)) return undefined;
     const { attempt } = carried;
-    if (attempt === undefined) this.#end(carried);
+    if (attempt === undefined) this.#finish(carried);
     return attempt;
   }
 
@@ -68,29 +75,31 @@ export class CarriedStops {
   carry(request: StopRequest<GraphAnswer>, heard: HeardStop, reason: ReasonCode): boolean {
     const { call, cause } = request;
     if (this.#closed || !passing.includes(reason) || repeatedElsewhere.includes(cause)) return false;
+    const unfinished = { request, heard, until: this.#deps.clock.now() + carriedForMs };
     const before = this.#carried.get(call);
-    if (before !== undefined) {
-      if (!covers(request, before.request)) return true;
-      this.#end(before);
-    }
+    if (before !== undefined && !covers(request, before.request)) return wait(before.behind, unfinished);
+    if (before !== undefined) this.#end(before);
     if (this.#carried.size >= maxCarried) {
       this.#deps.log.error({ call, cause, reason }, 'too many stops are being repeated; this one is not');
       return false;
     }
-    const until = this.#deps.clock.now() + carriedForMs;
-    const carried = { request, heard, until, attempt: undefined, isOver: false, wake: () => undefined };
-    this.#carried.set(call, carried);
     this.#deps.log.warn(
       { call, cause, reason },
       'a stop could not be completed: the gate of the call is closed on this instance, and the stop is repeated',
     );
-    void this.#repeat(carried);
+    this.#begin(unfinished, before?.behind ?? []);
     return true;
   }
 
   close(): void {
     this.#closed = true;
     for (const carried of [...this.#carried.values()]) this.#end(carried);
+  }
+
+  #begin(unfinished: Unfinished, behind: Unfinished[]): void {
+    const carried = { ...unfinished, behind, attempt: undefined, isOver: false, wake: () => undefined };
+    this.#carried.set(unfinished.request.call, carried);
+    void this.#repeat(carried);
   }
 
   #end(carried: Carried): void {
@@ -106,7 +115,8 @@ export class CarriedStops {
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       await this.#pause(carried, pauseMs);
       if (carried.isOver) return;
-      if (clock.now() >= carried.until) {
+      // As long as the store has not told which recording is meant, every later one would be closed here as well.
+      if (clock.now() >= carried.until && carried.heard.epoch !== undefined) {
         log.error(
           { call, cause },
           'a stop could not be completed for too long and is not repeated any more; the gate stays closed on this instance',
@@ -123,7 +133,15 @@ export class CarriedStops {
       log.info({ call, cause, reason: stopped.ok ? null : stopped.reason }, 'a repeated stop is over');
       break;
     }
+    this.#finish(carried);
+  }
+
+  /** What was asked for differently meanwhile comes next. */
+  #finish(carried: Carried): void {
+    if (carried.isOver) return;
     this.#end(carried);
+    const [next, ...behind] = carried.behind;
+    if (next !== undefined && !this.#closed) this.#begin(next, behind);
   }
 
   #pause(carried: Carried, ms: number): Promise<void> {
@@ -135,6 +153,14 @@ export class CarriedStops {
       };
     });
   }
+}
+
+/** Whether it waits from now on, in place of what it does as well. */
+function wait(behind: Unfinished[], unfinished: Unfinished): boolean {
+  const others = behind.filter(({ request }) => !covers(unfinished.request, request));
+  if (others.length >= maxBehind) return false;
+  behind.splice(0, Infinity, ...others, unfinished);
+  return true;
 }
 
 type Asked = Pick<StopRequest<GraphAnswer>, 'by' | 'cause'>;

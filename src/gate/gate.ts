@@ -174,10 +174,9 @@ export class Gate {
     if (heard === undefined) return refuse('CallNotFound');
     const hearing = this.#hearing(request, heard, false);
     const joined = await this.#carried.join(request);
-    // Whoever may stop a call of a gate brings the same kind of answer.
-    if (joined?.ok === true) {
-      // What was recorded is stopped, and the store has it; a later recording is not what was asked to stop.
+    if (joined?.ok === true && (await this.#isStopped(request.call))) {
       heard.drop();
+      // Whoever may stop a call of a gate brings the same kind of answer.
       return joined as Decision<Stopped<Answer>>;
     }
     const stopped = await stop(this.#deps, this.#own(), request, hearing);
@@ -273,6 +272,17 @@ export class Gate {
       return noted.ok ? grant(undefined) : noted;
     } catch (error) {
       return asRefusal(error);
+    }
+  }
+
+  /** Whether nothing of the call is recorded, by the store's word of now: a later start is not what was stopped before. */
+  async #isStopped(call: CallKey): Promise<boolean> {
+    try {
+      const { state } = await this.#deps.calls.read(call);
+      return state !== null && ['idle', 'ended', 'unconfirmed'].includes(state.state);
+    } catch (error) {
+      asRefusal(error);
+      return false;
     }
   }
 

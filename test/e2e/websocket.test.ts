@@ -217,7 +217,7 @@ describe('an upgrade', () => {
     ['in an old version', good, { 'sec-websocket-version': '8' }, 426, 'UpgradeRequired'],
     ['without a key', good, { 'sec-websocket-key': '' }, 400, 'UpgradeInvalid'],
     ['with a body', good, { 'content-length': '5' }, 400, 'UpgradeInvalid'],
-    ['to another protocol', good, { upgrade: 'h2c' }, 501, 'UpgradeRefused'],
+    ['to another protocol', good, { upgrade: 'h2c' }, 426, 'UpgradeRequired'],
     ['to one of two protocols', good, { upgrade: 'websocket, h2c' }, 501, 'UpgradeRefused'],
     ['on a route that has none', (call) => `/plain/${call}`, {}, 501, 'UpgradeRefused'],
     ['on a path that is no route', (call) => `/else/${call}`, {}, 501, 'UpgradeRefused'],

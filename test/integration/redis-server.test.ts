@@ -218,8 +218,8 @@ describe('the user the store connects as', () => {
   });
 
   test('needs no more than the rights that the documents name', async () => {
-    const page = await readFile(new URL('../../docs/operate/redis.md', import.meta.url), 'utf8');
-    const [, documented = ''] = /ACL SETUSER tallylight on >password (.*)/.exec(page) ?? [];
+    const page = await readFile(new URL('../../docs/operate/redis-user.md', import.meta.url), 'utf8');
+    const [, documented = ''] = /ACL SETUSER <user> (.*)/.exec(page) ?? [];
     const redis = await server();
     await redis.cli('acl', 'setuser', 'tallylight', 'on', '>password', ...documented.trim().split(' '));
     const store = open(redis.url.replace('//', '//tallylight:password@'), { waitReplicas: 0 });

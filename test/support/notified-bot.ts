@@ -207,7 +207,7 @@ export async function recordsIn(directory: string): Promise<EvidenceRecord[]> {
   const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')));
   return texts
     .flatMap((text) => text.split('\n').slice(0, -1))
-    .map((line) => (JSON.parse(line) as { record: EvidenceRecord }).record);
+    .flatMap((line) => (JSON.parse(line) as { record?: EvidenceRecord }).record ?? []);
 }
 
 /** A batch of notifications. */

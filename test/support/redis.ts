@@ -50,7 +50,7 @@ const run = promisify(execFile);
 async function cliOn(port: number, args: readonly string[], password = ''): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const env = { ...process.env, REDISCLI_AUTH: password };
+      const env = password === '' ? process.env : { ...process.env, REDISCLI_AUTH: password };
       return (await run('redis-cli', ['-p', String(port), ...args], { env })).stdout.trim();
     } catch (error) {
       const said = String((error as { readonly stderr?: unknown }).stderr);

@@ -107,6 +107,11 @@ describe('every report changes its metrics', () => {
       ],
     ],
     [
+      'a token that Graph refused',
+      (meter) => meter.graphTokenRefused('repeated'),
+      ['tallylight_graph_tokens_refused_total{outcome="repeated"} 1'],
+    ],
+    [
       'an answer of a media handler',
       (meter) => meter.upstreamAnswer(201, 0.5),
       [
