@@ -189,9 +189,13 @@ describe('a call that belongs to another application', () => {
 
 describe('when it cannot be told', () => {
   test('whether a token is good, since the key server is down, that is said, and cured by itself', async () => {
-    const other = await startWorld();
+    const other = await startWorld({
+      settings: ({ mint }) => {
+        mint.failWith(503);
+        return {};
+      },
+    });
     try {
-      other.mint.failWith(503);
       const token = await other.mint.mint();
       call = other.graph.incomingCall({ answered: true });
       const answer = await ask('POST', '/keepAlive', `Bearer ${token}`, undefined, other);

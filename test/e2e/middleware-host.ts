@@ -125,9 +125,11 @@ async function readEvidence(directory: string): Promise<Evidence[]> {
     text
       .trim()
       .split('\n')
-      .map((line) => {
-        const { record } = JSON.parse(line) as { record: Evidence };
-        return { event: record.event, detail: isRecord(record.detail) ? record.detail : {} };
+      .flatMap((line) => {
+        const { record } = JSON.parse(line) as { record?: Evidence };
+        // Some lines are about no call.
+        if (record === undefined) return [];
+        return [{ event: record.event, detail: isRecord(record.detail) ? record.detail : {} }];
       }),
   );
 }

@@ -217,7 +217,6 @@ describe('an upgrade', () => {
     ['in an old version', good, { 'sec-websocket-version': '8' }, 426, 'UpgradeRequired'],
     ['without a key', good, { 'sec-websocket-key': '' }, 400, 'UpgradeInvalid'],
     ['with a body', good, { 'content-length': '5' }, 400, 'UpgradeInvalid'],
-    ['to another protocol', good, { upgrade: 'h2c' }, 426, 'UpgradeRequired'],
     ['to one of two protocols', good, { upgrade: 'websocket, h2c' }, 501, 'UpgradeRefused'],
     ['on a route that has none', (call) => `/plain/${call}`, {}, 501, 'UpgradeRefused'],
     ['on a path that is no route', (call) => `/else/${call}`, {}, 501, 'UpgradeRefused'],
@@ -238,6 +237,15 @@ describe('an upgrade', () => {
       expect(handler.streams).toHaveLength(count);
     },
   );
+
+  test('to another protocol is ignored, and the route says what it takes', async () => {
+    const call = await recordingCall();
+    const count = handler.streams.length;
+    const { status, headers } = (await refusalOf(open(good(call), { upgrade: 'h2c' })))!;
+    expect([status, headers['tallylight-reason']]).toEqual([426, 'UpgradeRequired']);
+    expect([headers.upgrade, headers['sec-websocket-version']]).toEqual(['websocket', '13']);
+    expect(handler.streams).toHaveLength(count);
+  });
 
   test('of a stranger finds the gate closed', async () => {
     const call = await recordingCall();

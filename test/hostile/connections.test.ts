@@ -11,6 +11,7 @@ import {
   planeNames,
   startPlace,
   type Place,
+  type Outcome,
   type Plane,
 } from './place.ts';
 import { completed } from './raw-upstream.ts';
@@ -146,11 +147,11 @@ describe('what cannot be read', () => {
 });
 
 describe('an upgrade', () => {
+  const toWebSocket = [
+    ...['Connection: Upgrade', 'Upgrade: websocket'],
+    ...['Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'],
+  ];
   const upgrades: readonly (readonly [string, readonly string[]])[] = [
-    [
-      'to a WebSocket',
-      ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'],
-    ],
     [
       'to HTTP/2',
       ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA'],
@@ -158,15 +159,30 @@ describe('an upgrade', () => {
     ['to TLS', ['Connection: upgrade', 'Upgrade: TLS/1.2']],
     ['to what it is', ['Connection: upgrade', 'Upgrade: HTTP/1.1']],
   ];
-  test.each(planeNames.flatMap((name) => upgrades.map(([what, lines]) => [name, what, lines] as const)))(
-    'on the plane of %s %s is refused, and neither its body nor what follows is read',
-    async (name, _what, lines) => {
-      const plane = place.planes[name];
-      const all = [...plane.lines, ...lines, `Content-Length: ${plane.body.length}`];
-      const bytes = head(`POST ${plane.target(`up${++count}`)} HTTP/1.1`, all) + plane.body;
-      const outcome = await attack(place.url, plane, bytes + plain(plane, 'follows'));
+  const asking = (name: (typeof planeNames)[number], lines: readonly string[]): Promise<Outcome> => {
+    const plane = place.planes[name];
+    const all = [...plane.lines, ...lines, `Content-Length: ${plane.body.length}`];
+    const bytes = head(`POST ${plane.target(`up${++count}`)} HTTP/1.1`, all) + plane.body;
+    return attack(place.url, plane, bytes + plain(plane, 'follows'));
+  };
+
+  test.each(planeNames)(
+    'on the plane of %s to a WebSocket is refused, and neither its body nor what follows is read',
+    async (name) => {
+      const outcome = await asking(name, toWebSocket);
       expectRefused(outcome);
       expect(outcome.answers.map(({ status }) => status)).toEqual([501]);
+    },
+  );
+
+  test.each(planeNames.flatMap((name) => upgrades.map(([what, lines]) => [name, what, lines] as const)))(
+    'on the plane of %s %s is ignored: its request and what follows have one reading each',
+    async (name, _what, lines) => {
+      const plane = place.planes[name];
+      const { heard } = await asking(name, lines);
+      expect(heard.map(({ body }) => body.toString())).toEqual([plane.body, plane.body]);
+      for (const { headers } of heard)
+        expect(headers.filter(([field]) => /^(upgrade|http2-settings)$/i.test(field))).toEqual([]);
     },
   );
 
@@ -226,8 +242,8 @@ describe.each(planeNames)('a client on the plane of %s', (name) => {
       const bytes = part(plane, mark);
       const connection = openRaw(place.url);
       connection.write(bytes);
-      // What is only passed on has begun upstream by then, with its first byte.
-      const begun = /\r\n\r\n./.test(bytes) && (name === 'media' || name === 'signalling');
+      // Media is passed on as it comes, so it has begun upstream by then; a small body of signalling is whole before.
+      const begun = /\r\n\r\n./.test(bytes) && name === 'media';
       if (begun) await eventually(() => plane.upstream.begun.has(plane.target(mark)));
       go(connection.socket);
       await connection.closed;

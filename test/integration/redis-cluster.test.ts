@@ -101,7 +101,9 @@ test('a master killed during a stop: its replica takes over, and the call is clo
   expect(await gates.settled(() => gates.stop(other, call))).toBe('stopped');
   await gates.recording(one, call);
   await eventually(() => gates.write(other, call));
-  expect(gates).toMatchObject({ sent: ['recording', 'notRecording', 'recording'], violations: [] });
+  // Whoever heard the stop repeats it, and the start confirms what was not stored.
+  expect(gates.sent.join(' ')).toMatch(/^recording( notRecording)+ recording$/);
+  expect(gates.violations).toEqual([]);
 }, 120_000);
 
 test('a session ends when the server of a call that it holds is another, though its own is the same', async () => {

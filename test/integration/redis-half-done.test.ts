@@ -201,10 +201,10 @@ describe('a script that is refused anywhere leaves nothing behind', () => {
 
   test('so that a stop is stored with its record or not at all', async () => {
     await recorded(store);
-    await admin.acl('SETUSER', 'gate', '-xadd');
     const limited = redisStore(redis.url.replace('//', '//gate:word@'));
     try {
       await limited.ready();
+      await admin.acl('SETUSER', 'gate', '-xadd');
       const stop = commitOn(await limited.calls.read(call), call, 'stopping');
       const fault: unknown = await limited.calls.commit(stop).catch((error: unknown) => error);
       expect(fault).toBeFault('StoreUnavailable');

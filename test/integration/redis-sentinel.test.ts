@@ -86,7 +86,9 @@ test('a master killed during a stop: Sentinel promotes the replica, and the call
   expect(await gates.settled(() => gates.stop(other, call))).toBe('stopped');
   await gates.recording(one, call);
   await eventually(() => gates.write(other, call));
-  expect(gates).toMatchObject({ sent: ['recording', 'notRecording', 'recording'], violations: [] });
+  // Whoever heard the stop repeats it, and another may have asked meanwhile.
+  expect(gates.sent.join(' ')).toMatch(/^recording( notRecording)+ recording$/);
+  expect(gates.violations).toEqual([]);
 }, 120_000);
 
 async function openGate(gates: RedisGates, { url }: Sentinel) {

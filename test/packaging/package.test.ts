@@ -57,9 +57,10 @@ describe('the packed package', () => {
   test('holds the build, the policies and the papers, and nothing else', () => {
     expect(packed).toEqual(expect.arrayContaining(['LICENSE', 'package.json', 'dist/middleware/index.d.ts']));
     expect(packed).toEqual(expect.arrayContaining(['policies/default.json', 'middleware/README.md']));
-    expect(packed).toEqual(expect.arrayContaining(['SECURITY.md', 'dist/sbom.cdx.json']));
+    expect(packed).toEqual(expect.arrayContaining(['SECURITY.md', 'dist/sbom.cdx.json', 'docs/README.md']));
     const elsewhere = packed.filter(
-      (path) => !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|policies\/.*)$/.test(path),
+      (path) =>
+        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|policies\/.*|docs\/\w+(\/[\w-]+)?\.md)$/.test(path),
     );
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'middleware/README.md'];
     papers.push('dist/sbom.cdx.json', 'package.json');

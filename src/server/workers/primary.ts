@@ -25,7 +25,6 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       'TALLYLIGHT_WORKERS must be 1 in a process that is itself a worker of a cluster',
     );
   const log = createLog(settings.logLevel, undefined, 0);
-  warnAbout(settings, log);
   const charge = await chargeOf(settings, log);
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)), args: [] });
@@ -91,6 +90,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   };
   onEndSignals(ending);
   process.on('SIGHUP', () => void reload());
+  warnAbout(settings, log);
 
   // Before anything is forked: a port that is taken stops the start.
   const adminUrl = originOf(
