@@ -256,9 +256,11 @@ export class Admission {
       return undefined;
     });
     const view = await Promise.race([read, sleep(clock, readWaitMs).then(() => undefined)]);
-    if (view === undefined || stateOf(view).state === 'recording')
-      return refuse('StoreUnavailable', { retryAfterMs: 1000 });
-    this.seenClosed.see(call);
+    if (view === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    const state = stateOf(view);
+    if (state.state !== 'recording') this.seenClosed.see(call);
+    // The stop may be known here before the store has taken it.
+    else if (!this.#heardStops.covers(call, state)) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
     return refuse('RecordingNotActive');
   }
 

@@ -61,7 +61,7 @@ const stops = [
   ['a hang-up', (bot: Bot): Promise<Reply> => bot.hangUp(), 'hangUp'],
 ] as const;
 
-/** Redis goes on answering heartbeats in each of these, and lets instances hold calls. */
+/** Redis can be read in each of these. */
 const refusals = [
   [
     'appends no evidence (ACL)',
