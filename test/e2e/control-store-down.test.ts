@@ -67,7 +67,8 @@ describe('while the store is down', () => {
     await eventually(() => world.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0));
     store.break();
     const cut = await upload.over;
-    expect(cut?.headers['tallylight-reason'] ?? 'RecordingStopped').toBe('RecordingStopped');
+    // The recording has not ended, so that is not what the bot is told.
+    expect(cut?.headers['tallylight-reason'] ?? 'SessionLost').toBe('SessionLost');
     const refused = await bot.upload('blind', 1);
     expect(refused.status).toBe(503);
     expect(refused.headers['tallylight-reason']).toBe('StoreUnavailable');

@@ -156,7 +156,7 @@ export async function startNotifiedWorld(
       const wanted = (await count()) + more;
       await sendIt();
       await eventually(async () => (await count()) >= wanted, {
-        withinMs: 50_000,
+        withinMs: 240_000,
         what: `${more} more notices: ${kind}, ${outcome}`,
       });
       expect(await count()).toBe(wanted);
