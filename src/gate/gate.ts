@@ -61,7 +61,7 @@ export class Gate {
       this.stop({ call, by, cause });
     this.#deps = deps;
     this.#name = deps.newId();
-    this.#heardStops = new HeardStops(() => deps.clock.now());
+    this.#heardStops = new HeardStops(() => deps.clock.now(), { maxWaiting: sizes?.maxHeardStops });
     this.#admission = new Admission(deps, this.#heardStops);
     this.#carried = new CarriedStops(deps, (request, heard) => {
       if (heard.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
@@ -215,8 +215,12 @@ export class Gate {
    */
   learn(by: Binding, notices: readonly Notice[]): void {
     // What is told in them may have to wait for the store; a gate does not (rule R6).
-    for (const notice of notices) if (endOf(notice) !== undefined) this.#hear(notice.call, by);
-    this.#learner.learn(by, notices);
+    const lessons = notices.map((notice) => ({
+      by,
+      notice,
+      heard: endOf(notice) === undefined ? undefined : this.#hear(notice.call, by),
+    }));
+    this.#learner.learn(lessons);
   }
 
   /** Something was heard of the call, so it is not silent. */
