@@ -72,6 +72,7 @@ export class Gate {
       ownerOf: (call) => this.bindingOf(call),
       suspend: (call) => this.#admission.suspend(call),
       resume: (call) => this.#admission.resume(call),
+      shut: (call, epoch) => this.#admission.shut(call, epoch),
       instance,
     });
     this.#refusals = new Refusals(deps, instance);
@@ -151,8 +152,11 @@ export class Gate {
   }
 
   async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
+    const { session } = this.#admission;
+    if (!session.hasJoined) await session.beat();
     // Others would not wait for us as long as they had to.
-    const obstacle = this.obstacle();
+    const obstacle =
+      session.obstacle ?? (session.hasJoined ? undefined : 'this instance has not joined the store yet');
     if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
     const started = await start(
       this.#deps,
