@@ -5,14 +5,12 @@ import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
 import { stateOf } from './change.ts';
-import { sleep, type StatusDeps } from './context.ts';
+import type { StatusDeps } from './context.ts';
 import type { HeardStops } from './heard-stops.ts';
+import { readSoon } from './read-soon.ts';
 import { SeenClosed } from './seen-closed.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
-
-/** How long a write waits for what the store says of a call that this instance cannot hold, ms. */
-const readWaitMs = 250;
 
 interface Leaving {
   readonly grant: Grant;
@@ -249,13 +247,8 @@ export class Admission {
    * that only takes nobody in, since it is full, may still tell that the call is not recorded.
    */
   async #refuseUnheld(call: CallKey): Promise<Decision<Grant>> {
-    const { calls, clock } = this.#deps;
     if (this.#heardStops.isWaiting(call)) return refuse('RecordingNotActive');
-    const read = calls.read(call).catch((error: unknown) => {
-      if (!isFault(error)) throw error;
-      return undefined;
-    });
-    const view = await Promise.race([read, sleep(clock, readWaitMs).then(() => undefined)]);
+    const view = await readSoon(this.#deps, call);
     if (view === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
     const state = stateOf(view);
     if (state.state !== 'recording') this.seenClosed.see(call);

@@ -37,6 +37,8 @@ export interface GateSizes {
   readonly maxGrants?: number;
   /** Notifications, and participants named in them, that may wait for the store. */
   readonly maxWaitingNotices?: number;
+  /** Stops that wait for the store and are remembered one by one. */
+  readonly maxHeardStops?: number;
   /** How much evidence may wait in the store to be made durable before nothing new begins. */
   readonly evidenceBytes?: number;
 }

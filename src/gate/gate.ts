@@ -61,7 +61,7 @@ export class Gate {
       this.stop({ call, by, cause });
     this.#deps = deps;
     this.#name = deps.newId();
-    this.#heardStops = new HeardStops(() => deps.clock.now());
+    this.#heardStops = new HeardStops(() => deps.clock.now(), { maxWaiting: sizes?.maxHeardStops });
     this.#admission = new Admission(deps, this.#heardStops);
     this.#carried = new CarriedStops(deps, (request, heard) => {
       if (heard.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
@@ -72,6 +72,7 @@ export class Gate {
       ownerOf: (call) => this.bindingOf(call),
       suspend: (call) => this.#admission.suspend(call),
       resume: (call) => this.#admission.resume(call),
+      shut: (call, epoch) => this.#admission.shut(call, epoch),
       instance,
     });
     this.#refusals = new Refusals(deps, instance);
@@ -151,8 +152,11 @@ export class Gate {
   }
 
   async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
+    const { session } = this.#admission;
+    if (!session.hasJoined) await session.beat();
     // Others would not wait for us as long as they had to.
-    const obstacle = this.obstacle();
+    const obstacle =
+      session.obstacle ?? (session.hasJoined ? undefined : 'this instance has not joined the store yet');
     if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
     const started = await start(
       this.#deps,
@@ -215,8 +219,12 @@ export class Gate {
    */
   learn(by: Binding, notices: readonly Notice[]): void {
     // What is told in them may have to wait for the store; a gate does not (rule R6).
-    for (const notice of notices) if (endOf(notice) !== undefined) this.#hear(notice.call, by);
-    this.#learner.learn(by, notices);
+    const lessons = notices.map((notice) => ({
+      by,
+      notice,
+      heard: endOf(notice) === undefined ? undefined : this.#hear(notice.call, by),
+    }));
+    this.#learner.learn(lessons);
   }
 
   /** Something was heard of the call, so it is not silent. */

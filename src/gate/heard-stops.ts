@@ -63,7 +63,10 @@ export class HeardStops {
 
   readonly #now: () => number;
 
-  constructor(now: () => number, sizes: { readonly maxWaiting?: number; readonly maxOthers?: number } = {}) {
+  constructor(
+    now: () => number,
+    sizes: { readonly maxWaiting?: number | undefined; readonly maxOthers?: number } = {},
+  ) {
     this.#now = now;
     this.#maxWaiting = sizes.maxWaiting ?? maxWaiting;
     this.#maxOthers = sizes.maxOthers ?? maxOthers;

@@ -18,12 +18,15 @@ import {
   type Witness,
 } from './change.ts';
 import type { GateDeps } from './context.ts';
+import type { HeardStop } from './heard-stops.ts';
 import { operationKey, type Operations } from './operations.ts';
 
 /** One notification, and whose it is by its token. */
 export interface Lesson {
   readonly by: Binding;
   readonly notice: Notice;
+  /** Where it tells of an end: what closes the gate here until that is taken in. */
+  readonly heard?: HeardStop | undefined;
 }
 
 /** `again`: the store or a status change under way is in the way for now. */

@@ -1,7 +1,5 @@
 import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
 import { messageOf } from '../core/errors.ts';
-import type { Notice } from '../core/graph-notice.ts';
 import { sleep } from './context.ts';
 import { take, type Lesson, type Taken, type Teaching } from './learn.ts';
 
@@ -40,8 +38,8 @@ export class Learner {
   }
 
   /** Returns at once: whoever needs to know whose a call is before it is learned finds it among the bindings. */
-  learn(by: Binding, notices: readonly Notice[]): void {
-    for (const notice of notices) this.#add({ by, notice });
+  learn(lessons: readonly Lesson[]): void {
+    for (const lesson of lessons) this.#add(lesson);
     this.#attend();
   }
 
@@ -114,6 +112,8 @@ export class Learner {
       }
       retryMs = firstRetryMs;
       queue.shift();
+      // The store lets nobody in any more, or the call is somebody else's: nothing is left to close here.
+      if (taken === 'ended' || taken === 'stranger') lesson.heard?.drop();
       if ((taught += 1) % perTurn === 0) await sleep(this.#teaching.clock, 0);
       this.#weight -= weightOf(lesson);
       this.#teaching.meter.notice(lesson.notice.kind, taken === 'again' ? 'dropped' : taken, 1);

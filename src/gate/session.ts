@@ -31,6 +31,7 @@ export class Session {
   #cancelExpiry: () => void = () => undefined;
   #stopWake: () => void = () => undefined;
   #obstacle: string | undefined;
+  #hasJoined = false;
   readonly #upkeep: Upkeep;
 
   constructor(deps: GateDeps, owner: SessionOwner) {
@@ -52,6 +53,11 @@ export class Session {
   /** Why the store may not be joined as it is; undefined: nothing is known against it. */
   get obstacle(): string | undefined {
     return this.#obstacle;
+  }
+
+  /** Whether the store has ever taken this instance in; only then is it known that it may be written by this build. */
+  get hasJoined(): boolean {
+    return this.#hasJoined;
   }
 
   isLive(): boolean {
@@ -141,6 +147,7 @@ export class Session {
       return;
     }
     this.#refused(undefined);
+    this.#hasJoined = true;
     this.#id = id;
     this.#extend(sentAt + times.ttlMs);
     meter.session(this.isLive());

@@ -39,6 +39,8 @@ interface Closing {
   readonly suspend: (call: CallKey) => void;
   /** Lets in again what is still recorded. */
   readonly resume: (call: CallKey) => void;
+  /** Gives up what is held here of recordings up to this epoch. */
+  readonly shut: (call: CallKey, epoch: number) => void;
   readonly instance: () => string;
 }
 
@@ -108,7 +110,11 @@ export class UnprovenStops {
     const { call } = held.stop;
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       try {
-        if (!(await this.#isMeant(held))) break;
+        if (!(await this.#isMeant(held))) {
+          // It was stopped by somebody else, who may not have told this instance yet.
+          if (held.epoch !== undefined) this.#closing.shut(call, held.epoch);
+          break;
+        }
         await this.#note(held);
         await sleep(clock, pauseMs);
         if (held.isOver || this.#closed) return;

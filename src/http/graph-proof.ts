@@ -31,7 +31,7 @@ export async function prove(request: CallRequest): Promise<Proof> {
 
 /**
  * Before a stop Graph is asked anew, unless it was for this very request: a token that it refuses by now closes nothing.
- * Where it does not answer soon, its word from before counts. A refusal is what the client gets instead of the stop.
+ * Where it does not say so soon, its word from before counts. A refusal is what the client gets instead of the stop.
  */
 export async function proveAgain(request: CallRequest): Promise<Decision<number> | undefined> {
   const { call, deps } = request;
@@ -41,7 +41,7 @@ export async function proveAgain(request: CallRequest): Promise<Decision<number>
     deps.log.error({ call, error: messageOf(error) }, 'a Graph token could not be proven again'),
   );
   const sent = await Promise.race([asking, sleep(askAgainMs, undefined, { ref: false })]);
-  if (sent === undefined || hasNoWord(sent)) return undefined;
+  if (sent === undefined || !isAboutToken(sent)) return undefined;
   const proof = await judge(request, sent);
   return proof.kind === 'refused' ? proof.answer : undefined;
 }
@@ -88,10 +88,14 @@ async function whose({ caller, call, deps }: CallRequest, isNew: boolean): Promi
 
 const accepted = ({ status }: RawAnswer): boolean => status >= 200 && status < 300;
 
+/** An answer that says whether Graph takes the token; whatever else went wrong with the look-up refuses no stop. */
+const isAboutToken = (sent: Sent<RawAnswer>): boolean =>
+  sent.kind === 'answered' && (accepted(sent.answer) || [401, 403, 404].includes(sent.answer.status));
+
 /** Graph did not answer, or broke down over the answer; what is refused or held up here is no word of Graph's. */
 const isSilent = (sent: Sent<RawAnswer>): boolean =>
   sent.kind === 'answered'
-    ? sent.answer.status >= 500
+    ? sent.answer.status >= 500 || sent.answer.status === 408
     : sent.refusal.reason === 'GraphTimeout' || sent.refusal.reason === 'GraphUnreachable';
 
 /** Graph said nothing of the token: it was silent, was not asked, or had too much to do. */

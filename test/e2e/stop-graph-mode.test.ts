@@ -119,6 +119,7 @@ const silences = [
   ['does not answer', 'none'],
   ['breaks the connection', 'reset'],
   ['answers 503', 503],
+  ['answers 408', 408],
 ] as const;
 
 describe('while Graph itself', () => {
@@ -134,7 +135,7 @@ describe('while Graph itself', () => {
         );
         befalls(bot, mood, 'getCall');
         const answered = await stop(renewed);
-        expect([502, 503, 504]).toContain(answered.status);
+        expect([408, 502, 503, 504]).toContain(answered.status);
         expect(await uploader.upload('late', 1)).toMatchObject({
           status: 403,
           headers: { 'tallylight-reason': 'RecordingNotActive' },
@@ -206,9 +207,16 @@ describe('while Graph itself', () => {
     await stream.over;
   });
 
-  test('is silent, a token that it has accepted before stops at once', async () => {
+  test.each([
+    ['is silent', 500],
+    ['has too much to do', 429],
+    ['times out', 408],
+    ['does not like the look-up', 400],
+    ['says that something is in the way', 409],
+    ['points elsewhere', 307],
+  ])('%s (%i), a token that it has accepted before stops at once', async (_, mood) => {
     const { bot, uploader } = await recording();
-    befalls(bot, 500, 'getCall');
+    befalls(bot, mood, 'getCall');
     expect((await bot.report('notRecording')).status).toBe(200);
     expect((await uploader.upload('late', 1)).status).toBe(403);
     expect(asked(bot)).toContain('notRecording');

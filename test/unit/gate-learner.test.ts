@@ -169,6 +169,27 @@ describe('a store that has lost whose the call was', () => {
     }));
 });
 
+describe('an end that is told once more', () => {
+  test.each([
+    ['of calls that have ended', bot],
+    ['of calls of somebody else', stranger],
+  ] as const)('%s leaves nothing behind that closes other calls', (_, by) =>
+    inWorld({ ...times, sizes: { maxHeardStops: 3 } }, async (world) => {
+      const calls = Array.from({ length: 5 }, (_, n) => callNo(n + 1));
+      await tell(
+        world,
+        1,
+        calls.map((call) => callIs('terminated', { call })),
+      );
+      await world.recording();
+      for (const call of calls) {
+        world.instances[0]!.gate.learn(by, [callIs(null, { call, changeType: 'deleted' })]);
+        await world.clock.advance(100);
+      }
+      await world.admitted(0);
+    }));
+});
+
 describe('an instance that leaves', () => {
   test('takes in what it has heard before', () =>
     inWorld(times, async (world) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Watch } from '../../src/gate/watch.ts';
-import { inWorld, theCall } from '../support/gate.ts';
+import { inWorld, theCall, unavailable } from '../support/gate.ts';
 import { lasting } from '../support/session-times.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -73,6 +73,18 @@ describe('an instance that must not take part', () => {
       await world.clock.advance(1000);
       expect([gate.isReady(), gate.obstacle()]).toEqual([true, undefined]);
       await world.recording();
+    }));
+
+  test('starts nothing before it has been told whether it may', () =>
+    inWorld({ ...times, instances: 0 }, async (world) => {
+      world.weather = ({ name }) => (name === 'join' ? { before: unavailable } : {});
+      await world.boot();
+      expect(await world.run(world.start(0))).toRefuse('StoreUnavailable');
+      expect(world.graph.log).toEqual([]);
+      // Nor does it wait for its next heartbeat to ask.
+      world.weather = () => ({});
+      expect(await world.run(world.start(0))).toMatchObject({ ok: true });
+      await world.admitted(0);
     }));
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseCallKey } from '../../src/core/call-key.ts';
 import type { UnprovenStop } from '../../src/gate/unproven-stops.ts';
-import { bot, inWorld, stranger, theCall, type World } from '../support/gate.ts';
+import { bot, inWorld, stranger, theCall, unavailable, type World } from '../support/gate.ts';
 
 const ttlMs = 3000;
 const drainMs = 1000;
@@ -82,6 +82,23 @@ describe('a stop that Graph cannot confirm now', () => {
       // Its hold is good for a real stop.
       expect(await world.run(world.stop(0))).toMatchObject({ ok: true });
       expect(again.isLive).toBe(false);
+    }));
+
+  test('admits nothing of a recording again that is being stopped elsewhere, told here or not', () =>
+    inWorld(times, async (world) => {
+      await world.recording();
+      await world.admitted(1);
+      const elsewhere = await world.admitted(0);
+      await unproven(world).held;
+      // Neither the announcement nor a revocation arrives here.
+      world.weather = ({ name }) =>
+        name === 'announceStop' || name === 'revoke' ? { before: unavailable } : {};
+      const stop = world.stop(0);
+      await world.clock.advance(2000);
+      expect(world.instances[1]!.gate.admitNow(theCall, bot)?.ok).not.toBe(true);
+      elsewhere.end();
+      world.weather = () => ({});
+      await world.run(stop);
     }));
 
   test('keeps an acquire that is under way from admitting anything', () =>
