@@ -80,23 +80,28 @@ function decompressed(raw: Uint8Array, headers: HeaderMap, maxBytes: number): Ui
   }
 }
 
-/** Charsets by which the bytes of JSON's own syntax are those of ASCII, as a decoder of this platform names them. */
-const charsets = new Map([
-  ['', 'utf-8'],
-  ['utf-8', 'utf-8'],
-  ['utf8', 'utf-8'],
-  ['us-ascii', 'utf-8'],
-  ['ascii', 'utf-8'],
-  ['iso-8859-1', 'windows-1252'],
-  ['windows-1252', 'windows-1252'],
-]);
+/** Encodings by which the bytes of JSON's own syntax are those of ASCII. */
+const encodings = new Set(['utf-8', 'windows-1252']);
+/** What says ASCII says UTF-8 as well, and is taken at its word by nobody. */
+const ascii = /^(?:us-)?ascii$|^ansi_x3\.4-1968$/;
+
+/** The encoding that a charset names, by any of its names on the Web; undefined: it is another, or none. */
+function encodingOf(charset: string): string | undefined {
+  if (charset === '' || charset === 'utf_8' || ascii.test(charset)) return 'utf-8';
+  try {
+    const { encoding } = new TextDecoder(charset);
+    return encodings.has(encoding) ? encoding : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 const hasMark = ([a, b, c]: Uint8Array): boolean => a === 0xef && b === 0xbb && c === 0xbf;
 
 /** The text without what may stand around JSON; undefined: it is in another charset, or in none. */
 function decoded(bytes: Uint8Array, headers: HeaderMap): string | undefined {
   const named = /;\s*charset\s*=\s*["']?([^"';\s,]*)/.exec(one(headers['content-type']))?.[1] ?? '';
-  const charset = hasMark(bytes) ? 'utf-8' : charsets.get(named);
+  const charset = hasMark(bytes) ? 'utf-8' : encodingOf(named);
   if (charset === undefined) return undefined;
   let end = bytes.length;
   while (end > 0 && isPadding(bytes[end - 1])) end -= 1;

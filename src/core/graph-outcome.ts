@@ -88,10 +88,20 @@ function refusedOperation(resultInfo: unknown): StatusOutcome {
   };
 }
 
-/** `error.code` of Graph's error envelope; a number in a string for communications. */
+const maxInner = 8;
+
+/**
+ * The code in Graph's error envelope; a number in a string for communications. Graph puts what a service has answered into
+ * an error of its own, as `innerError` or `innererror`: a code that no repetition cures counts wherever it stands.
+ */
 export function errorCode(body: unknown): string | undefined {
-  const error = isRecord(body) && isRecord(body.error) ? body.error : {};
-  return typeof error.code === 'string' || typeof error.code === 'number' ? String(error.code) : undefined;
+  const codes: string[] = [];
+  let error = isRecord(body) ? body.error : undefined;
+  for (let depth = 0; isRecord(error) && depth < maxInner; depth += 1) {
+    if (typeof error.code === 'string' || typeof error.code === 'number') codes.push(String(error.code));
+    error = error.innerError ?? error.innererror;
+  }
+  return codes.find((code) => permanent.has(code)) ?? codes[0];
 }
 
 const operationIdFrom = (location: string | undefined): string | undefined =>

@@ -23,6 +23,8 @@ export interface MemoryStoreOptions {
   readonly wallClock?: () => number;
   /** For how long the store has been without data, ms; 0 if absent: it begins now, and rule R2 holds. */
   readonly livedMs?: number;
+  /** The same as a date by `wallClock`, which is read for it once, when the store is made. */
+  readonly bornAt?: number;
 }
 
 interface Call {
@@ -49,11 +51,15 @@ const goneMs = 60_000;
 
 const monotonic = (): number => performance.timeOrigin + performance.now();
 
+/** A date that is none, or that is yet to come, is now: the store waits as one that begins. */
+const livedSince = (date: number | undefined, now: number): number =>
+  date !== undefined && date < now ? now - date : 0;
+
 /** A store for one process. Every step is atomic because it is synchronous; nothing survives the process. */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const clock = options.clock ?? monotonic;
   const wallClock = options.wallClock ?? Date.now;
-  const bornAt = clock() - (options.livedMs ?? 0);
+  const bornAt = clock() - (options.livedMs ?? livedSince(options.bornAt, wallClock()));
   const life = randomUUID();
   const calls = new Map<CallKey, Call>();
   /** When something was last heard of each call that has not ended. */

@@ -51,3 +51,14 @@ test('a store in memory tells silence to the millisecond, and forgets what has e
   expect(await store.calls.sweep(10)).toBe(1);
   expect(await store.calls.silent(0, 10)).toEqual([kept]);
 });
+
+test('a store in memory may be told by a date since when it has had no data', async () => {
+  const date = Date.UTC(2026, 0, 31, 12);
+  const livedSince = async (bornAt: number | undefined): Promise<number> => {
+    const options = bornAt === undefined ? {} : { bornAt };
+    const store = memoryStore({ clock: () => 1000, wallClock: () => date, ...options });
+    return (await store.calls.read(newCall())).livedMs;
+  };
+  expect(await livedSince(date - minute)).toBe(minute);
+  for (const uncertain of [undefined, date, date + minute, NaN]) expect(await livedSince(uncertain)).toBe(0);
+});

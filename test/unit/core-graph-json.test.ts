@@ -20,24 +20,27 @@ describe('JSON of Graph is read', () => {
     ['without a content type', plain, {}],
     ['as plain text', plain, { 'content-type': 'text/plain' }],
     ['with parameters of OData', plain, { 'content-type': 'application/json;odata.metadata=minimal; x=y' }],
-    ...['utf-8', 'UTF-8', 'utf8', '"utf-8"', "'utf-8'", '"UTF8"', ' utf-8 ', 'us-ascii'].map(
-      (charset): [string, Uint8Array, Record<string, string>] => [
-        `in the charset ${charset}`,
-        plain,
-        { 'content-type': `application/json; odata=verbose; Charset=${charset}` },
-      ],
-    ),
+    ...[
+      ...['utf-8', 'UTF-8', 'utf8', '"utf-8"', "'utf-8'", '"UTF8"', ' utf-8 ', 'us-ascii'],
+      ...['UTF_8', 'unicode-1-1-utf-8', 'ASCII', 'ANSI_X3.4-1968'],
+    ].map((charset): [string, Uint8Array, Record<string, string>] => [
+      `in the charset ${charset}`,
+      plain,
+      { 'content-type': `application/json; odata=verbose; Charset=${charset}` },
+    ]),
     ['with a byte order mark', Buffer.concat([mark, plain]), {}],
     [
       'with a byte order mark, whatever charset is named',
       Buffer.concat([mark, plain]),
       { 'content-type': 'application/json; charset=iso-8859-1' },
     ],
-    [
-      'in Latin 1',
-      Buffer.from(JSON.stringify(value), 'latin1'),
-      { 'content-type': 'a/b; charset=ISO-8859-1' },
-    ],
+    ...['ISO-8859-1', 'latin1', 'ISO_8859-1', 'iso8859-1', 'windows-1252', 'cp1252'].map(
+      (charset): [string, Uint8Array, Record<string, string>] => [
+        `in Latin 1, as ${charset}`,
+        Buffer.from(JSON.stringify(value), 'latin1'),
+        { 'content-type': `a/b; charset=${charset}` },
+      ],
+    ),
     ['with blanks and NULs behind it', Buffer.concat([plain, Buffer.from(' \r\n\t\0\0\n\0')]), {}],
     ['with blanks before it', Buffer.concat([Buffer.from(' \r\n\t'), plain]), {}],
     ['by gzip', gzipSync(plain), { 'content-encoding': 'gzip' }],

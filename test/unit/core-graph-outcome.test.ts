@@ -152,6 +152,28 @@ describe('an answer is a refusal', () => {
     });
   });
 
+  test.each<[string, object]>([
+    ['an inner error', { code: 'Forbidden', innerError: { code: '7505', date: '2026-01-31' } }],
+    ['an inner error in small letters', { code: 'Forbidden', innererror: { code: 7505 } }],
+    [
+      'an error within that',
+      { code: 'UnknownError', innerError: { code: 'x', innerError: { code: '7505' } } },
+    ],
+  ])('that says that the token is of another tenant in %s', (_, error) => {
+    expect(judgeStatusAnswer({ status: 403, body: { error } })).toMatchObject({
+      kind: 'refused',
+      code: '7505',
+      tenantMismatch: true,
+    });
+    expect(judgeStatusAnswer({ status: 500, body: { error } })).toMatchObject({ code: '7505' });
+  });
+
+  test('whose inner errors say nothing more, by the outermost code', () => {
+    const error = { code: 'Forbidden', innerError: { code: 'AccessDenied', innerError: null } };
+    expect(judgeStatusAnswer({ status: 403, body: { error } })).toMatchObject({ code: 'Forbidden' });
+    expect(judgeStatusAnswer({ status: 500, body: { error } })).toMatchObject({ kind: 'unknown' });
+  });
+
   test.each([
     ['failed', operation('failed'), {}],
     ['Failed', operation('Failed', { resultInfo: null }), {}],
