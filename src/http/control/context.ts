@@ -7,6 +7,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { PolicyInForce } from '../../core/policy.ts';
 import type { Write } from '../../gate/write.ts';
 import type { Caller } from '../authenticate.ts';
+import type { Release } from '../counters.ts';
 import type { ControlDeps, GraphRequest } from '../ports.ts';
 import { header } from '../problem.ts';
 import type { Proofs } from '../proofs.ts';
@@ -26,8 +27,8 @@ export interface ControlRequest {
   readonly policy: PolicyInForce;
   /** For whom it is counted. */
   readonly share: Share;
-  /** Whether so many bytes of its body may be kept until it is over. */
-  readonly keeps: (bytes: number) => boolean;
+  /** Room for so many bytes of its body until it is over, or they are given back; undefined: there is none. */
+  readonly keeps: (bytes: number) => Release | undefined;
   /** The caller is known, and nobody is bound to the call. */
   readonly isUnowned?: boolean;
 }

@@ -29,11 +29,14 @@ export async function inPlace(
   if (!place.ok) return place;
   // Node reads ahead, and would hold more than anybody has asked for; it goes on as soon as somebody does.
   if (!share.proven && !req.complete) req.socket.pause();
-  const held: Release[] = [place.value.release];
-  const keeps = (bytes: number): boolean => {
+  const held = new Set<Release>([place.value.release]);
+  const keeps = (bytes: number): Release | undefined => {
     const room = limits.bodyMemory(share, bytes);
-    if (room !== undefined) held.push(room);
-    return room !== undefined;
+    if (room === undefined) return undefined;
+    held.add(room);
+    return () => {
+      if (held.delete(room)) room();
+    };
   };
   const request = { ...arrived, share, keeps };
   const graph = graphInTurn(request, accepted, place.value.lane);
