@@ -250,10 +250,10 @@ export class Admission {
     if (this.#heardStops.isWaiting(call)) return refuse('RecordingNotActive');
     const view = await readSoon(this.#deps, call);
     if (view === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
-    const state = stateOf(view);
-    if (state.state !== 'recording') this.seenClosed.see(call);
+    const known = stateOf(view);
+    if (known.state !== 'recording') this.seenClosed.see(call);
     // The stop may be known here before the store has taken it.
-    else if (!this.#heardStops.covers(call, state)) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    else if (!this.#heardStops.covers(call, known)) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
     return refuse('RecordingNotActive');
   }
 
@@ -368,9 +368,8 @@ export class Admission {
 
   /** A reply to an acquire is dropped after the store's command limit, far below two TTLs. */
   #forgetOldRevocations(now: number): void {
-    for (const [call, { at }] of this.#revoked) {
+    for (const [call, { at }] of this.#revoked)
       if (now - at > 2 * this.#deps.times.ttlMs && !this.#acquiring.has(call)) this.#revoked.delete(call);
-    }
   }
 
   #report(): void {

@@ -6,7 +6,7 @@ import { messageOf } from '../core/errors.ts';
 import type { PolicyInForce } from '../core/policy.ts';
 import type { Log, Store } from '../core/ports.ts';
 import { openFileSink } from '../evidence/file-sink.ts';
-import { startEvidenceWriter, type EvidenceWriter } from '../evidence/writer.ts';
+import { startEvidenceWriter } from '../evidence/writer.ts';
 import { freshForMs } from '../gate/change.ts';
 import type { GateParts } from '../gate/context.ts';
 import { Gate } from '../gate/gate.ts';

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import express, { type Request, type RequestHandler } from 'express';
@@ -167,7 +168,7 @@ describe('a write behind requireRecording', () => {
     const ids: string[] = [];
     const silent: RequestHandler = async (req) => {
       ids.push(req.recording.write);
-      for await (const chunk of req as AsyncIterable<Buffer>) void chunk;
+      await buffer(req);
     };
     await start({ handlers: [silent] });
     const [one, other] = [await host!.bot(), await host!.bot()];

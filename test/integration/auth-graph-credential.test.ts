@@ -300,7 +300,7 @@ describe('a token that Graph has refused', () => {
     const credentials = credentialsOf(withSecret());
     await credentials.tokenFor(who);
     const replaced = await Promise.all(
-      Array.from({ length: 20 }, () => credentials.replace(who, 'graph-token-1')),
+      Array.from({ length: 20 }, async () => credentials.replace(who, 'graph-token-1')),
     );
     expect(new Set(replaced)).toEqual(new Set(['graph-token-2']));
     expect(issuer.token.requests).toHaveLength(2);

@@ -187,7 +187,8 @@ describe('an end that is told once more', () => {
         await world.clock.advance(100);
       }
       await world.admitted(0);
-    }));
+    }),
+  );
 });
 
 describe('an instance that leaves', () => {
