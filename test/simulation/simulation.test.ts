@@ -84,10 +84,7 @@ describe('the simulation', () => {
     ['R5', 'memory', /never succeeds|hangs|is never answered/],
     ['R6', 'memory', /rule R6/],
     ['R6', 'redis', /rule R6/],
-    ['half', 'redis', /evidence/],
     ['stop', 'redis', /rule R6/],
-    ['life', 'redis', /law 2/],
-    ['born', 'redis', /law 2/],
   ])(
     'finds what goes wrong without rule %s, with the store in %s',
     async (rule, store, found) => {
