@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -8,6 +8,7 @@ import { parseCallKey } from '../../src/core/call-key.ts';
 import { startFakeGraph, type FakeGraph } from '../../src/server/sandbox/fake-graph.ts';
 import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
+import { recordsIn } from '../support/notified-bot.ts';
 import { json, send, type Answer } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -68,15 +69,10 @@ const recordingCaller = async (app: string): Promise<Caller> => {
 const actionsOf = (call: string): (string | null)[] =>
   world.graph.log.filter((entry) => entry.call === call).map(({ action, asked }) => asked ?? action);
 
-async function evidenceOf(call: string, event: string): Promise<EvidenceRecord[]> {
-  const folder = join(world.directory, 'evidence');
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl'));
-  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')));
-  return texts
-    .flatMap((text) => text.split('\n').slice(0, -1))
-    .map((line) => (JSON.parse(line) as { record: EvidenceRecord }).record)
-    .filter((record) => record.call === parseCallKey(call) && record.event === event);
-}
+const evidenceOf = async (call: string, event: string): Promise<EvidenceRecord[]> =>
+  (await recordsIn(world.directory)).filter(
+    (record) => record.call === parseCallKey(call) && record.event === event,
+  );
 
 const prompts = { bargeInAllowed: true, maxRecordDurationInSeconds: 10, prompts: [] };
 

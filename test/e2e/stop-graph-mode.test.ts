@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { parseCallKey } from '../../src/core/call-key.ts';
 import { Bot, type Reply } from '../../src/server/sandbox/bot.ts';
 import { sandboxApp, sandboxTenant } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
+import { recordsIn } from '../support/notified-bot.ts';
 import { UnsteadyGraph, type Mood } from '../support/unsteady-graph.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -59,16 +59,10 @@ const asked = ({ call }: Bot): string[] =>
     .filter((entry) => entry.call === call)
     .map(({ action, asked: status }) => String(status ?? action));
 
-const events = async ({ call }: Bot): Promise<string[]> => {
-  const folder = join(world.directory, 'evidence');
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl'));
-  const lines = (await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8'))))
-    .join('')
-    .split('\n');
-  return lines
-    .filter((line) => line.includes(call.replaceAll('-', '')))
-    .map((line) => (JSON.parse(line) as { record?: { event: string } }).record?.event ?? '');
-};
+const events = async ({ call }: Bot): Promise<string[]> =>
+  (await recordsIn(world.directory))
+    .filter((record) => record.call === parseCallKey(call))
+    .map(({ event }) => event);
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 /** The right names, and no signature that Graph would take. */

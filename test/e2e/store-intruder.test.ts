@@ -31,7 +31,7 @@ test('who can write to the store can open a gate, which the evidence then shows'
 
 /** A call as it is stored, in an epoch that was never stopped. */
 function withLaterEpoch(fields: readonly string[]): string[] {
-  const value = fields.findIndex((field) => field.startsWith('{"'));
+  const value = fields.indexOf('value') + 1;
   const state = JSON.parse(fields[value] ?? '') as { readonly epoch: number };
   const epoch = state.epoch + 60_000;
   return fields.map((field, index) => {

@@ -144,7 +144,10 @@ describe('the body of updateRecordingStatus', () => {
 
   test('is granted only for one of three statuses, whatever it is', () => {
     const body = fc.dictionary(
-      fc.oneof(fc.constantFrom('status', 'clientContext', '@odata.type'), fc.string()),
+      fc.oneof(
+        fc.constantFrom('status', 'clientContext', '@odata.type', 'status@odata.type', '@'),
+        fc.string(),
+      ),
       fc.oneof(
         fc.constantFrom<unknown>('recording', 'notRecording', 'failed', 'Recording', 2),
         fc.anything(),
@@ -156,7 +159,7 @@ describe('the body of updateRecordingStatus', () => {
         if (!decision.ok) return;
         expect(['recording', 'notRecording', 'failed']).toContain(value.status);
         expect(decision.value.status).toBe(value.status);
-        for (const key of Object.keys(value)) expect(key).toMatch(/^(status$|clientContext$|@odata\.)/);
+        for (const key of Object.keys(value)) expect(key).toMatch(/^(status|clientContext)$|@/);
       }),
       { numRuns: 1000 },
     );
