@@ -1,0 +1,9 @@
+/**
+ * What `npm run interop` runs: one folder each. `programs`: command -> its Debian package, or null where Debian has none;
+ * `packages`: it runs programs that use the npm packages of this folder.
+ */
+export const suites = [
+  { folder: 'dotnet', programs: { dotnet: null, openssl: 'openssl' }, packages: false },
+  { folder: 'storage', programs: { dotnet: null }, packages: true },
+  { folder: 'edges', programs: { nginx: 'nginx', haproxy: 'haproxy', caddy: 'caddy' }, packages: false },
+];
