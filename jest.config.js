@@ -17,6 +17,7 @@ export default {
     ],
   },
   setupFilesAfterEnv: ['<rootDir>/test/support/matchers.ts'],
-  testTimeout: 60000,
+  // Nothing waits for it: a machine that is busy with something else needs several times as long.
+  testTimeout: 300000,
   maxWorkers: 2,
 };

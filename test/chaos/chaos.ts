@@ -151,8 +151,8 @@ async function settle({ instances }: Arena, store: RedisStore, log: ChaosOptions
   const violations: string[] = [];
   const waiting = (): Promise<number | undefined> => store.outbox.depth().catch(() => undefined);
   log('healed; waiting for the evidence');
-  await eventually(async () => (await waiting()) === 0, { withinMs: 60_000, what: 'an empty outbox' }).catch(
-    (error: unknown) => violations.push(String(error)),
+  await eventually(async () => (await waiting()) === 0, { what: 'an empty outbox' }).catch((error: unknown) =>
+    violations.push(String(error)),
   );
   const ends = await Promise.all(instances.map((instance) => instance.stop()));
   for (const [n, end] of ends.entries())

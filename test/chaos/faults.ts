@@ -247,7 +247,7 @@ async function refusedStops({ graph, chance, upon }: Blow, answer: ScriptRule['a
     graph.script({ action: 'updateRecordingStatus', asked, times: 1 + chance.below(6), answer }),
   );
   const first = scripts[0]!;
-  await eventually(() => first.used > 0, { withinMs: 60_000, what: 'a stop that Graph refuses' });
+  await eventually(() => first.used > 0, { what: 'a stop that Graph refuses' });
   await sleep(chance.between(500, 2000));
 }
 

@@ -36,7 +36,6 @@ export interface StoreWay {
 }
 
 /** Sentinel looks at its servers every ten seconds. */
-const patience = { withinMs: 60_000 };
 
 export async function startRedisPair(): Promise<RedisPair> {
   const cleanUp: (() => Promise<unknown>)[] = [];
@@ -78,10 +77,10 @@ export async function startRedisPair(): Promise<RedisPair> {
       return (await isWhole()) && known.includes(`:${(await replica()).port}`);
     };
     const inStep = async (): Promise<void> => {
-      await eventually(isKnown, { ...patience, what: 'a replica that Sentinel knows' });
+      await eventually(isKnown, { what: 'a replica that Sentinel knows' });
     };
     const whole = async (): Promise<void> => {
-      await eventually(isWhole, { ...patience, what: 'a replica in step' });
+      await eventually(isWhole, { what: 'a replica in step' });
     };
     await inStep();
     return {
@@ -96,7 +95,7 @@ export async function startRedisPair(): Promise<RedisPair> {
         // It breaks with a primary that it takes for silent, and has to find it again.
         await inStep();
         await old.kill('SIGKILL');
-        await eventually(async () => (await primary()) !== old, { ...patience, what: 'a failover' });
+        await eventually(async () => (await primary()) !== old, { what: 'a failover' });
         await old.restart({ keepData: true });
         // Sentinel would do so in some ten seconds.
         await old.cli('replicaof', '127.0.0.1', String((await primary()).port));
@@ -121,7 +120,7 @@ export async function startRedisPair(): Promise<RedisPair> {
       async splitBrain() {
         const old = await primary();
         await old.kill('SIGSTOP');
-        await eventually(async () => (await primary()) !== old, { ...patience, what: 'a failover' });
+        await eventually(async () => (await primary()) !== old, { what: 'a failover' });
         await old.kill('SIGCONT');
       },
       async pauseReplica(ms) {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { newCall } from './store-fixtures.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { keysWith, shardCount, shardOf } from '../../src/store/redis/keys.ts';
-import { startCluster, type TestCluster } from '../support/redis.ts';
+import { patient, startCluster, type TestCluster } from '../support/redis.ts';
 import { describeStore } from './store-suite.ts';
 
 let cluster: TestCluster;
@@ -15,7 +15,10 @@ afterAll(() => cluster.stop());
 // A cluster also refuses scripts that touch keys they did not declare in a slot of another node.
 describeStore('a Redis Cluster of three nodes', async () => {
   const prefix = randomUUID();
-  const [store, peer] = [redisStore(cluster.url, { prefix }), redisStore(cluster.url, { prefix })];
+  const [store, peer] = [
+    redisStore(cluster.url, { prefix, ...patient }),
+    redisStore(cluster.url, { prefix, ...patient }),
+  ];
   await Promise.all([store.ready(), peer.ready()]);
   return {
     store,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { CallKey } from '../../src/core/call-key.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { shardOf } from '../../src/store/redis/keys.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { patient, startRedis, type TestRedis } from '../support/redis.ts';
 import { commitOn, move, newCall } from './store-fixtures.ts';
 import { describeStore } from './store-suite.ts';
 
@@ -15,7 +15,10 @@ afterAll(() => redis.stop());
 
 describeStore('one Redis', async () => {
   const prefix = randomUUID();
-  const [store, peer] = [redisStore(redis.url, { prefix }), redisStore(redis.url, { prefix })];
+  const [store, peer] = [
+    redisStore(redis.url, { prefix, ...patient }),
+    redisStore(redis.url, { prefix, ...patient }),
+  ];
   await Promise.all([store.ready(), peer.ready()]);
   return {
     store,
@@ -30,6 +33,7 @@ test('hearing of many calls takes one command per part of the store, and a commi
   const commands = new Map<string, number>();
   const store = redisStore(redis.url, {
     prefix: randomUUID(),
+    ...patient,
     meter: { storeCommand: (name) => void commands.set(name, (commands.get(name) ?? 0) + 1) },
   });
   try {
@@ -51,7 +55,7 @@ test('hearing of many calls takes one command per part of the store, and a commi
 });
 
 test('a call of which something was heard this very millisecond is silent for no time at all', async () => {
-  const store = redisStore(redis.url, { prefix: randomUUID() });
+  const store = redisStore(redis.url, { prefix: randomUUID(), ...patient });
   try {
     await store.ready();
     await move(store, newCall(), 'starting');

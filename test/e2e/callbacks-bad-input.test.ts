@@ -100,5 +100,5 @@ describe('10,000 notifications of as many calls in one batch', () => {
     // The bot had it before all of it was learned.
     expect(first).toBeLessThan(10_000);
     for (const call of [calls[0]!, calls[9999]!]) await world.evidence(call, 'notified');
-  }, 300_000);
+  });
 });

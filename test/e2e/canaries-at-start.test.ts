@@ -15,7 +15,7 @@ describe('a start that fails says nothing of', () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'tallylight-start-'));
     house = await startCanaryHouse('jwt');
-  }, 120_000);
+  });
   afterAll(async () => {
     await house.close();
     await rm(directory, { recursive: true });

@@ -22,7 +22,7 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
     uploading = house.canaries.token('token of the bot', await mint.mint(claims('bot')));
     const graphToken = await mint.mintGraphToken(claims('bot at Graph'));
     control = mode === 'jwt' ? uploading : house.canaries.token('Graph token of the bot', graphToken);
-  }, 120_000);
+  });
   afterAll(async () => {
     await house.close();
   });

@@ -215,7 +215,7 @@ describe('a body', () => {
     connection.write('{"status":"recording"');
     await refused(connection.answer, 408, 'BodyTimeout');
     connection.destroy();
-  }, 20_000);
+  });
 });
 
 describe('a refusal', () => {

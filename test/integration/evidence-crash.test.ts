@@ -147,14 +147,14 @@ describe('SIGKILL at each step of a writer', () => {
         'release',
       ]),
     );
-  }, 300_000);
+  });
 
   test('of a repair leaves something to repair, or the line that tells of it', async () => {
     const names = await killAtEach(tornPlace);
     expect(names).toEqual(
       expect.arrayContaining(['write evidence-2026-01-31.jsonl', 'truncate evidence-2026-01-31.jsonl']),
     );
-  }, 300_000);
+  });
 
   test('again and again, at moments nobody chose, neither loses nor repeats nor reorders a record', async () => {
     const many = interleaved(10, 3);
@@ -171,7 +171,7 @@ describe('SIGKILL at each step of a writer', () => {
     }
     await restart(place.directory, place.outbox);
     await expectEachOnce(place.directory, many);
-  }, 300_000);
+  });
 });
 
 /** A process was killed before it synced the first two lines, and before it synced their new file. */

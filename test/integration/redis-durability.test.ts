@@ -8,6 +8,7 @@ import type { TokenMint } from '../../src/server/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { failedStart, settingsFor } from '../support/process.ts';
 import {
+  patient,
   replicaOf,
   startCluster,
   startRedis,
@@ -48,7 +49,7 @@ async function doubts(url: string, options: RedisStoreOptions = {}): Promise<str
 }
 
 function open(url: string, options: RedisStoreOptions): RedisStore {
-  const store = redisStore(url, options);
+  const store = redisStore(url, { ...patient, ...options });
   cleanUp.push(() => store.close());
   return store;
 }

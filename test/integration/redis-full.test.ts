@@ -7,7 +7,7 @@ import { redisStore, type RedisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
 import { commitOn, minute, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
-import { startRedis, startCluster, type TestRedis } from '../support/redis.ts';
+import { patient, startCluster, startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
@@ -22,7 +22,7 @@ let epoch: number;
 beforeEach(async () => {
   redis = await startRedis();
   cleanUp.push(() => redis.stop());
-  store = redisStore(redis.url, { durability: 'ignore' });
+  store = redisStore(redis.url, { durability: 'ignore', ...patient });
   cleanUp.push(() => store.close());
   await store.ready();
   await store.sessions.join('session-1', lasting(minute));
@@ -128,7 +128,7 @@ describe.each([
 test('in a cluster, a session that holds a call on a full node is not extended', async () => {
   const cluster = await startCluster();
   cleanUp.push(() => cluster.stop());
-  const clustered = redisStore(cluster.url, { durability: 'ignore' });
+  const clustered = redisStore(cluster.url, { durability: 'ignore', ...patient });
   cleanUp.push(() => clustered.close());
   await clustered.ready();
   const held = await recordingCall(clustered);
@@ -153,4 +153,4 @@ test('in a cluster, a session that holds a call on a full node is not extended',
   expect(await clustered.sessions.heartbeat(session, [])).toEqual([]);
   await owner.cli('config', 'set', 'maxmemory', '1');
   expect(await faultOf(clustered.sessions.heartbeat(session, []))).toBeFault('StoreUnavailable');
-}, 60_000);
+});

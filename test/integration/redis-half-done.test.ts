@@ -5,7 +5,7 @@ import { redisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
 import { scripts, type Script } from '../../src/store/redis/scripts.ts';
 import { commitOn, minute, move, newCall } from '../conformance/store-fixtures.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { patient, startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
 
 let redis: TestRedis;
@@ -143,7 +143,7 @@ let gate: Redis;
 beforeEach(async () => {
   await admin.flushall();
   await admin.acl('SETUSER', 'gate', 'reset', 'on', '>word', '~*', '&*', '+@all');
-  const opened = redisStore(redis.url);
+  const opened = redisStore(redis.url, patient);
   await opened.ready();
   store = opened;
   gate = new Redis(redis.url, { username: 'gate', password: 'word' });
@@ -201,7 +201,7 @@ describe('a script that is refused anywhere leaves nothing behind', () => {
 
   test('so that a stop is stored with its record or not at all', async () => {
     await recorded(store);
-    const limited = redisStore(redis.url.replace('//', '//gate:word@'));
+    const limited = redisStore(redis.url.replace('//', '//gate:word@'), patient);
     try {
       await limited.ready();
       await admin.acl('SETUSER', 'gate', '-xadd');

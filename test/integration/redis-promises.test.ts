@@ -6,7 +6,7 @@ import { keysWith } from '../../src/store/redis/keys.ts';
 import { commitOn, minute, move, newCall, recordingCall } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
 import { RedisGates, waitIsOver } from '../support/redis-gates.ts';
-import { startRedis, type RedisOptions, type TestRedis } from '../support/redis.ts';
+import { patient, startRedis, type RedisOptions, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
 
 const everysec: RedisOptions = { appendOnly: true, settings: ['--appendfsync', 'everysec'] };
@@ -48,7 +48,7 @@ async function openGate(gates: RedisGates, url: string): Promise<Gate> {
 }
 
 async function view(redis: TestRedis): Promise<RedisStore> {
-  const store = redisStore(redis.url);
+  const store = redisStore(redis.url, patient);
   cleanUp.push(() => store.close());
   await store.ready();
   return store;

@@ -8,7 +8,7 @@ import { aclLine, neededCommands } from '../../src/store/redis/permissions.ts';
 import { assertSuitable } from '../../src/store/redis/suitable.ts';
 import { minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { patient, startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
@@ -23,7 +23,7 @@ async function server(...settings: string[]): Promise<TestRedis> {
 }
 
 function open(url: string, options: RedisStoreOptions = {}): RedisStore {
-  const store = redisStore(url, options);
+  const store = redisStore(url, { ...patient, ...options });
   cleanUp.push(() => store.close());
   return store;
 }

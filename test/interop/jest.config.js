@@ -6,6 +6,4 @@ export default {
   rootDir: '../..',
   roots: ['<rootDir>/test/interop'],
   testPathIgnorePatterns: [],
-  // A .NET program is compiled and a fleet of packages is loaded before the first request.
-  testTimeout: 300000,
 };

@@ -50,7 +50,7 @@ describe('the packed package', () => {
       await writeFile(join(place, folder, 'package.json'), JSON.stringify({ name: folder, type }));
       for (const [name, text] of Object.entries(files)) await writeFile(join(place, folder, name), text);
     }
-  }, 240_000);
+  });
 
   afterAll(() => rm(place, { recursive: true, force: true }));
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Waits for a condition; throws with its last value when the time is over. */
 export async function eventually<T>(
   probe: () => T | Promise<T>,
-  { withinMs = 20_000, what = 'the condition' }: { withinMs?: number; what?: string } = {},
+  { withinMs = 60_000, what = 'the condition' }: { withinMs?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
   const end = performance.now() + withinMs;
   for (;;) {

@@ -120,4 +120,4 @@ test('whatever befalls a stop, the instance that heard it admits nothing until a
   );
   // The stories are worth telling.
   expect(refusedStops).toBeGreaterThan(20);
-}, 120_000);
+});
