@@ -11,6 +11,7 @@ import { connectGraph } from '../src/upstream/graph.ts';
 import { outboundFetch } from '../src/upstream/pool.ts';
 import { systemClock } from '../src/http/clock.ts';
 import { clientAddress } from '../src/http/client-address.ts';
+import { requestStart } from '../src/http/request-start.ts';
 import { noLimits } from '../src/http/limits.ts';
 import { consoleLog } from './log.ts';
 import { silentMeter } from './meter.ts';
@@ -75,6 +76,9 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
     // The host's own server keeps the measure.
     limits: noLimits(),
     clientAddress: clientAddress([]),
+    ...(read.requestStart === undefined
+      ? {}
+      : { requestStart: requestStart(read.requestStart, () => systemClock.now()) }),
     graphAt(origin) {
       const known = graphs.get(origin);
       if (known !== undefined) return known;

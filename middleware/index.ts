@@ -7,6 +7,12 @@ export type { FaultCode } from '../src/core/errors.ts';
 export type { Binding } from '../src/core/call-state.ts';
 export type { Log, Store } from '../src/core/ports.ts';
 export type { IssuerConfig } from '../src/auth/issuers.ts';
-export type { GateOptions, GraphOptions, PolicyOptions, RequireRecordingOptions } from './options.ts';
+export type {
+  GateOptions,
+  GraphOptions,
+  PolicyOptions,
+  RequestStartSource,
+  RequireRecordingOptions,
+} from './options.ts';
 export type { RecordingGate } from './parts.ts';
 export type { Recording } from './recording.ts';

@@ -5,6 +5,7 @@ const nothing = (): void => undefined;
 /** For a host that does not ask for numbers. */
 export const silentMeter: Meter = {
   decision: nothing,
+  requestStartRefused: nothing,
   transition: nothing,
   drain: nothing,
   writesAborted: nothing,

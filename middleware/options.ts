@@ -4,6 +4,8 @@ import type { IssuerConfig } from '../src/auth/issuers.ts';
 import type { Binding } from '../src/core/call-state.ts';
 import { Fault } from '../src/core/errors.ts';
 import type { Log, Store } from '../src/core/ports.ts';
+import { startUnits, type StartUnit } from '../src/core/request-start.ts';
+import { isAddressOrNetwork } from '../src/http/client-address.ts';
 import type { Policy, PolicyRules } from '../src/core/policy.ts';
 import type { createMeter } from '../src/metrics/metrics.ts';
 import { policySchema, toPolicy } from '../src/policies/schema.ts';
@@ -13,6 +15,18 @@ export type MetricsRegistry = Parameters<typeof createMeter>[0];
 
 /** A policy as in a file of the proxy: what is left out is as strict as can be. */
 export type PolicyOptions = Pick<Policy, 'name' | 'match'> & Partial<PolicyRules>;
+
+/** Proxies in front that say in a header when a request began; whatever comes another way is refused. */
+export interface RequestStartSource {
+  /** Such as `X-Request-Start`, with a value such as `t=1750000000000`. */
+  readonly header: string;
+  /** Addresses and networks of the proxies that set it. */
+  readonly trustedProxies: readonly string[];
+  /** The unit of the time, since 1970. Default `ms`. */
+  readonly unit?: StartUnit;
+  /** By how much their clocks may differ from ours, ms. Default 100. */
+  readonly toleranceMs?: number;
+}
 
 export interface GateOptions {
   /** `memoryStore()`, or `redisStore(url)` of `tallylight/redis`. It belongs to the gate, which closes it. */
@@ -33,6 +47,11 @@ export interface GateOptions {
   readonly sessionTtlMaxMs?: number;
   /** The largest Graph timeout that any instance of the store may have, ms. Default: the own. */
   readonly graphTimeoutMaxMs?: number;
+  /**
+   * Lets a write in only if it began after recording was confirmed, as the proxies in front say. Default: that is not
+   * asked.
+   */
+  readonly requestStart?: RequestStartSource;
   /** Where the gate's numbers are registered: a registry of prom-client. Default: nowhere. */
   readonly registry?: MetricsRegistry;
   /** Default: warnings and errors on standard error. */
@@ -91,6 +110,18 @@ export const gateOptions = z
     graphTimeoutMs: ms(100, 60_000).default(10_000),
     sessionTtlMaxMs: ms(300, 60_000).optional(),
     graphTimeoutMaxMs: ms(100, 60_000).optional(),
+    requestStart: z
+      .strictObject({
+        header: z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i, 'must be the name of a header'),
+        trustedProxies: z
+          .array(
+            z.string().refine(isAddressOrNetwork, 'must be an IP address or a network such as 10.0.0.0/8'),
+          )
+          .min(1),
+        unit: z.enum(Object.keys(startUnits) as StartUnit[]).default('ms'),
+        toleranceMs: ms(1, 60_000).default(100),
+      })
+      .optional(),
     registry: z
       .custom<MetricsRegistry>(has('registerMetric', 'metrics'), 'must be a Registry of prom-client')
       .optional(),

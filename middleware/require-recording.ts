@@ -45,7 +45,7 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
       const known = await identifyMedia(parts, req, callOf(callId(req as Request)));
       if (!known.ok) return known;
       const { who, target: call } = known.value;
-      const admitted = await admitWrite(parts, call, who);
+      const admitted = await admitWrite(parts, req, call, who);
       if (!admitted.ok) return admitted;
       const write = admitted.value;
       if (res.destroyed) {

@@ -9,6 +9,7 @@ import type { JsonObject } from './json.ts';
 import type { NoticeOutcome } from './notice-outcome.ts';
 import type { PolicyInForce } from './policy.ts';
 import type { ReasonCode } from './reasons.ts';
+import type { StartProblem } from './request-start.ts';
 import type { Contradiction } from './roster.ts';
 import type { FrameDirection, StreamEnd } from './stream-end.ts';
 
@@ -120,7 +121,13 @@ export interface CallStore {
 }
 
 export type Acquired =
-  | { readonly state: 'recording'; readonly epoch: number; readonly binding: Binding | null }
+  | {
+      readonly state: 'recording';
+      readonly epoch: number;
+      readonly binding: Binding | null;
+      /** For how long the epoch had been open at least, ms, when the reply came; what is not certain is left out. */
+      readonly openForMs: number;
+    }
   | { readonly state: Exclude<StateName, 'recording'> };
 
 export interface Revocation {
@@ -276,6 +283,8 @@ export type PolicyFor = (who: Binding | null) => PolicyInForce;
 /** The numbers the gate and the stages report; one implementation in `metrics`. */
 export interface Meter {
   decision(surface: 'control' | 'media' | 'notification', reason: ReasonCode | 'admitted' | 'passed'): void;
+  /** A media write is refused since it is not known to have begun in the open interval. */
+  requestStartRefused(problem: StartProblem): void;
   transition(event: string, from: string, to: string, seconds: number): void;
   drain(seconds: number, how: Tally['left']): void;
   writesAborted(count: number): void;

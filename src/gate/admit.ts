@@ -4,8 +4,9 @@ import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
+import { startProblems } from '../core/request-start.ts';
 import { stateOf } from './change.ts';
-import type { StatusDeps } from './context.ts';
+import { openEpoch, type StatusDeps } from './context.ts';
 import type { HeardStops } from './heard-stops.ts';
 import { readSoon } from './read-soon.ts';
 import { SeenClosed } from './seen-closed.ts';
@@ -63,17 +64,22 @@ export class Admission {
   }
 
   /** The fast path: no promise, no store. undefined: this instance holds no grant, ask `admit`. */
-  admitNow(call: CallKey, who: Binding | null): Decision<Write> | undefined {
+  admitNow(call: CallKey, who: Binding | null, beganAt?: number): Decision<Write> | undefined {
     const held = this.#held(call, who);
-    return held?.ok === true ? granted(this.#newWrite(held.value)) : held;
+    if (held?.ok !== true) return held;
+    if (beganAt !== undefined && beganAt < held.value.openedAt) {
+      this.#deps.meter.requestStartRefused('early');
+      return refuse('RecordingNotActive', { detail: startProblems.early });
+    }
+    return granted(this.#newWrite(held.value));
   }
 
   /** Admits, asking the store where this instance holds no grant yet. `who` null: the proxy itself acts for the bot. */
-  async admit(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
+  async admit(call: CallKey, who: Binding | null, beganAt?: number): Promise<Decision<Write>> {
     const held = await this.hold(call, who);
     if (!held.ok) return held;
     // A revocation may have been taken since the grant was found: look and write without a pause between.
-    return this.admitNow(call, who) ?? refuse('RecordingNotActive');
+    return this.admitNow(call, who, beganAt) ?? refuse('RecordingNotActive');
   }
 
   /** The grant itself, for what needs the gate open but writes nothing. */
@@ -181,7 +187,7 @@ export class Admission {
   #leaveUnused(call: CallKey, epoch: number, now: number): void {
     const session = this.session.id;
     if (session === undefined) return;
-    const unused = new Grant(call, session, epoch, null);
+    const unused = new Grant(call, { session, epoch, binding: null, openedAt: now });
     unused.revokedAt = now;
     this.#startLeaving(unused, unused.tally('unused', null));
   }
@@ -223,7 +229,8 @@ export class Admission {
         this.seenClosed.see(call);
         return refuse('RecordingNotActive');
       }
-      const grant = new Grant(call, session, reply.epoch, reply.binding);
+      const { epoch, binding } = reply;
+      const grant = new Grant(call, { session, epoch, binding, openedAt: this.#openedAt(call, reply) });
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
       const stopWasHeard = this.#heardStops.covers(call, reply);
@@ -240,6 +247,15 @@ export class Admission {
       this.#deps.log.warn({ call, error: messageOf(error) }, 'a write was refused: the store did not answer');
       return await this.#refuseUnheld(call);
     }
+  }
+
+  /** The latest moment at which the epoch can have been opened: by what the store knows, or was seen here. */
+  #openedAt(
+    call: CallKey,
+    { epoch, openForMs }: { readonly epoch: number; readonly openForMs: number },
+  ): number {
+    const { clock, watch } = this.#deps;
+    return clock.now() - Math.max(openForMs, watch.elapsedMs(openEpoch(call, epoch)));
   }
 
   /**

@@ -123,12 +123,13 @@ export class Gate {
   }
 
   /** Lets one write in, without a promise where this instance already holds a grant. */
-  admitNow(call: CallKey, who: Binding | null): Decision<Write> | undefined {
-    return this.#admission.admitNow(call, who);
+  admitNow(call: CallKey, who: Binding | null, beganAt?: number): Decision<Write> | undefined {
+    return this.#admission.admitNow(call, who, beganAt);
   }
 
-  admit(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
-    return this.#admission.admit(call, who);
+  /** `beganAt`: no write that began before its interval was opened is let in; local clock, the earliest it may have been. */
+  admit(call: CallKey, who: Binding | null, beganAt?: number): Promise<Decision<Write>> {
+    return this.#admission.admit(call, who, beganAt);
   }
 
   /** For signalling that needs the gate only for a part of it: a store that hangs counts as a closed gate. */

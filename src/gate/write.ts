@@ -24,6 +24,8 @@ export class Grant {
   readonly session: SessionId;
   readonly epoch: number;
   readonly binding: Binding | null;
+  /** The latest moment at which its epoch can have been opened, local clock, ms. */
+  readonly openedAt: number;
   readonly writes = new Set<Write>();
   admitted = 0;
   /** Writes of which the handler has not had everything, or which it gave up itself. */
@@ -50,11 +52,15 @@ export class Grant {
   readonly #asked = new Set<Write>();
   #whenOver: (() => void)[] = [];
 
-  constructor(call: CallKey, session: SessionId, epoch: number, binding: Binding | null) {
+  constructor(
+    call: CallKey,
+    { session, epoch, binding, openedAt }: Pick<Grant, 'session' | 'epoch' | 'binding' | 'openedAt'>,
+  ) {
     this.call = call;
     this.session = session;
     this.epoch = epoch;
     this.binding = binding;
+    this.openedAt = openedAt;
   }
 
   /**

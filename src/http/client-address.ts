@@ -28,6 +28,15 @@ export function clientAddress(trusted: readonly string[]): ClientAddress {
   };
 }
 
+/** Whether the other end of a connection is one of those that are listed. */
+export function trustedPeers(trusted: readonly string[]): (remoteAddress: string | undefined) => boolean {
+  const proxies = trustList(trusted);
+  return (remoteAddress = '') => {
+    const peer = plainAddress(remoteAddress);
+    return peer !== undefined && proxies(peer);
+  };
+}
+
 /** Whether an address is one of those, or in one of the networks, that are listed. */
 function trustList(listed: readonly string[]): (address: string) => boolean {
   const list = new BlockList();

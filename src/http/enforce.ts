@@ -1,9 +1,11 @@
+import type { IncomingMessage } from 'node:http';
 import type { CallKey } from '../core/call-key.ts';
 import type { Binding } from '../core/call-state.ts';
 import { refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Identity } from '../core/ports.ts';
+import { startProblems, type StartProblem } from '../core/request-start.ts';
 import type { Write } from '../gate/write.ts';
 import type { StageDeps } from './ports.ts';
 
@@ -54,10 +56,26 @@ function countUnknown({ gate, limits, policyFor, log }: StageDeps, call: CallKey
  * Stage 3 of a media write: the one decision that the proxy and the middleware share. Where this instance holds a
  * grant, no promise is waited for and no store is asked.
  */
-export async function admitWrite(deps: StageDeps, call: CallKey, who: Identity): Promise<Decision<Write>> {
+export async function admitWrite(
+  deps: StageDeps,
+  req: IncomingMessage,
+  call: CallKey,
+  who: Identity,
+): Promise<Decision<Write>> {
   const { gate, meter } = deps;
-  const decision = gate.admitNow(call, who) ?? (await lookedUp(deps, call, who, () => gate.admit(call, who)));
+  const began = deps.requestStart?.(req);
+  const decision =
+    began?.ok === false
+      ? refusedStart(deps, began.problem)
+      : (gate.admitNow(call, who, began?.beganAt) ??
+        (await lookedUp(deps, call, who, () => gate.admit(call, who, began?.beganAt))));
   meter.decision('media', decision.ok ? 'admitted' : decision.reason);
   if (!decision.ok) gate.refused(call, decision.reason, who);
   return decision;
+}
+
+/** What is not known to have begun in the open interval is not let in. */
+function refusedStart({ meter }: StageDeps, problem: StartProblem): Refusal {
+  meter.requestStartRefused(problem);
+  return refuse('RecordingNotActive', { detail: startProblems[problem] });
 }

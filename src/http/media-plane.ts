@@ -131,7 +131,7 @@ async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Pr
 
 async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
   const { deps, match, who } = request;
-  const admitted = await admitWrite(deps, match.call, who);
+  const admitted = await admitWrite(deps, request.req, match.call, who);
   if (!admitted.ok) return admitted;
   const passed = await pass(request, admitted.value);
   if (passed.kind === 'answered') return grant(undefined);

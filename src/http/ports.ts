@@ -10,6 +10,7 @@ import type { FrameDirection } from '../core/stream-end.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Limits } from './limits.ts';
+import type { RequestStart } from './request-start.ts';
 
 /** A request for Graph: the path that was judged, the client's headers, the credential with its scheme. */
 export interface GraphRequest {
@@ -101,6 +102,8 @@ export interface StageDeps {
   readonly limits: Limits;
   /** Whose request it is where nothing better is known. */
   readonly clientAddress: ClientAddress;
+  /** When a media write began at the proxy in front; absent: that is not asked. */
+  readonly requestStart?: RequestStart;
 }
 
 /** The notification endpoint of a bot. */

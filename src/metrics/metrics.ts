@@ -37,6 +37,7 @@ export function createRegistry(): Registry {
 /** The one implementation of `Meter`. No label takes a value that its table does not list. */
 export function createMeter(registry: Registry): Meter {
   const decisions = counter(registry, metrics.decisions);
+  const requestStartsRefused = counter(registry, metrics.requestStartsRefused);
   const transitions = counter(registry, metrics.transitions);
   const transitionSeconds = histogram(registry, metrics.transitionSeconds);
   const calls = gauge(registry, metrics.calls);
@@ -73,6 +74,7 @@ export function createMeter(registry: Registry): Meter {
 
   return {
     decision: (surface, reason) => decisions(1, { surface, reason }),
+    requestStartRefused: (why) => requestStartsRefused(1, { why }),
     transition(event, from, to, seconds) {
       transitions(1, { event, from, to });
       transitionSeconds(seconds, { event });

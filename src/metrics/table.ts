@@ -4,6 +4,7 @@ import { actionName } from '../core/graph-action.ts';
 import { actions } from '../core/graph-actions.ts';
 import { noticeOutcomes } from '../core/notice-outcome.ts';
 import { reasons } from '../core/reasons.ts';
+import { startProblems } from '../core/request-start.ts';
 import { contradictions } from '../core/roster.ts';
 import { frameDirections, streamEnds } from '../core/stream-end.ts';
 
@@ -62,6 +63,12 @@ export const metrics = {
       surface: ['control', 'media', 'notification'],
       reason: ['admitted', 'passed', ...Object.keys(reasons)],
     },
+  },
+  requestStartsRefused: {
+    name: 'tallylight_request_starts_refused_total',
+    type: 'counter',
+    help: 'Media writes that were refused with RecordingNotActive since they are not known to have begun after recording was confirmed (`TALLYLIGHT_REQUEST_START_HEADER`), by why.',
+    labels: { why: Object.keys(startProblems) },
   },
   transitions: {
     name: 'tallylight_call_transitions_total',

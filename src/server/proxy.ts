@@ -13,6 +13,7 @@ import { Gate } from '../gate/gate.ts';
 import { createLimits } from '../http/limits.ts';
 import { callProbe } from '../http/call-probe.ts';
 import { clientAddress } from '../http/client-address.ts';
+import { requestStart } from '../http/request-start.ts';
 import { addressWithoutProxies } from '../http/unlisted-proxy.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
 import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
@@ -148,6 +149,14 @@ export async function startInstance(
       settings.trustedProxies.length === 0
         ? addressWithoutProxies(log)
         : clientAddress(settings.trustedProxies),
+    ...(settings.requestStart === undefined
+      ? {}
+      : {
+          requestStart: requestStart(
+            { ...settings.requestStart, trustedProxies: settings.trustedProxies },
+            () => systemClock.now(),
+          ),
+        }),
   };
 
   const sink = await openFileSink(settings.evidenceDir, { log });

@@ -71,7 +71,7 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_REDIS_URL is missing: TALLYLIGHT_WORKERS other than 1 needs a store that the workers share',
     );
-  problems.push(...judgeCallbacks(values, has));
+  problems.push(...judgeRequestStart(has), ...judgeCallbacks(values, has));
   const { host, publicUrl } = values;
   const exposed = host !== undefined && !isLoopback(host);
   if (exposed && !has('tlsCertFile') && !has('tlsKeyFile') && publicUrl?.startsWith('https:') !== true)
@@ -83,6 +83,25 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
       'TALLYLIGHT_PUBLIC_URL is missing: TALLYLIGHT_HOST names every address, so the one that bots see cannot be derived from it',
     );
   return problems;
+}
+
+function judgeRequestStart(has: (key: SettingKey) => boolean): string[] {
+  const { requestStartHeader: header, trustedProxies: proxies } = settings;
+  const aimless = (['requestStartUnit', 'requestStartToleranceMs'] as const).filter(
+    (key) => has(key) && !has('requestStartHeader'),
+  );
+  return [
+    ...(has('requestStartHeader') && !has('trustedProxies')
+      ? [
+          `${proxies.name} is missing: with ${header.name} only writes that come through one of them are let in`,
+        ]
+      : []),
+    ...(aimless.length > 0
+      ? [
+          `${header.name} is missing: without it ${aimless.map((key) => settings[key].name).join(' and ')} would mean nothing`,
+        ]
+      : []),
+  ];
 }
 
 function judgeCallbacks(

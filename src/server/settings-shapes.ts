@@ -49,6 +49,17 @@ export const host = z
     fails('must be a host name or an IP address, without brackets and without a port'),
   );
 
+/** Names that mean something else in a request. */
+const takenHeaders =
+  /^(?:authorization|connection|content-.*|expect|forwarded|host|http2-settings|keep-alive|proxy-.*|sec-.*|tallylight-.*|te|trailer|transfer-encoding|upgrade|via|x-forwarded-.*)$/i;
+
+export const headerName = z
+  .string()
+  .refine(
+    (given) => /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i.test(given) && !takenHeaders.test(given),
+    fails('must be the name of a header of its own, such as X-Request-Start'),
+  );
+
 const network = z
   .string()
   .refine(isAddressOrNetwork, fails('must be an IP address, or a network such as 10.0.0.0/8 or fd00::/8'));

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { graphCredential } from './settings-credential.ts';
+import { startUnits, type StartUnit } from '../core/request-start.ts';
 import { limitSettings } from './settings-limits.ts';
 import { callbacks, mediaRoutes, sandboxBot } from './settings-routes.ts';
 import {
   graphOrigin,
+  headerName,
   host,
   issuer,
   networks,
@@ -109,6 +111,30 @@ export const settings = {
       'Addresses and networks of the proxies in front, such as `10.0.0.0/8, fd00::/8`. What they say in `X-Forwarded-For` or `Forwarded` counts as the address of a client; anybody else is known by the address of the connection.',
     schema: networks,
     structured: true,
+    only: 'proxy',
+  },
+  requestStartHeader: {
+    name: 'TALLYLIGHT_REQUEST_START_HEADER',
+    default: '',
+    description:
+      'Header in which the proxies in front say when a request began, such as `X-Request-Start`. With it a media write is let in only if it began after recording was confirmed, and came through one of `TALLYLIGHT_TRUSTED_PROXIES`; see docs/operate/edges.md.',
+    schema: headerName,
+    only: 'proxy',
+  },
+  requestStartUnit: {
+    name: 'TALLYLIGHT_REQUEST_START_UNIT',
+    default: 'ms',
+    description:
+      'The unit of the time in that header, since 1970: `s`, `ms` or `us`; a fraction may follow, and `t=` may stand before.',
+    schema: z.enum(Object.keys(startUnits) as StartUnit[]),
+    only: 'proxy',
+  },
+  requestStartToleranceMs: {
+    name: 'TALLYLIGHT_REQUEST_START_TOLERANCE_MS',
+    default: '100',
+    description:
+      'By how much the clocks of those proxies may differ from the one of this machine, ms (1 to 60000). What began so shortly after the confirmation, or is stamped further in the future, is refused.',
+    schema: wholeNumber(1, 60_000),
     only: 'proxy',
   },
   graphUrl: {

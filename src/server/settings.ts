@@ -7,6 +7,7 @@ import type { CallbackRoute } from '../core/callback-route.ts';
 import { Fault } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import type { MediaRoute } from '../core/media-route.ts';
+import type { StartStamp } from '../core/request-start.ts';
 import { check, formatFieldPath, type Checked, type Issue } from '../policies/document.ts';
 import { readText, resolveCredential, type ReadFile } from './settings-credential.ts';
 import { limitKeys, type LimitValues } from './settings-limits.ts';
@@ -69,6 +70,8 @@ export interface ProxySettings extends CommonSettings {
   readonly shutdownDelayMs: number;
   /** Whose word about a client's address counts. */
   readonly trustedProxies: readonly string[];
+  /** How the proxies in front say when a request began; undefined: that is not asked. */
+  readonly requestStart?: (StartStamp & { readonly header: string }) | undefined;
   /** The sink that the store's evidence went to before. */
   readonly evidenceMovedFrom?: string | undefined;
   /** How much evidence may wait to be made durable; undefined: the gate's own bounds. */
@@ -168,6 +171,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
   const {
     trustedProxies = [],
+    requestStartHeader,
     callbacks = [],
     callbackUrl,
     notificationIssuers = [],
@@ -198,6 +202,15 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
       : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
     shutdownDelayMs: values.shutdownDelayMs,
     trustedProxies,
+    ...(requestStartHeader === undefined
+      ? {}
+      : {
+          requestStart: {
+            header: requestStartHeader,
+            unit: values.requestStartUnit,
+            toleranceMs: values.requestStartToleranceMs,
+          },
+        }),
     evidenceMovedFrom,
     evidenceBacklog,
     graphUrl,

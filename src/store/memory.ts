@@ -32,6 +32,8 @@ interface Call {
   version: number;
   operation: string;
   expiresAt: number;
+  /** When it became open last, by the clock. */
+  openedAt: number;
   readonly holders: Map<SessionId, HolderTimes & { readonly epoch: number }>;
   readonly tallies: Map<string, Holder & Tally>;
 }
@@ -116,6 +118,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             version: Math.max(version + 1, now),
             operation,
             expiresAt: retentionMs === undefined ? Infinity : now + retentionMs,
+            openedAt: before?.state.state === 'recording' ? before.openedAt : Math.ceil(clock()),
             holders: before?.holders ?? new Map<SessionId, HolderTimes & { readonly epoch: number }>(),
             tallies: dropTallies || before === undefined ? new Map<string, Holder & Tally>() : before.tallies,
           });
@@ -125,7 +128,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           return true;
         }),
       acquire: (key, session) =>
-        step(() => {
+        step((now) => {
           const joined = sessions.get(session);
           if (joined === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
           const call = calls.get(key);
@@ -134,7 +137,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           if (state !== 'recording') return { state };
           const { ttlMs, graphTimeoutMs } = joined.times;
           call.holders.set(session, { epoch, ttlMs, graphTimeoutMs });
-          return { state, epoch, binding };
+          return { state, epoch, binding, openForMs: Math.max(0, now - call.openedAt) };
         }),
       leave: (key, { session, epoch }, tally) =>
         step(() => {

@@ -81,7 +81,12 @@ const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
     return [`commit again, ${back} back`, run] as const;
   }),
   fc.tuple(call, session).map(([key, id]) => {
-    const run: Command = ({ store }) => store.calls.acquire(key, id).catch((error: unknown) => String(error));
+    const run: Command = ({ store }) =>
+      store.calls.acquire(key, id).then(
+        // For how long it has been open depends on the clock.
+        (held) => (held.state === 'recording' ? { ...held, openForMs: held.openForMs >= 0 } : held),
+        (error: unknown) => String(error),
+      );
     return [`acquire ${id}`, run] as const;
   }),
   fc

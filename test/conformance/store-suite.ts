@@ -160,8 +160,10 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       test('are added while the call is recording, with its epoch and binding; twice changes nothing', async () => {
         const { call, epoch } = await recordingCall(store);
         const binding = { tenant: 'tenant-1', app: 'app-1' };
-        expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'recording', epoch, binding });
-        expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'recording', epoch, binding });
+        const openForMs: unknown = expect.any(Number);
+        const held = { state: 'recording', epoch, binding, openForMs };
+        expect(await store.calls.acquire(call, 'session-1')).toEqual(held);
+        expect(await store.calls.acquire(call, 'session-1')).toEqual(held);
         expect((await peer.calls.read(call)).holders).toEqual([{ session: 'session-1', epoch, ...times }]);
       });
 
@@ -179,6 +181,33 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const call = newCall();
         expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'idle' });
         expect(await store.calls.read(call)).toMatchObject({ state: null, holders: [] });
+      });
+
+      test('are told for how long the epoch has been open, never for longer than it has', async () => {
+        // Whoever has asked for a call of the same part before knows its time.
+        const { call } = await recordingCall(peer);
+        await store.calls.read(call);
+        const openFor = async (): Promise<number> => {
+          const held = await store.calls.acquire(call, 'session-1');
+          return held.state === 'recording' ? held.openForMs : NaN;
+        };
+        const before = performance.now();
+        await move(peer, call, 'stopping');
+        await move(peer, call, 'unconfirmed');
+        await move(peer, call, 'idle');
+        await move(peer, call, 'starting');
+        await move(peer, call, 'recording');
+        const first = await openFor();
+        expect(first).toBeGreaterThanOrEqual(0);
+        expect(first).toBeLessThanOrEqual(performance.now() - before);
+        const later = await eventually(async () => {
+          const openForMs = await openFor();
+          return openForMs >= 50 ? openForMs : undefined;
+        });
+        expect(later).toBeLessThanOrEqual(performance.now() - before);
+        // Another record of the same interval is no new opening.
+        await move(peer, call, 'recording');
+        expect(await openFor()).toBeGreaterThanOrEqual(50);
       });
 
       test('of a call without a binding get none', async () => {

@@ -239,6 +239,7 @@ export class World {
     };
     const meter: Meter = {
       decision: silent,
+      requestStartRefused: silent,
       transition: silent,
       drain: (_, how) => this.drains.push(how),
       writesAborted: silent,

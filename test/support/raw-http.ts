@@ -67,9 +67,9 @@ export interface RawConnection {
   destroy(): void;
 }
 
-export function openRaw(origin: string): RawConnection {
+export function openRaw(origin: string, options: { readonly localAddress?: string } = {}): RawConnection {
   const { hostname, port } = new URL(origin);
-  const socket = connect(Number(port), hostname);
+  const socket = connect({ port: Number(port), host: hostname, ...options });
   const watchers = new Set<() => void>();
   const wake = (): void => {
     for (const look of [...watchers]) look();

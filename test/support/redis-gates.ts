@@ -24,6 +24,7 @@ const meter: Meter = {
     graphAnswer: silent,
     graphTokenRefused: silent,
     upstreamAnswer: silent,
+    requestStartRefused: silent,
     session: silent,
   },
   ...{ writesUnanswered: silent, writesDiscarded: silent },

@@ -89,7 +89,7 @@ describe('names', () => {
 });
 
 test('the table has every setting once, described, with a default that is accepted', () => {
-  expect(settingsTable).toHaveLength(59);
+  expect(settingsTable).toHaveLength(62);
   expect(new Set(settingsTable.map(({ name }) => name)).size).toBe(settingsTable.length);
   for (const { name, description } of settingsTable) {
     expect(name).toMatch(/^TALLYLIGHT_[A-Z_]+$/);
@@ -98,6 +98,8 @@ test('the table has every setting once, described, with a default that is accept
   // The sandbox, which starts without any, has no place for these.
   const forProxies = [
     'TALLYLIGHT_OPAQUE_GRAPH_TOKENS',
+    'TALLYLIGHT_REQUEST_START_UNIT',
+    'TALLYLIGHT_REQUEST_START_TOLERANCE_MS',
     'TALLYLIGHT_SHUTDOWN_DELAY_MS',
     'TALLYLIGHT_WORKERS',
     'TALLYLIGHT_WORKER_LEAVE_MS',

@@ -49,6 +49,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
           retentionMs: retentionMs === undefined ? '' : String(Math.ceil(retentionMs)),
           id: call,
           listed: isWatched(state) ? '1' : '0',
+          open: openState,
           ...shards.tell(part),
           channel: keys.evidence,
           part: String(part),
@@ -61,7 +62,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       const part = keys.shardOf(call);
       const times = hints.acquiring(session, part);
       if (times === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
-      return inTurn(() =>
+      const reply = await inTurn(() =>
         connection.script(scripts.acquire, keys.call(call), {
           session,
           ttlMs: String(Math.ceil(times.ttlMs)),
@@ -70,6 +71,9 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
           ...shards.look(part),
         }),
       );
+      if (reply.state !== openState) return reply;
+      const { opened, ...held } = reply;
+      return { ...held, openForMs: shards.elapsedSince(part, opened) };
     },
     leave: async (call, { session, epoch }, tally) => {
       await connection.script(scripts.leave, keys.call(call), {

@@ -73,12 +73,14 @@ local call, holders, shard, mark = unpack(KEYS)
 local session, ttlMs, graphTimeoutMs, open, seen, elapsed = unpack(ARGV)
 ready({ holders, 'hash', 'HSET' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
 local known = shardNow(shard, mark, seen, elapsed)
-local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life')
+local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life', 'opened')
 if not stored[1] then return false end
 if stored[1] ~= open then return { stored[1] } end
 if stored[4] ~= known.life then return false end
 redis.call('HSET', holders, session, string.format('%s %s %s', stored[2], ttlMs, graphTimeoutMs))
-return { stored[1], stored[2], stored[3] }`,
+local opened, since = string.match(stored[5] or '', '^(%S+) (%S+)$')
+local age = opened == stored[2] and math.max(0, known.time - tonumber(since)) or -1
+return { stored[1], stored[2], stored[3], decimal(known.time), decimal(age) }`,
   claim: `#!lua flags=allow-oom
 ${prelude}
 local sink = unpack(KEYS)
@@ -92,7 +94,7 @@ return wanted`,
 ${prelude}
 ${shard}
 local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
-local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, seen, elapsed, channel, part = unpack(ARGV)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
   { heard, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
@@ -110,6 +112,9 @@ local following = decimal(math.max(tonumber(version) + 1, known.time))
 redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
 if stored[4] ~= epoch then redis.call('HSET', call, 'life', life) end
+if state == open and stored[3] ~= open then
+  redis.call('HSET', call, 'opened', string.format('%s %s', epoch, fraction(known.time)))
+end
 if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)
@@ -130,7 +135,7 @@ return 1`,
 ${prelude}
 ${shard}
 local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
-local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, seen, elapsed, channel, part = unpack(ARGV)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
   { heard, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
@@ -148,6 +153,9 @@ local following = decimal(math.max(tonumber(version) + 1, known.time))
 redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
 if stored[4] ~= epoch then redis.call('HSET', call, 'life', life) end
+if state == open and stored[3] ~= open then
+  redis.call('HSET', call, 'opened', string.format('%s %s', epoch, fraction(known.time)))
+end
 if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)

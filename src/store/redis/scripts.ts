@@ -111,12 +111,32 @@ function touched(reply: unknown): ShardFacts {
 /** The one state that `acquire` may open for; Lua is told, it does not know. */
 export const openState = 'recording';
 
-function acquired(reply: unknown): Acquired {
+/** What a session may hold, and since when; for how long that is only the caller knows. */
+type Held =
+  | Exclude<Acquired, { readonly state: typeof openState }>
+  | (Omit<Extract<Acquired, { readonly state: typeof openState }>, 'openForMs'> & {
+      readonly opened: Opened;
+    });
+
+/** When an epoch was opened, as a shard tells it. */
+export interface Opened {
+  /** Protocol time, ms: now. */
+  readonly time: number;
+  /** How long ago, in protocol time, ms; undefined: the shard does not know. */
+  readonly agoMs: number | undefined;
+}
+
+function acquired(reply: unknown): Held {
   if (reply === null) return { state: 'idle' };
-  const [name, epoch, binding] = asList(reply, 'reply');
+  const [name, epoch, binding, time, ago] = asList(reply, 'reply');
   const state = asStateName(name);
   if (state !== openState) return { state };
-  return { state, epoch: asNumber(epoch, 'epoch'), binding: parseBinding(binding) };
+  return {
+    state,
+    epoch: asNumber(epoch, 'epoch'),
+    binding: parseBinding(binding),
+    opened: { time: asNumber(time, 'time'), agoMs: ago === '-1' ? undefined : asNumber(ago, 'time') },
+  };
 }
 
 interface Silence {
@@ -207,7 +227,7 @@ const commit = (name: 'commit' | 'commitClosing') =>
     ['call', 'tallies', 'outbox', ...shardKeys, 'census', 'heard', 'retained'],
     [
       ...['operation', 'version', 'life', 'state', 'epoch', 'binding', 'value', 'record'],
-      ...['dropTallies', 'retentionMs', 'id', 'listed', ...shardArgs, 'channel', 'part'],
+      ...['dropTallies', 'retentionMs', 'id', 'listed', 'open', ...shardArgs, 'channel', 'part'],
     ] as const,
     yes,
   );

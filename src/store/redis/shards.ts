@@ -1,4 +1,17 @@
-import type { ShardFacts } from './scripts.ts';
+import type { Opened, ShardFacts } from './scripts.ts';
+
+/** Protocol time as a shard has told it, and when that reply came, local clock. */
+interface Sample {
+  readonly time: number;
+  readonly at: number;
+}
+
+/** By so much, ms, and by such a part of the time that passed, two clocks may differ that keep pace: the network, and drift. */
+const paceMs = 50;
+const paceDrift = 0.0002;
+
+/** For how long a sample of a shard's time is kept as the newest, ms. */
+const sampleMs = 10_000;
 
 /** What this process knows of the times of each shard; every duration is by its own clock. */
 export class Shards {
@@ -9,6 +22,9 @@ export class Shards {
   /** When each shard was last told how long it is since it was told before. */
   readonly #told = new Map<number, number>();
   readonly #lives = new Map<number, { readonly facts: ShardFacts; readonly since: number }>();
+
+  /** One sample from before the last few seconds, if there is one, and one that is newer. */
+  readonly #samples = new Map<number, { readonly older: Sample; readonly newer: Sample }>();
 
   /** `now` is the process's own clock, ms. */
   constructor(now: () => number) {
@@ -36,11 +52,38 @@ export class Shards {
   /** A script has told of a shard; `asked` is when it was sent, local clock. Returns for how long its life has lasted, ms. */
   saw(shard: number, facts: ShardFacts, asked: number): number {
     this.#seen = Math.max(this.#seen, facts.time);
+    this.#sample(shard, facts.time);
     const known = this.#lives.get(shard);
     const since = known?.facts.life === facts.life ? known.since : this.#now();
     this.#lives.set(shard, { facts, since });
     // It had begun when it was seen first.
     return facts.settled ? Infinity : Math.max(0, asked - since) - facts.fencedMs;
+  }
+
+  /**
+   * For how long at least an epoch has been open, by a reply that has just come, ms. Protocol time jumps ahead when a clock
+   * is set, and loses time: it counts only where it has kept pace with our own since a moment that we know, and then no
+   * longer than our own since the opening. 0: that is not certain.
+   */
+  elapsedSince(shard: number, { time, agoMs }: Opened): number {
+    this.#sample(shard, time);
+    const samples = this.#samples.get(shard);
+    if (samples === undefined || agoMs === undefined) return 0;
+    // Both numbers were cut to whole ms.
+    const openedAt = time + 1 - agoMs;
+    const { older, newer } = samples;
+    const known = newer.time <= openedAt ? newer : older;
+    const ownMs = this.#now() - known.at;
+    if (Math.abs(time - known.time - ownMs) > paceMs + ownMs * paceDrift) return 0;
+    return Math.max(0, Math.min(agoMs, ownMs - Math.max(0, openedAt - known.time)));
+  }
+
+  #sample(shard: number, time: number): void {
+    const sample = { time, at: this.#now() };
+    const known = this.#samples.get(shard);
+    if (known === undefined) this.#samples.set(shard, { older: sample, newer: sample });
+    else if (sample.at - known.newer.at >= sampleMs)
+      this.#samples.set(shard, { older: known.newer, newer: sample });
   }
 
   /** The life of a shard as it was told last. */

@@ -1,11 +1,11 @@
 -- purpose: Swaps the state of a call and appends its evidence, if the version is the expected one.
 -- flags: none, or allow-oom where the event closes: a store that is full opens nothing and takes every stop
 -- KEYS: call tallies outbox shard mark census heard retained
--- ARGV: operation version life state epoch binding value record dropTallies retentionMs id listed seen elapsed channel part
+-- ARGV: operation version life state epoch binding value record dropTallies retentionMs id listed open seen elapsed channel part
 -- reply: 1 done, now or by an earlier run of the same operation; 0 the version, or the life that it was read in, is another
 -- writes: call tallies outbox shard mark census heard retained
 local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
-local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, seen, elapsed, channel, part = unpack(ARGV)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
 
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
@@ -28,6 +28,9 @@ redis.call('HSET', call, 'operation', operation, 'version', following,
   'state', state, 'epoch', epoch, 'binding', binding, 'value', value)
 -- An epoch opens in the life of the store that it was begun in, and in no other.
 if stored[4] ~= epoch then redis.call('HSET', call, 'life', life) end
+if state == open and stored[3] ~= open then
+  redis.call('HSET', call, 'opened', string.format('%s %s', epoch, fraction(known.time)))
+end
 if dropTallies == '1' then redis.call('DEL', tallies) end
 if stored[3] then redis.call('HINCRBY', census, stored[3], -1) end
 redis.call('HINCRBY', census, state, 1)

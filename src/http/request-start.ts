@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http';
+import { requestAge, type StartProblem, type StartStamp } from '../core/request-start.ts';
+import { trustedPeers } from './client-address.ts';
+
+/** Whose stamps count, in which header, and how they are written. */
+export interface RequestStartOptions extends StartStamp {
+  readonly header: string;
+  readonly trustedProxies: readonly string[];
+}
+
+/** When a request began at the latest, by the clock of the process; or why that is not known. */
+export type RequestStart = (
+  req: IncomingMessage,
+) => { readonly ok: true; readonly beganAt: number } | { readonly ok: false; readonly problem: StartProblem };
+
+/**
+ * Reads when a request began at the proxy in front. The stamp and our time of day make an age, and the age a moment of our
+ * own clock: dates of two machines are compared nowhere else.
+ */
+export function requestStart(
+  { header, trustedProxies, ...stamp }: RequestStartOptions,
+  now: () => number,
+  wallClock: () => number = Date.now,
+): RequestStart {
+  const isTrusted = trustedPeers(trustedProxies);
+  const name = header.toLowerCase();
+  return (req) => {
+    if (!isTrusted(req.socket.remoteAddress)) return { ok: false, problem: 'untrusted' };
+    const age = requestAge(valuesOf(req.rawHeaders, name), stamp, wallClock());
+    return age.ok ? { ok: true, beganAt: now() - age.ageMs } : age;
+  };
+}
+
+/** Node joins the values of a header that is repeated. */
+function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2)
+    if (rawHeaders[at]?.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '');
+  return values;
+}
