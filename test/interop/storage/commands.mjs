@@ -8,8 +8,10 @@ export const commandHeader = 'x-command';
 export function serveCommands(run) {
   const running = new Map();
   // Below the packages: whatever they do by themselves is seen here.
-  const note = (request, status, reason) =>
-    running.get(request.getHeader(commandHeader))?.push({ method: request.method, status, reason });
+  const note = (request, status, reason) => {
+    const coding = request.getHeader('content-encoding') ?? null;
+    running.get(request.getHeader(commandHeader))?.push({ method: request.method, coding, status, reason });
+  };
   diagnostics.subscribe('http.client.response.finish', ({ request, response }) =>
     note(request, response.statusCode, response.headers['tallylight-reason'] ?? null),
   );

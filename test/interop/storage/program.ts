@@ -1,7 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -11,6 +10,8 @@ export interface Attempt {
   readonly method: string;
   readonly status: number;
   readonly reason: string | null;
+  /** How the body was coded, where the client can be asked. */
+  readonly coding?: string | null;
 }
 
 export interface Outcome {
@@ -95,17 +96,4 @@ function run([program, ...args]: readonly [string, ...string[]], env: Environmen
   });
   ended.catch(() => undefined);
   return { child: child as typeof child & { readonly stdout: NodeJS.ReadableStream }, ended };
-}
-
-const quiet = { DOTNET_CLI_TELEMETRY_OPTOUT: '1', DOTNET_NOLOGO: '1', MSBUILDDISABLENODEREUSE: '1' };
-
-/** Restores exactly what the lock file names, and compiles; returns how the program is run. */
-export function buildDotnet(project: string): readonly [string, string] {
-  const args = ['build', project, '-v', 'quiet', '-nologo', '-p:RestoreLockedMode=true'];
-  const { status, stdout, stderr } = spawnSync('dotnet', [...args, '-p:UseSharedCompilation=false'], {
-    ...{ cwd: here, encoding: 'utf8' as const },
-    env: { ...process.env, ...quiet },
-  });
-  if (status !== 0) throw new Error(`${project} cannot be built:\n${stdout}${stderr}`);
-  return ['dotnet', join(here, project, 'bin', 'Debug', 'net8.0', `${project}.dll`)];
 }

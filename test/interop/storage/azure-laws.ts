@@ -1,14 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { startHouse, type House } from './house.ts';
-import {
-  buildDotnet,
-  startClient,
-  startServer,
-  type Attempt,
-  type Outcome,
-  type Program,
-} from './program.ts';
+import { startClient, startServer, type Attempt, type Outcome, type Program } from './program.ts';
 
 /** Everybody's, by the documentation of Azurite. */
 const account = 'devstoreaccount1';
@@ -18,41 +11,24 @@ const manyBytes = 16 * 1024 * 1024;
 
 type Command = readonly [program: string, ...args: string[]];
 
-/** A client, and what it is told on each try where the product refuses. */
+/** A client, and how often it tries in all where the product refuses. */
 interface Client {
-  readonly name: string;
   readonly command: () => Command;
   readonly tries: Readonly<Record<'tooMany' | 'noHandler' | 'noStore' | 'shutdown', number>>;
 }
 
-const clients: readonly Client[] = [
-  {
-    name: '@azure/storage-blob',
-    command: () => [process.execPath, 'azure-blobs.mjs'],
-    tries: { tooMany: 1, noHandler: 1, noStore: 4, shutdown: 4 },
-  },
-  {
-    name: 'Azure.Storage.Blobs',
-    command: () => buildDotnet('azure-blobs-dotnet'),
-    tries: { tooMany: 6, noHandler: 6, noStore: 6, shutdown: 6 },
-  },
-];
-
-let azurite: Awaited<ReturnType<typeof startServer>>;
-beforeAll(async () => {
-  const main = '../node_modules/azurite/dist/src/blob/main.js';
-  const options = ['--inMemoryPersistence', '--disableTelemetry', '--skipApiVersionCheck', '--silent'];
-  azurite = await startServer(
-    [process.execPath, main, '--blobPort', '0', ...options],
-    /listens on (http:\S+)/,
-  );
-});
-afterAll(() => azurite.close());
-
-describe.each(clients)('$name', ({ command, tries }) => {
+/** What holds for a client of Azure's blobs that writes through a media route into Azurite. */
+export function azureLaws({ command, tries }: Client): void {
+  let azurite: Awaited<ReturnType<typeof startServer>>;
   let house: House;
   let client: Program;
   beforeAll(async () => {
+    const main = '../node_modules/azurite/dist/src/blob/main.js';
+    const options = ['--inMemoryPersistence', '--disableTelemetry', '--skipApiVersionCheck', '--silent'];
+    azurite = await startServer(
+      [process.execPath, main, '--blobPort', '0', ...options],
+      /listens on (http:\S+)/,
+    );
     house = await startHouse(azurite.url, (upstream) => [
       {
         ...{ path: `/${account}/${container}/{callId}/*`, upstream, methods: ['PUT'], reads: 'pass' },
@@ -76,6 +52,7 @@ describe.each(clients)('$name', ({ command, tries }) => {
   afterAll(async () => {
     await client.close();
     await house.close();
+    await azurite.close();
   });
 
   /** Sizes by name; a blob of which no block was committed has none. */
@@ -234,4 +211,4 @@ describe.each(clients)('$name', ({ command, tries }) => {
     house.back.release();
     expect(await stored(bot.call)).toEqual({});
   });
-});
+}
