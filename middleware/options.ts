@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { IssuerConfig } from '../src/auth/issuers.ts';
+import { tokenHeaders, type TokenHeader } from '../src/core/bearer.ts';
 import type { Binding } from '../src/core/call-state.ts';
 import { Fault } from '../src/core/errors.ts';
 import type { Log, Store } from '../src/core/ports.ts';
@@ -61,9 +62,11 @@ export interface GateOptions {
 export interface RequireRecordingOptions {
   /** Where the call id is; default `req.params.callId`. */
   readonly callId?: (req: Request) => string | undefined;
+  /** Where the token is; default `Authorization`. Elsewhere that header is for the handler alone. */
+  readonly token?: TokenHeader;
 }
 
-export interface GraphOptions extends RequireRecordingOptions {
+export interface GraphOptions extends Pick<RequireRecordingOptions, 'callId'> {
   /** The origin of Graph; default `https://graph.microsoft.com`. */
   readonly graphUrl?: string;
   /** Default `v1.0`. */
@@ -142,7 +145,10 @@ const callIdOf = z
   .custom<(req: Request) => unknown>(isFunction, 'must be a function')
   .default(() => (req: Request) => req.params['callId']);
 
-export const requireRecordingOptions = z.strictObject({ callId: callIdOf });
+export const requireRecordingOptions = z.strictObject({
+  callId: callIdOf,
+  token: z.enum(tokenHeaders).default('Authorization'),
+});
 
 export const graphOptions = z.strictObject({
   callId: callIdOf,

@@ -37,12 +37,12 @@ export type RouteHandler = <Params>(req: Request<Params>, res: Response, next: N
  */
 export function requireRecording(gate: RecordingGate, options: RequireRecordingOptions = {}): RouteHandler {
   const parts = partsOf(gate);
-  const { callId } = readOptions(requireRecordingOptions, options);
+  const { callId, token } = readOptions(requireRecordingOptions, options);
   return (req, res, next) => {
     const body = guardBody(req);
     const stages = async (): Promise<Decision<Admitted>> => {
       if (body.isRead()) return readEarly(parts);
-      const known = await identifyMedia(parts, req, callOf(callId(req as Request)));
+      const known = await identifyMedia(parts, req, callOf(callId(req as Request)), token);
       if (!known.ok) return known;
       const { who, target: call } = known.value;
       const admitted = await admitWrite(parts, req, call, who);

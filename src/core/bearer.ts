@@ -5,12 +5,20 @@ import { isRecord, parseJsonText } from './json.ts';
 /** RFC 6750 with the scheme in any letter case (RFC 9110, 11.1): one scheme, one token68, nothing else. */
 const credentials = /^bearer +([a-z0-9\-._~+/]+=*)$/i;
 
-/** The token of an `Authorization` header, unjudged. */
-export function bearerToken(header: string | undefined): Decision<string> {
-  if (header === undefined || header === '') return refuse('TokenMissing');
+/** Where a bot's token for the proxy can be. With a header of its own, `Authorization` is for what is behind the proxy. */
+export const tokenHeaders = ['Authorization', 'Tallylight-Authorization'] as const;
+export type TokenHeader = (typeof tokenHeaders)[number];
+
+/** The token of such a header, unjudged. */
+export function bearerToken(
+  header: string | undefined,
+  name: TokenHeader = 'Authorization',
+): Decision<string> {
+  if (header === undefined || header === '')
+    return refuse('TokenMissing', name === 'Authorization' ? {} : { detail: `it belongs in ${name}` });
   const token = credentials.exec(header)?.[1];
   return token === undefined
-    ? refuse('TokenInvalid', { detail: 'the Authorization header is not "Bearer" and one token' })
+    ? refuse('TokenInvalid', { detail: `the ${name} header is not "Bearer" and one token` })
     : grant(token);
 }
 

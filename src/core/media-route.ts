@@ -1,3 +1,4 @@
+import type { TokenHeader } from './bearer.ts';
 import { parseCallKey, type CallKey } from './call-key.ts';
 import { grant, refuse, type Decision } from './decision.ts';
 import {
@@ -7,7 +8,7 @@ import {
   type EncodedSlash,
   type RequestTarget,
 } from './request-target.ts';
-import { closest, formatTarget, isLiteral, overlaps } from './route-path.ts';
+import { closest, formatTarget, isLiteral, overlaps, writtenTarget } from './route-path.ts';
 
 export type Reads = 'pass' | 'whileRecording' | 'refuse';
 
@@ -25,6 +26,10 @@ export interface MediaRoute {
   readonly discard?: string;
   /** Whether `%2F` may stand in what matches the final `*`, as in names of blobs; default: refuse. */
   readonly encodedSlash?: EncodedSlash;
+  /** Where the bot's token is; default: `Authorization`, of which nothing goes on. Elsewhere that header goes on untouched. */
+  readonly token?: TokenHeader;
+  /** Whose Host header the handler gets: that of its own URL (default), or the client's, which a signature may cover. */
+  readonly host?: 'upstream' | 'keep';
   /** Where the call id is, if not in the path. */
   readonly callId?: { readonly header: string } | { readonly query: string };
 }
@@ -32,7 +37,10 @@ export interface MediaRoute {
 export interface RouteMatch<Route extends MediaRoute = MediaRoute> {
   readonly route: Route;
   readonly call: CallKey;
-  /** Rebuilt from the parsed segments: the upstream sees exactly the path that was judged. */
+  /**
+   * Rebuilt from the parsed segments: the upstream sees exactly the path that was judged. Where a credential goes on with it
+   * that may be a signature of the path, each segment is spelled as it came; it was judged by what it decodes to.
+   */
   readonly path: string;
 }
 
@@ -63,12 +71,19 @@ export function matchRoute<Route extends MediaRoute>(
   const { route, params } = best;
   const call = parseCallKey(params.callId ?? captured(route, target, header) ?? '');
   if (call === undefined) return refuse('CallIdInvalid');
-  return grant({ route, call, path: formatTarget(target) });
+  const format = keepsAuthorization(route) ? writtenTarget : formatTarget;
+  return grant({ route, call, path: format(target) });
 }
 
-/** Whether the route that the path of a request leads to takes WebSockets. */
-export const takesWebSockets = (routes: readonly MediaRoute[], target: RequestTarget): boolean =>
-  closest(routes, target.segments)?.route.websocket === true;
+/** The route that the path of a request leads to, whatever else is wrong with the request. */
+export const routeOf = <Route extends MediaRoute>(
+  routes: readonly Route[],
+  target: RequestTarget,
+): Route | undefined => closest(routes, target.segments)?.route;
+
+/** Whether what a client sends as `Authorization` is for the handler. */
+export const keepsAuthorization = ({ token = 'Authorization' }: Pick<MediaRoute, 'token'>): boolean =>
+  token !== 'Authorization';
 
 /** Whether a route takes nothing but WebSockets. */
 export const onlyWebSockets = ({ websocket, methods, reads }: MediaRoute): boolean =>

@@ -6,6 +6,8 @@ export interface RequestTarget {
    * that was asked for, stays as it came: it is one segment, and goes on byte for byte.
    */
   readonly segments: readonly string[];
+  /** The same segments as they came. */
+  readonly written: readonly string[];
   /** The query as it came, without `?`; empty if there was none. */
   readonly query: string;
 }
@@ -31,6 +33,7 @@ export function parseRequestTarget(
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? '' : target.slice(mark + 1);
   const segments: string[] = [];
+  const written: string[] = [];
   for (const raw of path.split('/')) {
     const segment = decodeOnce(raw);
     if (segment === undefined) return invalid(`"${raw.slice(0, 64)}" is not valid percent-encoding`);
@@ -46,8 +49,9 @@ export function parseRequestTarget(
     if (parts.some((part) => /[\x00-\x1f\x7f/\\;?#]/.test(part)))
       return invalid('a segment holds a separator or a control character');
     segments.push(parts.length > 1 ? raw : segment);
+    written.push(raw);
   }
-  return grant({ segments, query });
+  return grant({ segments, written, query });
 }
 
 function decodeOnce(raw: string): string | undefined {
@@ -71,6 +75,8 @@ const encodeSegment = (segment: string): string =>
 
 export const formatPath = (segments: readonly string[]): string =>
   '/' + segments.map(encodeSegment).join('/');
+
+export const writtenPath = (written: readonly string[]): string => `/${written.join('/')}`;
 
 /**
  * The values of one query parameter, by its decoded name in any letter case: OData ignores the case and the `$`, and its

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { bearerToken, graphTokenEnd, readGraphToken } from '../core/bearer.ts';
+import { bearerToken, graphTokenEnd, readGraphToken, type TokenHeader } from '../core/bearer.ts';
 import type { Binding } from '../core/call-state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { sha256 } from '../core/evidence.ts';
@@ -67,11 +67,23 @@ export async function authenticateControl(
   return grant({ who, verified: true, authorization, another, tokenHash });
 }
 
-/** Media always carries a token for our audience. */
+/** Media always carries a token for our audience. Where that is in a header of its own, no other header stands in for it. */
 export async function authenticateMedia(
   verifier: Verifier,
   req: IncomingMessage,
+  tokenIn: TokenHeader,
 ): Promise<Decision<Identity>> {
-  const token = tokenOf(req);
+  const token = tokenIn === 'Authorization' ? tokenOf(req) : ownToken(req, tokenIn);
   return token.ok ? await verifier.verify(token.value) : token;
+}
+
+/** What is in `Authorization` goes on to the handler, which must not get to know the token. */
+function ownToken(req: IncomingMessage, tokenIn: TokenHeader): Decision<string> {
+  const { authorization = '', [tokenIn.toLowerCase()]: own } = req.headers;
+  const token = repeatedHeader(req) ?? bearerToken(typeof own === 'string' ? own : undefined, tokenIn);
+  return token.ok && authorization.includes(token.value)
+    ? refuse('TokenInvalid', {
+        detail: `it must be in ${tokenIn} alone: Authorization goes on to the handler`,
+      })
+    : token;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { TokenHeader } from '../core/bearer.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import type { Identity, Verifier } from '../core/ports.ts';
 import { authenticateMedia } from './authenticate.ts';
@@ -16,8 +17,9 @@ export async function identifyMedia<Target>(
   deps: IdentifyDeps,
   req: IncomingMessage,
   target: Decision<Target>,
+  tokenIn: TokenHeader = 'Authorization',
 ): Promise<Decision<{ readonly who: Identity; readonly target: Target }>> {
-  const who = await authenticateMedia(deps.verifier, req);
+  const who = await authenticateMedia(deps.verifier, req, tokenIn);
   if (!who.ok) return counted(deps, who);
   if (!target.ok) return counted(deps, target);
   if (req.headers.expect !== undefined && !expectsContinue(req))

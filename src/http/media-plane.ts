@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { TokenHeader } from '../core/bearer.ts';
 import { toGuid } from '../core/call-key.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { cutRefusal, hasBody, isStopReason, type Forwarded } from '../core/exchange.ts';
@@ -8,13 +9,14 @@ import {
   onlyWebSockets,
   parseMediaTarget,
   readMethods,
-  takesWebSockets,
+  routeOf,
   type MediaRoute,
   type Reads,
   type RouteMatch,
 } from '../core/media-route.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Identity } from '../core/ports.ts';
+import type { RequestTarget } from '../core/request-target.ts';
 import { asksForWebSocket, unfitHandshake } from '../core/websocket.ts';
 import type { Write } from '../gate/write.ts';
 import { answering } from './answer.ts';
@@ -57,29 +59,58 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       if (!target.ok) return false;
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
       if (match === undefined) return false;
-      answering(deps, 'media', req, res, () => serve(deps, req, res, match));
+      const found = { match, tokenIn: tokenIn(deps, target.value, match) };
+      answering(deps, 'media', req, res, () => serve(deps, req, res, found));
       return true;
     },
     upgrade(req, socket, head) {
       const target = parseMediaTarget(deps.routes, req.url ?? '');
-      if (!target.ok || !takesWebSockets(deps.routes, target.value)) return false;
+      if (!target.ok || routeOf(deps.routes, target.value)?.websocket !== true) return false;
       if (!asksForWebSocket(req.method ?? '', req.httpVersion, req.headers)) return false;
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
       if (match === undefined) return false;
       const res = answerToUpgrade(req, socket);
-      answering(deps, 'media', req, res, () => upgrade(deps, req, res, { socket, head }, match));
+      const found = { match, tokenIn: tokenIn(deps, target.value, match) };
+      answering(deps, 'media', req, res, () => upgrade(deps, req, res, { socket, head }, found));
       return true;
     },
   };
+}
+
+interface Found {
+  readonly match: Decision<RouteMatch<ServedRoute>>;
+  readonly tokenIn: TokenHeader;
+}
+
+/** A route says where its tokens are also to those whose call id is none. */
+const tokenIn = (
+  { routes }: MediaDeps,
+  target: RequestTarget,
+  match: Decision<RouteMatch<ServedRoute>>,
+): TokenHeader => (match.ok ? match.value.route : routeOf(routes, target))?.token ?? 'Authorization';
+
+/** A host and perhaps a port (RFC 9110, section 7.2), and nothing that a URL could hide in. */
+const plainHost = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;
+
+async function identify(
+  deps: MediaDeps,
+  req: IncomingMessage,
+  { match, tokenIn }: Found,
+): ReturnType<typeof identifyMedia<RouteMatch<ServedRoute>>> {
+  const known = await identifyMedia(deps, req, match, tokenIn);
+  if (!known.ok || known.value.target.route.host !== 'keep') return known;
+  return plainHost.test(req.headers.host ?? '')
+    ? known
+    : counted(deps, refuse('TargetInvalid', { detail: 'the Host header, which goes on, is not a host' }));
 }
 
 async function serve(
   deps: MediaDeps,
   req: IncomingMessage,
   res: ServerResponse,
-  match: Decision<RouteMatch<ServedRoute>>,
+  found: Found,
 ): Promise<Decision<void>> {
-  const known = await identifyMedia(deps, req, match);
+  const known = await identify(deps, req, found);
   if (!known.ok) return known;
   const { who, target } = known.value;
   const request: MediaRequest = { deps, req, res, match: target, who };
@@ -99,9 +130,9 @@ async function upgrade(
   req: IncomingMessage,
   res: ServerResponse,
   client: { readonly socket: Socket; readonly head: Buffer },
-  match: Decision<RouteMatch<ServedRoute>>,
+  found: Found,
 ): Promise<Decision<void>> {
-  const known = await identifyMedia(deps, req, match);
+  const known = await identify(deps, req, found);
   if (!known.ok) return known;
   const { who, target } = known.value;
   const unfit = unfitHandshake(req.headers);

@@ -99,7 +99,7 @@ export function connectAdapters(
   const toMedia = { idleMs: limits.mediaIdleMs, connections: limits.maxUploads };
   const handlers = settings.mediaRoutes.map((route) => ({
     ...route,
-    handler: connectMedia(route.upstream, toMedia, route.discard),
+    handler: connectMedia(route.upstream, toMedia, route),
   }));
   const bots = settings.callbacks.map((route) => ({
     ...route,

@@ -1,6 +1,7 @@
 import { METHODS } from 'node:http';
 import { z } from 'zod';
 import { hasLiteral, isGraphRoot } from '../core/callback-route.ts';
+import { tokenHeaders } from '../core/bearer.ts';
 import { defaultWriteMethods, readMethods, sharesPath } from '../core/media-route.ts';
 import { isLiteral, placeholderName } from '../core/route-path.ts';
 import { strictObject } from '../policies/document.ts';
@@ -54,6 +55,8 @@ const mediaRoute = strictObject({
   websocket: z.boolean().exactOptional(),
   discard: discard.exactOptional(),
   encodedSlash: z.enum(['refuse', 'keep']).exactOptional(),
+  token: z.enum(tokenHeaders).exactOptional(),
+  host: z.enum(['upstream', 'keep']).exactOptional(),
   callId: callId.exactOptional(),
 }).superRefine((route, context) => {
   if (route.encodedSlash === 'keep' && !route.path.endsWith('/*'))

@@ -190,7 +190,7 @@ export const settings = {
     name: 'TALLYLIGHT_MEDIA_ROUTES',
     default: '',
     description:
-      'Routes to media handlers: a list of `{ path, upstream, methods, reads, websocket, discard, encodedSlash, callId }`, such as `{ "path": "/media/{callId}/*", "upstream": "http://store:9000" }`.',
+      'Routes to media handlers: a list of `{ path, upstream, methods, reads, websocket, discard, encodedSlash, token, host, callId }`, such as `{ "path": "/media/{callId}/*", "upstream": "http://store:9000" }`.',
     schema: mediaRoutes,
     structured: true,
     only: 'proxy',

@@ -43,10 +43,13 @@ const namedByConnection = ({ connection }: HeaderMap): ReadonlySet<string> =>
     ? new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
     : none;
 
-/** End-to-end request headers for an upstream; `set` replaces, a null in it removes. */
+/** Names in lower case: a text replaces, null removes. */
+export type ChangedHeaders = Readonly<Record<string, string | null>>;
+
+/** End-to-end request headers for an upstream, but for what `set` changes. */
 export function requestHeaders(
   headers: IncomingHttpHeaders,
-  set: Readonly<Record<string, string | null>>,
+  set: ChangedHeaders,
 ): Record<string, string | string[]> {
   const named = namedByConnection(headers);
   const kept: Record<string, string | string[]> = {};

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { keepsAuthorization, type MediaRoute } from '../core/media-route.ts';
 import {
   hasBody,
   type DiscardedWrite,
@@ -9,7 +10,7 @@ import {
 import { connectDiscard } from './discard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
-import { requestHeaders } from './headers.ts';
+import { requestHeaders, type ChangedHeaders } from './headers.ts';
 import { parseBase, streamingPool } from './pool.ts';
 import { openWebSocket, type WebSocketClient, type WebSocketRequest } from './websocket.ts';
 
@@ -26,7 +27,7 @@ export interface MediaUpstream {
   forward(request: MediaRequest, req: IncomingMessage, res: ServerResponse): Promise<Forwarded>;
   /** A write that is a WebSocket. */
   openWebSocket(
-    request: Omit<WebSocketRequest, 'idleMs'>,
+    request: MediaRequest & Pick<WebSocketRequest, 'guard' | 'onFrames'>,
     req: IncomingMessage,
     res: ServerResponse,
     client: WebSocketClient,
@@ -43,18 +44,27 @@ export interface MediaLimits {
   readonly connections: number;
 }
 
+/** What a route says about its handler. */
+export type HandlerOptions = Pick<MediaRoute, 'discard' | 'token' | 'host'>;
+
 /** `discard` is where the handler is asked to discard writes that were cut: a path below `url`, or a URL. */
 export function connectMedia(
   url: string,
   { idleMs, connections }: MediaLimits,
-  discard?: string,
+  handler: HandlerOptions = {},
 ): MediaUpstream {
+  const { discard } = handler;
   const { origin, path: basePath } = parseBase(url);
   const pool = streamingPool(origin, connections);
   const endpoint =
     discard === undefined
       ? undefined
       : connectDiscard(discard.startsWith('/') ? origin + basePath + discard : discard);
+  const changed = ({ headers }: IncomingMessage, facts: MediaRequest['facts']): ChangedHeaders => ({
+    ...(keepsAuthorization(handler) ? {} : { authorization: null }),
+    ...(handler.host === 'keep' && headers.host !== undefined ? { host: headers.host } : {}),
+    ...facts,
+  });
   return {
     ...(endpoint === undefined
       ? {}
@@ -65,7 +75,7 @@ export function connectMedia(
         {
           method: req.method ?? 'GET',
           path: basePath + path,
-          headers: requestHeaders(req.headers, { authorization: null, ...facts }),
+          headers: requestHeaders(req.headers, changed(req, facts)),
           body: hasBody(req.headers) ? req : null,
           idleMs,
           faults: mediaFaults,
@@ -74,8 +84,11 @@ export function connectMedia(
         res,
       );
     },
-    openWebSocket: (request, req, res, client) =>
-      openWebSocket(pool, { ...request, path: basePath + request.path, idleMs }, req, res, client),
+    openWebSocket({ path, facts, guard, onFrames }, req, res, client) {
+      const headers = changed(req, facts);
+      const request = { path: basePath + path, headers, guard, idleMs, onFrames };
+      return openWebSocket(pool, request, req, res, client);
+    },
     async close() {
       await Promise.all([pool.destroy(), endpoint?.close()]);
     },

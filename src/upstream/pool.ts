@@ -27,7 +27,8 @@ function resettingConnector(): buildConnector.connector {
       connect(options, resetWhenGivenUp(undefined, callback));
       return;
     }
-    const below = createConnection({ host: options.hostname, port: Number(options.port || 443) });
+    const { hostname, protocol, port } = options;
+    const below = createConnection({ host: hostname, port: Number(port || 443) });
     const timer = setTimeout(() => below.destroy(new ConnectTimeout()), connectTimeoutMs);
     const failed = (error: Error): void => {
       clearTimeout(timer);
@@ -37,7 +38,9 @@ function resettingConnector(): buildConnector.connector {
     below.once('connect', () => {
       clearTimeout(timer);
       below.off('error', failed);
-      connect({ ...options, httpSocket: below }, resetWhenGivenUp(below, callback));
+      // Without `servername`, which undici takes from the Host header of a request: whose certificate counts is not for a
+      // client to say.
+      connect({ hostname, host: hostname, protocol, port, httpSocket: below }, resetWhenGivenUp(below, callback));
     });
   };
 }
@@ -91,6 +94,8 @@ export interface Outgoing extends Dispatcher.DispatchOptions {
 /** One connection at a time, and one request at a time on it. */
 class Connection extends Client {
   readonly #unsentBytes: () => number;
+  /** The same for all requests, or undici would connect anew where their Host headers differ. */
+  readonly #servername: string;
 
   constructor(origin: URL | string, options: Client.Options) {
     const { connect } = options;
@@ -102,12 +107,13 @@ class Connection extends Client {
       });
     };
     super(origin, { ...options, connect: remembering });
+    this.#servername = new URL(origin).hostname;
     this.#unsentBytes = () => now.socket?.writableLength ?? 0;
   }
 
   override dispatch(options: Outgoing, handler: Dispatcher.DispatchHandler): boolean {
     options.onConnection?.(this.#unsentBytes);
-    return super.dispatch(options, handler);
+    return super.dispatch({ ...options, servername: this.#servername } as Outgoing, handler);
   }
 }
 

@@ -8,7 +8,7 @@ import type { FrameDirection } from '../core/stream-end.ts';
 import { unfitAcceptance } from '../core/websocket.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
-import { requestHeaders, responseHeaders } from './headers.ts';
+import { requestHeaders, responseHeaders, type ChangedHeaders } from './headers.ts';
 import { pipeWebSocket } from './websocket-pipe.ts';
 
 /** Who asked for a WebSocket: its connection is handed over with the 101, and what came with the request goes after that. */
@@ -19,7 +19,7 @@ export interface WebSocketClient {
 
 export interface WebSocketRequest {
   readonly path: string;
-  readonly facts: Readonly<Record<string, string>>;
+  readonly headers: ChangedHeaders;
   readonly guard: WriteGuard;
   readonly idleMs: number;
   readonly onFrames: (direction: FrameDirection, count: number) => void;
@@ -31,7 +31,7 @@ export interface WebSocketRequest {
  */
 export async function openWebSocket(
   pool: Pool,
-  { path, facts, guard, idleMs, onFrames }: WebSocketRequest,
+  { path, headers, guard, idleMs, onFrames }: WebSocketRequest,
   req: IncomingMessage,
   res: ServerResponse,
   { socket: client, head }: WebSocketClient,
@@ -44,22 +44,21 @@ export async function openWebSocket(
       method: 'GET',
       path,
       headers: requestHeaders(req.headers, {
-        authorization: null,
         'content-length': null,
         'sec-websocket-extensions': null,
-        ...facts,
+        ...headers,
       }),
       body: null,
       idleMs,
       faults: mediaFaults,
       guard,
-      onWebSocket(headers, handler) {
-        const unfit = unfitAcceptance(req.headers, headers);
+      onWebSocket(accepted, handler) {
+        const unfit = unfitAcceptance(req.headers, accepted);
         if (unfit !== undefined || !isSocket(handler)) {
           handler.once('error', () => undefined).destroy();
           return refuse('UpstreamFailed', { detail: unfit });
         }
-        res.writeHead(101, { ...responseHeaders(headers), connection: 'Upgrade', upgrade: 'websocket' });
+        res.writeHead(101, { ...responseHeaders(accepted), connection: 'Upgrade', upgrade: 'websocket' });
         res.flushHeaders();
         res.detachSocket(client);
         early.giveBack();

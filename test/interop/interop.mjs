@@ -24,6 +24,10 @@ function install(debianPackage) {
   run('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env });
 }
 
+let installed;
+/** The packages that the lock file names, once for all suites. */
+const packagesAreThere = () => (installed ??= run('npm', ['ci', '--prefix', here]));
+
 /** Why a suite cannot be run here; undefined: it can. */
 function obstacle({ programs, packages }) {
   for (const [program, debianPackage] of Object.entries(programs)) {
@@ -33,7 +37,7 @@ function obstacle({ programs, packages }) {
       return `${program} is not on the PATH${where}`;
     }
   }
-  if (packages && !run('npm', ['ci', '--prefix', here])) return 'its npm packages could not be installed';
+  if (packages && !packagesAreThere()) return 'its npm packages could not be installed';
   return undefined;
 }
 

@@ -4,6 +4,7 @@
  */
 export const suites = [
   { folder: 'dotnet', programs: { dotnet: null, openssl: 'openssl' }, packages: false },
-  { folder: 'storage', programs: { dotnet: null }, packages: true },
+  { folder: 'storage/npm', programs: {}, packages: true },
+  { folder: 'storage/dotnet', programs: { dotnet: null }, packages: true },
   { folder: 'edges', programs: { nginx: 'nginx', haproxy: 'haproxy', caddy: 'caddy' }, packages: false },
 ];

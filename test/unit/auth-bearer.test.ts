@@ -21,6 +21,19 @@ describe('the Authorization header', () => {
     expect(bearerToken(header)).toRefuse('TokenMissing'),
   );
 
+  test('of the proxy alone is named where it is missing or wrong', () => {
+    const name = 'Tallylight-Authorization';
+    expect(bearerToken('Bearer abc', name)).toEqual(grant('abc'));
+    expect(bearerToken(undefined, name)).toMatchObject({
+      reason: 'TokenMissing',
+      detail: `it belongs in ${name}`,
+    });
+    expect(bearerToken('SharedKey a:b', name)).toMatchObject({
+      reason: 'TokenInvalid',
+      detail: `the ${name} header is not "Bearer" and one token`,
+    });
+  });
+
   test.each([
     'Bearer',
     'Bearer ',

@@ -285,6 +285,48 @@ describe('an encoded slash in a name', () => {
   });
 });
 
+describe('a path that goes on with a credential', () => {
+  const signed = route('/media/{callId}/*', { token: 'Tallylight-Authorization', encodedSlash: 'keep' });
+  const read = (target: string) => {
+    const parsed = parseMediaTarget([signed], target);
+    return parsed.ok ? matchRoute([signed], parsed.value, () => undefined) : parsed;
+  };
+
+  test.each([
+    [`/media/${undashed}/a%2Cb%20c%21(d)!`, `/media/${undashed}/a%2Cb%20c%21(d)!`],
+    [`/%6dedia/${guid}/a%2fb/%41?sig=a%2Fb%3D&x`, `/%6dedia/${guid}/a%2fb/%41?sig=a%2Fb%3D&x`],
+    [`//media/./${guid}/%2e/a/`, `/media/${guid}/a`],
+  ])('%s is spelled as it came', (target, path) => {
+    expect(read(target)).toMatchObject({ ok: true, value: { route: signed, call: key, path } });
+  });
+
+  test('is spelled anew for a handler that gets none', () => {
+    const match = find([route('/media/{callId}/*')], `/media/${guid}/a%2Cb%21`);
+    expect(match).toMatchObject({ ok: true, value: { path: `/media/${guid}/a,b!` } });
+  });
+
+  test.each(['a/%2e%2e/b', 'a%00b', 'a%5Cb', 'a%3Fb', 'a%252Fb', 'a%3Bb'])(
+    'is judged by what it decodes to: %s',
+    (name) => expect(read(`/media/${guid}/${name}`)).toRefuse('TargetInvalid'),
+  );
+
+  test('decodes to what was judged', () => {
+    const part = fc.array(
+      fc.oneof(fc.constantFrom('a', '.', '%41', '%2C', '%20', '!', "'", '~', '%7e', '%E2%82%AC', '$', '"')),
+      { maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(fc.array(part.map((pieces) => pieces.join(''))), (parts) => {
+        const parsed = parseRequestTarget(`/media/${guid}/${parts.join('/')}`);
+        if (!parsed.ok) return;
+        const match = matchRoute([signed], parsed.value, () => undefined);
+        const path = match?.ok === true ? match.value.path : '';
+        expect(path.slice(1).split('/').map(decodeURIComponent)).toEqual(parsed.value.segments);
+      }),
+    );
+  });
+});
+
 test('no method is both a read and a write', () => {
   expect(defaultWriteMethods.filter((method) => readMethods.includes(method))).toEqual([]);
 });

@@ -14,6 +14,8 @@ describe('media routes', () => {
       reads: 'refuse',
       websocket: true,
       encodedSlash: 'keep',
+      token: 'Tallylight-Authorization',
+      host: 'keep',
     };
     expect(routes(said)).toEqual([said]);
   });
@@ -108,6 +110,13 @@ describe('media routes', () => {
       '.discard must be a path on the handler',
     ]),
     ['a WebSocket that is neither', { websocket: 'yes' }, '.websocket '],
+    [
+      'a token in another header',
+      { token: 'X-Token' },
+      '.token must be "Authorization" or "Tallylight-Authorization"',
+    ],
+    ['a token header in other letters', { token: 'tallylight-authorization' }, '.token must be'],
+    ['a host of its own', { host: 'store.example' }, '.host must be "upstream" or "keep"'],
     ['other reads', { reads: 'asRouted' }, '.reads must be "pass" or "whileRecording" or "refuse"'],
   ])('must not have %s', (_name, changes, expected) => {
     expect(complaint({ TALLYLIGHT_MEDIA_ROUTES: [{ ...route, ...changes }] })).toContain(
