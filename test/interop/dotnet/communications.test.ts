@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
-import { startHouse, type ControlAuth, type House } from './house.ts';
+import { answeredCall, startHouse, type ControlAuth, type House } from './house.ts';
+import { CommandFailed, type Failure } from './program.ts';
+import { expectKept, spellingsOf } from './transcript.ts';
 
 const frameBytes = 640;
 const segmentBytes = 4 * 1024 * 1024;
+const sdk = 'Microsoft.Graph.Communications.Core.Exceptions.ServiceException';
 
 describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for %s', (controlAuth) => {
   let house: House;
@@ -17,13 +20,20 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   const place = (call: string, name: string): string => `${house.front.url}/media/${call}/${name}`;
-  const upload = (call: string, name: string, bytes: number, expectContinue = false): Promise<unknown> =>
+  const upload = (call: string, name: string, bytes = frameBytes, expectContinue = false): Promise<unknown> =>
     house.bot.ask('upload', { url: place(call, name), method: 'POST', bytes, expectContinue });
+  const begin = async (call: string, name: string): Promise<void> => {
+    await house.bot.ask('beginUpload', { upload: call, url: place(call, name), method: 'POST' });
+    await house.bot.ask('feed', { upload: call, bytes: frameBytes });
+    await eventually(() => writes(call).some(({ path, bytes }) => path.endsWith(name) && bytes === frameBytes));
+  };
   const report = (call: string, status: string): Promise<unknown> =>
     house.bot.ask('updateRecordingStatus', { call, status });
   const writes = (call: string) => house.world.sink.received.filter(({ callId }) => callId === call);
   const asked = (call: string, status: string) =>
     house.world.graph.log.find((entry) => entry.call === call && entry.asked === status)!;
+  const stored = { status: 201 };
+  const closed = { status: 403, reason: 'RecordingNotActive' };
 
   /** No byte of the call was stored before Graph had confirmed, and none after the stop was sent. */
   function expectHonest(call: string, stop: string): void {
@@ -34,46 +44,48 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
     }
   }
 
-  /** A call that the bot has answered. */
-  async function answeredCall(facts: object = {}): Promise<string> {
-    const { bot, world } = house;
-    const call = world.graph.incomingCall(facts);
-    await bot.told('incoming', { call, state: 'Incoming' });
-    await bot.ask('answer', { call, blob: '<media session>' });
-    await bot.told('updated', { call, state: 'Established' });
-    return call;
-  }
-
   test('records from the confirmation to the stop', async () => {
-    const { bot, world } = house;
-    const call = await answeredCall();
-    expect(await upload(call, 'early', frameBytes)).toMatchObject({ status: 403, reason: 'RecordingNotActive' });
+    const { bot } = house;
+    const call = await answeredCall(house);
+    expect(await upload(call, 'early')).toMatchObject(closed);
     expect(writes(call)).toEqual([]);
 
     await report(call, 'Recording');
-    for (const expectContinue of [false, true]) {
-      const frames = Array.from({ length: 10 }, (_, n) => upload(call, `frame-${n}`, frameBytes, expectContinue));
-      for (const answer of await Promise.all(frames)) expect(answer).toMatchObject({ status: 201 });
-      expect(await upload(call, 'segment', segmentBytes, expectContinue)).toMatchObject({ status: 201 });
+    for (const waits of [false, true]) {
+      const frames = Array.from({ length: 10 }, (_, n) => upload(call, `frame-${n}`, frameBytes, waits));
+      for (const answer of await Promise.all(frames)) expect(answer).toMatchObject(stored);
+      expect(await upload(call, 'segment', segmentBytes, waits)).toMatchObject(stored);
     }
-    const stored = writes(call).filter(({ complete }) => complete);
-    expect(stored.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(2 * (10 * frameBytes + segmentBytes));
+    const whole = writes(call).filter(({ complete }) => complete);
+    expect(whole.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(2 * (10 * frameBytes + segmentBytes));
     await bot.ask('keepAlive', { call });
 
-    const growing = { upload: call, url: place(call, 'growing'), method: 'POST' };
-    await bot.ask('beginUpload', growing);
-    await bot.ask('feed', { upload: call, bytes: frameBytes });
-    await eventually(() => writes(call).some(({ path, bytes }) => path.endsWith('growing') && bytes === frameBytes));
+    await begin(call, 'growing');
     await report(call, 'NotRecording');
-    console.log(await bot.ask('answerOf', { upload: call }).catch((e)=>JSON.stringify(e.failure, null, 1)));
-    expect(writes(call).find(({ path }) => path.endsWith('growing'))).toMatchObject({ complete: false, bytes: frameBytes });
-    expect(await upload(call, 'late', frameBytes, true)).toMatchObject({ status: 403, reason: 'RecordingNotActive' });
+    const growing = { ended: false };
+    const over = bot.ask('answerOf', { upload: call }).catch((error: unknown) => error);
+    void over.then(() => (growing.ended = true));
+    // The media goes on, as it does in a call.
+    await eventually(async () => {
+      await bot.ask('feed', { upload: call, bytes: frameBytes });
+      return growing.ended;
+    });
+    const { failure } = (await over) as CommandFailed;
+    expect(failure).toMatchObject({
+      type: 'System.Net.Http.HttpRequestException',
+      message: 'Error while copying content to a stream.',
+    });
+    expect(writes(call).find(({ path }) => path.endsWith('growing'))).toMatchObject({
+      complete: false,
+      bytes: frameBytes,
+    });
+    expect(await upload(call, 'late', frameBytes, true)).toMatchObject(closed);
     expectHonest(call, 'notRecording');
   });
 
   test('knows who is in the call, and that it is recorded', async () => {
     const { bot, world } = house;
-    const call = await answeredCall();
+    const call = await answeredCall(house);
     await report(call, 'Recording');
     await bot.told('roster', { call, recording: 'Recording' });
     world.graph.addParticipant(call, { displayName: 'Grace' });
@@ -81,53 +93,74 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   test('reports a failure', async () => {
-    const call = await answeredCall();
+    const call = await answeredCall(house);
     await report(call, 'Recording');
-    expect(await upload(call, 'frame', frameBytes)).toMatchObject({ status: 201 });
+    expect(await upload(call, 'frame')).toMatchObject(stored);
     await report(call, 'Failed');
     expect(house.world.graph.recordingState(call)).toBe('failed');
-    expect(await upload(call, 'late', frameBytes)).toMatchObject({ status: 403 });
+    expect(await upload(call, 'late')).toMatchObject(closed);
     expectHonest(call, 'failed');
   });
 
   test('waits for an operation until a notification completes it', async () => {
-    const { world } = house;
-    const call = await answeredCall();
+    const { bot, world } = house;
+    const call = await answeredCall(house);
     const script = world.graph.script({ action: 'updateRecordingStatus', call, answer: { pending: {} } });
-    const reported = report(call, 'Recording');
-    await eventually(() => world.graph.log.some((entry) => entry.call === call && entry.asked === 'recording' && entry.answeredAt !== null));
-    expect(await upload(call, 'early', frameBytes)).toMatchObject({ status: 403 });
+    const reporting = { done: false };
+    const reported = report(call, 'Recording').then(() => (reporting.done = true));
+    await eventually(() => script.used === 1);
+    expect(await upload(call, 'early')).toMatchObject(closed);
+    // An answer to another command, sent later, is here already.
+    await bot.ask('keepAlive', { call });
+    expect(reporting.done).toBe(false);
     script.release();
     await reported;
-    console.log(world.graph.log.slice(-4), world.graph.deliveries.slice(-4));
-    await eventually(async () => ((await upload(call, 'frame', frameBytes)) as { status: number }).status === 201);
+    await eventually(async () => ((await upload(call, 'frame')) as { status: number }).status === 201);
   });
 
-  test('is told that the call was not made by a policy', async () => {
-    const call = await answeredCall({ policyBased: false });
-    const failure = await house.bot.failure('updateRecordingStatus', { call, status: 'Recording' });
-    console.log(JSON.stringify(failure, null, 1));
-    expect(await upload(call, 'frame', frameBytes)).toMatchObject({ status: 403 });
+  test('is told that no policy made the call', async () => {
+    const call = await answeredCall(house, { policyBased: false });
+    const failure: Failure = await house.bot.failure('updateRecordingStatus', { call, status: 'Recording' });
+    expect(failure).toMatchObject({ type: sdk, status: 403, code: '8506' });
+    expect(failure.message).toContain('API call not allowed for non-Compliance Recording call.');
+    expect(await upload(call, 'frame')).toMatchObject(closed);
   });
 
   test('learns that Graph ended the call', async () => {
     const { bot, world } = house;
-    const call = await answeredCall();
+    const call = await answeredCall(house);
     await report(call, 'Recording');
     world.graph.endCall(call);
-    console.log(await bot.told('updated', { call, state: 'Terminated' }));
-    await eventually(async () => ((await upload(call, 'late', frameBytes)) as { status: number }).status === 403);
-    console.log(JSON.stringify(await bot.failure('keepAlive', { call })));
+    await bot.told('updated', { call, state: 'Terminated', code: 200, subcode: 5001 });
+    expect(await upload(call, 'late')).toMatchObject(closed);
+    // The SDK forgets the call.
+    expect(await bot.ask('calls')).not.toContainEqual(expect.objectContaining({ call }));
   });
 
   test('ends the call', async () => {
-    const { bot, world } = house;
-    const call = await answeredCall();
+    const { bot } = house;
+    const call = await answeredCall(house);
     await report(call, 'Recording');
     await bot.ask('delete', { call });
-    console.log(world.graph.log.slice(-1));
+    expect(await upload(call, 'late')).toMatchObject(closed);
     await bot.told('updated', { call, state: 'Terminated' });
-    expect(await upload(call, 'late', frameBytes)).toMatchObject({ status: 403 });
   });
-  test('x', () => { console.log(house.bot.errors.join('\n').slice(0, 4000)); expect(1).toBe(1); });
+
+  test('spells its requests as is kept of it', async () => {
+    const { bot, world, front } = house;
+    const call = await answeredCall(house);
+    world.graph.script({ action: 'updateRecordingStatus', call, answer: { pending: { afterMs: 0 } } });
+    await report(call, 'Recording');
+    await eventually(async () => ((await upload(call, 'frame')) as { status: number }).status === 201);
+    await upload(call, 'frame', frameBytes, true);
+    await begin(call, 'growing');
+    await bot.ask('finish', { upload: call });
+    expect(await bot.ask('answerOf', { upload: call })).toMatchObject(stored);
+    await bot.ask('keepAlive', { call });
+    await bot.ask('mute', { call });
+    await report(call, 'Failed');
+    await report(call, 'NotRecording');
+    await bot.ask('delete', { call });
+    await expectKept('communications-sdk-1.2.0.18742', spellingsOf(front.connections, call, front.url));
+  });
 });

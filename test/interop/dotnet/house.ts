@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { IncomingCall } from '../../../src/server/sandbox/fake-graph-control.ts';
 import { sandboxApp, sandboxSecret, sandboxTenant } from '../../../src/server/sandbox/token-mint.ts';
 import type { ProxySettings } from '../../../src/server/settings.ts';
 import { startWorld, type World } from '../../support/world.ts';
@@ -35,10 +36,17 @@ async function freePort(): Promise<number> {
 /** The bot's calling webhook, at the proxy. */
 const webhookPath = '/callbacks/calls';
 
-export async function startHouse(controlAuth: ControlAuth): Promise<House> {
+/** `env`: of the bot's process. */
+export async function startHouse(
+  controlAuth: ControlAuth,
+  env: Readonly<Record<string, string>> = {},
+): Promise<House> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-dotnet-'));
   const certificate = makeCertificate(directory);
-  const bot = await startProgram('communications-bot', { SSL_CERT_FILE: certificate.certFile });
+  const bot = await startProgram('communications-bot', {
+    SSL_CERT_FILE: certificate.certFile,
+    ...env,
+  });
   const { url: botUrl } = (await bot.told('listening')).facts;
   const front = await startTlsFront(certificate);
   const port = await freePort();
@@ -64,6 +72,7 @@ export async function startHouse(controlAuth: ControlAuth): Promise<House> {
       secret: sandboxSecret,
       tenant: sandboxTenant,
       mint: mint.url,
+      mediaScope: `${mint.audience}/.default`,
       scope: `${controlAuth === 'jwt' ? mint.audience : mint.graphAudience}/.default`,
       issuer: mint.notifications.issuer,
       jwksUri: mint.notifications.jwksUri,
@@ -77,4 +86,13 @@ export async function startHouse(controlAuth: ControlAuth): Promise<House> {
       await rm(directory, { recursive: true });
     },
   };
+}
+
+/** A call that the bot has answered, and knows to be established. */
+export async function answeredCall({ bot, world }: House, facts: IncomingCall = {}): Promise<string> {
+  const call = world.graph.incomingCall(facts);
+  await bot.told('incoming', { call, state: 'Incoming' });
+  await bot.ask('answer', { call, blob: '<media session>' });
+  await bot.told('updated', { call, state: 'Established' });
+  return call;
 }

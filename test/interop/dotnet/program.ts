@@ -26,6 +26,8 @@ export interface Failure {
   readonly type: string;
   readonly message: string;
   readonly status: number | null;
+  /** Of Graph's error. */
+  readonly code: string | null;
   readonly inner: Failure | null;
 }
 

@@ -10,6 +10,8 @@ export interface TlsFront {
   readonly connections: readonly Buffer[][];
   /** Where connections go from now on. */
   target: string;
+  /** Ends every connection. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -42,8 +44,11 @@ export async function startTlsFront({ cert, key }: Certificate): Promise<TlsFron
     url: `https://localhost:${(server.address() as AddressInfo).port}`,
     connections,
     target: '',
-    async close() {
+    cut() {
       for (const socket of sockets) socket.destroy();
+    },
+    async close() {
+      front.cut();
       server.close();
       await once(server, 'close');
     },

@@ -10,8 +10,7 @@ using Tallylight.Interop;
 // A recording bot on Microsoft's stateful SDK, without its media library, which is for Windows.
 var commands = new Commands();
 ICommunicationsClient? client = null;
-Tokens? tokens = null;
-string tenant = "";
+Func<Task<string>>? mediaToken = null;
 
 ICall CallOf(JsonObject command) => client!.Calls()[(string)command["call"]!];
 
@@ -23,8 +22,10 @@ var url = await Notifications.ListenAsync(async request =>
 commands.On("build", command =>
 {
     string Text(string name) => (string)command[name]!;
-    tenant = Text("tenant");
-    tokens = new Tokens(Text("mint"), Text("app"), Text("secret"), Text("scope"));
+    Tokens For(string scope) => new(Text("mint"), Text("app"), Text("secret"), scope);
+    var tokens = For(Text("scope"));
+    var mediaTokens = For(Text("mediaScope"));
+    mediaToken = () => mediaTokens.ForAsync(Text("tenant"));
     var logger = new GraphLogger("interop-bot") { DiagnosticLevel = TraceLevel.Warning };
     logger.Subscribe(new Observer(logged => Console.Error.WriteLine($"{logged.Level}: {logged.Message}")));
 #pragma warning disable GRAPHCOMM_AUTH_0001 // Bots in production use it; what takes its place only knows Entra ID.
@@ -72,7 +73,7 @@ commands.On("delete", async command =>
     return null;
 });
 commands.On("calls", _ => Task.FromResult<object?>(client!.Calls().Select(Describe).ToArray()));
-new Uploads().Offer(commands, () => tokens!.ForAsync(tenant));
+new Uploads().Offer(commands, () => mediaToken!());
 
 void Follow(ICall call)
 {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -51,8 +52,17 @@ public sealed class Commands
         type = error.GetType().FullName,
         message = error.Message,
         status = StatusOf(error),
+        code = CodeOf(error),
         inner = error.InnerException is { } inner ? Describe(inner) : null,
     };
+
+    /// <summary>The code within Graph's error: the stateful SDK calls it the sub-code, and takes the status for the code.</summary>
+    private static string? CodeOf(Exception error)
+    {
+        if (error.GetType().GetProperty("SubCode")?.GetValue(error) is string subCode) return subCode;
+        var inner = error.GetType().GetProperty("Error", BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)?.GetValue(error);
+        return inner?.GetType().GetProperty("Code")?.GetValue(inner) as string;
+    }
 
     /// <summary>Each SDK has a status of its own on the exceptions that it throws.</summary>
     private static int? StatusOf(Exception error)
