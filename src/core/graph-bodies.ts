@@ -10,13 +10,14 @@ type Body = Readonly<Record<string, unknown>>;
 const operationStatuses = ['notstarted', 'running', 'completed', 'failed'];
 const maxClientContext = 256;
 
-/** The body of updateRecordingStatus: exactly one of three statuses (design, section 4). */
+/** The body of updateRecordingStatus: one of three statuses (design, section 4); Microsoft's stateful SDK writes `Recording`. */
 export function judgeStatusBody(
   body: Body,
 ): Decision<{ status: RecordingStatus; clientContext: string | null }> {
   const strange = unknownKey(body, ['status', 'clientContext']);
   if (strange !== undefined) return refuse('BodyInvalid', { detail: `"${strange}" is not known here` });
-  const status = recordingStatuses.find((one) => one === body.status);
+  const given = isText(body.status) ? body.status.toLowerCase() : undefined;
+  const status = recordingStatuses.find((one) => one.toLowerCase() === given);
   if (status === undefined) return refuse('StatusInvalid');
   const context = judgeClientContext(body.clientContext);
   return context.ok ? grant({ status, clientContext: context.value }) : context;

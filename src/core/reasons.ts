@@ -35,7 +35,7 @@ export const reasons = {
   AnswerUnread: [408, 'The client did not read the answer in time.'],
   ContentTypeUnsupported: [415, 'The body must be application/json.'],
   ContentEncodingUnsupported: [415, 'The body must not be compressed: it has to be judged.'],
-  StatusInvalid: [400, 'The status must be exactly "recording", "notRecording" or "failed".'],
+  StatusInvalid: [400, 'The status must be "recording", "notRecording" or "failed".'],
   ExpectationFailed: [417, 'The only expectation that can be met is 100-continue.'],
   UpgradeRefused: [501, 'Protocol upgrades are not offered here.'],
   UpgradeRequired: [426, 'Only WebSockets are taken here, in version 13 of their protocol.'],

@@ -55,13 +55,10 @@ describe('a status', () => {
   test.each([
     'unknown',
     'unknownFutureValue',
-    'Recording',
-    'RECORDING',
     'recording ',
     ' recording',
-    'notrecording',
+    'recordıng',
     'not_recording',
-    'Failed',
     'notRecording | recording | failed',
     'recording\0',
     '',
@@ -76,6 +73,17 @@ describe('a status', () => {
     undefined,
   ])('of %j is none of the three', async (status) => {
     await refused(start(JSON.stringify({ status })), 400, 'StatusInvalid');
+  });
+
+  test.each([
+    ['Recording', 'NotRecording'],
+    ['RECORDING', 'FAILED'],
+    ['rEcOrDiNg', 'notrecording'],
+  ])('may be spelled %s and %s', async (starts, stops) => {
+    expect((await start(JSON.stringify({ status: starts }))).headers['tallylight-gate']).toBe('open');
+    expect(world.graph.recordingState(call)).toBe('recording');
+    expect((await start(JSON.stringify({ status: stops }))).headers['tallylight-gate']).toBe('closed');
+    expect(world.graph.recordingState(call)?.toLowerCase()).toBe(stops.toLowerCase());
   });
 
   test('of another key is not read', async () => {

@@ -264,8 +264,21 @@ describe('a roster', () => {
   });
 });
 
+// Microsoft's stateful SDK finds the call by this path, letter for letter.
+test('the whole life of a call is told under the path of its invitation', async () => {
+  const call = graph.incomingCall();
+  await post(call, 'answer', { acceptedModalities: ['audio'] });
+  graph.addParticipant(call);
+  graph.endCall(call);
+  await settled(6);
+  const path = `/communications/calls/${call}`;
+  expect(notices().map(({ resourceUrl }) => resourceUrl)).toEqual([
+    ...[path, path, path, `${path}/participants`, path, path],
+  ]);
+});
+
 describe('an operation', () => {
-  test('that was pending is told when it ends, under the other spelling of its id', async () => {
+  test('that was pending is told when it ends', async () => {
     const call = graph.incomingCall({ answered: true });
     const script = graph.script({ action: 'updateRecordingStatus', answer: { pending: {} } });
     const { id } = (await post(call, 'updateRecordingStatus', { status: 'recording' })).body as {
@@ -275,7 +288,7 @@ describe('an operation', () => {
     await settled(4);
     expect(sent(call).slice(2)).toEqual(['deleted operation completed', 'updated participants']);
     const notice = notices()[2]!;
-    expect(notice.resourceUrl.split('/').at(-1)).toBe(id.replaceAll('-', '').toUpperCase());
+    expect(notice.resourceUrl).toBe(`/communications/calls/${call}/operations/${id}`);
     const read = await request(graph.url).get(`/v1.0${notice.resourceUrl}`).auth(token, { type: 'bearer' });
     expect(read.body).toEqual(notice.resourceData);
   });

@@ -33,9 +33,9 @@ export interface FakeGraph {
   readonly notifications: NotificationControl;
   /**
    * From now on the bot is notified: at `webhook`, the calling webhook of its registration, or where a call's own
-   * `callbackUri` says.
+   * `callbackUri` says. `ca`: a PEM certificate that is trusted there too.
    */
-  connect(options: { readonly webhook: string }): void;
+  connect(options: { readonly webhook: string; readonly ca?: string | undefined }): void;
   /** Sends a batch, or any text, now; null: it is of no call. The call may be over. */
   notify(callId: string | null, body: readonly unknown[] | string, options?: ByHand): Promise<Delivery>;
   /** A call that waits for an answer; returns its id. */

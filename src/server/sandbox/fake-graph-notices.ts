@@ -10,27 +10,20 @@ export const asBatch = (value: readonly unknown[]): object => ({
 });
 
 /**
- * The notifications of one event, each a POST of its own. As Microsoft's do, they spell the call's id in two ways:
- * `resource` has it hyphenated, and for changes of the call itself and of its operations `resourceUrl` does not.
+ * The notifications of one event, each a POST of its own. Every one spells an id as the invitation and the answers did:
+ * Microsoft's stateful SDK finds the call by `resourceUrl`, letter for letter, and drops what it does not find.
  */
 export function noticesOf(call: FakeCall, event: CallEvent): readonly Notice[] {
   switch (event.kind) {
     case 'invited':
-      return [notice('created', `calls/${call.id}`, `calls/${call.id}`, incoming(call))];
+      return [notice('created', `calls/${call.id}`, incoming(call))];
     case 'state':
       return [aboutCall('updated', call, { state: event.state })];
     case 'roster':
       return [roster(call, event.changed, event.removed)];
     case 'operationEnded': {
-      const { id } = event.operation;
-      return [
-        notice(
-          'deleted',
-          `calls/${call.id}/operations/${id}`,
-          `calls/${undashed(call.id)}/operations/${undashed(id)}`,
-          describeOperation(event.operation),
-        ),
-      ];
+      const path = `calls/${call.id}/operations/${event.operation.id}`;
+      return [notice('deleted', path, describeOperation(event.operation))];
     }
     case 'ended':
       return [
@@ -54,21 +47,18 @@ function describeNotice(item: Notice | null): string {
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** The other spelling of an id. */
-const undashed = (id: string): string => id.replaceAll('-', '').toUpperCase();
-
-const notice = (changeType: string, old: string, resource: string, resourceData: unknown): Notice => ({
+const notice = (changeType: string, path: string, resourceData: unknown): Notice => ({
   '@odata.type': '#microsoft.graph.commsNotification',
   changeType,
-  resource: `/app/${old}`,
-  resourceUrl: `/communications/${resource}`,
+  resource: `/app/${path}`,
+  resourceUrl: `/communications/${path}`,
   resourceData,
 });
 
 const aboutCall = (changeType: string, call: FakeCall, what: object): Notice =>
-  notice(changeType, `calls/${call.id}`, `calls/${undashed(call.id)}`, {
+  notice(changeType, `calls/${call.id}`, {
     '@odata.type': '#microsoft.graph.call',
-    '@odata.id': `/communications/calls/${undashed(call.id)}`,
+    '@odata.id': `/communications/calls/${call.id}`,
     ...what,
     tenantId: call.tenant,
     callChainId: call.callChainId,
@@ -87,7 +77,7 @@ function roster(call: FakeCall, changed: readonly Participant[], removed: readon
   call.rosterSequence += 1;
   if (!call.deltaRoster) {
     const everybody = [...call.participants.values()].map((one) => describeParticipant(call, one));
-    return notice('updated', path, path, everybody);
+    return notice('updated', path, everybody);
   }
   const delta = (one: Participant, more: object = {}): object => ({
     ...describeParticipant(call, one),
@@ -95,7 +85,7 @@ function roster(call: FakeCall, changed: readonly Participant[], removed: readon
     ...more,
   });
   const left = { removedState: { '@odata.type': '#microsoft.graph.removedState', reason: 'Removed' } };
-  return notice('updated', path, path, {
+  return notice('updated', path, {
     '@odata.type': '#microsoft.graph.deltaParticipants',
     sequenceNumber: call.rosterSequence,
     participants: [...changed.map((one) => delta(one)), ...removed.map((one) => delta(one, left))],

@@ -67,6 +67,8 @@ type Unanswered = { -readonly [Name in keyof Delivery]: Delivery[Name] };
 export class Notifications implements NotificationControl {
   readonly deliveries: Delivery[] = [];
   mode: NotificationMode = 'send';
+  /** Who signed the certificates of the bots, where the system does not know. */
+  ca: string | undefined;
   readonly #sign: (claims: Claims) => Promise<string>;
   readonly #webhook: () => string | undefined;
   readonly #made: (Made & { readonly id: number; readonly call: FakeCall })[] = [];
@@ -164,7 +166,7 @@ export class Notifications implements NotificationControl {
     try {
       const of = call === undefined ? {} : { aud: call.app, tid: call.tenant };
       const token = given === undefined ? await this.#sign({ ...of, ...claims }) : given;
-      Object.assign(delivery, await post(url, headersFor(call, token), body, this.#closing.signal));
+      Object.assign(delivery, await post(url, headersFor(call, token), body, this.#closing.signal, this.ca));
     } catch (error) {
       delivery.status = 'failed';
       delivery.error = messageOf(error);

@@ -216,7 +216,7 @@ export class FakeGraphState {
   }
 }
 
-/** Notifications name an operation in another spelling than answers do. */
+/** Its id may be spelled as that of a call may. */
 export const findOperation = (call: FakeCall, id: string): Operation | undefined =>
   [...call.operations.values()].find((operation) => keyOf(operation.id) === keyOf(id));
 

@@ -78,8 +78,9 @@ export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGra
     banner: state.banner,
     deliveries: notifications.deliveries,
     notifications,
-    connect({ webhook }) {
+    connect({ webhook, ca }) {
       state.webhook = webhook;
+      notifications.ca = ca;
     },
     async notify(callId, body, byHand = {}) {
       const call = callId === null ? undefined : state.recall(callId);

@@ -17,13 +17,15 @@ export interface Posted {
 
 /**
  * Posts once, on a connection of its own; redirects are not followed. Only to this machine, so that nothing of a
- * sandbox gets out by a callback that names another. Throws if there is no answer.
+ * sandbox gets out by a callback that names another. `ca`: who signed the certificate there, where the system does not
+ * know. Throws if there is no answer.
  */
 export async function post(
   url: string,
   headers: OutgoingHttpHeaders,
   body: string,
   signal: AbortSignal,
+  ca?: string,
 ): Promise<Posted> {
   const target = new URL(url);
   if (!isLoopback(target.hostname)) throw new Error(`${target.host} is not on this machine`);
@@ -32,6 +34,7 @@ export async function post(
     const req = request(target, {
       method: 'POST',
       agent: false,
+      ...(ca === undefined ? {} : { ca }),
       headers: { ...headers, 'content-length': Buffer.byteLength(body) },
       signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
     });

@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { IncomingCall } from '../../../src/server/sandbox/fake-graph-control.ts';
+import { sandboxApp, sandboxSecret, sandboxTenant } from '../../../src/server/sandbox/token-mint.ts';
+import type { ProxySettings } from '../../../src/server/settings.ts';
+import { startWorld, type World } from '../../support/world.ts';
+import { makeCertificate, type Certificate } from './certificate.ts';
+import { startProgram, type Program } from './program.ts';
+import { startTlsFront, type TlsFront } from './tls-front.ts';
+
+export type ControlAuth = ProxySettings['controlAuth'];
+
+/** A bot on Microsoft's stateful SDK, and a proxy behind TLS with everything else it stands between. */
+export interface House {
+  readonly bot: Program;
+  readonly world: World;
+  readonly front: TlsFront;
+  readonly certificate: Certificate;
+  /** What the bot's client is built with. */
+  readonly client: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** The bot's calling webhook, at the proxy. */
+const webhookPath = '/callbacks/calls';
+
+/** `env`: of the bot's process. */
+export async function startHouse(
+  controlAuth: ControlAuth,
+  env: Readonly<Record<string, string>> = {},
+): Promise<House> {
+  const directory = await mkdtemp(join(tmpdir(), 'tallylight-dotnet-'));
+  const certificate = makeCertificate(directory);
+  const bot = await startProgram('communications-bot', {
+    SSL_CERT_FILE: certificate.certFile,
+    ...env,
+  });
+  const { url: botUrl } = (await bot.told('listening')).facts;
+  const front = await startTlsFront(certificate);
+  const port = await freePort();
+  const world = await startWorld({
+    settings: {
+      port,
+      controlAuth,
+      publicUrl: front.url,
+      callbacks: [{ path: '/callbacks/*', upstream: String(botUrl) }],
+    },
+  });
+  front.target = `http://127.0.0.1:${port}`;
+  const webhook = front.url + webhookPath;
+  world.graph.connect({ webhook, ca: certificate.cert });
+  const { mint } = world;
+  return {
+    bot,
+    world,
+    front,
+    certificate,
+    client: {
+      app: sandboxApp,
+      secret: sandboxSecret,
+      tenant: sandboxTenant,
+      mint: mint.url,
+      mediaScope: `${mint.audience}/.default`,
+      scope: `${controlAuth === 'jwt' ? mint.audience : mint.graphAudience}/.default`,
+      issuer: mint.notifications.issuer,
+      jwksUri: mint.notifications.jwksUri,
+      serviceBaseUrl: `${front.url}/v1.0`,
+      notificationUrl: webhook,
+    },
+    async close() {
+      await bot.close();
+      await world.close();
+      await front.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** A call that the bot has answered, and knows to be established. */
+export async function answeredCall({ bot, world }: House, facts: IncomingCall = {}): Promise<string> {
+  const call = world.graph.incomingCall(facts);
+  await bot.told('incoming', { call, state: 'Incoming' });
+  await bot.ask('answer', { call, blob: '<media session>' });
+  await bot.told('updated', { call, state: 'Established' });
+  return call;
+}

@@ -1,0 +1,107 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { expect } from '@jest/globals';
+
+/** One request as a client spells it, with placeholders for what is another one each time. */
+export interface Spelled {
+  readonly method: string;
+  readonly target: string;
+  /** In the order and the letter case in which they came; tokens are left out. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of media, only how many bytes. */
+  readonly body: string | { readonly bytes: number };
+}
+
+interface Raw {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Buffer;
+}
+
+const guid = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/gi;
+
+/** What a client sent about this call, each spelling once, in order. */
+export function spellingsOf(connections: readonly (readonly Buffer[])[], call: string, origin: string): Spelled[] {
+  const spelled = connections
+    .flatMap((chunks) => requestsIn(Buffer.concat(chunks)))
+    .filter(({ target }) => !target.startsWith('/callbacks/') && target.includes(call))
+    .map((raw) => spell(raw, call, origin));
+  const known = new Map(spelled.map((one) => [JSON.stringify(one), one]));
+  return [...known.values()];
+}
+
+function spell({ method, target, headers, body }: Raw, call: string, origin: string): Spelled {
+  const general = (text: string): string =>
+    text
+      .replaceAll(origin, '{proxy}')
+      .replaceAll(new URL(origin).host, '{host}')
+      .replaceAll(call, '{call}')
+      .replace(guid, '{guid}');
+  const isMedia = target.startsWith('/media/');
+  return {
+    method,
+    target: general(target),
+    headers: Object.fromEntries(headers.map(([name, value]) => [name, generalHeader(name, general(value))])),
+    body: isMedia ? { bytes: body.length } : general(body.toString()),
+  };
+}
+
+/** What depends on the machine, not on the client, is left out. */
+function generalHeader(name: string, value: string): string {
+  if (/^authorization$/i.test(name)) return 'Bearer {token}';
+  if (/^content-length$/i.test(name)) return '{length}';
+  return value
+    .replace(/hostOS=[^;)]*/, 'hostOS={os}')
+    .replace(/hostArch=[^;)]*/, 'hostArch={arch}')
+    .replace(/runtimeEnvironment=[^;)]*/, 'runtimeEnvironment={runtime}');
+}
+
+/** The whole requests on a connection; a client of these does not send one before the answer to the last. */
+function requestsIn(bytes: Buffer): Raw[] {
+  const found: Raw[] = [];
+  for (let rest = bytes; ; ) {
+    const end = rest.indexOf('\r\n\r\n');
+    if (end < 0) return found;
+    const [requestLine = '', ...lines] = rest.toString('latin1', 0, end).split('\r\n');
+    const [method = '', target = ''] = requestLine.split(' ');
+    const headers = lines.map((line): [string, string] => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+    });
+    const value = (wanted: string): string | undefined =>
+      headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
+    const isChunked = value('transfer-encoding') === 'chunked';
+    const taken = (isChunked ? takeChunks : takeLength)(rest.subarray(end + 4), Number(value('content-length') ?? 0));
+    if (taken === undefined) return found;
+    found.push({ method, target, headers, body: taken.body });
+    rest = taken.rest;
+  }
+}
+
+/** undefined: it is not whole. */
+type Taken = { readonly body: Buffer; readonly rest: Buffer } | undefined;
+
+const takeLength = (bytes: Buffer, length: number): Taken =>
+  bytes.length < length ? undefined : { body: bytes.subarray(0, length), rest: bytes.subarray(length) };
+
+function takeChunks(bytes: Buffer): Taken {
+  const chunks: Buffer[] = [];
+  for (let rest = bytes; ; ) {
+    const end = rest.indexOf('\r\n');
+    const size = parseInt(rest.toString('latin1', 0, Math.max(end, 0)), 16);
+    const next = end + 2 + size + 2;
+    if (end < 0 || rest.length < next) return undefined;
+    if (size === 0) return { body: Buffer.concat(chunks), rest: rest.subarray(next) };
+    chunks.push(rest.subarray(end + 2, next - 2));
+    rest = rest.subarray(next);
+  }
+}
+
+/** Compares with what is kept of the client; TALLYLIGHT_WRITE_FIXTURES=1 keeps what it sends now. */
+export async function expectKept(client: string, requests: readonly Spelled[]): Promise<void> {
+  const file = fileURLToPath(new URL(`../../fixtures/clients/${client}.json`, import.meta.url));
+  if (process.env.TALLYLIGHT_WRITE_FIXTURES === '1')
+    await writeFile(file, `${JSON.stringify({ client, requests }, null, 2)}\n`);
+  expect({ client, requests }).toEqual(JSON.parse(await readFile(file, 'utf8')));
+}
