@@ -25,6 +25,8 @@ export interface EvidenceWriterDeps {
   readonly batch?: number;
   /** The id of the directory that the store's evidence went to before, if it is to go on in this one. */
   readonly movedFrom?: string | undefined;
+  /** Whether this process may write into the store at all; otherwise the evidence waits for another. */
+  readonly mayLead?: () => boolean;
   /** Hears of every record of the store once it is durable, whichever instance made it. */
   readonly onDurable?: (record: EvidenceRecord) => void;
 }
@@ -64,6 +66,7 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
     idleMs: 250,
     reportMs: 5000,
     onDurable: () => undefined,
+    mayLead: () => true,
     movedFrom: undefined,
     ...deps,
     batch,
@@ -144,7 +147,13 @@ class Writer implements EvidenceWriter {
 
   /** Takes one batch from the outbox to the sink; returns how long to wait before the next, ms. */
   async #turn(): Promise<number> {
-    const { outbox, sink, owner, clock, idleMs, leaseMs, batch } = this.#deps;
+    const { outbox, sink, owner, clock, idleMs, leaseMs, batch, mayLead } = this.#deps;
+    if (!mayLead()) {
+      this.#succeeded('waiting');
+      this.#flushes.rejectAll(notLeading());
+      await this.#stepDown();
+      return idleMs;
+    }
     if (!(await this.#lead())) {
       await this.#stepDown();
       return (await this.#othersFlush()) ? idleMs : Math.max(idleMs, leaseMs / 4);
@@ -344,4 +353,9 @@ class Writer implements EvidenceWriter {
 const contentOf = ({ record, refusedWrites }: OutboxEntry): OutboxContent =>
   record === undefined ? { refusedWrites } : { record };
 
+const notLeading = (): Fault =>
+  new Fault(
+    'EvidenceUnwritable',
+    'this instance takes no part in the store, so evidence that waits there is for another to write',
+  );
 const stopped = (): Fault => new Fault('EvidenceUnwritable', 'the evidence writer is stopped');

@@ -122,6 +122,12 @@ export class Gate {
     return this.#admission.session.obstacle;
   }
 
+  /** Whether the store has taken this instance in, and nothing is known against it since. */
+  mayTakePart(): boolean {
+    const { session } = this.#admission;
+    return session.hasJoined && session.obstacle === undefined;
+  }
+
   /** Lets one write in, without a promise where this instance already holds a grant. */
   admitNow(call: CallKey, who: Binding | null, beganAt?: number): Decision<Write> | undefined {
     return this.#admission.admitNow(call, who, beganAt);

@@ -162,6 +162,7 @@ export async function startInstance(
   const sink = await openFileSink(settings.evidenceDir, { log });
   const owner = randomUUID();
   log.info({ instance: owner }, 'this instance is named so in the repairs of the evidence');
+  await gate.open();
   const writer = startEvidenceWriter({
     outbox: store.outbox,
     sink,
@@ -170,9 +171,9 @@ export async function startInstance(
     log,
     meter,
     movedFrom: settings.evidenceMovedFrom,
+    mayLead: () => gate.mayTakePart(),
     onDurable: (record) => gate.witnessed(record),
   });
-  await gate.open();
   const listenAt = performance.now() + readyWithinMs;
   while (!gate.isReady() && performance.now() < listenAt) await sleep(probeEveryMs);
 
@@ -191,7 +192,8 @@ export async function startInstance(
       obstacle: () =>
         gate.isReady() ? undefined : (gate.obstacle() ?? 'this instance has no session in the store'),
     },
-    { code: 'StoreFresh', obstacle: () => freshStore(parts) },
+    // One that has no session leaves the store as it is: to read a call begins the life of its shard.
+    { code: 'StoreFresh', obstacle: () => (gate.isReady() ? freshStore(parts) : undefined) },
     { code: 'KeysMissing', obstacle: () => adapters.missingKeys() },
     { code: 'GraphCredentialUnavailable', obstacle: () => adapters.missingCredential() },
     { code: 'EvidenceUnwritable', obstacle: () => writer.obstacle() },

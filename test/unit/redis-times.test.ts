@@ -424,6 +424,15 @@ describe('the format of the store', () => {
     expect(house.server.command('exists', keys.members, keys.layout)).toBe(0);
   });
 
+  test('of a later build is not written over in a shard, where the number of the store is gone', async () => {
+    const house = new House();
+    const call = newCall();
+    house.server.command('set', keys.call(call).mark, '3');
+    await expect(house.store().calls.read(call)).rejects.toThrow('holds 3, not 2');
+    expect(house.server.command('get', keys.call(call).mark)).toBe('3');
+    expect(house.server.command('exists', keys.call(call).shard)).toBe(0);
+  });
+
   test('of this build fails what an earlier build would do first', async () => {
     const house = new House();
     await joined(house);

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { CallKey } from '../../core/call-key.ts';
 import { judgeCallbackUri, type CallbackJudgement } from '../../core/callback-uri.ts';
-import { grant, refuse, type Decision } from '../../core/decision.ts';
+import { grant, type Decision } from '../../core/decision.ts';
 import { messageOf } from '../../core/errors.ts';
 import { actionName } from '../../core/graph-action.ts';
 import { parseJson, replaceText, tooLarge, unfitForJson } from '../body.ts';
+import { noMemory } from '../body-memory.ts';
 import { readSmall, type SmallBody } from '../small-body.ts';
-import { retryAfterMs } from '../shares.ts';
 import { askedFacts, type ControlRequest } from './context.ts';
 
 /** The body of an action that may say where Graph sends a call's notifications. */
@@ -47,8 +47,7 @@ function unjudged(
   maxBytes: number,
 ): Decision<CallbackBody> {
   if (why === 'tooLarge' && (share.proven || policy.callbackUri === 'rewrite')) return tooLarge(maxBytes);
-  if (policy.callbackUri === 'rewrite')
-    return refuse('Overloaded', { detail: 'too many bodies are read at the moment', retryAfterMs });
+  if (policy.callbackUri === 'rewrite') return noMemory;
   return grant({ body, outcome: 'unreadable', host: null });
 }
 

@@ -3,7 +3,7 @@ import type { CallKey } from '../../core/call-key.ts';
 import type { Decision } from '../../core/decision.ts';
 import type { AcceptedTokens } from '../accepted-tokens.ts';
 import type { Caller } from '../authenticate.ts';
-import type { Release } from '../counters.ts';
+import { bodyMemory, noMemory } from '../body-memory.ts';
 import { graphInTurn } from '../graph-turns.ts';
 import { nameOf } from '../limits.ts';
 import type { ControlDeps } from '../ports.ts';
@@ -29,21 +29,18 @@ export async function inPlace(
   if (!place.ok) return place;
   // Node reads ahead, and would hold more than anybody has asked for; it goes on as soon as somebody does.
   if (!share.proven && !req.complete) req.socket.pause();
-  const held = new Set<Release>([place.value.release]);
-  const keeps = (bytes: number): Release | undefined => {
-    const room = limits.bodyMemory(share, bytes);
-    if (room === undefined) return undefined;
-    held.add(room);
-    return () => {
-      if (held.delete(room)) room();
-    };
-  };
-  const request = { ...arrived, share, keeps };
+  const memory = bodyMemory(limits, share);
+  if (!memory.holdsAhead(place.value.lane === 'kept' ? 0 : req.readableLength)) {
+    place.value.release();
+    return noMemory;
+  }
+  const request = { ...arrived, share, keeps: memory.keeps };
   const graph = graphInTurn(request, accepted, place.value.lane);
   try {
     return await run({ ...request, deps: { ...deps, graph } });
   } finally {
-    for (const release of held) release();
+    memory.release();
+    place.value.release();
     dropUnread(res, limits.answerMs);
   }
 }

@@ -1,5 +1,4 @@
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
 import type { Samples } from '../../metrics/workers.ts';
 import { Pulse, silentRounds } from './pulse.ts';
 import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
@@ -45,9 +44,12 @@ export class Member {
     this.onTrial = onTrial;
     this.#worker = cluster.fork();
     this.id = this.#worker.id;
-    const exit = once(this.#worker, 'exit') as Promise<[number | null, string | null]>;
-    const silent = once(this.#worker, 'disconnect');
-    this.gone = Promise.all([exit, silent]).then(([[code, signal]]) => ({ code, signal }));
+    // Not `once` of `node:events`, which rejects on an error, such as a message that reaches nobody any more.
+    const exit = new Promise<Exit>((resolve) => {
+      this.#worker.once('exit', (code: number | null, signal: string | null) => resolve({ code, signal }));
+    });
+    const silent = new Promise<void>((resolve) => void this.#worker.once('disconnect', resolve));
+    this.gone = Promise.all([exit, silent]).then(([how]) => how);
     const told = new Promise<string>((resolve) => {
       this.#worker.on('message', (message: FromWorker) => {
         this.#pulse.heard();

@@ -49,7 +49,9 @@ local function shardNow(key, mark, seen, elapsed)
   if same then return shard end
   local whole = shard.kept == '1' and promoted == unpromoted
   if not whole or not string.find(redis.call('INFO', 'persistence'), 'aof_enabled:1', 1, true) then
-    if redis.call('GET', mark) ~= format then redis.call('SET', mark, format) end
+    local found = redis.call('GET', mark)
+    if found and found ~= format then error({ err = string.format('FORMAT %s holds %s, not %s', mark, found, format) }) end
+    if not found then redis.call('SET', mark, format) end
     shard.life = string.format('%s.%.3f', run, shard.time)
     shard.fenced = promoted == unpromoted and '0' or decimal(fencedMs)
     shard.settled = false

@@ -2,7 +2,8 @@ import type { JoinRefusal, SessionId, SessionTimes } from '../../core/ports.ts';
 import type { Connection } from './connection.ts';
 import { asPairs } from './decode.ts';
 import { isRecord } from '../../core/json.ts';
-import { formatNumber, type Keys } from './keys.ts';
+import { otherFormat } from './format.ts';
+import type { Keys } from './keys.ts';
 import { parseTimes, scripts } from './scripts.ts';
 
 /** Who takes part in the store, with which times. */
@@ -34,7 +35,8 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
 
   return {
     enrol: async (session, times) => {
-      if ((await connection.command('type', keys.shard(0).mark)) === 'hash') return otherFormat(1);
+      const isOfFirst = (await connection.command('type', keys.shard(0).mark)) === 'hash';
+      if (isOfFirst) return refusedFor(otherFormat(keys, '1'));
       const found = await connection.script(scripts.enrol, keys, {
         session,
         ttlMs: ms(times.ttlMs),
@@ -43,7 +45,8 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
         graphTimeoutMaxMs: ms(times.graphTimeoutMaxMs),
       });
       if (found === undefined) return undefined;
-      return 'format' in found ? otherFormat(found.format) : otherTimes(times, found.member, found.times);
+      if ('format' in found) return refusedFor(otherFormat(keys, found.format));
+      return otherTimes(times, found.member, found.times);
     },
     remove,
     tidy: async () => {
@@ -66,13 +69,8 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
   };
 }
 
-function otherFormat(found: number): JoinRefusal {
-  const text =
-    found > formatNumber
-      ? `the store has format ${found}, and this build knows format ${formatNumber} only; use the build that the others have`
-      : `the store has format ${found}, of an earlier build. End all instances of that build after their evidence is written, then use another database or delete the old keys (docs/operate/redis.md, "Upgrading")`;
-  return { why: 'format', text };
-}
+const refusedFor = (format: string | undefined): JoinRefusal | undefined =>
+  format === undefined ? undefined : { why: 'format', text: format };
 
 function otherTimes(mine: SessionTimes, member: SessionId, theirs: SessionTimes): JoinRefusal {
   const facts = [

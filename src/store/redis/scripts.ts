@@ -185,8 +185,8 @@ function beat(reply: unknown): Beat | 'lost' {
   };
 }
 
-/** undefined: nothing is in the way; else the number of another layout, or a member and its times. */
-type InTheWay = { readonly format: number } | { readonly member: string; readonly times: SessionTimes };
+/** undefined: nothing is in the way; else what stands where the number of the layout should, or a member and its times. */
+type InTheWay = { readonly format: string } | { readonly member: string; readonly times: SessionTimes };
 
 export function parseTimes(text: string): SessionTimes | undefined {
   const [, ...numbers] = /^(\d+) (\d+) (\d+) (\d+)$/.exec(text) ?? [];
@@ -199,7 +199,7 @@ export function parseTimes(text: string): SessionTimes | undefined {
 function inTheWay(reply: unknown): InTheWay | undefined {
   if (reply === null) return undefined;
   const [first, second] = asList(reply, 'reply');
-  if (second === undefined) return { format: asNumber(first, 'format') };
+  if (second === undefined) return { format: asText(first, 'format') };
   const times = parseTimes(asText(second, 'member'));
   if (times === undefined) throw malformed('member');
   return { member: asText(first, 'member'), times };

@@ -129,7 +129,8 @@ export function redisSessions(
       const losses = connection.losses();
       const refusal = await members.enrol(session, times);
       if (refusal !== undefined) {
-        inPassing(members.tidy());
+        // A member that has died must not keep others out for ever; a store of another format is not touched.
+        if (refusal.why === 'times') inPassing(members.tidy());
         return refusal;
       }
       const joined: Joined = { losses, times, lives: [], shards: new Set() };

@@ -1,6 +1,7 @@
 import type { Log, Meter, Store } from '../../core/ports.ts';
 import { redisCalls } from './call-store.ts';
 import type { Connection } from './connection.ts';
+import { inFormat } from './format.ts';
 import type { Keys } from './keys.ts';
 import { redisOutbox } from './outbox.ts';
 import { redisSessions } from './session-store.ts';
@@ -34,11 +35,12 @@ export function storeOver(
   { meter, log }: Reports = {},
 ): RedisStore {
   const wakes = wakeUps(connection, (ms) => time.sleep(ms));
-  const outbox = redisOutbox(connection, keys, wakes, () => time.now());
+  const fitting = inFormat(connection, keys);
+  const outbox = redisOutbox(fitting, keys, wakes, () => time.now());
   const shards = new Shards(() => time.now());
   const sessions = redisSessions(connection, keys, shards, new StoreClock(meter, log), wakes, log);
   return {
-    calls: redisCalls(connection, keys, shards, {
+    calls: redisCalls(fitting, keys, shards, {
       committed: (shard) => outbox.hint(shard),
       acquiring: (session, shard) => sessions.holds(session, shard),
     }),

@@ -1,0 +1,3 @@
+// A worker of a cluster that hears, and does nothing.
+process.on('message', () => undefined);
+process.send?.({ kind: 'hears' });
