@@ -23,7 +23,7 @@ import { Silence } from './silence.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type Hearing, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './telling.ts';
-import { UnprovenStops, type UnprovenStop } from './unproven-stops.ts';
+import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { Watch } from './watch.ts';
 import type { Write } from './write.ts';
 
@@ -198,10 +198,18 @@ export class Gate {
   }
 
   /**
-   * Holds the gate of a call closed here for a stop of which Graph cannot say now whether it is the call's own; whether
-   * it does. Nothing else is done for the claims of a token that nobody has verified.
+   * For how long a stop may wait for the proof of its token, ms: the other instances are told after it, and are to have
+   * closed within one TTL of the request.
    */
-  holdClosed(stop: UnprovenStop): Promise<boolean> {
+  get proofMs(): number {
+    return this.#deps.times.ttlMs / 2;
+  }
+
+  /**
+   * Holds the gate of a call closed here for a stop of which Graph cannot say now whether it is the call's own;
+   * undefined: it does not. Nothing else is done for the claims of a token that nobody has verified.
+   */
+  holdClosed(stop: UnprovenStop): Promise<Hold | undefined> {
     return this.#unproven.hold(stop);
   }
 

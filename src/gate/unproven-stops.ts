@@ -32,6 +32,14 @@ export interface UnprovenStop {
   readonly stop: () => Promise<Decision<unknown>>;
 }
 
+/** A gate that is held closed while the request that asked for it is still being judged. */
+export interface Hold {
+  /** Graph has not answered that request: it is asked again until it does. */
+  askOn(): void;
+  /** The request is over. What is not asked about any further opens again, unless it was stopped. */
+  release(): void;
+}
+
 /** What the gate does for it. */
 interface Closing {
   readonly ownerOf: (call: CallKey) => Promise<KnownBinding>;
@@ -50,6 +58,13 @@ interface Held {
   epoch: number | undefined;
   isNoted: boolean;
   isOver: boolean;
+  /** Requests that are still being judged. */
+  requests: number;
+  /** Whether Graph is to be asked from here. */
+  isAskedOn: boolean;
+  /** Resolves once it is, or once it is over. */
+  readonly left: Promise<void>;
+  readonly leave: () => void;
 }
 
 /**
@@ -68,13 +83,14 @@ export class UnprovenStops {
     this.#closing = closing;
   }
 
-  /** Whether the gate is held closed for it. */
-  async hold(stop: UnprovenStop): Promise<boolean> {
+  /** undefined: the gate is not held closed for it. */
+  async hold(stop: UnprovenStop): Promise<Hold | undefined> {
     const { call, by, cause, from } = stop;
     const owner = await this.#closing.ownerOf(call);
-    if (owner === null || owner === undefined || !isSameBinding(owner, by)) return false;
+    if (owner === null || owner === undefined || !isSameBinding(owner, by)) return undefined;
     const key = `${call} ${stop.name} ${cause}`;
-    if (this.#held.has(key)) return true;
+    const before = this.#held.get(key);
+    if (before !== undefined) return this.#handle(key, before);
     const { log } = this.#deps;
     const ofAddress = [...this.#held.values()].filter((one) => one.stop.from === from).length;
     if (this.#closed || ofAddress >= maxPerAddress || this.#held.size >= maxHeld) {
@@ -82,17 +98,23 @@ export class UnprovenStops {
         { call, from, held: ofAddress },
         'Graph does not answer, and too many stops are held without its word',
       );
-      return false;
+      return undefined;
     }
-    const held = { stop, epoch: undefined, isNoted: false, isOver: false };
+    let leave = (): void => undefined;
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    const held: Held = {
+      ...{ stop, epoch: undefined, isNoted: false, isOver: false },
+      ...{ requests: 0, isAskedOn: false, left, leave },
+    };
     this.#held.set(key, held);
     this.#closing.suspend(call);
     log.warn(
       { call, from, cause },
       'Graph does not answer, so a stop is not proven: the gate of the call is closed on this instance until it does',
     );
+    const handle = this.#handle(key, held);
     void this.#settle(key, held);
-    return true;
+    return handle;
   }
 
   /** A stop of the call that is proven has come: it closes for itself. */
@@ -102,6 +124,23 @@ export class UnprovenStops {
 
   close(): void {
     this.#closed = true;
+  }
+
+  #handle(key: string, held: Held): Hold {
+    let isOver = false;
+    held.requests += 1;
+    return {
+      askOn: () => {
+        held.isAskedOn = true;
+        held.leave();
+      },
+      release: () => {
+        if (isOver) return;
+        isOver = true;
+        held.requests -= 1;
+        if (held.requests === 0 && !held.isAskedOn && !held.isOver) this.#release(key, held);
+      },
+    };
   }
 
   /** Until Graph answers, or the recording that was meant is over. */
@@ -116,7 +155,8 @@ export class UnprovenStops {
           break;
         }
         await this.#note(held);
-        await sleep(clock, pauseMs);
+        await held.left;
+        if (!held.isOver) await sleep(clock, pauseMs);
         if (held.isOver || this.#closed) return;
         const word = await held.stop.ask();
         if (word === 'unanswered') continue;
@@ -149,7 +189,8 @@ export class UnprovenStops {
 
   #release(key: string, held: Held): void {
     held.isOver = true;
-    this.#held.delete(key);
+    held.leave();
+    if (this.#held.get(key) === held) this.#held.delete(key);
     const { call } = held.stop;
     if (![...this.#held.values()].some((one) => one.stop.call === call)) this.#closing.resume(call);
   }

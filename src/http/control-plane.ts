@@ -6,6 +6,7 @@ import { parseRequestTarget } from '../core/request-target.ts';
 import { AcceptedTokens } from './accepted-tokens.ts';
 import { answering } from './answer.ts';
 import { authenticateControl } from './authenticate.ts';
+import { readJson } from './body.ts';
 import type { CallRequest, ControlRequest, Handler } from './control/context.ts';
 import { hangUp } from './control/hang-up.ts';
 import { patchOperation, updateMetadata } from './control/judged-bodies.ts';
@@ -14,7 +15,7 @@ import { inPlace, type Arrived } from './control/place.ts';
 import { persistMedia } from './control/persist-media.ts';
 import { readOperation } from './control/read-operation.ts';
 import { recordingStatus } from './control/recording-status.ts';
-import { holdUnproven } from './control/unproven-stop.ts';
+import { UnprovenRequest } from './control/unproven-stop.ts';
 import { knownOrRated } from './enforce.ts';
 import { belongs, prove } from './graph-proof.ts';
 import type { ControlDeps } from './ports.ts';
@@ -104,12 +105,23 @@ async function act(request: ControlRequest, effect: Exclude<Effect, 'refuse'>): 
   if (effect === 'pass' || effect === 'create' || effect === 'answer' || effect === 'keepAlive')
     return pass(request);
   if (call === undefined) return refuse('CallIdInvalid');
-  const about: CallRequest = { ...request, call };
-  const proof = await prove(about);
-  if (proof.kind === 'proven') return handlers[effect]({ ...about, isProvenAnew: proof.isNew });
-  if (proof.kind === 'refused') return proof.answer;
-  await holdUnproven(about, effect);
-  return proof.answer();
+  let body: ReturnType<CallRequest['json']> | undefined;
+  const about: CallRequest = {
+    ...request,
+    call,
+    json: () => (body ??= readJson(request.req, request.deps.limits.json)),
+    holdClosed: () => unproven.hold(),
+  };
+  const unproven = new UnprovenRequest(about, effect);
+  try {
+    const proof = await prove(about);
+    if (proof.kind === 'proven') return await handlers[effect]({ ...about, isProvenAnew: proof.isNew });
+    if (proof.kind === 'refused') return proof.answer;
+    await unproven.keep();
+    return proof.answer();
+  } finally {
+    unproven.release();
+  }
 }
 
 /** For whom nothing can be done at Graph, nothing is begun: not even for a call that nobody is bound to yet. */

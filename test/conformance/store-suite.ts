@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Revocation, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
+import { describeAnnouncements } from './announcement-laws.ts';
 import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSilence } from './silence-laws.ts';
@@ -449,6 +450,8 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         expect(woken).toEqual([id, revocation, other]);
       });
     });
+
+    describeAnnouncements(() => fixture);
 
     describeOutbox(() => fixture);
 

@@ -11,7 +11,7 @@ export class UnsteadyGraph {
   /** The Graph behind it. */
   target = '';
   readonly #server = createServer((req, res) => this.#serve(req, res));
-  readonly #waiting = new Set<ServerResponse>();
+  readonly #waiting = new Map<ServerResponse, IncomingMessage>();
 
   async open(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
@@ -24,8 +24,20 @@ export class UnsteadyGraph {
   /** Everything goes through again. */
   calm(): void {
     this.mood = () => undefined;
-    for (const res of this.#waiting) res.destroy();
+    for (const res of this.#waiting.keys()) res.destroy();
     this.#waiting.clear();
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** What waits meets this now, and so does whatever comes; undefined: nothing befalls it. */
+  becomes(mood: Mood): void {
+    this.mood = () => mood;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const [res, req] of waiting) this.#meet(req, res, mood);
   }
 
   async close(): Promise<void> {
@@ -35,8 +47,11 @@ export class UnsteadyGraph {
   }
 
   #serve(req: IncomingMessage, res: ServerResponse): void {
-    const mood = this.mood(req);
-    if (mood === 'none') this.#waiting.add(res);
+    this.#meet(req, res, this.mood(req));
+  }
+
+  #meet(req: IncomingMessage, res: ServerResponse, mood: Mood): void {
+    if (mood === 'none') this.#waiting.set(res, req);
     else if (mood === 'reset') req.socket.resetAndDestroy();
     else if (mood === undefined) this.#pass(req, res);
     else {

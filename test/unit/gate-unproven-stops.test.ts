@@ -29,7 +29,12 @@ function unproven(world: World, changes: Partial<UnprovenStop> = {}) {
     },
     ...changes,
   };
-  return { graph, held: world.run(world.instances[1]!.gate.holdClosed(stop)) };
+  const held = world.run(world.instances[1]!.gate.holdClosed(stop)).then((hold) => {
+    // Graph has not answered the request itself.
+    hold?.askOn();
+    return hold !== undefined;
+  });
+  return { graph, held };
 }
 
 describe('a stop that Graph cannot confirm now', () => {

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { PolicyInForce } from '../../core/policy.ts';
 import type { Write } from '../../gate/write.ts';
 import type { Caller } from '../authenticate.ts';
+import type { JsonBody } from '../body.ts';
 import type { Release } from '../counters.ts';
 import type { ControlDeps, GraphRequest } from '../ports.ts';
 import { header } from '../problem.ts';
@@ -38,6 +39,10 @@ export interface CallRequest extends ControlRequest {
   readonly call: CallKey;
   /** Whether it was settled for this very request who asks; otherwise Graph's word from before counts. */
   readonly isProvenAnew?: boolean;
+  /** Its body as JSON that is judged; read once, whoever asks for it first. */
+  readonly json: () => Promise<Decision<JsonBody>>;
+  /** Graph is silent about the token: if a stop is asked for, the gate is closed here until it is known what Graph says. */
+  readonly holdClosed: () => void;
 }
 
 /** Stages 3 to 5 of one kind of action: enforce, forward, settle. A granted value is the status the client got. */

@@ -3,7 +3,7 @@ import { refuse } from '../../core/decision.ts';
 import { sha256 } from '../../core/evidence.ts';
 import { judgeMetadataBody, judgeOperationBody } from '../../core/graph-bodies.ts';
 import type { Write } from '../../gate/write.ts';
-import { readJson, type JsonBody } from '../body.ts';
+import type { JsonBody } from '../body.ts';
 import { accept } from '../graph-proof.ts';
 import { askedFacts, duringWrite, relay, sending, type CallRequest, type Handler } from './context.ts';
 
@@ -11,7 +11,7 @@ import { askedFacts, duringWrite, relay, sending, type CallRequest, type Handler
 export const updateMetadata: Handler = async (request) => {
   const { deps, call, caller, policy } = request;
   if (policy.updateMetadata === 'refuse') return refusedBy(policy.name, 'updateMetadata');
-  const body = await readJson(request.req, request.deps.limits.json);
+  const body = await request.json();
   if (!body.ok) return body;
   const judged = judgeMetadataBody(body.value.value);
   if (!judged.ok) return judged;
@@ -32,7 +32,7 @@ export const updateMetadata: Handler = async (request) => {
 export const patchOperation: Handler = async (request) => {
   const { deps, call, caller, policy, action } = request;
   if (policy.operationPatch === 'refuse') return refusedBy(policy.name, 'a PATCH of an operation');
-  const body = await readJson(request.req, request.deps.limits.json);
+  const body = await request.json();
   if (!body.ok) return body;
   const judged = judgeOperationBody(body.value.value);
   if (!judged.ok) return judged;

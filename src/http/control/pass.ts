@@ -5,7 +5,7 @@ import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../
 import { actionName } from '../../core/graph-action.ts';
 import { accept } from '../graph-proof.ts';
 import { readCallbackBody, tellCallback } from './callback-uri.ts';
-import { insteadOf, notThere, type CallRequest, type ControlRequest, type Handler } from './context.ts';
+import { insteadOf, notThere, type ControlRequest, type Handler } from './context.ts';
 import type { GraphRequest } from '../ports.ts';
 
 /** Graph's 401 to the proxy's own token, of which nothing was passed on. */
@@ -76,8 +76,7 @@ export const pass: Handler<ControlRequest> = async (request) => {
   const call = action.row.effect === 'create' ? createdCall(forwarded.headers) : action.call;
   if (taken && callback !== undefined) tellCallback(request, call, callback.value);
   if (call !== undefined) {
-    const about: CallRequest = { ...request, call };
-    if (taken) await accept(about);
+    if (taken) await accept({ ...request, call });
     const { who } = request.caller;
     // Nobody in particular cannot end a call.
     if (status === 404 && action.row.effect === 'keepAlive' && who !== null)

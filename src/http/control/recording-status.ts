@@ -5,7 +5,7 @@ import type { StatusOutcome } from '../../core/graph-outcome.ts';
 import { textOf } from '../../core/reasons.ts';
 import type { StartRequest } from '../../gate/start.ts';
 import type { StopRequest } from '../../gate/stop.ts';
-import { readJson, type JsonBody } from '../body.ts';
+import type { JsonBody } from '../body.ts';
 import { proveAgain } from '../graph-proof.ts';
 import { hangUpNow } from './hang-up.ts';
 import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
@@ -13,7 +13,7 @@ import { polling } from './call-gone.ts';
 
 /** updateRecordingStatus: a start, or a stop (design, sections 3 and 4). */
 export const recordingStatus: Handler = async (request) => {
-  const body = await readJson(request.req, request.deps.limits.json);
+  const body = await request.json();
   if (!body.ok) return body;
   const asked = judgeStatusBody(body.value.value);
   if (!asked.ok) return asked;

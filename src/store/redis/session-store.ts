@@ -1,7 +1,6 @@
 import { parseCallKey, type CallKey } from '../../core/call-key.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import type {
-  AnnouncedStop,
   HolderTimes,
   JoinRefusal,
   Log,
@@ -16,6 +15,7 @@ import type { Keys } from './keys.ts';
 import { redisMembers } from './members.ts';
 import { scripts } from './scripts.ts';
 import type { Shards } from './shards.ts';
+import { stopIn, stopMessage } from './stop-message.ts';
 import type { StoreClock } from './store-clock.ts';
 import type { WakeUps } from './wake.ts';
 
@@ -47,15 +47,6 @@ function revocationIn(message: string): Revocation | undefined {
   return call && { call, epoch: Number(epoch) };
 }
 
-const stopMessage = ({ call, epoch, from }: AnnouncedStop): string => `${epoch ?? '-'} ${from} ${call}`;
-
-/** undefined: it is something else. */
-function stopIn(message: string): AnnouncedStop | undefined {
-  const [, epoch = '', from = '', id = ''] = /^(\d{1,15}|-) (\S{1,128}) (.+)$/.exec(message) ?? [];
-  const call = parseCallKey(id);
-  return call && { call, epoch: epoch === '-' ? null : Number(epoch), from };
-}
-
 const keptText = (kept: boolean | undefined): string => (kept === undefined ? '' : kept ? '1' : '0');
 
 /**
@@ -72,6 +63,15 @@ export function redisSessions(
 ): RedisSessions {
   const sessions = new Map<SessionId, Joined>();
   const members = redisMembers(connection, keys, () => shards.now());
+  let isUnreadableTold = false;
+  const tellUnreadable = (): void => {
+    if (isUnreadableTold) return;
+    isUnreadableTold = true;
+    log?.warn(
+      { channel: keys.stops },
+      'a message on the channel of announced stops cannot be read and is ignored, as all others like it will be: find out who else publishes there',
+    );
+  };
   /** On the connections of which count of losses every shard has been touched. */
   let touchedAt = -1;
 
@@ -183,8 +183,10 @@ export function redisSessions(
     },
     onStop: (hear) =>
       wakeUps.on(keys.stops, (message) => {
-        const stop = message === undefined ? undefined : stopIn(message);
+        if (message === undefined) return;
+        const stop = stopIn(message);
         if (stop !== undefined) hear(stop);
+        else tellUnreadable();
       }),
   };
 }
