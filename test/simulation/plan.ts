@@ -1,7 +1,7 @@
 import type { GateTimes } from '../../src/gate/context.ts';
 import { slots, type Act, type Planned } from './acts.ts';
 import { Chance } from './chance.ts';
-import { redisScene, refused, scene, stepMs } from './scenes.ts';
+import { refused, scene, stepMs } from './scenes.ts';
 
 /** The probability of each kind of fault on each of its occasions. */
 export interface Odds {
@@ -113,32 +113,28 @@ export function settingOf(
   const endsAt = chance.between(5, 12) * unit;
   const calls = 1 + chance.below(3);
   const bots = Array.from({ length: calls }, (_, call) => botPlan(chance, call, times, endsAt)).flat();
-  const stage = { call: calls, times, commandTimeoutMs, endsAt };
-  bots.push(...scene(new Chance(seed, 'scene'), stage));
+  const isOld = new Chance(seed, 'age').happens(0.7);
+  const opensAt = isOld ? 0 : 1.2 * Math.max(times.ttlMs, 3 * times.graphTimeoutMs);
+  const stage = { call: calls, times, commandTimeoutMs, opensAt, endsAt };
+  bots.push(...scene(new Chance(seed, 'scene'), stage, store));
   const faults = faultPlan(chance, bots, calls, times, endsAt);
   const redis = store === 'redis' ? redisOf(seed) : undefined;
   return {
     redis,
     times,
     timesOf: timesOf(seed, times),
-    isOld: new Chance(seed, 'age').happens(0.7),
+    isOld,
     commandTimeoutMs,
     leaseMs: Math.min(10_000, 2 * unit),
     maxGrants: new Chance(seed, 'grants').pick([1, 2, Infinity, Infinity]),
     rates: Array.from({ length: slots }, () => chance.pick([0.9, 1, 1, 1.1])),
-    calls: calls + (redis === undefined ? 1 : 2),
+    calls: calls + 1,
     oneHost: chance.happens(0.5),
     odds: odds as unknown as Odds,
-    plan: [
-      ...bots,
-      ...(redis === undefined
-        ? faults
-        : [
-            ...replaced(seed, faults, times),
-            ...redisScene(new Chance(seed, 'redis scene'), { ...stage, call: calls + 1 }),
-          ]),
-    ].sort((one, other) => one.at - other.at),
-    endsAt,
+    plan: [...bots, ...(redis === undefined ? faults : replaced(seed, faults, times))].sort(
+      (one, other) => one.at - other.at,
+    ),
+    endsAt: Math.max(endsAt, ...bots.map(({ at }) => at)),
     onlyLaws,
   };
 }

@@ -82,13 +82,13 @@ export class RedisClient {
     this.reconnect();
   }
 
-  /** The server's side of the connection is gone; the process learns of it in time. */
-  breakDown(): void {
+  /** The server's side of the connection is gone; the process learns of it when it can be reached. */
+  breakDown(cutOffMs = 0): void {
     const link = this.#link;
     if (link === undefined || link.isBroken) return;
     link.isBroken = true;
     const { engine, weather, process } = this.#around;
-    const takes = weather.delay(`${process.slot} close`);
+    const takes = cutOffMs + weather.delay(`${process.slot} close`);
     engine.schedule(takes, `${process.name} <- close`, () => this.#lost(link), process);
   }
 

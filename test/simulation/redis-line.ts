@@ -150,7 +150,7 @@ export class RedisLine implements SimulatedStore {
 
   goDown(): void {
     this.isDown = true;
-    for (const client of this.#clients) client.breakDown();
+    for (const client of this.#clients) client.breakDown(this.#cutOffMs(client.process));
   }
 
   comeUp(withData: boolean, lostMs?: number): void {
@@ -226,8 +226,12 @@ export class RedisLine implements SimulatedStore {
     };
   }
 
-  #reachableIn({ slot }: Process): number {
-    return this.isDown ? Infinity : Math.max(0, (this.cutOff.get(slot) ?? 0) - this.#engine.now);
+  #reachableIn(process: Process): number {
+    return this.isDown ? Infinity : this.#cutOffMs(process);
+  }
+
+  #cutOffMs({ slot }: Process): number {
+    return Math.max(0, (this.cutOff.get(slot) ?? 0) - this.#engine.now);
   }
 
   #ran({ name }: Process, script: Script, reply: Reply, keys: Args, args: Args): void {

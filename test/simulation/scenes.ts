@@ -7,7 +7,9 @@ export interface Stage {
   readonly call: number;
   readonly times: GateTimes;
   readonly commandTimeoutMs: number;
-  /** When faults end. */
+  /** From when on something can be recorded. */
+  readonly opensAt: number;
+  /** When what befalls the others ends. */
   readonly endsAt: number;
 }
 
@@ -15,8 +17,8 @@ export interface Stage {
 type Scene = (chance: Chance, stage: Stage) => Planned[];
 
 /** When a scene begins that takes so many TTLs. */
-const beginning = (chance: Chance, { times, endsAt }: Stage, ttls: number): number =>
-  chance.between(0, Math.max(0, endsAt - ttls * times.ttlMs));
+const beginning = (chance: Chance, { times, opensAt, endsAt }: Stage, ttls: number): number =>
+  opensAt + chance.between(0, Math.max(0, endsAt - opensAt - ttls * times.ttlMs));
 
 /** Three different slots, or two of them. */
 const places = (chance: Chance): readonly [number, number, number] =>
@@ -36,6 +38,10 @@ const upload = (
   at,
   act: { kind: 'upload', call, slot, chunks: length === 'long' ? 200 : 2, everyMs: ttlMs / 20 },
 });
+
+/** A bot that asks once more soon, whatever it was told: what comes then needs a recording. */
+const recording = ({ call, times }: Stage, at: number, slot: number): Planned[] =>
+  [at, at + 0.4 * times.ttlMs].map((from) => ({ at: from, act: { kind: 'start', call, slot, again: 2 } }));
 
 /** Clients that go on as if nothing were, every so many ms. */
 const goingOn = (
@@ -89,7 +95,7 @@ const hardStop: Scene = (chance, stage) => {
   ])();
   const stopAt = wrongAt + chance.between(-0.05, 0.6) * ttlMs;
   return [
-    { at, act: { kind: 'start', call, slot: there, again: 3 } },
+    ...recording(stage, at, there),
     upload(stage, at + 0.6 * ttlMs, here, 'long'),
     upload(stage, at + 0.7 * ttlMs, there, 'long'),
     { at: wrongAt, act: wrong },
@@ -107,7 +113,7 @@ const lateGrant: Scene = (chance, stage) => {
   const askedAt = at + chance.between(0.5, 1) * ttlMs;
   const stopAt = askedAt + chance.between(5, 0.4 * commandTimeoutMs);
   return [
-    { at, act: { kind: 'start', call, slot: there, again: 3 } },
+    ...recording(stage, at, there),
     { at: askedAt - 1, act: { kind: 'deaf', slot: here, ms: 2 * ttlMs } },
     {
       at: askedAt - 1,
@@ -131,7 +137,7 @@ const standing: Scene = (chance, stage) => {
     ? { kind: 'storeFull', ms }
     : { kind: 'storeRefuses', what: refused(chance), ms };
   return [
-    { at, act: { kind: 'start', call, slot: there, again: 3 } },
+    ...recording(stage, at, there),
     upload(stage, wrongAt - 0.2 * ttlMs, here, 'long'),
     upload(stage, wrongAt - 0.1 * ttlMs, there, 'long'),
     { at: wrongAt, act: wrong },
@@ -140,26 +146,50 @@ const standing: Scene = (chance, stage) => {
   ];
 };
 
-/** A Redis that forgets what has just happened: that a session became a holder, or that the recording was stopped. */
-const forgetting: Scene = (chance, stage) => {
+/** A Redis that forgets that a recording was stopped, and an instance that nobody has told of it. */
+const forgottenStop: Scene = (chance, stage) => {
   const { call, times } = stage;
   const { ttlMs } = times;
-  const at = beginning(chance, stage, 6);
-  const [here, there] = places(chance);
-  const uploadAt = at + chance.between(0.1, 0.5) * ttlMs;
-  const stopAt = uploadAt + chance.between(0.3, 1.5) * ttlMs;
-  const passed = chance.between(20, 300);
-  const forgotten = chance.pick([uploadAt, stopAt]) + passed;
-  const lostMs = Math.round(passed + chance.between(-20, 60));
-  const skewMs = chance.happens(0.5) ? stepMs(chance, ttlMs) : 0;
+  const at = beginning(chance, stage, 5);
+  const [here, there, elsewhere] = places(chance);
+  const stopAt = at + chance.between(0.8, 1.6) * ttlMs;
+  const passed = chance.between(40, 250);
+  const forgotten = stopAt + passed;
   return [
-    { at, act: { kind: 'start', call, slot: there, again: 2 } },
-    upload(stage, uploadAt, here, 'long'),
-    // Nobody tells it of the stop, and the store does not know.
-    ...(chance.happens(0.5) ? [deaf(chance.below(slots), stopAt - 1, 2 * ttlMs)] : []),
-    { at: forgotten, act: { kind: 'storeReplaced', ms: chance.pick([5, 50, ttlMs]), lostMs, skewMs } },
+    ...recording(stage, at, there),
+    ...(chance.happens(0.5) ? [upload(stage, stopAt - 0.4 * ttlMs, here, 'short')] : []),
+    { at: stopAt - 1, act: { kind: 'deaf', slot: elsewhere, ms: 4 * ttlMs } },
     { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: 3 } },
-    ...[0.2, 0.5, 1, 2].map((later) => upload(stage, forgotten + later * ttlMs, chance.below(slots), 'long')),
+    replacedAt(chance, stage, forgotten, passed + chance.between(-5, 20)),
+    ...goingOn(stage, forgotten, 0.3 * ttlMs, 8, [elsewhere, elsewhere, here]),
+  ];
+};
+
+/** A Redis that forgets that an instance became a holder; it may be cut off, and learn nothing of that or of the stop. */
+const forgottenHolder: Scene = (chance, stage) => {
+  const { call, times } = stage;
+  const { ttlMs } = times;
+  const at = beginning(chance, stage, 5);
+  const [here, there, elsewhere] = places(chance);
+  const uploadAt = at + chance.between(0.5, 1) * ttlMs;
+  const passed = chance.between(20, 100);
+  const forgotten = uploadAt + passed;
+  const stopAt = forgotten + chance.pick([chance.between(0.1, 0.6), chance.between(1, 3)]) * ttlMs;
+  return [
+    ...recording(stage, at, there),
+    upload(stage, uploadAt, here, 'long'),
+    ...(chance.happens(0.7)
+      ? [
+          {
+            at: forgotten - 5,
+            act: { kind: 'cutOff', slot: here, ms: chance.between(1, 2) * ttlMs },
+          } as const,
+        ]
+      : []),
+    replacedAt(chance, stage, forgotten, passed + chance.between(-5, 30)),
+    { at: stopAt - 1, act: { kind: 'deaf', slot: here, ms: 4 * ttlMs } },
+    { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: 3 } },
+    ...goingOn(stage, forgotten, 0.3 * ttlMs, 10, [here, here, elsewhere]),
   ];
 };
 
@@ -170,14 +200,12 @@ const outlived: Scene = (chance, stage) => {
   const at = beginning(chance, stage, 5);
   const [here, there, elsewhere] = places(chance);
   const forgotten = at + chance.between(0.8, 2) * ttlMs;
-  const lostMs = Math.round(chance.between(10, 150));
-  const skewMs = chance.happens(0.3) ? stepMs(chance, ttlMs) : 0;
   const askedAt = forgotten + chance.between(1.2, 2.6) * graphTimeoutMs;
   return [
-    { at, act: { kind: 'start', call, slot: there, again: 3 } },
+    ...recording(stage, at, there),
     upload(stage, forgotten - 0.3 * ttlMs, here, 'long'),
     upload(stage, forgotten - 0.2 * ttlMs, there, 'long'),
-    { at: forgotten, act: { kind: 'storeReplaced', ms: chance.pick([5, 50]), lostMs, skewMs } },
+    replacedAt(chance, stage, forgotten, chance.between(10, 150)),
     ...goingOn(stage, forgotten, 0.25 * ttlMs, 12, [elsewhere, here, there]),
     { at: askedAt, act: { kind: 'start', call, slot: elsewhere, again: 1 } },
     { at: forgotten + 3 * ttlMs, act: { kind: 'notRecording', call, slot: there, again: 3 } },
@@ -193,7 +221,7 @@ const setBack: Scene = (chance, stage) => {
   const stopAt = at + chance.between(0.8, 1.5) * ttlMs;
   const lostAt = stopAt + chance.between(0.5, 2) * ttlMs;
   return [
-    { at, act: { kind: 'start', call, slot: there, again: 3 } },
+    ...recording(stage, at, there),
     upload(stage, stopAt - 0.3 * ttlMs, here, 'long'),
     upload(stage, stopAt - 0.2 * ttlMs, elsewhere, 'long'),
     { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: 3 } },
@@ -202,26 +230,25 @@ const setBack: Scene = (chance, stage) => {
   ];
 };
 
-const deaf = (slot: number, at: number, ms: number): Planned => ({ at, act: { kind: 'deaf', slot, ms } });
+/** Another server comes up without the last moments; every second one has another clock. */
+const replacedAt = (chance: Chance, { times }: Stage, at: number, lostMs: number): Planned => ({
+  at,
+  act: {
+    kind: 'storeReplaced',
+    ms: chance.pick([5, 5, 50]),
+    lostMs: Math.max(0, Math.round(lostMs)),
+    skewMs: chance.happens(0.5) ? stepMs(chance, times.ttlMs) : 0,
+  },
+});
 
-const ofAnyStore = [
-  awayAtStop,
-  awayAtStop,
-  awayAtStop,
-  hardStop,
-  hardStop,
-  lateGrant,
-  lateGrant,
-  standing,
-  standing,
+const ofMemory = [awayAtStop, awayAtStop, awayAtStop, hardStop, hardStop, lateGrant, lateGrant, standing];
+const ofRedis = [
+  ...[awayAtStop, hardStop, hardStop, lateGrant, standing, standing, standing],
+  ...[forgottenStop, forgottenStop, forgottenHolder, forgottenHolder, outlived, outlived, setBack],
 ];
-const ofRedis = [forgetting, forgetting, outlived, outlived, setBack];
 
-export const scene: Scene = (chance, stage) => chance.pick(ofAnyStore)(chance, stage);
-
-/** With a store that may forget its last moments. */
-export const redisScene: Scene = (chance, stage) =>
-  chance.happens(0.1) ? [] : chance.pick(ofRedis)(chance, stage);
+export const scene = (chance: Chance, stage: Stage, store: 'memory' | 'redis'): Planned[] =>
+  chance.pick(store === 'redis' ? ofRedis : ofMemory)(chance, stage);
 
 /** How far somebody sets a clock, ms: a little, or by what a wrong setting or a dead battery makes of it. */
 export const stepMs = (chance: Chance, ttlMs: number): number =>
