@@ -14,6 +14,7 @@ Plays random histories of three instances of the real gate in simulated time, an
   --trace        Print every event of the first seed.
   --mutant NAME  Take a rule out of the product first (see mutants.mjs); then something should be found.
   --store KIND   Only this store, memory or redis; if absent, the seed decides.
+  --laws         Judge both laws and what must be so at the end, but none of the rules that serve them.
   --unshrunk     Only tell what was found.
 
 Exit status: 0 nothing was found, 1 a law or a promise was broken, and its seed and shrunk trace are printed.
@@ -26,6 +27,7 @@ const options = {
   trace: { type: 'boolean' },
   mutant: { type: 'string' },
   store: { type: 'string' },
+  laws: { type: 'boolean' },
   unshrunk: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -39,7 +41,7 @@ export async function main(args: readonly string[]): Promise<number> {
     say(help);
     return 0;
   }
-  const { store } = values;
+  const { store, laws: onlyLaws = false } = values;
   if (store !== undefined && store !== 'memory' && store !== 'redis') {
     say(help);
     return 2;
@@ -48,11 +50,17 @@ export async function main(args: readonly string[]): Promise<number> {
   const first = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
   const steps = Number(values.steps ?? (isOne ? 1 : Infinity));
   const seconds = 60 * Number(values.minutes ?? (values.steps === undefined ? 1 : Infinity));
-  if (trace) say((await simulate(first, settingOf(first, store), undefined, true)).lines.join('\n'));
+  if (trace)
+    say((await simulate(first, settingOf(first, store, onlyLaws), undefined, true)).lines.join('\n'));
   say(`seeds from ${first} on`);
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
-  const { total, failed } = await search(first, (so) => so.steps >= steps || elapsed() >= seconds, store);
+  const { total, failed } = await search(
+    first,
+    (so) => so.steps >= steps || elapsed() >= seconds,
+    store,
+    onlyLaws,
+  );
   say(`${summary(total)}; ${Math.round(total.steps / elapsed())} steps a second, ${elapsed().toFixed(1)} s`);
   if (failed === undefined) {
     say('nothing was found');
@@ -60,6 +68,6 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const seed = total.next - 1;
   say(`seed ${seed} breaks a promise: ${failed.violation ?? ''}`);
-  if (values.unshrunk !== true) say(await report(seed, failed, mutant, store));
+  if (values.unshrunk !== true) say(await report(seed, failed, mutant, store, onlyLaws));
   return 1;
 }

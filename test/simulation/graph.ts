@@ -166,6 +166,7 @@ export class SimulatedGraph {
         }
         left = true;
         this.#engine.note(`${process.name} sends ${what}`);
+        this.#observer.sent(process, asked);
         const longest = offTheWireAt - this.#engine.now;
         const takes = this.#weather.fault(`${occasion} late`, odds.graphLate, (chance) =>
           lateness(chance, longest),

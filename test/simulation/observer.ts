@@ -1,4 +1,5 @@
 import type { CallKey } from '../../src/core/call-key.ts';
+import type { GateTimes } from '../../src/gate/context.ts';
 import type { Engine, Process } from './engine.ts';
 
 /** What Graph and the media sink together know of a call. */
@@ -35,17 +36,20 @@ export class Observer {
   readonly #lights = new Map<CallKey, Light>();
   /** At how many stops of its call each upload had stored its first byte. */
   readonly #firstBytes = new Map<number, number>();
-  readonly #ttlMs: number;
+  readonly #times: GateTimes;
   readonly #epochs = new Map<CallKey, number>();
   readonly #heard = new Map<Process, Map<CallKey, Heard>>();
+  /** Recordings that began before the store lost data: up to which epoch, and when that was. */
+  readonly #forgotten = new Map<CallKey, { readonly epoch: number; readonly at: number }>();
+  #forgotAt = -Infinity;
   /** Since when no session can be extended. */
   #standsSince = Infinity;
   #requests = 0;
   bytes = 0;
 
-  constructor(engine: Engine, ttlMs: number) {
+  constructor(engine: Engine, times: GateTimes) {
     this.#engine = engine;
-    this.#ttlMs = ttlMs;
+    this.#times = times;
   }
 
   /** A start was stored. */
@@ -67,23 +71,56 @@ export class Observer {
     this.#standsSince = does ? Infinity : Math.min(this.#standsSince, this.#engine.now);
   }
 
+  /** The store has lost data just now, or began without any. */
+  storeForgot(): void {
+    this.#forgotAt = this.#engine.now;
+    for (const [call, epoch] of this.#epochs)
+      if (epoch > (this.#forgotten.get(call)?.epoch ?? -1))
+        this.#forgotten.set(call, { epoch, at: this.#engine.now });
+  }
+
+  /** A status change has left a process for Graph. */
+  sent(process: Process, asked: string): void {
+    const { ttlMs, graphTimeoutMs } = this.#times;
+    const passedMs = this.#engine.now - this.#forgotAt;
+    // What was stored before may be sent for one Graph timeout.
+    const isNew = passedMs > slow * graphTimeoutMs + slackMs;
+    if (isNew && passedMs < Math.max(ttlMs, 3 * graphTimeoutMs) / slow - slackMs)
+      this.#engine.violated(
+        `rule R2: ${process.name} sends ${asked} before what the store has forgotten is over`,
+      );
+  }
+
   /** A process has let an upload in. */
   admitted(process: Process, call: CallKey, epoch: number): void {
     const heard = this.#heard.get(process)?.get(call);
     if (heard !== undefined && epoch <= heard.epoch)
       this.#engine.violated(`rule R6: ${process.name} lets in what it has heard a stop of`);
-    const standsMs = this.#engine.now - this.#standsSince;
-    if (standsMs > slow * this.#ttlMs + slackMs)
+    const forgotten = this.#forgotten.get(call);
+    if (forgotten !== undefined && epoch <= forgotten.epoch && this.#isOutlived(forgotten.at))
+      this.#engine.violated(
+        `rule R2: ${process.name} lets in what was opened before the store lost data, its stop perhaps`,
+      );
+    if (this.#isOutlived(this.#standsSince))
       this.#engine.violated(`rule R6: ${process.name} lets in what no session of the store can last for`);
   }
 
   /** A process has passed on bytes of an upload. */
   passed(process: Process, call: CallKey, epoch: number, drainMs: number): void {
+    if (this.#isOutlived(this.#standsSince))
+      this.#engine.violated(
+        `rule R6: ${process.name} passes bytes on for longer than any session of the store can last`,
+      );
     const heard = this.#heard.get(process)?.get(call);
     if (heard === undefined || epoch > heard.epoch) return;
     const tookMs = this.#engine.now - heard.at - (process.suspendedMs - heard.suspendedMs);
     if (tookMs > slow * drainMs + slackMs)
       this.#engine.violated(`rule R6: ${process.name} passes bytes on long after it heard the stop`);
+  }
+
+  /** Whether no session that lived at a moment lives now. */
+  #isOutlived(since: number): boolean {
+    return this.#engine.now - since > slow * this.#times.ttlMs + slackMs;
   }
 
   light(call: CallKey): Light {

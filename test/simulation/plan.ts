@@ -1,67 +1,7 @@
 import type { GateTimes } from '../../src/gate/context.ts';
+import { slots, type Act, type Planned } from './acts.ts';
 import { Chance } from './chance.ts';
-
-/** What somebody does to the system, or what befalls it, at a moment of true time. Slots are the places of instances. */
-export type Act =
-  | {
-      readonly kind: 'start' | 'notRecording' | 'failed' | 'hangUp';
-      readonly call: number;
-      readonly slot: number;
-      /** How often the bot asks again after a refusal, when the refusal says so. */
-      readonly again: number;
-    }
-  | {
-      readonly kind: 'upload';
-      readonly call: number;
-      readonly slot: number;
-      readonly chunks: number;
-      readonly everyMs: number;
-    }
-  | { readonly kind: 'terminate'; readonly call: number }
-  | { readonly kind: 'crash' | 'shutDown'; readonly slot: number; readonly ms: number }
-  /** At once, or when the next reply to a heartbeat is there and not yet read. */
-  | { readonly kind: 'pause' | 'pauseAtReply'; readonly slot: number; readonly ms: number }
-  | Affliction;
-
-/** What befalls the store, the disk and Graph. */
-export type Affliction =
-  | { readonly kind: 'cutOff'; readonly slot: number; readonly ms: number }
-  | { readonly kind: 'storeDown' | 'storeLost' | 'storeFull' | 'diskFull'; readonly ms: number }
-  /** Another server comes up on the data of the last one, or on what a replica has of it, without the last moments; its clock shows another time. */
-  | { readonly kind: 'storeReplaced'; readonly ms: number; readonly lostMs: number; readonly skewMs: number }
-  /** It takes nothing that writes, or one command is forbidden. */
-  | { readonly kind: 'storeRefuses'; readonly what: Refused; readonly ms: number }
-  /** Somebody sets the store's clock. */
-  | { readonly kind: 'step'; readonly byMs: number }
-  /** Nobody reaches Graph; or Graph, or whoever gives tokens for it, refuses our credential. */
-  | { readonly kind: 'graphDown' | 'credentialRefused'; readonly ms: number };
-
-/** Why a server refuses writes, or the one command that it forbids. */
-export type Refused = keyof typeof refusals | (typeof forbidden)[number];
-
-export const refusals = {
-  READONLY: "READONLY You can't write against a read only replica.",
-  NOREPLICAS: 'NOREPLICAS Not enough good replicas to write.',
-  MISCONF: 'MISCONF Redis is configured to save RDB snapshots, but it is unable to persist on disk.',
-} as const;
-
-/** Commands that scripts of the store use; an operator may forbid any of them by an ACL. */
-export const forbidden = [
-  'XADD',
-  'HSET',
-  'HINCRBY',
-  'HDEL',
-  'DEL',
-  'ZADD',
-  'ZREM',
-  'PUBLISH',
-  'SET',
-] as const;
-
-export interface Planned {
-  readonly at: number;
-  readonly act: Act;
-}
+import { refused, scene, stepMs } from './scenes.ts';
 
 /** The probability of each kind of fault on each of its occasions. */
 export interface Odds {
@@ -111,9 +51,9 @@ export interface Setting {
   readonly plan: readonly Planned[];
   /** When faults end. */
   readonly endsAt: number;
+  /** Whether the two laws and the end are judged alone, and no rule that serves them. */
+  readonly onlyLaws: boolean;
 }
-
-const slots = 3;
 
 interface Timing {
   readonly times: GateTimes;
@@ -157,7 +97,11 @@ const usualOdds: Odds = {
 };
 
 /** What a seed holds: how long things take, which kinds of faults there are, and what everybody does when. */
-export function settingOf(seed: number, store: StoreKind = seed % 2 === 0 ? 'redis' : 'memory'): Setting {
+export function settingOf(
+  seed: number,
+  store: StoreKind = seed % 2 === 0 ? 'redis' : 'memory',
+  onlyLaws = false,
+): Setting {
   const chance = new Chance(seed, 'setting');
   const { times, commandTimeoutMs } = chance.pick(chance.happens(0.8) ? timings.slice(0, 5) : timings);
   // Each run has some kinds of faults and not others: together they would hide each other (swarm testing).
@@ -169,30 +113,29 @@ export function settingOf(seed: number, store: StoreKind = seed % 2 === 0 ? 'red
   const endsAt = chance.between(5, 12) * unit;
   const calls = 1 + chance.below(3);
   const bots = Array.from({ length: calls }, (_, call) => botPlan(chance, call, times, endsAt)).flat();
-  // In a call of its own, where no bot is in its way.
-  if (chance.happens(0.5)) bots.push(...scene(chance, calls, times, endsAt));
-  else bots.push(...hardStop(chance, calls, times, endsAt));
+  const isOld = new Chance(seed, 'age').happens(0.7);
+  const opensAt = isOld ? 0 : 1.2 * Math.max(times.ttlMs, 3 * times.graphTimeoutMs);
+  const stage = { call: calls, times, commandTimeoutMs, opensAt, endsAt };
+  bots.push(...scene(new Chance(seed, 'scene'), stage, store));
   const faults = faultPlan(chance, bots, calls, times, endsAt);
   const redis = store === 'redis' ? redisOf(seed) : undefined;
   return {
     redis,
     times,
     timesOf: timesOf(seed, times),
-    isOld: new Chance(seed, 'age').happens(0.7),
+    isOld,
     commandTimeoutMs,
     leaseMs: Math.min(10_000, 2 * unit),
     maxGrants: new Chance(seed, 'grants').pick([1, 2, Infinity, Infinity]),
     rates: Array.from({ length: slots }, () => chance.pick([0.9, 1, 1, 1.1])),
-    calls: calls + (redis === undefined ? 1 : 2),
+    calls: calls + 1,
     oneHost: chance.happens(0.5),
     odds: odds as unknown as Odds,
-    plan: [
-      ...bots,
-      ...(redis === undefined
-        ? faults
-        : [...replaced(seed, faults, times), ...forgetting(seed, calls + 1, times, endsAt)]),
-    ].sort((one, other) => one.at - other.at),
-    endsAt,
+    plan: [...bots, ...(redis === undefined ? faults : replaced(seed, faults, times))].sort(
+      (one, other) => one.at - other.at,
+    ),
+    endsAt: Math.max(endsAt, ...bots.map(({ at }) => at)),
+    onlyLaws,
   };
 }
 
@@ -212,35 +155,6 @@ function replaced(seed: number, faults: readonly Planned[], { ttlMs }: GateTimes
     const skewMs = chance.happens(0.4) ? stepMs(chance, ttlMs) : 0;
     return { at, act: { kind: 'storeReplaced', ms: act.ms, lostMs, skewMs } };
   });
-}
-
-/** A Redis that forgets what has just happened: that a session became a holder, or that the recording was stopped. */
-function forgetting(seed: number, call: number, { ttlMs }: GateTimes, endsAt: number): Planned[] {
-  const chance = new Chance(seed, 'forgetting');
-  if (chance.happens(0.4)) return [];
-  const at = chance.between(0, Math.max(0, endsAt - 6 * ttlMs));
-  const [here, there] = chance.pick([
-    [0, 1],
-    [1, 2],
-    [2, 0],
-  ] as const);
-  const uploadAt = at + chance.between(0.1, 0.5) * ttlMs;
-  const stopAt = uploadAt + chance.between(0.3, 1.5) * ttlMs;
-  const passed = chance.between(20, 300);
-  const forgotten = chance.pick([uploadAt, stopAt]) + passed;
-  const lostMs = Math.round(passed + chance.between(-20, 60));
-  const skewMs = chance.happens(0.5) ? stepMs(chance, ttlMs) : 0;
-  const upload = (from: number, slot: number): Planned => ({
-    at: from,
-    act: { kind: 'upload', call, slot, chunks: 200, everyMs: ttlMs / 20 },
-  });
-  return [
-    { at, act: { kind: 'start', call, slot: there, again: 2 } },
-    upload(uploadAt, here),
-    { at: forgotten, act: { kind: 'storeReplaced', ms: chance.pick([5, 50, ttlMs]), lostMs, skewMs } },
-    { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: 3 } },
-    ...[0.2, 0.5, 1, 2].map((later) => upload(forgotten + later * ttlMs, chance.below(slots))),
-  ];
 }
 
 /** A bot records again and again; what it does is not always sensible. */
@@ -275,46 +189,6 @@ function botPlan(chance: Chance, call: number, times: GateTimes, endsAt: number)
   return plan;
 }
 
-/** A recording that is stopped while the instance that takes its media is away: what chance alone puts together too rarely. */
-function scene(chance: Chance, call: number, { ttlMs }: GateTimes, endsAt: number): Planned[] {
-  const at = chance.between(0, Math.max(0, endsAt - 4 * ttlMs));
-  const [here, there, elsewhere] = chance.pick([
-    [0, 1, 2],
-    [1, 2, 0],
-    [2, 0, 1],
-  ] as const);
-  const away = at + chance.between(0.2, 0.7) * ttlMs;
-  const kind = chance.pick(['pause', 'pauseAtReply', 'pauseAtReply', 'cutOff', 'crash'] as const);
-  return [
-    { at, act: { kind: 'start', call, slot: there, again: 2 } },
-    { at: at + 0.1 * ttlMs, act: { kind: 'upload', call, slot: here, chunks: 200, everyMs: ttlMs / 20 } },
-    { at: away, act: { kind, slot: here, ms: chance.between(1, 4.5) * ttlMs } },
-    {
-      at: away + chance.between(0, 1) * ttlMs,
-      act: { kind: 'notRecording', call, slot: chance.pick([there, elsewhere]), again: 3 },
-    },
-  ];
-}
-
-/** How far somebody sets a clock, ms: a little, or by what a wrong setting or a dead battery makes of it. */
-const stepMs = (chance: Chance, ttlMs: number): number =>
-  Math.round(
-    chance.pick([
-      -3_600_000,
-      -60_000,
-      -2 * ttlMs,
-      -0.5 * ttlMs,
-      0.5 * ttlMs,
-      2 * ttlMs,
-      60_000,
-      3_600_000,
-      3 * 86_400_000,
-    ]) * chance.between(0.5, 1),
-  );
-
-const refused = (chance: Chance): Refused =>
-  chance.pick([...(Object.keys(refusals) as Refused[]), 'XADD', ...forbidden]);
-
 /** Most are alike; where they are not, the operator has said how long they may be. */
 function timesOf(seed: number, times: GateTimes): GateTimes[] {
   const chance = new Chance(seed, 'times');
@@ -328,44 +202,6 @@ function timesOf(seed: number, times: GateTimes): GateTimes[] {
     ttlMaxMs: times.ttlMs,
     graphTimeoutMaxMs: times.graphTimeoutMs,
   }));
-}
-
-/** A recording that is stopped while something is wrong that is no outage, and clients that go on as if nothing were. */
-function hardStop(chance: Chance, call: number, { ttlMs }: GateTimes, endsAt: number): Planned[] {
-  const at = chance.between(0, Math.max(0, endsAt - 6 * ttlMs));
-  const [here, there] = chance.pick([
-    [0, 1],
-    [1, 2],
-    [2, 0],
-  ] as const);
-  const wrongAt = at + chance.between(0.8, 2.2) * ttlMs;
-  const ms = chance.between(1, 3) * ttlMs;
-  const wrong: Act = chance.pick<() => Act>([
-    () => ({ kind: 'storeFull', ms }),
-    () => ({ kind: 'storeFull', ms }),
-    () => ({ kind: 'storeRefuses', what: refused(chance), ms }),
-    () => ({ kind: 'storeRefuses', what: 'XADD', ms }),
-    () => ({ kind: 'storeDown', ms }),
-    () => ({ kind: 'cutOff', slot: there, ms }),
-    () => ({ kind: 'step', byMs: stepMs(chance, ttlMs) }),
-    () => ({ kind: 'graphDown', ms }),
-    () => ({ kind: 'credentialRefused', ms }),
-  ])();
-  const stopAt = wrongAt + chance.between(-0.05, 0.6) * ttlMs;
-  const upload = (from: number, slot: number, chunks: number): Planned => ({
-    at: from,
-    act: { kind: 'upload', call, slot, chunks, everyMs: ttlMs / 20 },
-  });
-  return [
-    { at, act: { kind: 'start', call, slot: there, again: 3 } },
-    upload(at + 0.6 * ttlMs, here, 200),
-    upload(at + 0.7 * ttlMs, there, 200),
-    { at: wrongAt, act: wrong },
-    { at: stopAt, act: { kind: 'notRecording', call, slot: there, again: chance.below(3) } },
-    ...Array.from({ length: 16 }, (_, n) =>
-      upload(stopAt + (n + 1) * 0.2 * ttlMs, n % 2 === 0 ? there : here, 2),
-    ),
-  ];
 }
 
 /** Most faults befall the moments around what a bot does. */

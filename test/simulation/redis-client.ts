@@ -41,10 +41,20 @@ interface Surroundings {
   readonly reachableIn: () => number;
   readonly fate: (occasion: string) => Fate | undefined;
   readonly wakeLost: number;
+  /** Whether nothing that is published reaches it. */
+  readonly isDeaf: () => boolean;
+  /** How long the reply to this is to take, ms, if there is a plan for it. */
+  readonly lateMs: (name: string) => number | undefined;
   /** A script took effect. */
   readonly ran: (script: Script, reply: Reply, keys: Named, args: Named) => void;
   /** A script was refused, or failed. */
-  readonly failed: (script: Script, why: string, args: Named) => void;
+  readonly failed: (script: Script, failure: Failure, args: Named) => void;
+}
+
+export interface Failure {
+  readonly why: string;
+  /** It had written something before. */
+  readonly wrote: boolean;
 }
 
 type Answer = { readonly reply: Reply } | { readonly why: string };
@@ -72,13 +82,13 @@ export class RedisClient {
     this.reconnect();
   }
 
-  /** The server's side of the connection is gone; the process learns of it in time. */
-  breakDown(): void {
+  /** The server's side of the connection is gone; the process learns of it when it can be reached. */
+  breakDown(cutOffMs = 0): void {
     const link = this.#link;
     if (link === undefined || link.isBroken) return;
     link.isBroken = true;
     const { engine, weather, process } = this.#around;
-    const takes = weather.delay(`${process.slot} close`);
+    const takes = cutOffMs + weather.delay(`${process.slot} close`);
     engine.schedule(takes, `${process.name} <- close`, () => this.#lost(link), process);
   }
 
@@ -117,6 +127,7 @@ export class RedisClient {
     return {
       script: async (script, keys, args) => {
         const effect = (): Reply => {
+          const { changes } = server;
           try {
             const reply = server.script(
               script,
@@ -126,7 +137,7 @@ export class RedisClient {
             ran(script, reply, keys, args);
             return reply;
           } catch (error) {
-            failed(script, messageOf(error), args);
+            failed(script, { why: messageOf(error), wrote: server.changes > changes }, args);
             throw error;
           }
         };
@@ -174,10 +185,10 @@ export class RedisClient {
   }
 
   #wake(channel: string, message: string): void {
-    const { engine, weather, process, wakeLost, reachableIn } = this.#around;
+    const { engine, weather, process, wakeLost, reachableIn, isDeaf } = this.#around;
     const link = this.#link;
     const isLost = weather.fault(`${process.slot} wake`, wakeLost, () => true) ?? false;
-    if (isLost || reachableIn() > 0) {
+    if (isLost || isDeaf() || reachableIn() > 0) {
       engine.note(`${process.name} is not woken`);
       return;
     }
@@ -212,7 +223,7 @@ export class RedisClient {
   }
 
   #send({ name, commands }: Packet, link: Link): void {
-    const { engine, weather, process, commandTimeoutMs, fate, reachableIn } = this.#around;
+    const { engine, weather, process, commandTimeoutMs, fate, reachableIn, lateMs } = this.#around;
     const occasion = `${process.slot} ${name}`;
     const fail = (why: string): void => {
       link.pending.delete(fail);
@@ -252,7 +263,7 @@ export class RedisClient {
           else resolve(answer.reply);
         });
       };
-      engine.schedule(ms, `${process.name} <- ${name}`, arrive, process);
+      engine.schedule(lateMs(name) ?? ms, `${process.name} <- ${name}`, arrive, process);
     };
     const takeEffect = (): void => {
       if (link.isBroken || reachableIn() > 0) never(' never arrives');

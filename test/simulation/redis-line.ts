@@ -3,17 +3,18 @@ import type { EvidenceRecord } from '../../src/core/evidence.ts';
 import type { CallView } from '../../src/core/ports.ts';
 import { redisCalls } from '../../src/store/redis/call-store.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
-import type { Script } from '../../src/store/redis/scripts.ts';
+import { scripts, type Script } from '../../src/store/redis/scripts.ts';
 import { Shards } from '../../src/store/redis/shards.ts';
 import { storeOver } from '../../src/store/redis/store.ts';
 import { directConnection } from '../support/virtual-redis/connection.ts';
 import type { Reply } from '../support/virtual-redis/reply.ts';
 import { VirtualRedis } from '../support/virtual-redis/server.ts';
+import { refusals, type Refused } from './acts.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
-import { refusals, type Refused, type Setting } from './plan.ts';
-import { RedisClient } from './redis-client.ts';
-import { startOfTime, type Ports, type Fate, type SimulatedStore } from './store-ports.ts';
+import type { Setting } from './plan.ts';
+import { RedisClient, type Failure } from './redis-client.ts';
+import { startOfTime, taken, type Ports, type Fate, type SimulatedStore } from './store-ports.ts';
 
 /** The longest time whose changes a restart or a failover can lose, ms. */
 const longestLossMs = 2000;
@@ -38,6 +39,9 @@ const stopping: ReadonlySet<string> = new Set([
   ],
   'ended',
 ]);
+
+/** Where the replies of scripts tell protocol time. */
+const timeAt: Readonly<Record<string, number>> = { read: 5, touch: 0 };
 
 const short = (call: string | undefined): string => (call ?? '').slice(-4);
 
@@ -74,8 +78,11 @@ export class RedisLine implements SimulatedStore {
   isDown = false;
   announced: SimulatedStore['announced'] = () => undefined;
   started: SimulatedStore['started'] = () => undefined;
+  forgot: SimulatedStore['forgot'] = () => undefined;
   losses = 0;
   readonly cutOff = new Map<number, number>();
+  readonly deaf = new Map<number, number>();
+  readonly lateGrants = new Map<number, number>();
   readonly committed = new Map<string, EvidenceRecord>();
   readonly #engine: Engine;
   readonly #weather: Weather;
@@ -100,7 +107,21 @@ export class RedisLine implements SimulatedStore {
     });
     const nothing = (): void => undefined;
     const hints = { committed: nothing, acquiring: () => undefined };
-    this.#calls = redisCalls(directConnection(this.#server), this.#keys, new Shards(() => engine.now), hints);
+    const direct = directConnection(this.#server);
+    this.#calls = redisCalls(direct, this.#keys, new Shards(() => engine.now), hints);
+    if (setting.isOld) this.#settle();
+  }
+
+  /** Somebody has long counted the fresh time of every part (rule R2). */
+  #settle(): void {
+    const { lua: touch } = scripts.touch;
+    const { lua: settle } = scripts.settle;
+    for (let part = 0; part < this.#keys.shards; part++) {
+      const { shard, mark } = this.#keys.shard(part);
+      const touched = this.#server.script({ lua: touch }, [shard, mark], ['', '0', '0']);
+      const life = Array.isArray(touched) ? String(touched[1]) : '';
+      this.#server.script({ lua: settle }, [shard, mark], [life, '0', '0']);
+    }
   }
 
   /** How much longer than usual a status change may have to wait, ms. */
@@ -129,7 +150,7 @@ export class RedisLine implements SimulatedStore {
 
   goDown(): void {
     this.isDown = true;
-    for (const client of this.#clients) client.breakDown();
+    for (const client of this.#clients) client.breakDown(this.#cutOffMs(client.process));
   }
 
   comeUp(withData: boolean, lostMs?: number): void {
@@ -154,6 +175,8 @@ export class RedisLine implements SimulatedStore {
     this.isFull = false;
     this.refuses = undefined;
     this.cutOff.clear();
+    this.deaf.clear();
+    this.lateGrants.clear();
     for (const client of this.#clients) client.reconnect();
   }
 
@@ -181,8 +204,10 @@ export class RedisLine implements SimulatedStore {
       reachableIn: () => this.#reachableIn(process),
       fate: (occasion) => this.#fate(occasion),
       wakeLost: this.#setting.odds.wakeLost,
+      isDeaf: () => (this.deaf.get(process.slot) ?? 0) > this.#engine.now,
+      lateMs: (name) => (name === 'acquire' ? taken(this.lateGrants, process.slot) : undefined),
       ran: (script, reply, keys, args) => this.#ran(process, script, reply, keys, args),
-      failed: (script, why, args) => this.#failed(script, why, args),
+      failed: (script, failure, args) => this.#failed(script, failure, args),
     });
     this.#clients.add(client);
     const sleep = (ms: number): Promise<void> =>
@@ -201,11 +226,16 @@ export class RedisLine implements SimulatedStore {
     };
   }
 
-  #reachableIn({ slot }: Process): number {
-    return this.isDown ? Infinity : Math.max(0, (this.cutOff.get(slot) ?? 0) - this.#engine.now);
+  #reachableIn(process: Process): number {
+    return this.isDown ? Infinity : this.#cutOffMs(process);
+  }
+
+  #cutOffMs({ slot }: Process): number {
+    return Math.max(0, (this.cutOff.get(slot) ?? 0) - this.#engine.now);
   }
 
   #ran({ name }: Process, script: Script, reply: Reply, keys: Args, args: Args): void {
+    this.#judgeTime(script, reply, args);
     const told = tells[script.name.replace('Closing', '')]?.(reply, args, keys);
     if (told !== undefined) this.#engine.note(`${name} ${script.name} ${told}`);
     if (!script.name.startsWith('commit') || reply !== 1) return;
@@ -216,17 +246,31 @@ export class RedisLine implements SimulatedStore {
     this.#committedAt.set(record.hash, this.#engine.now);
   }
 
-  /** A store that is full takes every stop, and what leads to it. */
-  #failed({ name }: Script, why: string, { record }: Args): void {
+  /** A store that is full takes every stop, and what leads to it; and what is refused leaves nothing half done. */
+  #failed({ name }: Script, { why, wrote }: Failure, { record }: Args): void {
+    if (wrote)
+      this.#engine.violated(`rule R6: ${name} is refused in its middle, and leaves something half done`);
     if (!why.startsWith('OOM')) return;
     const event = record === undefined ? undefined : (JSON.parse(record) as EvidenceRecord).event;
     const what = event ?? name;
     if (stopping.has(what)) this.#engine.violated(`rule R6: a store that is full refuses ${what}`);
   }
 
+  /** Protocol time never goes back for anybody: not by a step, and not with another server. */
+  #judgeTime({ name }: Script, reply: Reply, { seen }: Args): void {
+    const at = timeAt[name];
+    if (at === undefined || seen === undefined || !Array.isArray(reply)) return;
+    const told = Number((reply as readonly Reply[])[at]);
+    if (told < Number(seen))
+      this.#engine.violated(
+        `rule of time: protocol time goes back: ${name} tells ${told} to whoever has seen ${seen}`,
+      );
+  }
+
   /** Data is gone: the records with it that no sink has need not be found. */
   #forget(lastMs: number): void {
     this.losses += 1;
+    this.forgot();
     for (const [hash, at] of this.#committedAt) {
       if (at <= this.#engine.now - lastMs) continue;
       this.committed.delete(hash);

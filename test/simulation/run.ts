@@ -30,6 +30,7 @@ export async function simulate(
   const world = new World(seed, setting, choice);
   const { engine } = world;
   engine.isVerbose = isVerbose;
+  engine.judgesRules = !setting.onlyLaws;
   const unhandled = (error: unknown): void =>
     engine.violated(`a rejection is not handled: ${messageOf(error)}`);
   process.on('unhandledRejection', unhandled);

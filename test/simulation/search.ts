@@ -19,10 +19,11 @@ export async function search(
   first: number,
   isEnough: (total: Total) => boolean,
   store?: StoreKind,
+  onlyLaws = false,
 ): Promise<{ readonly total: Total; readonly failed: Result | undefined }> {
   const total: Total = { first, next: first, steps: 0, simulatedMs: 0, uploads: 0, faults: 0, records: 0 };
   do {
-    const result = await simulate(total.next, settingOf(total.next, store));
+    const result = await simulate(total.next, settingOf(total.next, store, onlyLaws));
     total.next += 1;
     total.steps += result.steps;
     total.simulatedMs += result.ms;
@@ -44,13 +45,14 @@ export async function report(
   failed: Result,
   mutant?: string,
   store?: StoreKind,
+  onlyLaws = false,
 ): Promise<string> {
-  const setting = settingOf(seed, store);
+  const setting = settingOf(seed, store, onlyLaws);
   const { runs, faults, result, setting: least } = await shrink(seed, setting, failed);
   const { plan, times, rates, redis } = least;
   return [
     `${failed.violation ?? 'nothing'} (seed ${seed}, after ${failed.steps} steps)`,
-    `  again:  npm run simulate -- --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}${store === undefined ? '' : ` --store ${store}`}`,
+    `  again:  npm run simulate -- --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}${store === undefined ? '' : ` --store ${store}`}${onlyLaws ? ' --laws' : ''}`,
     `  shrunk in ${runs} runs: from ${setting.plan.length} to ${plan.length} acts, from ${failed.faults.length} to ${faults.length} faults`,
     `  store   ${redis ?? 'memory'}, times ${JSON.stringify(times)}, clocks ${rates.join(' ')}`,
     ...plan.map(({ at, act }) => `  act     ${at.toFixed(1).padStart(9)}  ${JSON.stringify(act)}`),

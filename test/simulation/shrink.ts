@@ -1,4 +1,5 @@
-import type { Planned, Setting } from './plan.ts';
+import type { Planned } from './acts.ts';
+import type { Setting } from './plan.ts';
 import { simulate, type Result } from './run.ts';
 
 /** The least that still goes wrong in the same way. */

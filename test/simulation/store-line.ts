@@ -4,10 +4,11 @@ import type { CallKey } from '../../src/core/call-key.ts';
 import { closingEvents } from '../../src/core/call-state.ts';
 import type { CallView, Commit, Store } from '../../src/core/ports.ts';
 import { memoryStore } from '../../src/store/memory.ts';
+import { refusals, type Refused } from './acts.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
-import { refusals, type Refused, type Setting } from './plan.ts';
-import { startOfTime, type Ports, type SimulatedStore } from './store-ports.ts';
+import type { Setting } from './plan.ts';
+import { startOfTime, taken, type Ports, type SimulatedStore } from './store-ports.ts';
 
 const aDayMs = 24 * 60 * 60 * 1000;
 
@@ -54,9 +55,12 @@ export class StoreLine implements SimulatedStore {
   refuses: Refused | undefined;
   announced: SimulatedStore['announced'] = () => undefined;
   started: SimulatedStore['started'] = () => undefined;
+  forgot: SimulatedStore['forgot'] = () => undefined;
   losses = 0;
   readonly fencedMs = 0;
   readonly cutOff = new Map<number, number>();
+  readonly deaf = new Map<number, number>();
+  readonly lateGrants = new Map<number, number>();
   readonly committed = new Map<string, EvidenceRecord>();
   readonly #engine: Engine;
   readonly #weather: Weather;
@@ -87,6 +91,7 @@ export class StoreLine implements SimulatedStore {
     this.losses += 1;
     this.committed.clear();
     this.#store = this.#begin(0);
+    this.forgot();
   }
 
   heal(): void {
@@ -94,6 +99,8 @@ export class StoreLine implements SimulatedStore {
     this.isFull = false;
     this.refuses = undefined;
     this.cutOff.clear();
+    this.deaf.clear();
+    this.lateGrants.clear();
   }
 
   view(call: CallKey): Promise<CallView> {
@@ -200,7 +207,8 @@ export class StoreLine implements SimulatedStore {
           if (isBroken()) fail('the connection broke');
           else settle();
         };
-        engine.schedule(takes(fate), `${sender} <- ${name}`, arrive, process);
+        const lateMs = name === 'acquire' ? taken(this.lateGrants, process.slot) : undefined;
+        engine.schedule(lateMs ?? takes(fate), `${sender} <- ${name}`, arrive, process);
       };
       const takeEffect = (): void => {
         if (isBroken()) {
@@ -264,7 +272,8 @@ export class StoreLine implements SimulatedStore {
   #wake(process: Process, wake: () => void): void {
     const occasion = `${process.slot} wake`;
     const isLost = this.#weather.fault(occasion, this.#setting.odds.wakeLost, () => true) ?? false;
-    if (isLost || this.#isCutOff(process)) {
+    const isDeaf = (this.deaf.get(process.slot) ?? 0) > this.#engine.now;
+    if (isLost || isDeaf || this.#isCutOff(process)) {
       this.#engine.note(`${process.name} is not woken`);
       return;
     }

@@ -1,8 +1,8 @@
 import type { CallKey } from '../../src/core/call-key.ts';
 import type { EvidenceRecord } from '../../src/core/evidence.ts';
 import type { AnnouncedStop, CallView, Store } from '../../src/core/ports.ts';
+import type { Refused } from './acts.ts';
 import type { Process } from './engine.ts';
-import type { Refused } from './plan.ts';
 
 /** What the store's clock shows at the beginning. */
 export const startOfTime = Date.UTC(2026, 0, 31, 12);
@@ -28,6 +28,10 @@ export interface SimulatedStore {
   readonly fencedMs: number;
   /** Until when each slot is cut off. */
   readonly cutOff: Map<number, number>;
+  /** Until when nothing that is published reaches each slot. */
+  readonly deaf: Map<number, number>;
+  /** How long the next reply that makes a slot a holder takes, ms. */
+  readonly lateGrants: Map<number, number>;
   /** Records that were accepted into the data there is now, by hash. */
   readonly committed: ReadonlyMap<string, EvidenceRecord>;
   goDown(): void;
@@ -42,6 +46,15 @@ export interface SimulatedStore {
   announced: (process: Process, stop: AnnouncedStop) => void;
   /** Called with each start that was stored. */
   started: (call: CallKey, epoch: number) => void;
+  /** Called when data was lost, before anybody can reach what is left. */
+  forgot: () => void;
   /** The store as one process reaches it. */
   portsFor(process: Process): Ports;
+}
+
+/** What is meant for the next occasion of a slot, which has come. */
+export function taken(next: Map<number, number>, slot: number): number | undefined {
+  const ms = next.get(slot);
+  next.delete(slot);
+  return ms;
 }

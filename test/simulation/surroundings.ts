@@ -1,9 +1,9 @@
+import { refusals, type Affliction } from './acts.ts';
 import type { Weather } from './chance.ts';
 import type { Engine } from './engine.ts';
 import type { EvidenceDisk } from './evidence-disk.ts';
 import type { SimulatedGraph } from './graph.ts';
 import type { Observer } from './observer.ts';
-import { refusals, type Affliction } from './plan.ts';
 import type { SimulatedStore } from './store-ports.ts';
 
 interface Parts {
@@ -29,6 +29,13 @@ export class Surroundings {
       case 'cutOff':
         engine.note(`slot ${act.slot} is cut off from the store for ${act.ms.toFixed(0)} ms`);
         store.cutOff.set(act.slot, engine.now + act.ms);
+        return;
+      case 'deaf':
+        engine.note(`nothing that is published reaches slot ${act.slot} for ${act.ms.toFixed(0)} ms`);
+        store.deaf.set(act.slot, engine.now + act.ms);
+        return;
+      case 'lateGrant':
+        store.lateGrants.set(act.slot, act.ms);
         return;
       case 'storeDown':
       case 'storeReplaced':

@@ -7,12 +7,13 @@ import { selectPolicy } from '../../src/core/policy.ts';
 import type { Log, Meter } from '../../src/core/ports.ts';
 import { startEvidenceWriter, type EvidenceWriter } from '../../src/evidence/writer.ts';
 import { Gate } from '../../src/gate/gate.ts';
+import type { Act } from './acts.ts';
 import { Weather, type Choice } from './chance.ts';
 import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
 import { Observer } from './observer.ts';
-import type { Act, Setting } from './plan.ts';
+import type { Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
 import { Surroundings } from './surroundings.ts';
@@ -69,7 +70,7 @@ export class World {
   constructor(seed: number, setting: Setting, choice: Choice) {
     this.setting = setting;
     this.weather = new Weather(seed, choice);
-    this.observer = new Observer(this.engine, setting.times.ttlMs);
+    this.observer = new Observer(this.engine, setting.times);
     this.graph = new SimulatedGraph(this.engine, this.weather, setting, this.observer);
     const Line = setting.redis === undefined ? StoreLine : RedisLine;
     this.store = new Line(this.engine, this.weather, setting);
@@ -77,6 +78,8 @@ export class World {
     this.store.announced = (process, { call, epoch }) =>
       this.observer.heard(process, call, epoch ?? Infinity);
     this.store.started = (call, epoch) => this.observer.started(call, epoch);
+    this.store.forgot = () => this.observer.storeForgot();
+    if (!setting.isOld) this.observer.storeForgot();
     this.#around = new Surroundings(this);
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
@@ -257,6 +260,8 @@ export class World {
         this.#pausesAtReply.set(act.slot, act.ms);
         return;
       case 'cutOff':
+      case 'deaf':
+      case 'lateGrant':
       case 'storeDown':
       case 'storeReplaced':
       case 'storeLost':

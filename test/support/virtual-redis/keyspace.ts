@@ -29,6 +29,8 @@ export class Keyspace {
   readonly #clock: () => number;
   readonly #elapsed: () => number;
   readonly #memoryMs: number;
+  /** How often anything was written. */
+  changes = 0;
   readonly #entries = new Map<string, Entry>();
   #changes: { readonly at: number; readonly key: string; readonly before: Entry | undefined }[] = [];
 
@@ -109,6 +111,7 @@ export class Keyspace {
   #put(key: string, entry: Entry | undefined): void {
     const before = this.#entries.get(key);
     if (before === undefined && entry === undefined) return;
+    this.changes += 1;
     if (this.#memoryMs > 0) {
       const at = this.#elapsed();
       this.#changes.push({ at, key, before });

@@ -42,6 +42,11 @@ export class VirtualRedis {
     this.#data = new Keyspace(options.clock, options.elapsed, options.memoryMs);
   }
 
+  /** How many changes there were to its data. */
+  get changes(): number {
+    return this.#data.changes;
+  }
+
   command(name: string, ...args: readonly string[]): Reply {
     if (this.refusal !== undefined && writes.has(name.toUpperCase())) throw new RedisError(this.refusal);
     return this.#run(name.toUpperCase(), args);
