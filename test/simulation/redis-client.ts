@@ -115,12 +115,12 @@ export class RedisClient {
   #connection(): Connection {
     const { server, ran, failed, kept } = this.#around;
     return {
-      script: async (script, keys, args) => {
+      script: async (script, keys, args, more = []) => {
         const effect = (): Reply => {
           try {
             const reply = server.script(
               script,
-              script.keys.map((key) => keys[key]),
+              [...script.keys.map((key) => keys[key]), ...more],
               script.args.map((arg) => args[arg]),
             );
             ran(script, reply, keys, args);

@@ -111,7 +111,9 @@ function touched(reply: unknown): ShardFacts {
 /** The one state that `acquire` may open for; Lua is told, it does not know. */
 export const openState = 'recording';
 
-function acquired(reply: unknown): Acquired {
+const acquired = (reply: unknown): readonly Acquired[] => asList(reply, 'reply').map(acquiredOne);
+
+function acquiredOne(reply: unknown): Acquired {
   if (reply === null) return { state: 'idle' };
   const [name, epoch, binding] = asList(reply, 'reply');
   const state = asStateName(name);

@@ -1,18 +1,31 @@
--- purpose: Adds a session to the holders of a call, if the call is in the state that allows it.
+-- purpose: Adds a session to the holders of calls of one shard, of each that is in the state that allows it.
 -- flags: none: a store that is full admits nobody
 -- KEYS: call holders shard mark
 -- ARGV: session ttlMs graphTimeoutMs open seen elapsed
--- reply: nil for a call that is unknown or was opened in an earlier life; else its state and, if the session now holds it, epoch and binding
+-- reply: for each call: nil where it is unknown or was opened in an earlier life; else its state and, if the session now holds it, epoch and binding
 -- writes: holders shard mark
 local call, holders, shard, mark = unpack(KEYS)
 local session, ttlMs, graphTimeoutMs, open, seen, elapsed = unpack(ARGV)
 
-ready({ holders, 'hash', 'HSET' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+-- Behind these keys come those of further calls, two for each.
+ready({ call, 'hash' }, { holders, 'hash', 'HSET' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+for n = 5, #KEYS, 2 do
+  ready({ KEYS[n], 'hash' }, { KEYS[n + 1], 'hash', 'HSET' })
+end
 local known = shardNow(shard, mark, seen, elapsed)
-local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life')
-if not stored[1] then return false end
-if stored[1] ~= open then return { stored[1] } end
--- Its stop may be among what was forgotten.
-if stored[4] ~= known.life then return false end
-redis.call('HSET', holders, session, string.format('%s %s %s', stored[2], ttlMs, graphTimeoutMs))
-return { stored[1], stored[2], stored[3] }
+
+local function acquire(call, holders)
+  local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life')
+  if not stored[1] then return false end
+  if stored[1] ~= open then return { stored[1] } end
+  -- Its stop may be among what was forgotten.
+  if stored[4] ~= known.life then return false end
+  redis.call('HSET', holders, session, string.format('%s %s %s', stored[2], ttlMs, graphTimeoutMs))
+  return { stored[1], stored[2], stored[3] }
+end
+
+local replies = { acquire(call, holders) }
+for n = 5, #KEYS, 2 do
+  replies[#replies + 1] = acquire(KEYS[n], KEYS[n + 1])
+end
+return replies
