@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Revocation, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeAnnouncements } from './announcement-laws.ts';
+import { describeFirstGrants } from './first-grant-laws.ts';
 import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSilence } from './silence-laws.ts';
@@ -142,32 +143,6 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       beforeEach(async () => {
         for (const id of ['session-1', 'session-2']) await store.sessions.join(id, lasting(minute));
       });
-
-      test('of many calls are told at the same time, each what is true of its own call', async () => {
-        const id = session();
-        await store.sessions.join(id, lasting(minute));
-        const calls = await Promise.all(
-          Array.from({ length: 150 }, async (_, n) => {
-            if (n % 3 === 0) return await recordingCall(store);
-            const call = newCall();
-            if (n % 3 === 1) await move(store, call, 'starting');
-            return { call, epoch: undefined };
-          }),
-        );
-        const told = await Promise.all(calls.map(({ call }) => store.calls.acquire(call, id)));
-        for (const [n, { call, epoch }] of calls.entries()) {
-          const binding = { tenant: 'tenant-1', app: 'app-1' };
-          expect(told[n]).toEqual(
-            epoch === undefined
-              ? { state: n % 3 === 1 ? 'starting' : 'idle' }
-              : { state: 'recording', epoch, binding },
-          );
-          expect((await peer.calls.read(call)).holders.map(({ session: holder }) => holder)).toEqual(
-            epoch === undefined ? [] : [id],
-          );
-        }
-      });
-
       test('are those of sessions that joined, since others have to know for how long to wait for them', async () => {
         const { call } = await recordingCall(store);
         const fault: unknown = await store.calls.acquire(call, 'stranger').catch((error: unknown) => error);
@@ -446,6 +421,8 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         expect(woken).toEqual([id, revocation, other]);
       });
     });
+
+    describeFirstGrants(() => fixture);
 
     describeAnnouncements(() => fixture);
 
