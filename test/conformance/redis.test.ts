@@ -4,7 +4,8 @@ import type { CallKey } from '../../src/core/call-key.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { shardOf } from '../../src/store/redis/keys.ts';
 import { patient, startRedis, type TestRedis } from '../support/redis.ts';
-import { commitOn, move, newCall } from './store-fixtures.ts';
+import { lasting } from '../support/session-times.ts';
+import { commitOn, minute, move, newCall } from './store-fixtures.ts';
 import { describeStore } from './store-suite.ts';
 
 let redis: TestRedis;
@@ -49,6 +50,26 @@ test('hearing of many calls takes one command per part of the store, and a commi
     expect([...commands]).toEqual([]);
     await store.calls.heard(calls);
     expect([...commands]).toEqual([['heard', new Set(calls.map(shardOf)).size]]);
+  } finally {
+    await store.close();
+  }
+});
+
+test('first grants of many calls at once take about one command per part of the store', async () => {
+  const commands = new Map<string, number>();
+  const store = redisStore(redis.url, {
+    prefix: randomUUID(),
+    ...patient,
+    meter: { storeCommand: (name) => void commands.set(name, (commands.get(name) ?? 0) + 1) },
+  });
+  try {
+    await store.ready();
+    await store.sessions.join('session-1', lasting(minute));
+    const calls = Array.from({ length: 5000 }, newCall);
+    const told = await Promise.all(calls.map((call) => store.calls.acquire(call, 'session-1')));
+    expect(told).toEqual(calls.map(() => ({ state: 'idle' })));
+    // Some are sent before there is anything to wait for; some parts have more than one batch.
+    expect(commands.get('acquire')).toBeLessThan(2 * new Set(calls.map(shardOf)).size);
   } finally {
     await store.close();
   }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Revocation, Store } from '../../src/core/ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeAnnouncements } from './announcement-laws.ts';
+import { describeFirstGrants } from './first-grant-laws.ts';
 import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSilence } from './silence-laws.ts';
@@ -142,7 +143,6 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       beforeEach(async () => {
         for (const id of ['session-1', 'session-2']) await store.sessions.join(id, lasting(minute));
       });
-
       test('are those of sessions that joined, since others have to know for how long to wait for them', async () => {
         const { call } = await recordingCall(store);
         const fault: unknown = await store.calls.acquire(call, 'stranger').catch((error: unknown) => error);
@@ -450,6 +450,8 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         expect(woken).toEqual([id, revocation, other]);
       });
     });
+
+    describeFirstGrants(() => fixture);
 
     describeAnnouncements(() => fixture);
 

@@ -19,7 +19,9 @@ const good: Readonly<Record<string, string>> = {
   TALLYLIGHT_EVIDENCE_DIR: '/var/lib/tallylight',
   TALLYLIGHT_ISSUERS: JSON.stringify([issuer]),
   TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify({ tenant: guid, clientId: 'client', clientSecret: secret }),
-  TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([{ path: '/media/{callId}/*', upstream: 'http://store:9000' }]),
+  TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([
+    { path: '/media/{callId}/*', upstream: 'http://store:9000', discard: 'http://store:9000/discard' },
+  ]),
   TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/{pod}/api/calling/*', upstream: 'http://bot:9441' }]),
   TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([{ ...issuer, audience: guid }]),
   TALLYLIGHT_HOST: '0.0.0.0',

@@ -220,3 +220,22 @@ describe('a script that is refused anywhere leaves nothing behind', () => {
 });
 
 const script = (name: keyof typeof scripts): Script => scripts[name];
+
+test.each(['call', 'holders'] as const)(
+  'a batch of first grants in which one %s is something else leaves nothing of any',
+  async (kind) => {
+    await recorded(store);
+    const other = keys.call(newCall());
+    await admin.set(other[kind], 'something else');
+    const before = await everything();
+    const { lua, keys: of, args } = scripts.acquire;
+    const given: Readonly<Record<string, string>> = {
+      ...{ session: 'session-1', open: 'recording', seen: '0', elapsed: '0' },
+      ...times,
+    };
+    const names = [...of.map(key), other.call, other.holders];
+    const run = admin.eval(lua, names.length, ...names, ...args.map((name) => given[name] ?? ''));
+    await expect(run).rejects.toThrow('WRONGTYPE');
+    expect(await everything()).toEqual(before);
+  },
+);

@@ -125,13 +125,13 @@ export class RedisClient {
   #connection(): Connection {
     const { server, ran, failed, kept } = this.#around;
     return {
-      script: async (script, keys, args) => {
+      script: async (script, keys, args, more = []) => {
         const effect = (): Reply => {
           const { changes } = server;
           try {
             const reply = server.script(
               script,
-              script.keys.map((key) => keys[key]),
+              [...script.keys.map((key) => keys[key]), ...more],
               script.args.map((arg) => args[arg]),
             );
             ran(script, reply, keys, args);

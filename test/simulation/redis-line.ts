@@ -55,8 +55,10 @@ const tells: Readonly<Record<string, (reply: Reply, args: Args, keys: Args) => s
     return `${short(id)} ${event}: ${how}`;
   },
   acquire: (reply, _, { call }) => {
-    const [state, epoch] = Array.isArray(reply) ? (reply as readonly string[]) : ['unknown'];
-    return `${short(call)}: ${epoch === undefined ? (state ?? '') : 'is a holder now'}`;
+    const [first, ...others] = reply as readonly Reply[];
+    const [state, epoch] = Array.isArray(first) ? (first as readonly string[]) : ['unknown'];
+    const more = others.length === 0 ? '' : `, and ${others.length} more`;
+    return `${short(call)}: ${epoch === undefined ? (state ?? '') : 'is a holder now'}${more}`;
   },
   leave: (_, { session, epoch, tally }, { call }) => {
     const { left, bytes } = JSON.parse(tally ?? '') as { readonly left: string; readonly bytes: number };

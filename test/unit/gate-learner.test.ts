@@ -67,6 +67,20 @@ describe('while the store is away', () => {
       expect(world.outcomes.slice(-1)).toEqual(['learned']);
     }));
 
+  test('an end that there is no room for closes the gate of its call here, and of no other', () =>
+    inWorld({ ...times, sizes: { maxWaitingNotices: 0 } }, async (world) => {
+      await world.recording();
+      await world.admitted(0);
+      await tell(world, 0, [callIs('terminated'), callIs('terminated', { call: callNo(1) })]);
+      expect(world.outcomes).toEqual(['dropped', 'dropped']);
+      expect(await world.run(world.write(0))).toRefuse('RecordingNotActive');
+      expect(await world.state()).toBe('recording');
+      // A recording that is confirmed later is not what has ended.
+      expect(await world.run(world.stop(1))).toMatchObject({ ok: true });
+      await world.recording();
+      await world.admitted(0);
+    }));
+
   test('a flood of small ones is bounded too, also where no limit is given', () =>
     inWorld(times, async (world) => {
       world.storeIsDown = true;

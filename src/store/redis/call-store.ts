@@ -1,9 +1,9 @@
 import type { CallKey } from '../../core/call-key.ts';
 import { closingEvents, isWatched } from '../../core/call-state.ts';
 import { Fault } from '../../core/errors.ts';
-import type { CallStore, HolderTimes, SessionId } from '../../core/ports.ts';
+import type { Acquired, CallStore, HolderTimes, SessionId } from '../../core/ports.ts';
 import { saysNothing } from '../../core/tally.ts';
-import { bounded } from './bounded.ts';
+import { batched } from './batched.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';
 import type { Keys } from './keys.ts';
@@ -17,14 +17,44 @@ interface Hints {
   acquiring(session: SessionId, shard: number): HolderTimes | undefined;
 }
 
-/** How many first grants are asked for at a time: a fleet that comes back must not run into the time of one command. */
-const acquiredTogether = 256;
+/** First grants that are asked for at a time: a fleet that comes back must not run into the time of one command. */
+const firstGrants = { most: 16, size: 32 };
 /** How many calls are forgotten at a time. */
 const sweptTogether = 32;
 
+interface Asked {
+  readonly call: CallKey;
+  readonly session: SessionId;
+  readonly times: HolderTimes;
+}
+
 export function redisCalls(connection: Connection, keys: Keys, shards: Shards, hints: Hints): CallStore {
   const all = Array.from({ length: keys.shards }, (_, shard) => shard);
-  const inTurn = bounded(acquiredTogether);
+  const firstGrant = batched(
+    firstGrants,
+    async ([first, ...others]: readonly [Asked, ...Asked[]]): Promise<readonly Acquired[]> => {
+      const { call, session, times } = first;
+      const part = keys.shardOf(call);
+      const more = others.map((other) => keys.call(other.call));
+      const replies = await connection.script(
+        scripts.acquire,
+        keys.call(call),
+        {
+          session,
+          ttlMs: String(Math.ceil(times.ttlMs)),
+          graphTimeoutMs: String(Math.ceil(times.graphTimeoutMs)),
+          open: openState,
+          ...shards.look(part),
+        },
+        more.flatMap((named) => [named.call, named.holders]),
+      );
+      return replies.map((reply) => {
+        if (reply.state !== openState) return reply;
+        const { opened, ...held } = reply;
+        return { ...held, openForMs: shards.elapsedSince(part, opened) };
+      });
+    },
+  );
   return {
     read: async (call) => {
       const part = keys.shardOf(call);
@@ -62,18 +92,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       const part = keys.shardOf(call);
       const times = hints.acquiring(session, part);
       if (times === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
-      const reply = await inTurn(() =>
-        connection.script(scripts.acquire, keys.call(call), {
-          session,
-          ttlMs: String(Math.ceil(times.ttlMs)),
-          graphTimeoutMs: String(Math.ceil(times.graphTimeoutMs)),
-          open: openState,
-          ...shards.look(part),
-        }),
-      );
-      if (reply.state !== openState) return reply;
-      const { opened, ...held } = reply;
-      return { ...held, openForMs: shards.elapsedSince(part, opened) };
+      return firstGrant(`${part} ${session}`, { call, session, times });
     },
     leave: async (call, { session, epoch }, tally) => {
       await connection.script(scripts.leave, keys.call(call), {

@@ -13,6 +13,8 @@ export interface Connection {
     script: Script<Key, Arg, Reply>,
     keys: Readonly<Record<Key, string>>,
     args: Readonly<Record<Arg, string>>,
+    /** Further keys, for a script that takes any number. */
+    more?: readonly string[],
   ): Promise<Reply>;
   command(name: string, ...args: readonly string[]): Promise<unknown>;
   /** Resolves once a server was reached and judged suitable; rejects with StoreUnsuitable. */
@@ -173,12 +175,13 @@ export function connect(
   };
 
   return {
-    script: async (script, keys, args) => {
+    script: async (script, keys, args, more = []) => {
       const method = methodOf(script.name);
-      const values = [...script.keys.map((key) => keys[key]), ...script.args.map((arg) => args[arg])];
+      const named = [...script.keys.map((key) => keys[key]), ...more];
+      const values = [String(named.length), ...named, ...script.args.map((arg) => args[arg])];
       const reply = await run(script.name, () => {
         const send = async (): Promise<unknown> => (wire.commands as unknown as Methods)[method]?.(...values);
-        return script.replicated && waitReplicas > 0 ? replicated(values[0] ?? '', send) : send();
+        return script.replicated && waitReplicas > 0 ? replicated(named[0] ?? '', send) : send();
       });
       return script.decode(reply);
     },

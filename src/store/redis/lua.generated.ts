@@ -73,16 +73,26 @@ ${prelude}
 ${shard}
 local call, holders, shard, mark = unpack(KEYS)
 local session, ttlMs, graphTimeoutMs, open, seen, elapsed = unpack(ARGV)
-ready({ holders, 'hash', 'HSET' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+ready({ call, 'hash' }, { holders, 'hash', 'HSET' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+for n = 5, #KEYS, 2 do
+  ready({ KEYS[n], 'hash' }, { KEYS[n + 1], 'hash', 'HSET' })
+end
 local known = shardNow(shard, mark, seen, elapsed)
-local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life', 'opened')
-if not stored[1] then return false end
-if stored[1] ~= open then return { stored[1] } end
-if stored[4] ~= known.life then return false end
-redis.call('HSET', holders, session, string.format('%s %s %s', stored[2], ttlMs, graphTimeoutMs))
-local opened, since = string.match(stored[5] or '', '^(%S+) (%S+)$')
-local age = opened == stored[2] and math.max(0, known.time - tonumber(since)) or -1
-return { stored[1], stored[2], stored[3], decimal(known.time), decimal(age) }`,
+local function acquire(call, holders)
+  local stored = redis.call('HMGET', call, 'state', 'epoch', 'binding', 'life', 'opened')
+  if not stored[1] then return false end
+  if stored[1] ~= open then return { stored[1] } end
+  if stored[4] ~= known.life then return false end
+  redis.call('HSET', holders, session, string.format('%s %s %s', stored[2], ttlMs, graphTimeoutMs))
+  local opened, since = string.match(stored[5] or '', '^(%S+) (%S+)$')
+  local age = opened == stored[2] and math.max(0, known.time - tonumber(since)) or -1
+  return { stored[1], stored[2], stored[3], decimal(known.time), decimal(age) }
+end
+local replies = { acquire(call, holders) }
+for n = 5, #KEYS, 2 do
+  replies[#replies + 1] = acquire(KEYS[n], KEYS[n + 1])
+end
+return replies`,
   claim: `#!lua flags=allow-oom
 ${prelude}
 local sink = unpack(KEYS)

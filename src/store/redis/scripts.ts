@@ -126,7 +126,9 @@ export interface Opened {
   readonly agoMs: number | undefined;
 }
 
-function acquired(reply: unknown): Held {
+const acquired = (reply: unknown): readonly Held[] => asList(reply, 'reply').map(acquiredOne);
+
+function acquiredOne(reply: unknown): Held {
   if (reply === null) return { state: 'idle' };
   const [name, epoch, binding, time, ago] = asList(reply, 'reply');
   const state = asStateName(name);

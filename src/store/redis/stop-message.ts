@@ -2,7 +2,8 @@ import { parseCallKey } from '../../core/call-key.ts';
 import type { AnnouncedStop } from '../../core/ports.ts';
 
 /** A stop as it is told to the other instances: its epoch or `-`, who tells it, the call. */
-export const stopMessage = ({ call, epoch, from }: AnnouncedStop): string => `${epoch ?? '-'} ${from} ${call}`;
+export const stopMessage = ({ call, epoch, from }: AnnouncedStop): string =>
+  `${epoch ?? '-'} ${from} ${call}`;
 
 /** undefined: it is something else. */
 export function stopIn(message: string): AnnouncedStop | undefined {

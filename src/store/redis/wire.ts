@@ -26,12 +26,10 @@ export interface Wire {
   close(): void;
 }
 
-/** The name under which ioredis offers a script as a method; distinct from all commands. */
+/** The name under which ioredis offers a script as a method; distinct from all commands. It is given the number of its keys first. */
 export const methodOf = (script: string): string => `tallylight:${script}`;
 
-const methods = Object.fromEntries(
-  Object.values(scripts).map(({ name, lua, keys }) => [methodOf(name), { lua, numberOfKeys: keys.length }]),
-);
+const methods = Object.fromEntries(Object.values(scripts).map(({ name, lua }) => [methodOf(name), { lua }]));
 
 /** The decoders of replies read the shapes of RESP2. */
 type Options = RedisOptions & { readonly replyMapping: 'legacy' };

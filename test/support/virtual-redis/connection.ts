@@ -31,11 +31,11 @@ export function directConnection(server: VirtualRedis): Connection {
     unsubscribe: (channel: string) => run(() => subscriptions.get(channel)?.()),
   };
   return {
-    script: async (script, keys, args) => {
+    script: async (script, keys, args, more = []) => {
       const reply = await run(() =>
         server.script(
           script,
-          script.keys.map((key) => keys[key]),
+          [...script.keys.map((key) => keys[key]), ...more],
           script.args.map((arg) => args[arg]),
         ),
       ).catch(failed);
