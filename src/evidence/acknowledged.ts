@@ -9,6 +9,9 @@ import type { Head } from './journal.ts';
 /** Bytes of a slot: below the sector of any disk, so that one write of it spoils no other. */
 const slotSize = 256;
 
+const readAnew =
+  'the lines written last stay in the store until the journal has been read again, which happens by itself and begins a new note. Put the file back only if journal files are missing as well: it tells which lines must be there';
+
 /**
  * Remembers beside the journal the last line that was acknowledged: was durable before its record left the store. Only
  * with it can recovery tell a line that nobody relies on from one that must be there. Two slots are written in turn, so
@@ -53,7 +56,7 @@ export class Acknowledged {
     const count = this.#count + 1;
     await writeAt(this.#file, encodeSlot({ count, head }), (count % 2) * slotSize);
     await this.#file.datasync();
-    await assertInPlace(this.#path, this.#file);
+    await assertInPlace(this.#path, this.#file, readAnew);
     this.#count = count;
     this.#head = head;
   }

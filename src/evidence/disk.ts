@@ -69,11 +69,8 @@ export async function openRegular(path: string, flags: number, mode?: number): P
   }
 }
 
-const goesOn =
-  'what was not acknowledged stays in the store. Put the file back under its name, or run the verifier: evidence goes on in a file beside it, and the journal shows what is missing until it is back';
-
-/** Throws unless the name still leads to the file that is open. */
-export async function assertInPlace(path: string, handle: FileHandle): Promise<void> {
+/** Throws unless the name still leads to the file that is open, and no other name does; `goesOn` says what comes then. */
+export async function assertInPlace(path: string, handle: FileHandle, goesOn: string): Promise<void> {
   const opened = await handle.stat({ bigint: true });
   const named = await stat(path, { bigint: true }).catch(ifPresent);
   if (named === undefined)
@@ -85,4 +82,9 @@ export async function assertInPlace(path: string, handle: FileHandle): Promise<v
   if (kind !== undefined) throw unfit(path, kind);
   if (named.dev !== opened.dev || named.ino !== opened.ino)
     throw new Fault('EvidenceUnwritable', `another file has taken the place of ${path}; ${goesOn}`);
+  if (named.nlink > 1n)
+    throw new Fault(
+      'EvidenceUnwritable',
+      `${path} is a file with ${named.nlink} names (hard links), and what is done under another name is done to the evidence: remove the other names (find -samefile lists them), and make backups as copies; until then what was not acknowledged stays in the store`,
+    );
 }

@@ -45,6 +45,9 @@ interface FileSinkOptions {
   readonly today?: () => Date;
 }
 
+const goesOnBeside =
+  'what was not acknowledged stays in the store. Put the file back under its name, or run the verifier: evidence goes on in a file beside it, and the journal shows what is missing until it is back';
+
 const tailLines = 2000;
 const knownRecords = 5 * tailLines;
 
@@ -131,10 +134,11 @@ class DirectorySink implements FileSink {
     // Whatever throws from here on leaves the file in doubt.
     this.#recovered = false;
     try {
+      await assertSinkId(this.#directory, this.id);
       const handle = await this.#openToday();
       const { name, size } = this.#newest;
       const path = join(this.#directory, name);
-      await assertInPlace(path, handle);
+      await assertInPlace(path, handle, goesOnBeside);
       if ((await handle.stat()).size !== size)
         throw new Fault('EvidenceUnwritable', `somebody else wrote to ${name} in ${this.#directory}`);
       if (!mayWrite()) return false;
@@ -146,7 +150,7 @@ class DirectorySink implements FileSink {
       this.#failed = undefined;
       this.#newest = { name, size: end };
       // It may have been taken away meanwhile: then its lines are not where anybody will look for them.
-      await assertInPlace(path, handle);
+      await assertInPlace(path, handle, goesOnBeside);
       await acknowledged.note(head);
     } catch (error) {
       await this.#undo().catch(() => undefined);

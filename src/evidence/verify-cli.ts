@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
 import { listJournalFiles, verifyJournal, type Report } from './verify.ts';
+import { leadsNowhere } from './verify-lines.ts';
 import { Conversations, type Conversation } from './verify-links.ts';
 import { replay } from './verify-replay.ts';
 import { conversationInWords, reportInWords } from './verify-words.ts';
@@ -75,8 +76,10 @@ function refuse(why: string): number {
   return 2;
 }
 
-const filesAt = async (path: string): Promise<string[]> =>
-  (await stat(path)).isDirectory() ? listJournalFiles(path) : [path];
+async function filesAt(path: string): Promise<string[]> {
+  if (await leadsNowhere(path)) return [path];
+  return (await stat(path)).isDirectory() ? listJournalFiles(path) : [path];
+}
 
 /** undefined: the files are not those of the report any more. */
 async function conversationsIn(

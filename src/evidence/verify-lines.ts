@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { lstat, open, stat, type FileHandle } from 'node:fs/promises';
 
 interface Line {
   /** 1 for the first line of the file. */
@@ -16,16 +16,33 @@ const chunkSize = 256 * 1024;
 const longest = 16 * 1024 * 1024;
 
 /**
- * The lines of a file of any size, without their newlines. null: it is no regular file. It is opened without waiting, as
- * a FIFO would wait for whoever writes to it.
+ * The lines of a file of any size, without their newlines; or what is there instead of a regular file. It is opened
+ * without waiting, as a FIFO would wait for whoever writes to it.
  */
-export async function openLines(path: string): Promise<AsyncGenerator<Line> | null> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+export async function openLines(path: string): Promise<AsyncGenerator<Line> | string> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (await leadsNowhere(path)) return 'a symbolic link that leads to no file';
+    throw error;
+  }
   if (!(await handle.stat()).isFile()) {
     await handle.close();
-    return null;
+    return 'a FIFO, a directory or a device';
   }
   return linesOf(handle.createReadStream({ highWaterMark: chunkSize }) as AsyncIterable<Buffer>);
+}
+
+/** Whether it is a symbolic link whose target does not exist, or that leads back to itself. */
+export async function leadsNowhere(path: string): Promise<boolean> {
+  if (!(await lstat(path)).isSymbolicLink()) return false;
+  try {
+    await stat(path);
+    return false;
+  } catch (error) {
+    return ['ENOENT', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '');
+  }
 }
 
 async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line> {

@@ -22,7 +22,7 @@ export async function replay(
   let last: string | null = null;
   for (const file of ordered) {
     const opened = await openLines(file);
-    if (opened === null) return false;
+    if (typeof opened === 'string') return false;
     for await (const { text } of opened) {
       const line = text === null ? null : readLine(text);
       if (line === null || isUnfit(line)) return false;

@@ -122,9 +122,9 @@ export async function verifyJournal(
 
   for (const file of ordered) {
     const opened = await openLines(file);
-    if (opened === null) {
+    if (typeof opened === 'string') {
       const place = { file, line: 0, call: null, seq: null };
-      note({ ...place, expected: 'a regular file', found: 'a FIFO, a directory or a device' });
+      note({ ...place, expected: 'a regular file', found: opened });
       continue;
     }
     for await (const { number, text, torn } of opened) {

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { nothingTold } from '../../src/core/call-state.ts';
 import type { Revocation, Store } from '../../src/core/ports.ts';
+import { emptyRoster } from '../../src/core/roster.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeAnnouncements } from './announcement-laws.ts';
 import { describeFirstGrants } from './first-grant-laws.ts';
@@ -99,6 +101,14 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
           versions.push((await store.calls.read(call)).version);
         }
         expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+      });
+
+      test('keeps what was told of it, with a roster that is known only in part', async () => {
+        const call = newCall();
+        const commit = commitOn(await store.calls.read(call), call, 'starting');
+        const told = { ...nothingTold, roster: { ...emptyRoster, partial: true as const } };
+        expect(await store.calls.commit({ ...commit, state: { ...commit.state, told } })).toBe(true);
+        expect((await peer.calls.read(call)).state?.told).toEqual(told);
       });
 
       test('does not notice that the same operation is committed twice', async () => {

@@ -1,9 +1,17 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { breakable, type BreakableStore } from '../../src/server/sandbox/breakable-store.ts';
 import type { Bot } from '../../src/server/sandbox/bot.ts';
+import { openStream } from '../../src/server/sandbox/websocket-client.ts';
+import { acceptWebSocket } from '../../src/server/sandbox/websocket-handler.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { recordsIn } from '../support/notified-bot.ts';
@@ -19,6 +27,12 @@ interface Seen {
   whole: boolean;
 }
 
+interface Held {
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  bytes: number;
+}
+
 interface Asked {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
@@ -31,6 +45,8 @@ interface Asked {
 class Handler {
   readonly writes: Seen[] = [];
   readonly discards: Asked[] = [];
+  readonly streams: Held[] = [];
+  readonly #sockets = new Set<Socket>();
   reads = true;
   /** What is answered to a discard at once; undefined: the test does. */
   agrees: number | undefined = 204;
@@ -58,12 +74,22 @@ class Handler {
   });
 
   async listen(): Promise<string> {
+    // It takes a stream, and never ends one.
+    this.#server.on('upgrade', (req: IncomingMessage, socket: Socket) => {
+      const { url = '', headers } = req;
+      const held: Held = { path: url, headers, bytes: 0 };
+      this.streams.push(held);
+      socket.on('error', () => undefined).on('data', (chunk: Buffer) => (held.bytes += chunk.length));
+      this.#sockets.add(socket);
+      acceptWebSocket(req, socket);
+    });
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   close(): void {
+    for (const socket of this.#sockets) socket.destroy();
     this.#server.closeAllConnections();
     this.#server.close();
   }
@@ -85,6 +111,10 @@ async function begin(): Promise<void> {
       mediaRoutes: [
         { ...route, path: '/media/{callId}/*', upstream: `${url}/store` },
         { ...route, path: '/undo/{callId}/*', upstream: `${url}/store`, discard: '/discard' },
+        {
+          ...{ ...route, path: '/live/{callId}', upstream: `${url}/store` },
+          ...{ discard: '/discard', websocket: true },
+        },
         { ...route, path: '/far/{callId}/*', upstream: `${url}/store`, discard: `${url}/elsewhere/discard` },
       ],
     },
@@ -232,6 +262,29 @@ describe('a route that names where writes are discarded', () => {
     expect((await bot.report('notRecording')).status).toBe(200);
     await part.catch(() => undefined);
     expect(await interval(bot.call)).toMatchObject({ writes: { aborted: 1, unanswered: 0, discarded: 1 } });
+  });
+
+  test('has it asked for a stream that the handler does not end', async () => {
+    const { bot, token } = await recording();
+    const stream = openStream(`${world.proxy.url}/live/${bot.call}`, { token });
+    await stream.opened;
+    stream.send('one');
+    const held = await eventually(() =>
+      handler.streams.find(({ path, bytes }) => bytes > 0 && path.includes(bot.call)),
+    );
+    expect((await bot.report('notRecording')).status).toBe(200);
+    expect(await stream.over).toMatchObject({ code: 1008 });
+    const asked = handler.discards.filter(({ headers: of }) => of['tallylight-call'] === bot.call);
+    expect(asked.map(({ body }) => body)).toEqual([
+      {
+        ...{ write: held.headers['tallylight-write'], call: bot.call },
+        ...{ epoch: Number(held.headers['tallylight-epoch']), reason: 'RecordingStopped', stream: true },
+      },
+    ]);
+    expect(asked[0]!.at).toBeLessThanOrEqual(stopSentAt(bot.call));
+    expect(await interval(bot.call)).toMatchObject({
+      writes: { admitted: 1, unanswered: 1, aborted: 0, discarded: 1, notDiscarded: 0 },
+    });
   });
 
   test('has it asked again when it fails, and believes a refusal', async () => {

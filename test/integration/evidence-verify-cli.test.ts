@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -90,6 +90,20 @@ describe('tallylight-verify', () => {
       expect(stderr).toContain('Usage:');
     },
   );
+
+  test('exits with 1 and names a link that leads nowhere, given by its name or with its directory', () => {
+    const linked = join(root, 'linked');
+    mkdirSync(linked);
+    const path = join(linked, 'evidence-2026-01-31.jsonl');
+    symlinkSync(join(root, 'gone'), path);
+    for (const given of [linked, path]) {
+      const { status, stdout, stderr } = run(given);
+      expect([status, stderr]).toEqual([1, '']);
+      expect(stdout).toContain(path);
+      expect(stdout).toContain('a symbolic link that leads to no file');
+    }
+    expect(run(join(root, 'gone'))).toMatchObject({ status: 2, stdout: '' });
+  });
 
   test('exits with 2 for a directory without evidence', () => {
     const empty = join(root, 'empty');

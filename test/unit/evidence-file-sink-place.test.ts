@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { chmod, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { messageOf } from '../../src/core/errors.ts';
 import { openFileSink, type FileSink } from '../../src/evidence/file-sink.ts';
 import { listJournalFiles, verifyJournal } from '../../src/evidence/verify.ts';
 import { contents, History, memoryLog } from '../support/evidence-history.ts';
@@ -15,10 +17,12 @@ let aside: string;
 let log: ReturnType<typeof memoryLog>;
 let sink: FileSink;
 const january = (): string => join(directory, 'evidence-2026-01-31.jsonl');
-const today = (): Date => new Date('2026-01-31T12:00:00Z');
+let now: Date;
+const today = (): Date => now;
 const verified = async () => verifyJournal(await listJournalFiles(directory));
 
 beforeEach(async () => {
+  now = new Date('2026-01-31T12:00:00Z');
   directory = await temporaryDirectory('tallylight-place-');
   aside = await temporaryDirectory('tallylight-aside-');
   log = memoryLog();
@@ -30,6 +34,17 @@ afterEach(async () => {
   await sink.close();
   for (const path of [directory, aside]) await rm(path, { recursive: true, force: true });
 });
+
+/** The superuser may write wherever others may not. */
+async function withoutPrivileges(run: () => Promise<void>): Promise<void> {
+  const [user, nobody] = [process.geteuid!(), 65_534];
+  if (user === 0) process.seteuid!(nobody);
+  try {
+    await run();
+  } finally {
+    if (user === 0) process.seteuid!(user);
+  }
+}
 
 /** What the writer does with what the sink did not take: the store offers it again. */
 async function again(): Promise<void> {
@@ -102,6 +117,18 @@ describe('the journal of today, taken away while it is written to', () => {
     },
   );
 
+  test('given another name: nothing is written to it until that is gone', async () => {
+    await link(january(), kept());
+    const before = await readFile(january());
+    await expect(sink.append(second)).rejects.toThrow('a file with 2 names (hard links)');
+    await expect(again()).rejects.toThrow('remove the other names');
+    expect(await readFile(january())).toEqual(before);
+    expect(second.some((content) => sink.has(content))).toBe(false);
+    await rm(kept());
+    await again();
+    expect(await verified()).toMatchObject({ misfit: null, records: 12, repairs: 0 });
+  });
+
   test('moved while its lines are made durable: they are not acknowledged there', async () => {
     const moving = sink.append(second, () => {
       execFileSync('mv', [january(), kept()]);
@@ -115,15 +142,61 @@ describe('the journal of today, taken away while it is written to', () => {
   });
 });
 
-test('the note of what was acknowledged is made anew if it is taken away', async () => {
-  await rm(join(directory, 'acknowledged'));
-  await expect(sink.append(second)).rejects.toBeFault('EvidenceUnwritable');
+test.each<[string, () => Promise<unknown>]>([
+  ['is taken away', () => rm(join(directory, 'acknowledged'))],
+  [
+    'has another in its place',
+    async () => {
+      await rename(join(directory, 'acknowledged'), join(aside, 'acknowledged'));
+      await writeFile(join(directory, 'acknowledged'), '');
+    },
+  ],
+])('the note of what was acknowledged is made anew if it %s, and that is what is said', async (_, take) => {
+  await take();
+  const refused = await sink.append(second).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    code: 'EvidenceUnwritable',
+    message: expect.stringContaining('has been read again, which happens by itself and begins a new note'),
+  });
+  expect(messageOf(refused)).not.toContain('a file beside it');
   await again();
   expect(await verified()).toMatchObject({ misfit: null, records: 12, repairs: 0 });
   expect(log.lines.filter(({ level }) => level === 'error')).toEqual([]);
 });
 
 describe('the directory itself', () => {
+  test.each<[string, (id: string) => Promise<unknown>, string]>([
+    ['another', (path) => writeFile(path, `${randomUUID()}\n`), 'its sink-id is '],
+    ['none', (path) => rm(path), 'its sink-id is missing'],
+  ])('with %s for its id: nothing is written until its own is back', async (_, change, told) => {
+    const id = join(directory, 'sink-id');
+    const [mine, journal] = [await readFile(id), await readFile(january())];
+    await change(id);
+    await expect(sink.append(second)).rejects.toThrow(told);
+    expect(await readFile(january())).toEqual(journal);
+    await expect(again()).rejects.toThrow('is not the evidence directory that was opened');
+    await writeFile(id, mine);
+    await again();
+    expect(await verified()).toMatchObject({ misfit: null, records: 12, repairs: 0 });
+  });
+
+  test('made read-only: the file of the next day is not begun, and all fits once it may be written', async () => {
+    await chmod(directory, 0o555);
+    const journal = await readFile(january());
+    now = new Date('2026-02-01T00:00:00Z');
+    await withoutPrivileges(async () => {
+      await expect(sink.append(second)).rejects.toThrow('EACCES');
+      await expect(again()).rejects.toBeFault('EvidenceUnwritable');
+    });
+    expect(second.some((content) => sink.has(content))).toBe(false);
+    expect(await readFile(january())).toEqual(journal);
+    expect(await listJournalFiles(directory)).toEqual([january()]);
+    await chmod(directory, 0o755);
+    await again();
+    expect(await listJournalFiles(directory)).toHaveLength(2);
+    expect(await verified()).toMatchObject({ misfit: null, records: 12, repairs: 0 });
+  });
+
   test('moved away, with another in its place: nothing is written until it is back', async () => {
     await rename(directory, `${directory}.old`);
     await expect(sink.append(second)).rejects.toBeFault('EvidenceUnwritable');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import type { CallState } from '../../src/core/call-state.ts';
 import { canonicalJson, hashOf, sha256, type EvidenceRecord } from '../../src/core/evidence.ts';
 import { emptyHead, encodeLine, type Head } from '../../src/evidence/journal.ts';
-import { verifyJournal } from '../../src/evidence/verify.ts';
+import { listJournalFiles, verifyJournal } from '../../src/evidence/verify.ts';
 import { callKey, forged, History, interleaved, start, who } from '../support/evidence-history.ts';
 
 let directory: string;
@@ -379,6 +379,22 @@ describe('behind a place that does not fit', () => {
 });
 
 describe('what is no regular file', () => {
+  test.each<[string, (path: string) => string]>([
+    ['leads nowhere', () => join(directory, 'gone')],
+    ['leads back to itself', (path) => path],
+  ])('a symbolic link that %s is named, and the other files are read', async (_, target) => {
+    const own = await mkdtemp(join(directory, 'links-'));
+    const path = join(own, 'evidence-2020-01-01.jsonl');
+    await symlink(target(path), path);
+    await writeFile(join(own, 'evidence-2026-01-31.jsonl'), journalOf(interleaved(1, 1)).lines.join(''));
+    const report = await verifyJournal(await listJournalFiles(own));
+    expect(report).toMatchObject({
+      records: 6,
+      misfit: { file: path, line: 0, found: 'a symbolic link that leads to no file' },
+      otherMisfits: [],
+    });
+  });
+
   test.each(['fifo', 'directory'])('does not stop the verifier: %s', async (kind) => {
     const path = join(directory, `evidence-2020-01-0${kind.length}.jsonl`);
     if (kind === 'fifo') execFileSync('mkfifo', [path]);
