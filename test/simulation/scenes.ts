@@ -1,5 +1,5 @@
 import type { GateTimes } from '../../src/gate/context.ts';
-import { forbidden, refusals, slots, type Act, type Planned, type Refused } from './acts.ts';
+import { forbidden, refusals, type Act, type Planned, type Refused } from './acts.ts';
 import type { Chance } from './chance.ts';
 
 /** Where a scene is played: in a call of its own, where no bot is in its way. */
