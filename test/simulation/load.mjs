@@ -10,7 +10,7 @@ let patches = [];
 
 /** The mutant that the run is about, if any. */
 export function initialize({ mutant }) {
-  patches = mutant === undefined ? [] : mutant.split('+').flatMap((name) => mutants[name].patches);
+  patches = mutant === undefined ? [] : mutants[mutant].patches;
 }
 
 /** Compiles TypeScript, and takes out of the product what the mutant lacks. */

@@ -64,17 +64,6 @@ export const mutants = {
       },
     ],
   },
-  silent: {
-    lacks:
-      'Others are told of a stop by the wake-up channel: only a hint, which hides how much the rules bear.',
-    patches: [
-      {
-        file: 'gate/gate.ts',
-        find: 'sessions.announceStop({ call, epoch, from: this.#name }).catch',
-        replace: 'Promise.resolve(sessions).catch',
-      },
-    ],
-  },
   R6: {
     lacks: 'A stop closes the gate on the instance that heard it, whatever becomes of it.',
     patches: [

@@ -1,5 +1,5 @@
 import type { GateTimes } from '../../src/gate/context.ts';
-import { forbidden, refusals, slots, type Act, type Planned, type Refused } from './acts.ts';
+import { forbidden, refusals, type Act, type Planned, type Refused } from './acts.ts';
 import type { Chance } from './chance.ts';
 
 /** Where a scene is played: in a call of its own, where no bot is in its way. */
@@ -178,7 +178,7 @@ const forgottenHolder: Scene = (chance, stage) => {
   return [
     ...recording(stage, at, there),
     upload(stage, uploadAt, here, 'long'),
-    ...(chance.happens(0.7)
+    ...(chance.happens(0.5)
       ? [
           {
             at: forgotten - 5,
@@ -230,16 +230,13 @@ const setBack: Scene = (chance, stage) => {
   ];
 };
 
-/** Another server comes up without the last moments; every second one has another clock. */
-const replacedAt = (chance: Chance, { times }: Stage, at: number, lostMs: number): Planned => ({
-  at,
-  act: {
-    kind: 'storeReplaced',
-    ms: chance.pick([5, 5, 50]),
-    lostMs: Math.max(0, Math.round(lostMs)),
-    skewMs: chance.happens(0.5) ? stepMs(chance, times.ttlMs) : 0,
-  },
-});
+/** Another server comes up without what was written in the last moments of the first; every second one has another clock. */
+function replacedAt(chance: Chance, { times }: Stage, at: number, lastMs: number): Planned {
+  const ms = chance.pick([5, 5, 50]);
+  const lostMs = ms + Math.max(0, Math.round(lastMs));
+  const skewMs = chance.happens(0.5) ? stepMs(chance, times.ttlMs) : 0;
+  return { at, act: { kind: 'storeReplaced', ms, lostMs, skewMs } };
+}
 
 const ofMemory = [awayAtStop, awayAtStop, awayAtStop, hardStop, hardStop, lateGrant, lateGrant, standing];
 const ofRedis = [
