@@ -122,10 +122,12 @@ export class Gate {
     return this.#admission.session.obstacle;
   }
 
-  /** Whether the store has taken this instance in, and nothing is known against it since. */
-  mayTakePart(): boolean {
-    const { session } = this.#admission;
-    return session.hasJoined && session.obstacle === undefined;
+  /**
+   * Whether this instance may write the evidence that waits in the store. A full store takes nobody in, and has room again
+   * only once its evidence is written.
+   */
+  mayWriteEvidence(): boolean {
+    return this.#admission.session.isUnopposed;
   }
 
   /** Lets one write in, without a promise where this instance already holds a grant. */

@@ -32,6 +32,7 @@ export class Session {
   #stopWake: () => void = () => undefined;
   #obstacle: string | undefined;
   #hasJoined = false;
+  #wasAsked = false;
   readonly #upkeep: Upkeep;
 
   constructor(deps: GateDeps, owner: SessionOwner) {
@@ -58,6 +59,11 @@ export class Session {
   /** Whether the store has ever taken this instance in; only then is it known that it may be written by this build. */
   get hasJoined(): boolean {
     return this.#hasJoined;
+  }
+
+  /** Whether the store has been asked to take this instance in, and nothing is known against it, though it may be full. */
+  get isUnopposed(): boolean {
+    return this.#wasAsked && this.#obstacle === undefined;
   }
 
   isLive(): boolean {
@@ -141,7 +147,7 @@ export class Session {
     if (this.#closed) return;
     const id = newId();
     const sentAt = clock.now();
-    const joined = await sessions.join(id, sessionTimes(times));
+    const joined = await sessions.join(id, sessionTimes(times)).finally(() => (this.#wasAsked = true));
     if (joined !== 'joined') {
       this.#refused(joined.text);
       return;

@@ -171,7 +171,7 @@ export async function startInstance(
     log,
     meter,
     movedFrom: settings.evidenceMovedFrom,
-    mayLead: () => gate.mayTakePart(),
+    mayLead: () => gate.mayWriteEvidence(),
     onDurable: (record) => gate.witnessed(record),
   });
   const listenAt = performance.now() + readyWithinMs;

@@ -22,7 +22,8 @@ export function describeFirstGrants(stores: () => Fixture): void {
       const binding = { tenant: 'tenant-1', app: 'app-1' };
       for (const [n, { call, epoch }] of calls.entries()) {
         const closed = { state: n % 3 === 1 ? 'starting' : 'idle' };
-        expect(told[n]).toEqual(epoch === undefined ? closed : { state: 'recording', epoch, binding });
+        const open = { state: 'recording', epoch, binding, openForMs: expect.any(Number) };
+        expect(told[n]).toEqual(epoch === undefined ? closed : open);
         const { holders } = await peer.calls.read(call);
         expect(holders.map(({ session }) => session)).toEqual(epoch === undefined ? [] : [id]);
       }

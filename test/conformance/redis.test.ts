@@ -39,6 +39,7 @@ test('hearing of many calls takes one command per part of the store, and a commi
   });
   try {
     await store.ready();
+    await store.sessions.join('session-1', lasting(minute));
     const calls = Array.from({ length: 600 }, newCall);
     const [call] = calls as [CallKey];
     const commit = commitOn(await store.calls.read(call), call, 'starting');
