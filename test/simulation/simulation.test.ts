@@ -92,6 +92,8 @@ describe('the simulation', () => {
     ['stop', 'redis', /rule R6: a store that is full refuses/],
     ['half', 'redis', /rule R6: \S+ is refused in its middle/],
     ['clock', 'redis', /rule of time: protocol time goes back/],
+    // A new recording would be taken for the one that was stopped.
+    ['clock', 'redis', /cannot be recorded again/, '--laws'],
   ])(
     'finds what goes wrong without %s, with the store in %s',
     async (rule, store, found, ...more) => {
