@@ -7,7 +7,10 @@ import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
 import { eventually } from '../support/eventually.ts';
 import { settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
 import { send } from '../support/raw-http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { patient, startRedis, type TestRedis } from '../support/redis.ts';
+import { redisStore } from '../../src/store/redis/client.ts';
+import { minute, recordingCall } from '../conformance/store-fixtures.ts';
+import { lasting } from '../support/session-times.ts';
 
 const format = 'tallylight:{drain}:format';
 const members = 'tallylight:{drain}:members';
@@ -34,17 +37,23 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function start(): Promise<string> {
-  proxy = await startProxyProcess({
+const startProxy = async (): Promise<ProxyProcess> =>
+  startProxyProcess({
     ...settingsFor(peers, await mkdtemp(join(directory, 'home-'))),
     TALLYLIGHT_REDIS_URL: redis.url,
   });
+
+async function start(): Promise<string> {
+  proxy = await startProxy();
   return eventually(async () => {
     const { status, body } = await send(proxy.adminUrl, { path: '/readyz/gates' });
     expect(status).toBe(503);
     return body.includes('SessionMissing') && !body.includes('has no session') ? body : undefined;
   });
 }
+
+const isFull = (yes: boolean): Promise<string> =>
+  redis.cli('config', 'set', 'maxmemory', yes ? '100kb' : '0');
 
 const keys = async (): Promise<string[]> => (await redis.cli('keys', '*')).trim().split('\n').toSorted();
 
@@ -74,4 +83,23 @@ test('nothing is written by an instance that others do not allow to join, before
   expect(await start()).toContain('at session another');
   await send(proxy.adminUrl, { path: '/metrics' });
   expect(await keys()).toEqual([format, members]);
+});
+
+test('a store that is full takes nobody in, and the evidence that fills it is written all the same', async () => {
+  const before = redisStore(redis.url, { durability: 'ignore', ...patient });
+  try {
+    await before.ready();
+    await before.sessions.join('session-1', lasting(minute));
+    await recordingCall(before);
+    await before.sessions.quit('session-1');
+    expect(await before.outbox.depth()).toBeGreaterThan(0);
+    await isFull(true);
+    proxy = await startProxy();
+    await eventually(async () => (await before.outbox.depth()) === 0);
+    expect((await send(proxy.adminUrl, { path: '/readyz/gates' })).status).toBe(503);
+    await isFull(false);
+    await eventually(async () => (await send(proxy.adminUrl, { path: '/readyz/gates' })).status === 200);
+  } finally {
+    await before.close();
+  }
 });
