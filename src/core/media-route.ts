@@ -5,10 +5,11 @@ import {
   hasEncodedSlash,
   parseRequestTarget,
   queryValues,
+  writtenTarget,
   type EncodedSlash,
   type RequestTarget,
 } from './request-target.ts';
-import { closest, formatTarget, isLiteral, overlaps, writtenTarget } from './route-path.ts';
+import { closest, formatTarget, isLiteral, overlaps } from './route-path.ts';
 
 export type Reads = 'pass' | 'whileRecording' | 'refuse';
 
@@ -37,10 +38,7 @@ export interface MediaRoute {
 export interface RouteMatch<Route extends MediaRoute = MediaRoute> {
   readonly route: Route;
   readonly call: CallKey;
-  /**
-   * Rebuilt from the parsed segments: the upstream sees exactly the path that was judged. Where a credential goes on with it
-   * that may be a signature of the path, each segment is spelled as it came; it was judged by what it decodes to.
-   */
+  /** Rebuilt from the parsed segments: the upstream sees exactly the path that was judged. */
   readonly path: string;
 }
 
@@ -71,9 +69,17 @@ export function matchRoute<Route extends MediaRoute>(
   const { route, params } = best;
   const call = parseCallKey(params.callId ?? captured(route, target, header) ?? '');
   if (call === undefined) return refuse('CallIdInvalid');
-  const format = keepsAuthorization(route) ? writtenTarget : formatTarget;
-  return grant({ route, call, path: format(target) });
+  return grant({ route, call, path: formatTarget(target) });
 }
+
+/**
+ * The match with the path spelled as it came in `text`, of which it is: where a credential goes on with it, that may be a
+ * signature of the spelling. Each segment was judged by what it decodes to.
+ */
+export const spelledAsItCame = <Route extends MediaRoute>(
+  match: RouteMatch<Route>,
+  text: string,
+): RouteMatch<Route> => (keepsAuthorization(match.route) ? { ...match, path: writtenTarget(text) } : match);
 
 /** The route that the path of a request leads to, whatever else is wrong with the request. */
 export const routeOf = <Route extends MediaRoute>(

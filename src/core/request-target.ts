@@ -6,8 +6,6 @@ export interface RequestTarget {
    * that was asked for, stays as it came: it is one segment, and goes on byte for byte.
    */
   readonly segments: readonly string[];
-  /** The same segments as they came. */
-  readonly written: readonly string[];
   /** The query as it came, without `?`; empty if there was none. */
   readonly query: string;
 }
@@ -33,7 +31,6 @@ export function parseRequestTarget(
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? '' : target.slice(mark + 1);
   const segments: string[] = [];
-  const written: string[] = [];
   for (const raw of path.split('/')) {
     const segment = decodeOnce(raw);
     if (segment === undefined) return invalid(`"${raw.slice(0, 64)}" is not valid percent-encoding`);
@@ -49,9 +46,8 @@ export function parseRequestTarget(
     if (parts.some((part) => /[\x00-\x1f\x7f/\\;?#]/.test(part)))
       return invalid('a segment holds a separator or a control character');
     segments.push(parts.length > 1 ? raw : segment);
-    written.push(raw);
   }
-  return grant({ segments, written, query });
+  return grant({ segments, query });
 }
 
 function decodeOnce(raw: string): string | undefined {
@@ -76,7 +72,16 @@ const encodeSegment = (segment: string): string =>
 export const formatPath = (segments: readonly string[]): string =>
   '/' + segments.map(encodeSegment).join('/');
 
-export const writtenPath = (written: readonly string[]): string => `/${written.join('/')}`;
+/** The target of a request that could be read, spelled as it came, but for what is no segment. */
+export function writtenTarget(target: string): string {
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  const segments = path.split('/').filter((raw) => {
+    const segment = decodeOnce(raw);
+    return segment !== '' && segment !== '.';
+  });
+  return `/${segments.join('/')}${mark < 0 ? '' : target.slice(mark)}`;
+}
 
 /**
  * The values of one query parameter, by its decoded name in any letter case: OData ignores the case and the `$`, and its

@@ -1,4 +1,4 @@
-import { formatPath, writtenPath, type RequestTarget } from './request-target.ts';
+import { formatPath, type RequestTarget } from './request-target.ts';
 
 /** A path matched by a pattern. */
 export interface PathMatch {
@@ -73,9 +73,5 @@ export function closest<Route extends { readonly path: string }>(
 }
 
 /** Rebuilt from the parsed segments, so that an upstream sees exactly the path that was judged; the query as it came. */
-export const formatTarget = (target: RequestTarget): string => formatPath(target.segments) + queryOf(target);
-
-/** The same, with every segment spelled as it came. */
-export const writtenTarget = (target: RequestTarget): string => writtenPath(target.written) + queryOf(target);
-
-const queryOf = ({ query }: RequestTarget): string => (query === '' ? '' : `?${query}`);
+export const formatTarget = ({ segments, query }: RequestTarget): string =>
+  formatPath(segments) + (query === '' ? '' : `?${query}`);

@@ -10,6 +10,7 @@ import {
   parseMediaTarget,
   readMethods,
   routeOf,
+  spelledAsItCame,
   type MediaRoute,
   type Reads,
   type RouteMatch,
@@ -59,7 +60,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       if (!target.ok) return false;
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
       if (match === undefined) return false;
-      const found = { match, tokenIn: tokenIn(deps, target.value, match) };
+      const found = findings(deps, req, target.value, match);
       answering(deps, 'media', req, res, () => serve(deps, req, res, found));
       return true;
     },
@@ -70,7 +71,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
       if (match === undefined) return false;
       const res = answerToUpgrade(req, socket);
-      const found = { match, tokenIn: tokenIn(deps, target.value, match) };
+      const found = findings(deps, req, target.value, match);
       answering(deps, 'media', req, res, () => upgrade(deps, req, res, { socket, head }, found));
       return true;
     },
@@ -79,15 +80,20 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
 
 interface Found {
   readonly match: Decision<RouteMatch<ServedRoute>>;
+  /** Also where the call id is none. */
   readonly tokenIn: TokenHeader;
 }
 
-/** A route says where its tokens are also to those whose call id is none. */
-const tokenIn = (
+function findings(
   { routes }: MediaDeps,
+  req: IncomingMessage,
   target: RequestTarget,
   match: Decision<RouteMatch<ServedRoute>>,
-): TokenHeader => (match.ok ? match.value.route : routeOf(routes, target))?.token ?? 'Authorization';
+): Found {
+  if (!match.ok) return { match, tokenIn: routeOf(routes, target)?.token ?? 'Authorization' };
+  const { token = 'Authorization' } = match.value.route;
+  return { match: grant(spelledAsItCame(match.value, req.url ?? '')), tokenIn: token };
+}
 
 /** A host and perhaps a port (RFC 9110, section 7.2), and nothing that a URL could hide in. */
 const plainHost = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;

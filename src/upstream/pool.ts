@@ -40,7 +40,10 @@ function resettingConnector(): buildConnector.connector {
       below.off('error', failed);
       // Without `servername`, which undici takes from the Host header of a request: whose certificate counts is not for a
       // client to say.
-      connect({ hostname, host: hostname, protocol, port, httpSocket: below }, resetWhenGivenUp(below, callback));
+      connect(
+        { hostname, host: hostname, protocol, port, httpSocket: below },
+        resetWhenGivenUp(below, callback),
+      );
     });
   };
 }

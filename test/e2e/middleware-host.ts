@@ -14,6 +14,7 @@ import {
   type GraphOptions,
   type Log,
   type RecordingGate,
+  type RequireRecordingOptions,
   type Store,
 } from '../../middleware/index.ts';
 import { isRecord } from '../../src/core/json.ts';
@@ -26,6 +27,8 @@ export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export interface HostParts {
   readonly options?: Partial<GateOptions>;
   readonly graph?: Partial<GraphOptions>;
+  /** Of `requireRecording`. */
+  readonly required?: RequireRecordingOptions;
   /** Before `requireRecording`. */
   readonly before?: readonly RequestHandler[];
   /** Behind `requireRecording`. */
@@ -54,6 +57,7 @@ export const newStore = (): Store => memoryStore({ livedMs: Infinity });
 export async function startHost({
   options,
   graph,
+  required,
   before = [],
   handlers,
   prepare,
@@ -80,7 +84,7 @@ export async function startHost({
   };
   const app = express();
   app.use(...before, (_req, _res, next) => next());
-  app.post('/media/:callId/:name', requireRecording(gate), ...handlers);
+  app.post('/media/:callId/:name', requireRecording(gate, required), ...handlers);
   app.post('/v1.0/communications/calls/:callId/updateRecordingStatus', updateRecordingStatus(gate, onGraph));
   app.delete('/v1.0/communications/calls/:callId', hangUp(gate, onGraph));
   const server = createServer(app);

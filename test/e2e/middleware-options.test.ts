@@ -108,6 +108,11 @@ describe('a handler', () => {
   test.each<[string, (gate: middleware.RecordingGate) => unknown, string]>([
     ['an unknown option', (gate) => requireRecording(gate, { callID: () => 'x' } as object), 'callID'],
     ['a call id that is no function', (gate) => requireRecording(gate, { callId: 'x' } as object), 'callId'],
+    [
+      'a token header of another name',
+      (gate) => requireRecording(gate, { token: 'X-Token' as never }),
+      'token',
+    ],
     ['no authorization', (gate) => updateRecordingStatus(gate, {} as never), 'authorization'],
     [
       'Graph without TLS',

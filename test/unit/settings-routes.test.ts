@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import type { ProxySettings } from '../../src/server/settings.ts';
 import { complaint, load, route } from '../support/settings.ts';
@@ -122,6 +123,15 @@ describe('media routes', () => {
     expect(complaint({ TALLYLIGHT_MEDIA_ROUTES: [{ ...route, ...changes }] })).toContain(
       `TALLYLIGHT_MEDIA_ROUTES[0]${expected}`,
     );
+  });
+
+  test.each(['media-routes', 'handler', 'storage'])('are as the examples of %s.md show them', (page) => {
+    const text = readFileSync(new URL(`../../docs/bots/${page}.md`, import.meta.url), 'utf8');
+    const examples = [...text.matchAll(/```json\n(.*?)```/gs)].map(
+      ([, json = '']) => JSON.parse(json) as object,
+    );
+    expect(examples).not.toEqual([]);
+    for (const example of examples) expect(routes(example)).toMatchObject([example]);
   });
 
   test('must not share a path', () => {

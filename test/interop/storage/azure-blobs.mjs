@@ -1,4 +1,5 @@
 // Microsoft's storage-blob package, as a bot would use it behind a media route.
+import { Buffer } from 'node:buffer';
 import {
   AnonymousCredential,
   BlockBlobClient,
@@ -13,30 +14,30 @@ import { commandHeader, serveCommands } from './commands.mjs';
 const { ENDPOINT, DIRECT, CONTAINER, ACCOUNT, ACCOUNT_KEY, TOKEN } = process.env;
 const key = new StorageSharedKeyCredential(ACCOUNT, ACCOUNT_KEY);
 
-/** The token for the proxy, in a header of its own: Authorization is for the store. */
-const tokenForProxy = (command) => ({
+/** The token for the proxy. With a SAS nothing else needs Authorization; with a key it is in a header of its own. */
+const tokenForProxy = (command, tokenIn) => ({
   create: (next) => ({
     sendRequest(request) {
-      request.headers.set('Tallylight-Authorization', `Bearer ${TOKEN}`);
+      request.headers.set(tokenIn, `Bearer ${TOKEN}`);
       request.headers.set(commandHeader, command);
       return next.sendRequest(request);
     },
   }),
 });
 
-function container(command, sas) {
+function container(command, { sas = false, tokenIn = 'Tallylight-Authorization', container = CONTAINER }) {
   // As many tries as the package makes of its own accord, but sooner.
   const retryOptions = { retryDelayInMs: 50, maxRetryDelayInMs: 200 };
   const pipeline = newPipeline(sas ? new AnonymousCredential() : key, { retryOptions });
-  pipeline.factories.push(tokenForProxy(command));
-  const url = `${ENDPOINT}/${CONTAINER}${sas ? `?${sasFor()}` : ''}`;
+  pipeline.factories.push(tokenForProxy(command, tokenIn));
+  const url = `${ENDPOINT}/${container}${sas ? `?${sasFor(container)}` : ''}`;
   return Object.assign(new ContainerClient(url, pipeline), { pipeline });
 }
 
-const sasFor = () =>
+const sasFor = (containerName) =>
   generateBlobSASQueryParameters(
     {
-      containerName: CONTAINER,
+      containerName,
       permissions: ContainerSASPermissions.parse('racwdl'),
       expiresOn: new Date(Date.now() + 3_600_000),
     },
@@ -45,12 +46,10 @@ const sasFor = () =>
 
 const idOf = (name) => Buffer.from(name).toString('base64');
 
-/** The store itself, which is not behind the proxy for this. */
-const direct = new ContainerClient(`${DIRECT}/${CONTAINER}`, key);
-
 const commands = {
-  async prepare() {
-    await direct.createIfNotExists();
+  /** Goes to the store itself, as `stored` does. */
+  async prepare(_blobs, { container }) {
+    await new ContainerClient(`${DIRECT}/${container}`, key).createIfNotExists();
   },
   async upload(blobs, { blob, bytes }) {
     await blobs.getBlockBlobClient(blob).upload(Buffer.alloc(bytes, 'm'), bytes);
@@ -78,7 +77,8 @@ const commands = {
   async remove(blobs, { blob }) {
     await blobs.getBlobClient(blob).delete();
   },
-  async stored(_blobs, { prefix }) {
+  async stored(_blobs, { prefix, container = CONTAINER }) {
+    const direct = new ContainerClient(`${DIRECT}/${container}`, key);
     const found = {};
     for await (const { name, properties } of direct.listBlobsFlat({ prefix, includeUncommitedBlobs: true }))
       found[name] = properties.contentLength ?? 0;
@@ -86,4 +86,4 @@ const commands = {
   },
 };
 
-serveCommands(({ name, sas = false, ...facts }, command) => commands[name](container(command, sas), facts));
+serveCommands(({ name, ...facts }, command) => commands[name](container(command, facts), facts));

@@ -1,12 +1,14 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { startHouse, type House } from './house.ts';
-import { startClient, startServer, type Attempt, type Outcome, type Program } from './program.ts';
+import { startClient, startServer, type Outcome, type Program } from './program.ts';
 
 /** Everybody's, by the documentation of Azurite. */
 const account = 'devstoreaccount1';
 const accountKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
 const container = 'recordings';
+/** Behind a route whose token is in `Authorization`. */
+const plain = 'plain';
 const manyBytes = 16 * 1024 * 1024;
 
 type Command = readonly [program: string, ...args: string[]];
@@ -29,12 +31,13 @@ export function azureLaws({ command, tries }: Client): void {
       [process.execPath, main, '--blobPort', '0', ...options],
       /listens on (http:\S+)/,
     );
-    house = await startHouse(azurite.url, (upstream) => [
-      {
-        ...{ path: `/${account}/${container}/{callId}/*`, upstream, methods: ['PUT'], reads: 'pass' },
-        ...{ token: 'Tallylight-Authorization', encodedSlash: 'keep' },
-      },
-    ]);
+    house = await startHouse(azurite.url, (upstream) => {
+      const route = { upstream, methods: ['PUT'], reads: 'pass', encodedSlash: 'keep' } as const;
+      return [
+        { ...route, path: `/${account}/${container}/{callId}/*`, token: 'Tallylight-Authorization' },
+        { ...route, path: `/${account}/${plain}/{callId}/*` },
+      ];
+    });
     client = await startClient(command(), {
       ENDPOINT: `${house.front.url}/${account}`,
       DIRECT: `${azurite.url}/${account}`,
@@ -43,7 +46,7 @@ export function azureLaws({ command, tries }: Client): void {
       ACCOUNT_KEY: accountKey,
       TOKEN: house.token,
     });
-    await client.ask('prepare');
+    for (const name of [container, plain]) await client.ask('prepare', { container: name });
   });
   afterEach(() => {
     house.back.release();
@@ -94,6 +97,17 @@ export function azureLaws({ command, tries }: Client): void {
     expect(await stored(call)).toEqual(Object.fromEntries(sizes));
     await succeed('upload', { blob: `${call}/large`, bytes: manyBytes });
     expect((await succeed('size', { blob: `${call}/large` })).value).toBe(manyBytes);
+  });
+
+  test('needs no header of its own with a SAS', async () => {
+    const { call } = await house.recordingCall();
+    const facts = { container: plain, tokenIn: 'Authorization' };
+    for (const name of ['a, b (1)!.wav', '2026/11/29.wav'])
+      await succeed('upload', { blob: `${call}/${name}`, bytes: 1, sas: true, ...facts });
+    const { value } = await client.ask('stored', { prefix: `${call}/`, container: plain });
+    expect(value).toEqual({ [`${call}/a, b (1)!.wav`]: 1, [`${call}/2026/11/29.wav`]: 1 });
+    const keyed = await client.ask('upload', { blob: `${call}/keyed`, bytes: 1, container: plain });
+    expect(tried(keyed)).toEqual(['TokenInvalid']);
   });
 
   test('stores staged blocks and what is appended', async () => {

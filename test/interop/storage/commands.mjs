@@ -24,8 +24,7 @@ export function serveCommands(run) {
     try {
       outcome = { value: (await run(command, String(id))) ?? null };
     } catch (error) {
-      const { status, code } = failureOf(error);
-      outcome = { failure: { status: status ?? 0, code: code ?? null, text: String(error) } };
+      outcome = { failure: failureOf(error) };
     }
     process.stdout.write(`${JSON.stringify({ id, attempts, ...outcome })}\n`);
   };
@@ -35,6 +34,8 @@ export function serveCommands(run) {
 
 /** The packages name the status of an answer in different places. */
 const failureOf = (error) => ({
-  status: error.statusCode ?? error.$metadata?.httpStatusCode,
+  status: error.statusCode ?? error.$metadata?.httpStatusCode ?? 0,
   code: error.code ?? error.name,
+  reason: error.$response?.headers['tallylight-reason'] ?? null,
+  text: String(error),
 });

@@ -17,7 +17,13 @@ export interface Attempt {
 export interface Outcome {
   readonly attempts: readonly Attempt[];
   readonly value?: unknown;
-  readonly failure?: { readonly status: number; readonly code: string | null; readonly text: string };
+  readonly failure?: {
+    readonly status: number;
+    readonly code: string | null;
+    /** Ours, where the error of the package has it. */
+    readonly reason?: string | null;
+    readonly text: string;
+  };
 }
 
 /** A client of a store, or a store, in a process of its own. */

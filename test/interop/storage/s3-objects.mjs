@@ -1,4 +1,5 @@
 // Amazon's client for S3, as a bot would use it behind a media route.
+import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,

@@ -1,12 +1,11 @@
 // An S3 server for tests: s3rver, and in front of it what s3rver leaves out. Amazon's own signer checks the signature of
 // every request as it arrived, with its Host header; bodies in aws-chunked coding are decoded, and their trailing checksum
-// is compared.
+// is compared. Its argument is the directory where objects are kept.
+import { Buffer } from 'node:buffer';
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
 import { createServer, request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { URLSearchParams } from 'node:url';
 import { crc32 } from 'node:zlib';
 import { SignatureV4 } from '@smithy/signature-v4';
 import S3rver from 's3rver';
@@ -16,7 +15,7 @@ const credentials = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' };
 
 const store = new S3rver({
   ...{ address: '127.0.0.1', port: 0, silent: true, resetOnClose: true, vhostBuckets: false },
-  directory: mkdtempSync(join(tmpdir(), 'tallylight-s3-')),
+  directory: process.argv[2],
   configureBuckets: [{ name: 'recordings' }, { name: 'hosted' }],
 });
 const { port: storePort } = await store.run();

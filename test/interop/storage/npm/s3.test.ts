@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../../../support/eventually.ts';
 import { startHouse, type House } from '../house.ts';
@@ -6,11 +9,13 @@ import { startClient, startServer, type Outcome, type Program } from '../program
 const manyBytes = 16 * 1024 * 1024;
 const partBytes = 5 * 1024 * 1024;
 
+let directory: string;
 let store: Awaited<ReturnType<typeof startServer>>;
 let house: House;
 let client: Program;
 beforeAll(async () => {
-  store = await startServer([process.execPath, 's3-store.mjs'], /listens on (http:\S+)/);
+  directory = await mkdtemp(join(tmpdir(), 'tallylight-s3-'));
+  store = await startServer([process.execPath, 's3-store.mjs', directory], /listens on (http:\S+)/);
   house = await startHouse(store.url, (upstream) => {
     const route = {
       ...{ upstream, methods: ['PUT', 'POST'], reads: 'pass' as const },
@@ -33,6 +38,7 @@ afterAll(async () => {
   await client.close();
   await house.close();
   await store.close();
+  await rm(directory, { recursive: true });
 });
 
 const ask = (name: string, call: string, facts: object = {}, bucket = 'recordings'): Promise<Outcome> =>
@@ -115,7 +121,7 @@ describe('@aws-sdk/client-s3', () => {
     const { call } = await house.recordingCall();
     await valueOf(put(call, 'kept'));
     expect(tried(await ask('remove', call, { key: `${call}/kept` }))).toEqual(['MethodNotAllowed']);
-    expect((await ask('list', call, { prefix: `${call}/` })).failure?.status).toBe(401);
+    expect(tried(await ask('list', call, { prefix: `${call}/` }))).toEqual(['TokenInvalid']);
     expect(await stored(call)).toEqual({ kept: 100 });
   });
 
@@ -124,7 +130,7 @@ describe('@aws-sdk/client-s3', () => {
     const before = house.front.bytes;
     const early = await put(bot.call, 'early', manyBytes);
     expect(tried(early)).toEqual(['RecordingNotActive']);
-    expect(early.failure?.status).toBe(403);
+    expect(early.failure).toMatchObject({ status: 403, reason: 'RecordingNotActive' });
     expect(house.front.bytes - before).toBeLessThan(8192);
     await bot.report('recording');
     await valueOf(put(bot.call, 'later'));

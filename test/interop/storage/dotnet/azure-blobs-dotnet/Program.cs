@@ -13,26 +13,27 @@ using Azure.Storage.Sas;
 string Setting(string name) => Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException(name);
 var credential = new StorageSharedKeyCredential(Setting("ACCOUNT"), Setting("ACCOUNT_KEY"));
 
-BlobClientOptions Options(List<Attempt> attempts)
+BlobClientOptions Options(List<Attempt> attempts, string tokenIn = "Tallylight-Authorization")
 {
     var options = new BlobClientOptions();
     // As many tries as the package makes of its own accord, but sooner.
     options.Retry.Delay = TimeSpan.FromMilliseconds(50);
     options.Retry.MaxDelay = TimeSpan.FromMilliseconds(200);
     options.Retry.NetworkTimeout = TimeSpan.FromSeconds(30);
-    options.AddPolicy(new TokenPolicy(Setting("TOKEN")), HttpPipelinePosition.PerRetry);
+    options.AddPolicy(new TokenPolicy(tokenIn, Setting("TOKEN")), HttpPipelinePosition.PerRetry);
     options.AddPolicy(new AttemptsPolicy(attempts), HttpPipelinePosition.PerRetry);
     return options;
 }
 
-BlobContainerClient Container(string endpoint, List<Attempt> attempts, bool sas)
+BlobContainerClient Container(string endpoint, JsonNode command, List<Attempt> attempts)
 {
-    var options = Options(attempts);
-    var url = new Uri($"{Setting(endpoint)}/{Setting("CONTAINER")}");
-    if (!sas) return new BlobContainerClient(url, credential, options);
+    var name = command["container"]?.GetValue<string>() ?? Setting("CONTAINER");
+    var options = Options(attempts, command["tokenIn"]?.GetValue<string>() ?? "Tallylight-Authorization");
+    var url = new Uri($"{Setting(endpoint)}/{name}");
+    if (endpoint == "DIRECT" || command["sas"] is null) return new BlobContainerClient(url, credential, options);
     var builder = new BlobSasBuilder(BlobContainerSasPermissions.All, DateTimeOffset.UtcNow.AddHours(1))
     {
-        BlobContainerName = Setting("CONTAINER"),
+        BlobContainerName = name,
         Resource = "c",
     };
     return new BlobContainerClient(new Uri($"{url}?{builder.ToSasQueryParameters(credential)}"), options);
@@ -41,8 +42,7 @@ BlobContainerClient Container(string endpoint, List<Attempt> attempts, bool sas)
 async Task<JsonNode?> Run(JsonNode command, List<Attempt> attempts)
 {
     string Text(string name) => command[name]!.GetValue<string>();
-    var sas = command["sas"]?.GetValue<bool>() ?? false;
-    var container = Container("ENDPOINT", attempts, sas);
+    var container = Container("ENDPOINT", command, attempts);
     byte[] Bytes()
     {
         var bytes = new byte[command["bytes"]!.GetValue<int>()];
@@ -53,7 +53,7 @@ async Task<JsonNode?> Run(JsonNode command, List<Attempt> attempts)
     switch (Text("name"))
     {
         case "prepare":
-            await Container("DIRECT", [], sas: false).CreateIfNotExistsAsync();
+            await Container("DIRECT", command, []).CreateIfNotExistsAsync();
             return null;
         case "upload":
             await container.GetBlockBlobClient(Text("blob")).UploadAsync(new MemoryStream(Bytes()));
@@ -81,7 +81,7 @@ async Task<JsonNode?> Run(JsonNode command, List<Attempt> attempts)
             await container.GetBlobClient(Text("blob")).DeleteAsync();
             return null;
         case "stored":
-            var direct = Container("DIRECT", [], sas: false);
+            var direct = Container("DIRECT", command, []);
             var found = new JsonObject();
             await foreach (var item in direct.GetBlobsAsync(new GetBlobsOptions { Prefix = Text("prefix"), States = BlobStates.Uncommitted }))
                 found[item.Name] = item.Properties.ContentLength;
@@ -120,11 +120,11 @@ Task Answer(JsonNode command) => Task.Run(async () =>
 /// <summary>What the proxy answered to one try; 0: nothing.</summary>
 internal sealed record Attempt(string Method, int Status, string? Reason);
 
-/// <summary>The token for the proxy, in a header of its own: Authorization is for the store.</summary>
-internal sealed class TokenPolicy(string token) : HttpPipelineSynchronousPolicy
+/// <summary>The token for the proxy. With a SAS nothing else needs Authorization; with a key it is in a header of its own.</summary>
+internal sealed class TokenPolicy(string tokenIn, string token) : HttpPipelineSynchronousPolicy
 {
     public override void OnSendingRequest(HttpMessage message) =>
-        message.Request.Headers.SetValue("Tallylight-Authorization", $"Bearer {token}");
+        message.Request.Headers.SetValue(tokenIn, $"Bearer {token}");
 }
 
 internal sealed class AttemptsPolicy(List<Attempt> attempts) : HttpPipelinePolicy
