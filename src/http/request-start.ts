@@ -10,7 +10,9 @@ export interface RequestStartOptions extends StartStamp {
 
 /** When a request began at the latest, by the clock of the process; or why that is not known. */
 export type RequestStart = (
-  req: IncomingMessage,
+  req: Pick<IncomingMessage, 'rawHeaders'> & {
+    readonly socket: { readonly remoteAddress?: string | undefined };
+  },
 ) => { readonly ok: true; readonly beganAt: number } | { readonly ok: false; readonly problem: StartProblem };
 
 /**
