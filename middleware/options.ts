@@ -7,6 +7,7 @@ import { Fault } from '../src/core/errors.ts';
 import type { Log, Store } from '../src/core/ports.ts';
 import { startUnits, type StartUnit } from '../src/core/request-start.ts';
 import { isAddressOrNetwork } from '../src/http/client-address.ts';
+import { mayBeStamp } from '../src/http/request-start.ts';
 import type { Policy, PolicyRules } from '../src/core/policy.ts';
 import type { createMeter } from '../src/metrics/metrics.ts';
 import { policySchema, toPolicy } from '../src/policies/schema.ts';
@@ -115,7 +116,7 @@ export const gateOptions = z
     graphTimeoutMaxMs: ms(100, 60_000).optional(),
     requestStart: z
       .strictObject({
-        header: z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i, 'must be the name of a header'),
+        header: z.string().refine(mayBeStamp, 'must be the name of a header of its own'),
         trustedProxies: z
           .array(
             z.string().refine(isAddressOrNetwork, 'must be an IP address or a network such as 10.0.0.0/8'),

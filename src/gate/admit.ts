@@ -4,10 +4,10 @@ import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
-import { startProblems } from '../core/request-start.ts';
 import { stateOf } from './change.ts';
-import { openEpoch, type StatusDeps } from './context.ts';
+import type { StatusDeps } from './context.ts';
 import type { HeardStops } from './heard-stops.ts';
+import { openedAt, tooEarly } from './opened.ts';
 import { readSoon } from './read-soon.ts';
 import { SeenClosed } from './seen-closed.ts';
 import { Session } from './session.ts';
@@ -65,13 +65,8 @@ export class Admission {
 
   /** The fast path: no promise, no store. undefined: this instance holds no grant, ask `admit`. */
   admitNow(call: CallKey, who: Binding | null, beganAt?: number): Decision<Write> | undefined {
-    const held = this.#held(call, who);
-    if (held?.ok !== true) return held;
-    if (beganAt !== undefined && beganAt < held.value.openedAt) {
-      this.#deps.meter.requestStartRefused('early');
-      return refuse('RecordingNotActive', { detail: startProblems.early });
-    }
-    return granted(this.#newWrite(held.value));
+    const held = this.#held(call, who, beganAt);
+    return held?.ok === true ? granted(this.#newWrite(held.value)) : held;
   }
 
   /** Admits, asking the store where this instance holds no grant yet. `who` null: the proxy itself acts for the bot. */
@@ -92,7 +87,7 @@ export class Admission {
     return this.#held(call, who) ?? refuse('RecordingNotActive');
   }
 
-  #held(call: CallKey, who: Binding | null): Decision<Grant> | undefined {
+  #held(call: CallKey, who: Binding | null, beganAt?: number): Decision<Grant> | undefined {
     const grant = this.#grants.get(call);
     if (this.#suspended.has(call)) return refuse('RecordingNotActive');
     if (grant === undefined || !this.session.isLive()) return undefined;
@@ -100,7 +95,7 @@ export class Admission {
     // A stranger gets the answer of a call that is not recorded.
     if (who !== null && !mayUpload(policy, grant.binding, who)) return refuse('RecordingNotActive');
     if (this.#deps.backlog.isExceeded()) return this.#deps.backlog.refusal();
-    return granted(grant);
+    return tooEarly(this.#deps.meter, grant, beganAt) ?? granted(grant);
   }
 
   #newWrite(grant: Grant): Write {
@@ -187,7 +182,7 @@ export class Admission {
   #leaveUnused(call: CallKey, epoch: number, now: number): void {
     const session = this.session.id;
     if (session === undefined) return;
-    const unused = new Grant(call, { session, epoch, binding: null, openedAt: now });
+    const unused = new Grant(call, session, { epoch, binding: null }, now);
     unused.revokedAt = now;
     this.#startLeaving(unused, unused.tally('unused', null));
   }
@@ -229,8 +224,7 @@ export class Admission {
         this.seenClosed.see(call);
         return refuse('RecordingNotActive');
       }
-      const { epoch, binding } = reply;
-      const grant = new Grant(call, { session, epoch, binding, openedAt: this.#openedAt(call, reply) });
+      const grant = new Grant(call, session, reply, openedAt(this.#deps, call, reply));
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
       const stopWasHeard = this.#heardStops.covers(call, reply);
@@ -247,15 +241,6 @@ export class Admission {
       this.#deps.log.warn({ call, error: messageOf(error) }, 'a write was refused: the store did not answer');
       return await this.#refuseUnheld(call);
     }
-  }
-
-  /** The latest moment at which the epoch can have been opened: by what the store knows, or was seen here. */
-  #openedAt(
-    call: CallKey,
-    { epoch, openForMs }: { readonly epoch: number; readonly openForMs: number },
-  ): number {
-    const { clock, watch } = this.#deps;
-    return clock.now() - Math.max(openForMs, watch.elapsedMs(openEpoch(call, epoch)));
   }
 
   /**
@@ -275,8 +260,7 @@ export class Admission {
 
   /** Asked before the store is: who becomes a holder and leaves again may do so late, and end a later hold. */
   #hasRoom(): boolean {
-    const { maxGrants = Infinity } = this.#deps.sizes ?? {};
-    return this.#grants.size + this.#acquiring.size < maxGrants;
+    return this.#grants.size + this.#acquiring.size < (this.#deps.sizes?.maxGrants ?? Infinity);
   }
 
   /** A status that is retried would turn early media into late media, so a closed gate is told as such. */

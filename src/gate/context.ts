@@ -1,4 +1,3 @@
-import type { CallKey } from '../core/call-key.ts';
 import type {
   CallProbe,
   CallStore,
@@ -77,9 +76,6 @@ export const sessionTimes = ({
   ttlMaxMs = ttlMs,
   graphTimeoutMaxMs = graphTimeoutMs,
 }: GateTimes): SessionTimes => ({ ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs });
-
-/** Under which name it is watched for how long an epoch is known to be open. */
-export const openEpoch = (call: CallKey, epoch: number): string => `${call} ${epoch} open`;
 
 export const sleep = (clock: Clock, ms: number): Promise<void> =>
   new Promise((resolve) => {

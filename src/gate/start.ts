@@ -14,9 +14,10 @@ import {
   stateOf,
   type Witness,
 } from './change.ts';
-import { openEpoch, sleep, type GateDeps, type StatusDeps } from './context.ts';
+import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
 import type { Opening } from './heard-stops.ts';
+import { seenOpen } from './opened.ts';
 import type { Stopped, StopRequest } from './stop.ts';
 
 export interface StartRequest<Answer extends GraphAnswer> {
@@ -240,6 +241,6 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   if (!settled.ok) return settled;
   const { state } = settled.value;
   const open = state.state === 'recording' && state.epoch === epoch;
-  if (open) deps.watch.elapsedMs(openEpoch(call, epoch));
+  if (open) seenOpen(deps.watch, call, epoch);
   return grant({ sent, outcome, open, owner: state.binding });
 }

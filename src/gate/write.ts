@@ -54,7 +54,9 @@ export class Grant {
 
   constructor(
     call: CallKey,
-    { session, epoch, binding, openedAt }: Pick<Grant, 'session' | 'epoch' | 'binding' | 'openedAt'>,
+    session: SessionId,
+    { epoch, binding }: Pick<Grant, 'epoch' | 'binding'>,
+    openedAt: number,
   ) {
     this.call = call;
     this.session = session;

@@ -2,6 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { requestAge, type StartProblem, type StartStamp } from '../core/request-start.ts';
 import { trustedPeers } from './client-address.ts';
 
+/** Names that mean something else in a request. */
+const takenHeaders =
+  /^(?:authorization|connection|content-.*|expect|forwarded|host|http2-settings|keep-alive|proxy-.*|sec-.*|tallylight-.*|te|trailer|transfer-encoding|upgrade|via|x-forwarded-.*)$/i;
+
+/** Whether a stamp may be in a header of this name. */
+export const mayBeStamp = (name: string): boolean =>
+  /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i.test(name) && !takenHeaders.test(name);
+
 /** Whose stamps count, in which header, and how they are written. */
 export interface RequestStartOptions extends StartStamp {
   readonly header: string;
@@ -10,7 +18,9 @@ export interface RequestStartOptions extends StartStamp {
 
 /** When a request began at the latest, by the clock of the process; or why that is not known. */
 export type RequestStart = (
-  req: IncomingMessage,
+  req: Pick<IncomingMessage, 'rawHeaders'> & {
+    readonly socket: { readonly remoteAddress?: string | undefined };
+  },
 ) => { readonly ok: true; readonly beganAt: number } | { readonly ok: false; readonly problem: StartProblem };
 
 /**

@@ -6,6 +6,7 @@ import { emptyRoster } from '../../src/core/roster.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeAnnouncements } from './announcement-laws.ts';
 import { describeFirstGrants } from './first-grant-laws.ts';
+import { describeOpened } from './opened-laws.ts';
 import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSilence } from './silence-laws.ts';
@@ -148,6 +149,8 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
 
     describeSilence(() => fixture);
 
+    describeOpened(() => fixture);
+
     describe('holders', () => {
       const times = { ttlMs: minute, graphTimeoutMs: 1000 };
       beforeEach(async () => {
@@ -192,33 +195,6 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const call = newCall();
         expect(await store.calls.acquire(call, 'session-1')).toEqual({ state: 'idle' });
         expect(await store.calls.read(call)).toMatchObject({ state: null, holders: [] });
-      });
-
-      test('are told for how long the epoch has been open, never for longer than it has', async () => {
-        // Whoever has asked for a call of the same part before knows its time.
-        const { call } = await recordingCall(peer);
-        await store.calls.read(call);
-        const openFor = async (): Promise<number> => {
-          const held = await store.calls.acquire(call, 'session-1');
-          return held.state === 'recording' ? held.openForMs : NaN;
-        };
-        const before = performance.now();
-        await move(peer, call, 'stopping');
-        await move(peer, call, 'unconfirmed');
-        await move(peer, call, 'idle');
-        await move(peer, call, 'starting');
-        await move(peer, call, 'recording');
-        const first = await openFor();
-        expect(first).toBeGreaterThanOrEqual(0);
-        expect(first).toBeLessThanOrEqual(performance.now() - before);
-        const later = await eventually(async () => {
-          const openForMs = await openFor();
-          return openForMs >= 50 ? openForMs : undefined;
-        });
-        expect(later).toBeLessThanOrEqual(performance.now() - before);
-        // Another record of the same interval is no new opening.
-        await move(peer, call, 'recording');
-        expect(await openFor()).toBeGreaterThanOrEqual(50);
       });
 
       test('of a call without a binding get none', async () => {

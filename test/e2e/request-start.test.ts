@@ -58,10 +58,8 @@ async function startEdge(origin: string): Promise<BufferingEdge> {
   };
 }
 
-const headersOf = ({ headers }: IncomingMessage): OutgoingHttpHeaders => {
-  const { 'transfer-encoding': _, ...others } = headers;
-  return others;
-};
+const headersOf = ({ headers }: IncomingMessage): OutgoingHttpHeaders =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'transfer-encoding'));
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

@@ -48,6 +48,11 @@ describe('every report changes its metrics', () => {
       ],
     ],
     [
+      'a write that began too early',
+      (meter) => meter.requestStartRefused('early'),
+      ['tallylight_request_starts_refused_total{why="early"} 1'],
+    ],
+    [
       'a drain',
       (meter) => meter.drain(2, 'cut'),
       [

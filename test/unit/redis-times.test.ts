@@ -1,50 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import type { CallKey } from '../../src/core/call-key.ts';
 import type { JoinRefusal, SessionTimes } from '../../src/core/ports.ts';
-import { keysWith } from '../../src/store/redis/keys.ts';
-import { storeOver, type RedisStore } from '../../src/store/redis/store.ts';
+import type { RedisStore } from '../../src/store/redis/store.ts';
 import { commitOn, minute, move, newCall, recordingCall } from '../conformance/store-fixtures.ts';
 import { lasting } from '../support/session-times.ts';
-import { directConnection } from '../support/virtual-redis/connection.ts';
-import { VirtualRedis } from '../support/virtual-redis/server.ts';
+import { House, houseKeys as keys } from '../support/virtual-redis/house.ts';
 
 const day = 24 * 60 * minute;
-const keys = keysWith('tallylight', 8);
-
-/** A server whose clock may be set, and the true time by which everybody measures. */
-class House {
-  /** True time, ms. */
-  now = 0;
-  /** By how much the server's clock is off, ms. */
-  skewMs = 0;
-  readonly steps: ('forward' | 'back')[] = [];
-  readonly said: string[] = [];
-  readonly server = new VirtualRedis({
-    clock: () => Math.floor(Date.UTC(2026, 0, 31, 12) + this.now + this.skewMs),
-    elapsed: () => this.now,
-    appendOnly: true,
-    memoryMs: minute,
-  });
-
-  /** An instance's store, whose own clock begins now. */
-  store(): RedisStore {
-    const began = this.now;
-    const say = (_: unknown, text: string): void => void this.said.push(text);
-    return storeOver(
-      directConnection(this.server),
-      keys,
-      { now: () => this.now - began, sleep: () => Promise.resolve() },
-      {
-        meter: {
-          storeClock: (_, step) => {
-            if (step !== undefined) this.steps.push(step);
-          },
-        },
-        log: { debug: say, info: say, warn: say, error: say },
-      },
-    );
-  }
-}
 
 async function joined(house: House, times: SessionTimes = lasting(minute)): Promise<RedisStore> {
   const store = house.store();
@@ -239,85 +200,6 @@ describe('the lease of the evidence', () => {
     expect(await store.outbox.lease('one', 1000)).toBe(false);
     house.server.command('set', keys.lease, 'an owner', 'PX', '5000');
     await expect(store.outbox.lease('one', 1000)).rejects.toThrow('WRONGTYPE');
-  });
-});
-
-describe('for how long an epoch has been open', () => {
-  /** What a store tells a session that acquires the call now. */
-  const openFor = async (store: RedisStore, call: CallKey): Promise<number> => {
-    const held = await store.calls.acquire(call, 'session-1');
-    if (held.state !== 'recording') throw new Error(`the call is ${held.state}`);
-    return held.openForMs;
-  };
-  const pair = async (house: House): Promise<readonly [RedisStore, RedisStore]> => {
-    const stores = [house.store(), house.store()] as const;
-    for (const store of stores)
-      expect(await store.sessions.join('session-1', lasting(minute))).toBe('joined');
-    return stores;
-  };
-
-  test('is known to an instance that did not open it, to some milliseconds', async () => {
-    const house = new House();
-    const [one, other] = await pair(house);
-    house.now += 20 * minute;
-    const { call } = await recordingCall(one);
-    for (const [waitMs, least] of [
-      [0, 0],
-      [700, 690],
-      [5 * minute, 5 * minute],
-    ] as const) {
-      house.now += waitMs;
-      const openForMs = await openFor(other, call);
-      expect(openForMs).toBeLessThanOrEqual(waitMs + (least === 0 ? 0 : 700));
-      expect(openForMs).toBeGreaterThanOrEqual(least);
-    }
-  });
-
-  test.each(steps)('is never told too long after a step of %i ms, whenever it comes', async (byMs) => {
-    for (const when of ['before', 'after', 'later'] as const) {
-      const house = new House();
-      const [one, other] = await pair(house);
-      house.now += 2000;
-      await other.calls.read(newCall());
-      house.now += 3000;
-      if (when === 'before') house.skewMs = byMs;
-      house.now += 1000;
-      const { call } = await recordingCall(one);
-      const openedAt = house.now;
-      house.now += 1000;
-      if (when === 'after') house.skewMs = byMs;
-      house.now += 500;
-      expect(await openFor(other, call)).toBeLessThanOrEqual(house.now - openedAt);
-      if (when === 'later') house.skewMs = byMs;
-      house.now += 500;
-      for (const store of [one, other])
-        expect(await openFor(store, call)).toBeLessThanOrEqual(house.now - openedAt);
-    }
-  });
-
-  test('is at most the time since an instance that came later has known the call to be open', async () => {
-    const house = new House();
-    const [one] = await pair(house);
-    const { call } = await recordingCall(one);
-    house.now += minute;
-    house.skewMs = 60 * minute;
-    const late = house.store();
-    await late.sessions.join('session-1', lasting(minute));
-    house.now += 300;
-    expect(await openFor(late, call)).toBeLessThanOrEqual(300);
-    house.now += 300;
-    expect(await openFor(late, call)).toBeGreaterThanOrEqual(590);
-  });
-
-  test('is not known where a build opened it that does not note it', async () => {
-    const house = new House();
-    const [one, other] = await pair(house);
-    const { call } = await recordingCall(one);
-    house.server.command('hdel', keys.call(call).call, 'opened');
-    house.now += minute;
-    expect(await openFor(other, call)).toBe(0);
-    house.server.command('hset', keys.call(call).call, 'opened', '1 0.000');
-    expect(await openFor(other, call)).toBe(0);
   });
 });
 

@@ -81,6 +81,7 @@ describe('the start of requests', () => {
     [{ header: 'X-Request-Start', trustedProxies: [] }, 'requestStart.trustedProxies'],
     [{ header: 'X-Request-Start', trustedProxies: ['edge'] }, 'requestStart.trustedProxies[0]'],
     [{ header: '', trustedProxies: ['10.0.0.1'] }, 'requestStart.header'],
+    [{ header: 'Authorization', trustedProxies: ['10.0.0.1'] }, 'requestStart.header'],
     [{ header: 'X', trustedProxies: ['10.0.0.1'], unit: 'min' }, 'requestStart.unit'],
     [{ header: 'X', trustedProxies: ['10.0.0.1'], toleranceMs: 0 }, 'requestStart.toleranceMs'],
   ])('%j is refused by the middleware', async (requestStart, place) => {

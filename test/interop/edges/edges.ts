@@ -39,8 +39,8 @@ interface Kind {
   readonly changes: Readonly<Record<'buffering' | 'stampedLate', readonly (readonly [string, string])[]>>;
   readonly plain: string;
   /** The whole configuration, and how to run it. */
-  wrap(config: string, directory: string): string;
-  command(config: string): readonly [program: string, ...args: string[]];
+  readonly wrap: (config: string, directory: string) => string;
+  readonly command: (config: string) => readonly [program: string, ...args: string[]];
 }
 
 const kinds: Readonly<Record<EdgeName, Kind>> = {
