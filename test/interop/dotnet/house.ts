@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IncomingCall } from '../../../src/server/sandbox/fake-graph-control.ts';
+import { callbackPath } from '../../../src/server/sandbox/peers.ts';
 import { sandboxApp, sandboxSecret, sandboxTenant } from '../../../src/server/sandbox/token-mint.ts';
 import type { ProxySettings } from '../../../src/server/settings.ts';
 import { startWorld, type World } from '../../support/world.ts';
@@ -13,7 +14,7 @@ import { startTlsFront, type TlsFront } from './tls-front.ts';
 
 export type ControlAuth = ProxySettings['controlAuth'];
 
-/** A bot on Microsoft's stateful SDK, and a proxy behind TLS with everything else it stands between. */
+/** A bot on one of Microsoft's SDKs, and a proxy behind TLS with everything else it stands between. */
 export interface House {
   readonly bot: Program;
   readonly world: World;
@@ -36,18 +37,21 @@ async function freePort(): Promise<number> {
 /** The bot's calling webhook, at the proxy. */
 const webhookPath = '/callbacks/calls';
 
-/** `env`: of the bot's process. */
+interface HouseOptions {
+  /** A project of this folder; default: the bot on the stateful SDK. */
+  readonly program?: string;
+  /** Of the bot's process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export async function startHouse(
   controlAuth: ControlAuth,
-  env: Readonly<Record<string, string>> = {},
+  { program = 'communications-bot', env = {} }: HouseOptions = {},
 ): Promise<House> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-dotnet-'));
   const certificate = makeCertificate(directory);
-  const bot = await startProgram('communications-bot', {
-    SSL_CERT_FILE: certificate.certFile,
-    ...env,
-  });
-  const { url: botUrl } = (await bot.told('listening')).facts;
+  const bot = await startProgram(program, { SSL_CERT_FILE: certificate.certFile, ...env });
+  const { url } = (await bot.told('listening')).facts;
   const front = await startTlsFront(certificate);
   const port = await freePort();
   const world = await startWorld({
@@ -55,7 +59,7 @@ export async function startHouse(
       port,
       controlAuth,
       publicUrl: front.url,
-      callbacks: [{ path: '/callbacks/*', upstream: String(botUrl) }],
+      ...(typeof url === 'string' ? { callbacks: [{ path: callbackPath, upstream: url }] } : {}),
     },
   });
   front.target = `http://127.0.0.1:${port}`;
