@@ -3,7 +3,11 @@
  * `packages`: it runs programs that use the npm packages of this folder.
  */
 export const suites = [
-  { folder: 'dotnet', programs: { dotnet: null, openssl: 'openssl' }, packages: false },
+  {
+    folder: 'dotnet',
+    programs: { dotnet: null, openssl: 'openssl', faketime: 'faketime', 'redis-server': 'redis-server' },
+    packages: false,
+  },
   { folder: 'storage', programs: { dotnet: null }, packages: true },
   { folder: 'edges', programs: { nginx: 'nginx', haproxy: 'haproxy', caddy: 'caddy' }, packages: false },
 ];

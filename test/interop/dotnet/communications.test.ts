@@ -25,7 +25,9 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   const begin = async (call: string, name: string): Promise<void> => {
     await house.bot.ask('beginUpload', { upload: call, url: place(call, name), method: 'POST' });
     await house.bot.ask('feed', { upload: call, bytes: frameBytes });
-    await eventually(() => writes(call).some(({ path, bytes }) => path.endsWith(name) && bytes === frameBytes));
+    await eventually(() =>
+      writes(call).some(({ path, bytes }) => path.endsWith(name) && bytes === frameBytes),
+    );
   };
   const report = (call: string, status: string): Promise<unknown> =>
     house.bot.ask('updateRecordingStatus', { call, status });

@@ -7,6 +7,8 @@ const versions = [
   ['graph-sdk-6', 'microsoft-graph-6.10.0', 'graph'],
 ] as const satisfies readonly (readonly [string, string, ControlAuth])[];
 
+const odataError = 'Microsoft.Graph.Models.ODataErrors.ODataError';
+
 describe.each(versions)('%s', (program, client, controlAuth) => {
   let house: House;
   const build = (...allowedHosts: readonly string[]): Promise<unknown> =>
@@ -27,7 +29,8 @@ describe.each(versions)('%s', (program, client, controlAuth) => {
     expect(await bot.ask('get', { call })).toBe('Established');
     const states = [];
     for (const status of ['Recording', 'NotRecording', 'Recording', 'Failed']) {
-      expect(await bot.ask('updateRecordingStatus', { call, status })).toBe('Completed');
+      const done = await bot.ask('updateRecordingStatus', { call, status });
+      expect(done).toMatchObject({ status: 'Completed' });
       states.push(world.graph.recordingState(call));
       expect(await bot.ask('participants', { call })).toEqual([status]);
     }
@@ -35,30 +38,48 @@ describe.each(versions)('%s', (program, client, controlAuth) => {
     expect(await bot.ask('mute', { call })).toBe('Completed');
     await bot.ask('keepAlive', { call });
     const script = world.graph.script({ action: 'updateRecordingStatus', call, answer: { pending: {} } });
-    expect(await bot.ask('updateRecordingStatus', { call, status: 'Recording' })).toBe('Running');
+    const pending = await bot.ask('updateRecordingStatus', { call, status: 'Recording' });
+    const { id, status } = pending as { id: string; status: string };
+    expect(status).toBe('Running');
+    expect(await bot.ask('operation', { call, operation: id })).toBe('Running');
     script.release();
+    expect(await bot.ask('operation', { call, operation: id })).toBe('Completed');
     await bot.ask('delete', { call });
     await expectKept(client, spellingsOf(front.connections, call, front.url));
   });
 
-  test('sends no token to a host that is not allowed', async () => {
-    const { bot, world } = house;
-    const call = world.graph.incomingCall({ answered: true });
-    for (const hosts of [['graph.microsoft.com'], ['localhost:443'], [new URL(house.front.url).host]]) {
-      await build(...hosts);
-      console.log(hosts, JSON.stringify(await bot.failure('updateRecordingStatus', { call, status: 'Recording' })));
-    }
-    expect(world.graph.recordingState(call)).toBe('notRecording');
-  });
+  // A name with a port is no name of a host.
+  test.each(['another host', 'this host and its port'])(
+    'sends no token where %s is allowed',
+    async (which) => {
+      const { bot, world, front } = house;
+      const call = world.graph.incomingCall({ answered: true });
+      await build(which === 'another host' ? 'graph.microsoft.com' : new URL(front.url).host);
+      const failure = await bot.failure('updateRecordingStatus', { call, status: 'Recording' });
+      expect(failure).toMatchObject({ type: odataError, status: 401, code: 'TokenMissing' });
+      expect(Buffer.concat(front.connections.at(-1)!).toString()).not.toMatch(/^authorization:/im);
+      expect(world.graph.recordingState(call)).toBe('notRecording');
+    },
+  );
 
-  test('reads the refusals of the proxy and of Graph as errors of Graph', async () => {
+  test('reads refusals, of Graph and of the proxy, as errors of Graph', async () => {
     const { bot, world } = house;
     await build('localhost');
     const call = world.graph.incomingCall({ answered: true, policyBased: false });
-    console.log(JSON.stringify(await bot.failure('updateRecordingStatus', { call, status: 'Recording' })));
-    console.log(JSON.stringify(await bot.failure('updateRecordingStatus', { call, status: 'Unknown' })));
-    const throttled = world.graph.script({ action: 'keepAlive', call, answer: 'throttled', times: 2 });
-    const t0 = performance.now();
-    console.log(await bot.ask('keepAlive', { call }).catch((e) => JSON.stringify(e.failure)), throttled.used, performance.now() - t0);
+    const ofGraph = await bot.failure('updateRecordingStatus', { call, status: 'Recording' });
+    expect(ofGraph).toMatchObject({ type: odataError, status: 403, code: '8506' });
+    const ofProxy = await bot.failure('updateRecordingStatus', { call, status: 'Unknown' });
+    expect(ofProxy).toMatchObject({ type: odataError, status: 400, code: 'StatusInvalid' });
+  });
+
+  test('repeats what Graph throttles, by itself', async () => {
+    const { bot, world } = house;
+    await build('localhost');
+    const call = world.graph.incomingCall({ answered: true });
+    const throttled = { status: 429, code: 'TooManyRequests', headers: { 'Retry-After': '0' } };
+    const script = world.graph.script({ action: 'keepAlive', call, answer: { error: throttled } });
+    await bot.ask('keepAlive', { call });
+    expect(script.used).toBe(1);
+    expect(world.graph.log.filter((entry) => entry.call === call)).toHaveLength(2);
   });
 });

@@ -42,9 +42,11 @@ commands.On("updateRecordingStatus", async command =>
         ClientContext = "interop",
         Status = Enum.Parse<RecordingStatus>((string)command["status"]!),
     };
-    return (await CallOf(command).UpdateRecordingStatus.PostAsync(body))?.Status?.ToString();
+    var operation = await CallOf(command).UpdateRecordingStatus.PostAsync(body);
+    return new { status = operation?.Status?.ToString(), id = operation?.Id };
 });
-commands.On("operation", async command => await OperationAsync(command));
+commands.On("operation", async command =>
+    (await CallOf(command).Operations[(string)command["operation"]!].GetAsync())?.Status?.ToString());
 commands.On("keepAlive", async command =>
 {
     await CallOf(command).KeepAlive.PostAsync();
@@ -59,9 +61,6 @@ commands.On("delete", async command =>
     await CallOf(command).DeleteAsync();
     return null;
 });
-
-async Task<string?> OperationAsync(JsonObject command) =>
-    (await CallOf(command).Operations[(string)command["operation"]!].GetAsync())?.Status?.ToString();
 
 commands.Tell("listening", new { });
 await commands.RunAsync();
