@@ -34,14 +34,15 @@ test.each(['serviceBaseUrl', 'notificationUrl'] as const)('a %s that is http is 
   expect(message).toBe(`The URL '${origin}' is not secure. HTTPS is required. (Parameter '${name}Input')`);
 });
 
-test('a request that Graph throttles is not repeated', async () => {
+test.each([
+  ['throttled', 429, 'TooManyRequests'],
+  ['serverError', 500, 'InternalServerError'],
+] as const)('a request that Graph answers as %s is not repeated', async (answer, status, code) => {
   const { bot, world } = house;
   const call = await answeredCall(house);
-  const script = world.graph.script({ action: 'updateRecordingStatus', call, answer: 'throttled' });
-  const failure = await bot.failure('updateRecordingStatus', { call, status: 'Recording' });
-  expect(failure).toMatchObject({ type: sdk, status: 429, code: 'TooManyRequests' });
+  const script = world.graph.script({ action: 'keepAlive', call, answer, times: 9 });
+  expect(await bot.failure('keepAlive', { call })).toMatchObject({ type: sdk, status, code });
   expect(script.used).toBe(1);
-  expect(world.graph.log.filter(({ call: of, asked }) => of === call && asked !== null)).toHaveLength(1);
 });
 
 test('a token of a clock that is five minutes ahead is refused, and the refusal says why', async () => {

@@ -117,6 +117,9 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
     expect(reporting.done).toBe(false);
     script.release();
     await reported;
+    // It does not ask for the operation, it is told.
+    const sent = spellingsOf(house.front.connections, call, house.front.url);
+    expect(sent.map(({ method }) => method)).not.toContain('GET');
     await eventually(async () => ((await upload(call, 'frame')) as { status: number }).status === 201);
   });
 
