@@ -5,7 +5,10 @@
 export const suites = [
   {
     folder: 'dotnet',
-    programs: { dotnet: null, openssl: 'openssl', faketime: 'faketime', 'redis-server': 'redis-server' },
+    programs: {
+      ...{ dotnet: null, openssl: 'openssl', flock: 'util-linux' },
+      ...{ faketime: 'faketime', 'redis-server': 'redis-server' },
+    },
     packages: false,
   },
   { folder: 'storage', programs: { dotnet: null }, packages: true },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { answeredCall, startHouse, type ControlAuth, type House } from './house.ts';
-import { CommandFailed, type Failure } from './program.ts';
+import type { CommandFailed, Failure } from './program.ts';
 import { expectKept, spellingsOf } from './transcript.ts';
 
 const frameBytes = 640;

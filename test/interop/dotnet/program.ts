@@ -93,7 +93,7 @@ export async function startProgram(
   const errors: string[] = [];
   const waiting = new Map<
     number,
-    { resolve(value: unknown): void; reject(error: Error): void; name: string }
+    { readonly name: string; resolve: (value: unknown) => void; reject: (error: Error) => void }
   >();
   let asked = 0;
   createInterface({ input: child.stderr }).on('line', (line) => errors.push(line));
