@@ -145,7 +145,10 @@ function parseAnswers(bytes: Buffer, closed: boolean): Answer[] {
       const colon = line.indexOf(':');
       headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
     }
-    const taken = takeBody(rest, headers, closed || Number.isNaN(status));
+    const hasNone = status === 204 || status === 304;
+    const taken = hasNone
+      ? { body: Buffer.alloc(0), rest }
+      : takeBody(rest, headers, closed || Number.isNaN(status));
     if (taken === undefined) return answers;
     answers.push({ status, headers, body: taken.body.toString() });
     rest = taken.rest;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { answeredCall, startHouse, type ControlAuth, type House } from './house.ts';
-import { CommandFailed, type Failure } from './program.ts';
+import type { CommandFailed, Failure } from './program.ts';
 import { expectKept, spellingsOf } from './transcript.ts';
 
 const frameBytes = 640;
@@ -25,7 +25,9 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   const begin = async (call: string, name: string): Promise<void> => {
     await house.bot.ask('beginUpload', { upload: call, url: place(call, name), method: 'POST' });
     await house.bot.ask('feed', { upload: call, bytes: frameBytes });
-    await eventually(() => writes(call).some(({ path, bytes }) => path.endsWith(name) && bytes === frameBytes));
+    await eventually(() =>
+      writes(call).some(({ path, bytes }) => path.endsWith(name) && bytes === frameBytes),
+    );
   };
   const report = (call: string, status: string): Promise<unknown> =>
     house.bot.ask('updateRecordingStatus', { call, status });
@@ -115,6 +117,9 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
     expect(reporting.done).toBe(false);
     script.release();
     await reported;
+    // It does not ask for the operation, it is told.
+    const sent = spellingsOf(house.front.connections, call, house.front.url);
+    expect(sent.map(({ method }) => method)).not.toContain('GET');
     await eventually(async () => ((await upload(call, 'frame')) as { status: number }).status === 201);
   });
 

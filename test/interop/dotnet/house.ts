@@ -4,7 +4,13 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IncomingCall } from '../../../src/server/sandbox/fake-graph-control.ts';
-import { sandboxApp, sandboxSecret, sandboxTenant } from '../../../src/server/sandbox/token-mint.ts';
+import { callbackPath } from '../../../src/server/sandbox/peers.ts';
+import {
+  sandboxApp,
+  sandboxSecret,
+  sandboxTenant,
+  type TokenMint,
+} from '../../../src/server/sandbox/token-mint.ts';
 import type { ProxySettings } from '../../../src/server/settings.ts';
 import { startWorld, type World } from '../../support/world.ts';
 import { makeCertificate, type Certificate } from './certificate.ts';
@@ -13,7 +19,7 @@ import { startTlsFront, type TlsFront } from './tls-front.ts';
 
 export type ControlAuth = ProxySettings['controlAuth'];
 
-/** A bot on Microsoft's stateful SDK, and a proxy behind TLS with everything else it stands between. */
+/** A bot on one of Microsoft's SDKs, and a proxy behind TLS with everything else it stands between. */
 export interface House {
   readonly bot: Program;
   readonly world: World;
@@ -24,7 +30,7 @@ export interface House {
   close(): Promise<void>;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -36,18 +42,39 @@ async function freePort(): Promise<number> {
 /** The bot's calling webhook, at the proxy. */
 const webhookPath = '/callbacks/calls';
 
-/** `env`: of the bot's process. */
+/** What a bot's client is built with, for a proxy at this URL. */
+export const clientOf = (
+  mint: TokenMint,
+  controlAuth: ControlAuth,
+  proxy: string,
+): Readonly<Record<string, string>> => ({
+  app: sandboxApp,
+  secret: sandboxSecret,
+  tenant: sandboxTenant,
+  mint: mint.url,
+  scope: `${controlAuth === 'jwt' ? mint.audience : mint.graphAudience}/.default`,
+  mediaScope: `${mint.audience}/.default`,
+  issuer: mint.notifications.issuer,
+  jwksUri: mint.notifications.jwksUri,
+  serviceBaseUrl: `${proxy}/v1.0`,
+  notificationUrl: proxy + webhookPath,
+});
+
+interface HouseOptions {
+  /** A project of this folder; default: the bot on the stateful SDK. */
+  readonly program?: string;
+  /** Of the bot's process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export async function startHouse(
   controlAuth: ControlAuth,
-  env: Readonly<Record<string, string>> = {},
+  { program = 'communications-bot', env = {} }: HouseOptions = {},
 ): Promise<House> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-dotnet-'));
   const certificate = makeCertificate(directory);
-  const bot = await startProgram('communications-bot', {
-    SSL_CERT_FILE: certificate.certFile,
-    ...env,
-  });
-  const { url: botUrl } = (await bot.told('listening')).facts;
+  const bot = await startProgram(program, { SSL_CERT_FILE: certificate.certFile, ...env });
+  const { url } = (await bot.told('listening')).facts;
   const front = await startTlsFront(certificate);
   const port = await freePort();
   const world = await startWorld({
@@ -55,30 +82,17 @@ export async function startHouse(
       port,
       controlAuth,
       publicUrl: front.url,
-      callbacks: [{ path: '/callbacks/*', upstream: String(botUrl) }],
+      ...(typeof url === 'string' ? { callbacks: [{ path: callbackPath, upstream: url }] } : {}),
     },
   });
   front.target = `http://127.0.0.1:${port}`;
-  const webhook = front.url + webhookPath;
-  world.graph.connect({ webhook, ca: certificate.cert });
-  const { mint } = world;
+  world.graph.connect({ webhook: front.url + webhookPath, ca: certificate.cert });
   return {
     bot,
     world,
     front,
     certificate,
-    client: {
-      app: sandboxApp,
-      secret: sandboxSecret,
-      tenant: sandboxTenant,
-      mint: mint.url,
-      mediaScope: `${mint.audience}/.default`,
-      scope: `${controlAuth === 'jwt' ? mint.audience : mint.graphAudience}/.default`,
-      issuer: mint.notifications.issuer,
-      jwksUri: mint.notifications.jwksUri,
-      serviceBaseUrl: `${front.url}/v1.0`,
-      notificationUrl: webhook,
-    },
+    client: clientOf(world.mint, controlAuth, front.url),
     async close() {
       await bot.close();
       await world.close();
@@ -89,7 +103,10 @@ export async function startHouse(
 }
 
 /** A call that the bot has answered, and knows to be established. */
-export async function answeredCall({ bot, world }: House, facts: IncomingCall = {}): Promise<string> {
+export async function answeredCall(
+  { bot, world }: { readonly bot: Program; readonly world: Pick<World, 'graph'> },
+  facts: IncomingCall = {},
+): Promise<string> {
   const call = world.graph.incomingCall(facts);
   await bot.told('incoming', { call, state: 'Incoming' });
   await bot.ask('answer', { call, blob: '<media session>' });

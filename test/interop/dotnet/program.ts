@@ -66,9 +66,13 @@ async function build(project: string): Promise<void> {
   const folder = join(here, project);
   const properties = ['-p:RestoreLockedMode=true', '-p:UseSharedCompilation=false'];
   const args = [here, 'dotnet', 'build', folder, '-v', 'quiet', '-nologo', ...properties];
-  const child = spawn('flock', args, { env: { ...process.env, ...quiet }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('flock', args, {
+    env: { ...process.env, ...quiet },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => (output += text.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${project} cannot be built:\n${output}`);
 }
@@ -87,7 +91,10 @@ export async function startProgram(
   const closed = once(child, 'close');
   const events: Event[] = [];
   const errors: string[] = [];
-  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void; name: string }>();
+  const waiting = new Map<
+    number,
+    { readonly name: string; resolve: (value: unknown) => void; reject: (error: Error) => void }
+  >();
   let asked = 0;
   createInterface({ input: child.stderr }).on('line', (line) => errors.push(line));
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -118,20 +125,22 @@ export async function startProgram(
     },
     async failure(name, facts) {
       const outcome: unknown = await program.ask(name, facts).catch((error: unknown) => error);
-      if (!(outcome instanceof CommandFailed)) throw new Error(`${name} did not fail: ${JSON.stringify(outcome)}`);
+      if (!(outcome instanceof CommandFailed))
+        throw new Error(`${name} did not fail: ${JSON.stringify(outcome)}`);
       return outcome.failure;
     },
     async told(event, facts = {}) {
       const found = (): Event | undefined =>
         events.find(
           (one) =>
-            one.event === event &&
-            Object.entries(facts).every(([name, value]) => one.facts[name] === value),
+            one.event === event && Object.entries(facts).every(([name, value]) => one.facts[name] === value),
         );
       try {
         return await eventually(found, { withinMs: 30_000, what: `${event} ${JSON.stringify(facts)}` });
       } catch (error) {
-        throw new Error(`the program told only ${JSON.stringify(events, null, 1)}\n${errors.join('\n')}`, { cause: error });
+        throw new Error(`the program told only ${JSON.stringify(events, null, 1)}\n${errors.join('\n')}`, {
+          cause: error,
+        });
       }
     },
     async close() {

@@ -1,16 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from '@jest/globals';
-
-/** One request as a client spells it, with placeholders for what is another one each time. */
-export interface Spelled {
-  readonly method: string;
-  readonly target: string;
-  /** In the order and the letter case in which they came; tokens are left out. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Of media, only how many bytes. */
-  readonly body: string | { readonly bytes: number };
-}
+import type { Spelled } from '../../fixtures/clients/read.ts';
 
 interface Raw {
   readonly method: string;
@@ -21,8 +12,14 @@ interface Raw {
 
 const guid = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/gi;
 
+const operation = new RegExp(`operations/${guid.source}`, 'i');
+
 /** What a client sent about this call, each spelling once, in order. */
-export function spellingsOf(connections: readonly (readonly Buffer[])[], call: string, origin: string): Spelled[] {
+export function spellingsOf(
+  connections: readonly (readonly Buffer[])[],
+  call: string,
+  origin: string,
+): Spelled[] {
   const spelled = connections
     .flatMap((chunks) => requestsIn(Buffer.concat(chunks)))
     .filter(({ target }) => !target.startsWith('/callbacks/') && target.includes(call))
@@ -37,6 +34,7 @@ function spell({ method, target, headers, body }: Raw, call: string, origin: str
       .replaceAll(origin, '{proxy}')
       .replaceAll(new URL(origin).host, '{host}')
       .replaceAll(call, '{call}')
+      .replace(operation, 'operations/{operation}')
       .replace(guid, '{guid}');
   const isMedia = target.startsWith('/media/');
   return {
@@ -60,7 +58,7 @@ function generalHeader(name: string, value: string): string {
 /** The whole requests on a connection; a client of these does not send one before the answer to the last. */
 function requestsIn(bytes: Buffer): Raw[] {
   const found: Raw[] = [];
-  for (let rest = bytes; ; ) {
+  for (let rest = bytes; ;) {
     const end = rest.indexOf('\r\n\r\n');
     if (end < 0) return found;
     const [requestLine = '', ...lines] = rest.toString('latin1', 0, end).split('\r\n');
@@ -72,7 +70,10 @@ function requestsIn(bytes: Buffer): Raw[] {
     const value = (wanted: string): string | undefined =>
       headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
     const isChunked = value('transfer-encoding') === 'chunked';
-    const taken = (isChunked ? takeChunks : takeLength)(rest.subarray(end + 4), Number(value('content-length') ?? 0));
+    const taken = (isChunked ? takeChunks : takeLength)(
+      rest.subarray(end + 4),
+      Number(value('content-length') ?? 0),
+    );
     if (taken === undefined) return found;
     found.push({ method, target, headers, body: taken.body });
     rest = taken.rest;
@@ -87,7 +88,7 @@ const takeLength = (bytes: Buffer, length: number): Taken =>
 
 function takeChunks(bytes: Buffer): Taken {
   const chunks: Buffer[] = [];
-  for (let rest = bytes; ; ) {
+  for (let rest = bytes; ;) {
     const end = rest.indexOf('\r\n');
     const size = parseInt(rest.toString('latin1', 0, Math.max(end, 0)), 16);
     const next = end + 2 + size + 2;
