@@ -85,6 +85,10 @@ describe.each(versions)('%s', (program, client, controlAuth) => {
     expect(world.graph.log.filter((entry) => entry.call === call)).toHaveLength(2);
 
     const always = world.graph.script({ action: 'getCall', call, answer: { error: throttled }, times: 99 });
-    console.log(await bot.failure('get', { call }).catch(String), always.used);
+    const failure = await bot.failure('get', { call });
+    expect(failure.type).toBe('System.AggregateException');
+    expect(failure.message).toMatch(/^Too many retries performed. More than 3 retries encountered/);
+    expect(failure.inner).toMatchObject({ type: 'Microsoft.Kiota.Abstractions.ApiException', status: 429 });
+    expect(always.used).toBe(4);
   });
 });
