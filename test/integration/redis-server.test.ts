@@ -280,6 +280,8 @@ test('every command is counted, with its name and whether it succeeded', async (
   await redis.kill('SIGKILL');
   await faultOf(store.ping());
   expect(counted).toEqual([
+    // The format of the store, once for each connection.
+    ['get', true],
     ['read', true],
     ['commit', true],
     ['acquire', true],

@@ -104,23 +104,34 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
     expectHonest(call, 'failed');
   });
 
-  test('waits for an operation until a notification completes it', async () => {
-    const { bot, world } = house;
+  test('records once an operation is complete that was pending', async () => {
+    const { world } = house;
     const call = await answeredCall(house);
     const script = world.graph.script({ action: 'updateRecordingStatus', call, answer: { pending: {} } });
-    const reporting = { done: false };
-    const reported = report(call, 'Recording').then(() => (reporting.done = true));
+    const reported = report(call, 'Recording');
     await eventually(() => script.used === 1);
     expect(await upload(call, 'early')).toMatchObject(closed);
-    // An answer to another command, sent later, is here already.
-    await bot.ask('keepAlive', { call });
-    expect(reporting.done).toBe(false);
     script.release();
     await reported;
-    // It does not ask for the operation, it is told.
-    const sent = spellingsOf(house.front.connections, call, house.front.url);
-    expect(sent.map(({ method }) => method)).not.toContain('GET');
     await eventually(async () => ((await upload(call, 'frame')) as { status: number }).status === 201);
+  });
+
+  test('waits for an operation until a notification completes it', async () => {
+    const { bot, world, front } = house;
+    const call = await answeredCall(house);
+    const script = world.graph.script({ action: 'mute', call, answer: { pending: {} } });
+    const muting = { done: false };
+    const muted = bot.ask('mute', { call }).then(() => (muting.done = true));
+    await eventually(() => world.graph.log.some((entry) => entry.action === 'mute' && entry.call === call));
+    world.graph.notifications.set('hold', 1);
+    script.release();
+    await bot.ask('keepAlive', { call });
+    expect(muting.done).toBe(false);
+    world.graph.notifications.release();
+    await muted;
+    // It does not ask for the operation, it is told.
+    const sent = spellingsOf(front.connections, call, front.url);
+    expect(sent.map(({ method }) => method)).not.toContain('GET');
   });
 
   test('is told that no policy made the call', async () => {

@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { Revocation, Store } from '../../src/core/ports.ts';
+import { eventually } from '../support/eventually.ts';
+import { lasting } from '../support/session-times.ts';
+import { minute, newCall, type Fixture } from './store-fixtures.ts';
+
+const session = (): string => `session-${randomUUID()}`;
+
+/** The life of a session, and what is revoked from it. */
+export function describeSessions(fixture: () => Fixture): void {
+  let store: Store;
+  let peer: Store;
+  beforeEach(() => {
+    ({ store, peer } = fixture());
+  });
+
+  describe('a session', () => {
+    test('that joined is alive; one that did not, or quit, is lost', async () => {
+      const id = session();
+      expect(await store.sessions.heartbeat(id, [])).toBe('lost');
+      await store.sessions.join(id, lasting(minute));
+      await store.sessions.join(id, lasting(minute));
+      expect(await store.sessions.heartbeat(id, [])).toEqual([]);
+      await store.sessions.quit(id);
+      await store.sessions.quit(id);
+      expect(await store.sessions.heartbeat(id, [])).toBe('lost');
+    });
+
+    test('has a counter that every sign of life moves, and nothing else', async () => {
+      const id = session();
+      const counter = (): Promise<number | 'missing'> =>
+        peer.sessions.revoke(id, { call: newCall(), epoch: 1 });
+      await store.sessions.join(id, lasting(30));
+      const seen = [await counter(), await counter()];
+      expect(seen[1]).toBe(seen[0]);
+      await store.sessions.heartbeat(id, []);
+      seen.push(await counter());
+      await store.sessions.join(id, lasting(30));
+      seen.push(await counter(), await counter());
+      expect(new Set(seen).size).toBe(3);
+      expect(seen.every((beat) => typeof beat === 'number')).toBe(true);
+    });
+
+    test('is not ended by any time: whoever waits for it watches its counter', async () => {
+      const id = session();
+      await store.sessions.join(id, lasting(1));
+      const { now } = await store.calls.read(newCall());
+      await eventually(async () => (await store.calls.read(newCall())).now > now + 50);
+      await peer.calls.sweep(10);
+      expect(await store.sessions.heartbeat(id, [])).toEqual([]);
+    });
+
+    test('keeps what waits for it when it joins again', async () => {
+      const id = session();
+      const revocation = { call: newCall(), epoch: 1 };
+      await store.sessions.join(id, lasting(minute));
+      await peer.sessions.revoke(id, revocation);
+      await store.sessions.join(id, lasting(minute));
+      expect(await store.sessions.heartbeat(id, [])).toEqual([revocation]);
+    });
+  });
+
+  describe('a revocation', () => {
+    test('waits for its session until it is told to be done', async () => {
+      const id = session();
+      const [one, two] = [
+        { call: newCall(), epoch: 5 },
+        { call: newCall(), epoch: 7 },
+      ];
+      await store.sessions.join(id, lasting(minute));
+      expect(await peer.sessions.revoke(id, one)).toEqual(expect.any(Number));
+      expect(await peer.sessions.revoke(id, one)).toEqual(expect.any(Number));
+      expect(await peer.sessions.revoke(id, two)).toEqual(expect.any(Number));
+      const waiting = await store.sessions.heartbeat(id, []);
+      expect(waiting).toHaveLength(2);
+      expect(waiting).toEqual(expect.arrayContaining([one, two]));
+      expect(await store.sessions.heartbeat(id, [one])).toEqual([two]);
+      expect(await store.sessions.heartbeat(id, [one, two])).toEqual([]);
+    });
+
+    test('keeps the highest epoch', async () => {
+      const id = session();
+      const call = newCall();
+      await store.sessions.join(id, lasting(minute));
+      for (const epoch of [5, 1_900_000_000_123, 6]) await peer.sessions.revoke(id, { call, epoch });
+      expect(await store.sessions.heartbeat(id, [])).toEqual([{ call, epoch: 1_900_000_000_123 }]);
+    });
+
+    test('is not done with by an earlier epoch, but by the same or a later one', async () => {
+      const id = session();
+      const call = newCall();
+      await store.sessions.join(id, lasting(minute));
+      await peer.sessions.revoke(id, { call, epoch: 5 });
+      const beat = (...epochs: number[]): Promise<readonly Revocation[] | 'lost'> =>
+        store.sessions.heartbeat(
+          id,
+          epochs.map((epoch) => ({ call, epoch })),
+        );
+      expect(await beat(4)).toEqual([{ call, epoch: 5 }]);
+      expect(await beat(5, 4)).toEqual([]);
+      await peer.sessions.revoke(id, { call, epoch: 8 });
+      expect(await beat(9)).toEqual([]);
+    });
+
+    test('for a session that is not there is refused and not kept', async () => {
+      const id = session();
+      expect(await store.sessions.revoke(id, { call: newCall(), epoch: 1 })).toBe('missing');
+      await store.sessions.join(id, lasting(minute));
+      expect(await store.sessions.heartbeat(id, [])).toEqual([]);
+    });
+
+    test('does not survive its session', async () => {
+      const id = session();
+      await store.sessions.join(id, lasting(minute));
+      await store.sessions.revoke(id, { call: newCall(), epoch: 1 });
+      await store.sessions.quit(id);
+      await store.sessions.join(id, lasting(minute));
+      expect(await store.sessions.heartbeat(id, [])).toEqual([]);
+    });
+
+    test('wakes its session, and no other, until that stops listening', async () => {
+      const [id, other] = [session(), session()];
+      const woken: unknown[] = [];
+      const revocation = { call: newCall(), epoch: 1 };
+      await store.sessions.join(id, lasting(minute));
+      await store.sessions.join(other, lasting(minute));
+      const stop = await store.sessions.onWake(id, (told) => woken.push(id, told));
+      await store.sessions.onWake(other, () => woken.push(other));
+      await peer.sessions.revoke(id, revocation);
+      await eventually(() => woken.length > 0);
+      expect(woken).toEqual([id, revocation]);
+      stop();
+      stop();
+      await peer.sessions.revoke(id, { call: newCall(), epoch: 2 });
+      await peer.sessions.revoke(other, { call: newCall(), epoch: 2 });
+      await eventually(() => woken.includes(other));
+      expect(woken).toEqual([id, revocation, other]);
+    });
+  });
+}
