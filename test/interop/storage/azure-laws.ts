@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { startHouse, type House } from './house.ts';
+import { otherStatuses, startRefusals, type OtherStatus } from './refusals.ts';
 import { startClient, startServer, type Outcome, type Program } from './program.ts';
 
 /** Everybody's, by the documentation of Azurite. */
@@ -16,12 +17,13 @@ type Command = readonly [program: string, ...args: string[]];
 /** A client, and how often it tries in all where the product refuses. */
 interface Client {
   readonly command: () => Command;
-  readonly tries: Readonly<Record<'tooMany' | 'noHandler' | 'noStore' | 'shutdown', number>>;
+  readonly tries: Readonly<Record<'tooMany' | 'noHandler' | 'noStore' | 'shutdown' | OtherStatus, number>>;
 }
 
 /** What holds for a client of Azure's blobs that writes through a media route into Azurite. */
 export function azureLaws({ command, tries }: Client): void {
   let azurite: Awaited<ReturnType<typeof startServer>>;
+  let refusals: Awaited<ReturnType<typeof startRefusals>>;
   let house: House;
   let client: Program;
   beforeAll(async () => {
@@ -31,11 +33,18 @@ export function azureLaws({ command, tries }: Client): void {
       [process.execPath, main, '--blobPort', '0', ...options],
       /listens on (http:\S+)/,
     );
+    refusals = await startRefusals();
     house = await startHouse(azurite.url, (upstream) => {
       const route = { upstream, methods: ['PUT'], reads: 'pass', encodedSlash: 'keep' } as const;
       return [
         { ...route, path: `/${account}/${container}/{callId}/*`, token: 'Tallylight-Authorization' },
         { ...route, path: `/${account}/${plain}/{callId}/*` },
+        {
+          ...route,
+          path: `/${account}/refusals/{callId}/*`,
+          upstream: refusals.url,
+          token: 'Tallylight-Authorization',
+        },
       ];
     });
     client = await startClient(command(), {
@@ -55,6 +64,7 @@ export function azureLaws({ command, tries }: Client): void {
   afterAll(async () => {
     await client.close();
     await house.close();
+    await refusals.close();
     await azurite.close();
   });
 
@@ -212,6 +222,16 @@ export function azureLaws({ command, tries }: Client): void {
     expect(tried(await upload(unknown.call, 'x'))).toEqual(times(tries.noStore, 'StoreUnavailable'));
     house.gates.mend();
     expect(await stored(unknown.call)).toEqual({});
+  });
+
+  test.each(otherStatuses)('sends again what is answered %d, if its package does', async (status) => {
+    const { call } = await house.recordingCall();
+    const outcome = await client.ask('upload', {
+      container: 'refusals',
+      blob: `${call}/${status}`,
+      bytes: 1,
+    });
+    expect(tried(outcome)).toEqual(new Array<number>(tries[status]).fill(status));
   });
 
   test('does not get through while the product shuts down', async () => {

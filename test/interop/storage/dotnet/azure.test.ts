@@ -21,5 +21,11 @@ function build(): readonly [string, string] {
 }
 
 describe('Azure.Storage.Blobs for .NET', () => {
-  azureLaws({ command: build, tries: { tooMany: 6, noHandler: 6, noStore: 6, shutdown: 6 } });
+  azureLaws({
+    command: build,
+    tries: {
+      ...{ tooMany: 6, noHandler: 6, noStore: 6, shutdown: 6 },
+      ...{ 400: 1, 404: 1, 408: 6, 413: 1, 417: 1, 426: 1, 500: 6, 501: 1, 504: 6 },
+    },
+  });
 });

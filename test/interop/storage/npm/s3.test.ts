@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../../../support/eventually.ts';
 import { startHouse, type House } from '../house.ts';
+import { otherStatuses, startRefusals } from '../refusals.ts';
 import { startClient, startServer, type Outcome, type Program } from '../program.ts';
 
 const manyBytes = 16 * 1024 * 1024;
@@ -11,11 +12,13 @@ const partBytes = 5 * 1024 * 1024;
 
 let directory: string;
 let store: Awaited<ReturnType<typeof startServer>>;
+let refusals: Awaited<ReturnType<typeof startRefusals>>;
 let house: House;
 let client: Program;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tallylight-s3-'));
   store = await startServer([process.execPath, 's3-store.mjs', directory], /listens on (http:\S+)/);
+  refusals = await startRefusals();
   house = await startHouse(store.url, (upstream) => {
     const route = {
       ...{ upstream, methods: ['PUT', 'POST'], reads: 'pass' as const },
@@ -24,6 +27,7 @@ beforeAll(async () => {
     return [
       { ...route, path: '/recordings/{callId}/*' },
       { ...route, path: '/hosted/{callId}/*', host: 'keep' },
+      { ...route, path: '/refusals/{callId}/*', upstream: refusals.url },
     ];
   });
   client = await startClient([process.execPath, 's3-objects.mjs'], {
@@ -37,6 +41,7 @@ afterEach(() => {
 afterAll(async () => {
   await client.close();
   await house.close();
+  await refusals.close();
   await store.close();
   await rm(directory, { recursive: true });
 });
@@ -201,6 +206,12 @@ describe('@aws-sdk/client-s3', () => {
     expect(tried(await put(unknown.call, 'x'))).toEqual(times(3, 'StoreUnavailable'));
     house.gates.mend();
     expect(await stored(unknown.call)).toEqual({});
+  });
+
+  test.each(otherStatuses)('sends again what is answered %d, if its package does', async (status) => {
+    const { call } = await house.recordingCall();
+    const outcome = await ask('put', call, { key: `${call}/${status}`, bytes: 1 }, 'refusals');
+    expect(tried(outcome)).toEqual(new Array<number>(status >= 500 && status !== 501 ? 3 : 1).fill(status));
   });
 
   test('does not get through while the product shuts down', async () => {
