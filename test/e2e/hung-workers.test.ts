@@ -1,30 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
+import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
+import { processHouse } from '../support/process-house.ts';
+import type { ProxyProcess } from '../support/process.ts';
 import { gatesOpen, holdsEvidence, metricsOf, workersOf } from '../support/worker-house.ts';
 import { verifyEvidence } from '../support/world.ts';
 
-let directory: string;
-let peers: Peers;
-let redis: TestRedis;
+const house = processHouse('hung', {
+  TALLYLIGHT_GRAPH_TIMEOUT_MS: '1000',
+  TALLYLIGHT_SESSION_TTL_MS: '1500',
+  TALLYLIGHT_WORKERS: '2',
+});
 let proxy: ProxyProcess;
-let home: string;
 
 async function start(): Promise<void> {
-  proxy = await startProxyProcess({
-    ...settingsFor(peers, home),
-    TALLYLIGHT_GRAPH_TIMEOUT_MS: '1000',
-    TALLYLIGHT_SESSION_TTL_MS: '1500',
-    TALLYLIGHT_REDIS_URL: redis.url,
-    TALLYLIGHT_WORKERS: '2',
-  });
+  proxy = await house.start();
   await gatesOpen(proxy);
 }
 
@@ -32,35 +22,16 @@ const said = (text: string): string[] => proxy.lines.filter((line) => line.inclu
 const serving = async (): Promise<number | undefined> =>
   (await metricsOf(proxy)).get('tallylight_workers{state="serving"}');
 
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'tallylight-hung-'));
-  peers = await startPeers('127.0.0.1', 0, directory);
-});
-beforeEach(async () => {
-  home = await mkdtemp(join(directory, 'home-'));
-  redis = await startRedis();
-});
-afterEach(async () => {
-  proxy.kill('SIGKILL');
-  await proxy.exited;
-  await redis.stop();
-});
-afterAll(async () => {
-  await peers.close();
-  await rm(directory, { recursive: true });
-});
-
 describe('workers', () => {
   test.each(['the writer of the evidence', 'another worker'])(
     'are replaced when they hang: %s',
     async (which) => {
       await start();
-      const bot = new Bot(proxy.url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
-      await eventually(async () => (await bot.report('recording')).status === 200, { what: 'recording' });
+      const bot = await house.recordingBot(proxy);
       const long = bot.slowUpload('long');
       long.send(640);
       await eventually(() =>
-        peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
+        house.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
       );
       const before = await workersOf(proxy);
       const holds: readonly boolean[] = await eventually(async () => {
@@ -83,7 +54,7 @@ describe('workers', () => {
       await long.over;
       proxy.kill('SIGTERM');
       expect(await proxy.exited).toBe(0);
-      expect((await verifyEvidence(home)).misfit).toBeNull();
+      expect((await verifyEvidence(house.home)).misfit).toBeNull();
     },
   );
 

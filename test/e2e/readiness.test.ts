@@ -1,41 +1,16 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
+import { describe, expect, test } from '@jest/globals';
 import type { Readiness } from '../../src/server/readiness.ts';
 import { eventually } from '../support/eventually.ts';
-import { settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
+import { processHouse } from '../support/process-house.ts';
+import type { ProxyProcess } from '../support/process.ts';
 import { send } from '../support/raw-http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { gatesOpen } from '../support/worker-house.ts';
 
-let directory: string;
-let peers: Peers;
-let redis: TestRedis;
-let home: string;
-const cleanUp: (() => unknown)[] = [];
-
-const later = <T>(clean: () => unknown, value: T): T => {
-  cleanUp.push(clean);
-  return value;
-};
-
-async function start(more: Readonly<Record<string, string>> = {}): Promise<ProxyProcess> {
-  const proxy = await startProxyProcess({
-    ...settingsFor(peers, home),
-    TALLYLIGHT_SESSION_TTL_MS: '3000',
-    TALLYLIGHT_REDIS_URL: redis.url,
-    ...more,
-  });
-  return later(() => {
-    proxy.kill('SIGKILL');
-    return proxy.exited;
-  }, proxy);
-}
+const house = processHouse('readiness', { TALLYLIGHT_SESSION_TTL_MS: '3000' });
 
 /** A server on loopback that can be told to answer or not; what it answers comes from `origin`. */
 async function inFrontOf(origin: string): Promise<{ url: string; open(): void }> {
@@ -55,7 +30,7 @@ async function inFrontOf(origin: string): Promise<{ url: string; open(): void }>
   };
   const server: Server = createServer(pass).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  cleanUp.push(() => {
+  house.later(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -87,44 +62,29 @@ async function onlyObstacle(proxy: ProxyProcess, code: string): Promise<string> 
   return text;
 }
 
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'tallylight-readiness-'));
-  peers = await startPeers('127.0.0.1', 0, directory);
-});
-beforeEach(async () => {
-  home = await mkdtemp(join(directory, 'home-'));
-  redis = await startRedis();
-});
-afterEach(async () => {
-  for (const clean of cleanUp.splice(0).reverse()) await clean();
-  await redis.stop();
-});
-afterAll(async () => {
-  await peers.close();
-  await rm(directory, { recursive: true });
-});
-
 describe('gates are not ready', () => {
   test('before the keys of callers were fetched, which is tried until they are', async () => {
-    const { issuer, audience, jwksUri } = peers.mint;
+    const { issuer, audience, jwksUri } = house.peers.mint;
     const keys = await inFrontOf(new URL(jwksUri).origin);
     const moved = jwksUri.replace(new URL(jwksUri).origin, keys.url);
-    const proxy = await start({ TALLYLIGHT_ISSUERS: JSON.stringify([{ issuer, audience, jwksUri: moved }]) });
+    const proxy = await house.start({
+      TALLYLIGHT_ISSUERS: JSON.stringify([{ issuer, audience, jwksUri: moved }]),
+    });
     expect(await onlyObstacle(proxy, 'KeysMissing')).toContain(issuer);
     keys.open();
     await gatesOpen(proxy);
   });
 
   test('before the keys of notifications were fetched', async () => {
-    const { issuer, jwksUri } = peers.mint;
+    const { issuer, jwksUri } = house.peers.mint;
     const keys = await inFrontOf(new URL(jwksUri).origin);
     const notifications = {
       issuer: 'https://notifications.example',
       audience: '3f2504e0-4f89-41d3-9a0c-0305e82c3301',
       jwksUri: jwksUri.replace(new URL(jwksUri).origin, keys.url),
     };
-    const proxy = await start({
-      TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/api/calling', upstream: peers.callbackBot.url }]),
+    const proxy = await house.start({
+      TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/api/calling', upstream: house.peers.callbackBot.url }]),
       TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([notifications]),
     });
     const text = await onlyObstacle(proxy, 'KeysMissing');
@@ -135,16 +95,16 @@ describe('gates are not ready', () => {
   });
 
   test('before Graph tokens were obtained, which is tried until they are', async () => {
-    const tokens = await inFrontOf(new URL(peers.mint.tokenEndpoint).origin);
-    const credential = JSON.parse(settingsFor(peers, home).TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as {
+    const tokens = await inFrontOf(new URL(house.peers.mint.tokenEndpoint).origin);
+    const credential = JSON.parse(house.settings().TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as {
       tokenEndpoint: string;
       clientId: string;
     };
     credential.tokenEndpoint = credential.tokenEndpoint.replace(
-      new URL(peers.mint.tokenEndpoint).origin,
+      new URL(house.peers.mint.tokenEndpoint).origin,
       tokens.url,
     );
-    const proxy = await start({ TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify(credential) });
+    const proxy = await house.start({ TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify(credential) });
     const text = await onlyObstacle(proxy, 'GraphCredentialUnavailable');
     expect(text).toContain(`no Graph token for client ${credential.clientId}`);
     tokens.open();
@@ -152,8 +112,8 @@ describe('gates are not ready', () => {
   });
 
   test('with a client secret that is wrong, and the code of the answer is told', async () => {
-    const credential = JSON.parse(settingsFor(peers, home).TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as object;
-    const proxy = await start({
+    const credential = JSON.parse(house.settings().TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as object;
+    const proxy = await house.start({
       TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify({ ...credential, clientSecret: 'wrong-secret' }),
     });
     const text = await onlyObstacle(proxy, 'GraphCredentialUnavailable');
@@ -162,16 +122,16 @@ describe('gates are not ready', () => {
   });
 
   test('while the store is as new as the instance, and for how long is told', async () => {
-    const proxy = await start({ TALLYLIGHT_GRAPH_TIMEOUT_MS: '60000' });
+    const proxy = await house.start({ TALLYLIGHT_GRAPH_TIMEOUT_MS: '60000' });
     expect(await onlyObstacle(proxy, 'StoreFresh')).toMatch(
       /^the store began without data: .* \d+\.\d s more$/,
     );
   });
 
   test('while the store is away', async () => {
-    const proxy = await start();
+    const proxy = await house.start();
     await gatesOpen(proxy);
-    await redis.kill('SIGKILL');
+    await house.redis.kill('SIGKILL');
     await eventually(async () => {
       const [status, { obstacles = [], gates }] = await look(proxy, '/readyz/gates');
       const codes = obstacles.map(({ code }) => code);
@@ -186,19 +146,19 @@ describe('gates are not ready', () => {
   });
 
   test('where the evidence of the store is kept in another directory', async () => {
-    const one = await start();
+    const one = await house.start();
     await gatesOpen(one);
-    const other = await start({ TALLYLIGHT_EVIDENCE_DIR: join(home, 'elsewhere') });
+    const other = await house.start({ TALLYLIGHT_EVIDENCE_DIR: join(house.home, 'elsewhere') });
     expect(await onlyObstacle(other, 'EvidenceUnwritable')).toContain('another directory');
     await gatesOpen(one);
   });
 });
 
 test('what is in the way of a worker is told with its number', async () => {
-  const { issuer, audience, jwksUri } = peers.mint;
+  const { issuer, audience, jwksUri } = house.peers.mint;
   const keys = await inFrontOf(new URL(jwksUri).origin);
   const moved = jwksUri.replace(new URL(jwksUri).origin, keys.url);
-  const proxy = await start({
+  const proxy = await house.start({
     TALLYLIGHT_WORKERS: '2',
     TALLYLIGHT_ISSUERS: JSON.stringify([{ issuer, audience, jwksUri: moved }]),
   });

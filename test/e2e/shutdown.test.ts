@@ -1,45 +1,23 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
+import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { failedStart, settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
+import { processHouse } from '../support/process-house.ts';
+import { failedStart, startProxyProcess, type ProxyProcess } from '../support/process.ts';
 import { send } from '../support/raw-http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { gatesOpen, isRunning, metricsOf, workersOf } from '../support/worker-house.ts';
 import { verifyEvidence } from '../support/world.ts';
 
-let directory: string;
-let peers: Peers;
-let redis: TestRedis;
-let home: string;
-const started: ProxyProcess[] = [];
+const house = processHouse('shutdown', { TALLYLIGHT_SESSION_TTL_MS: '3000' });
 
 /** Longer than any test: whoever ends before was told to. */
 const never = '600000';
 
-async function start(more: Readonly<Record<string, string>> = {}): Promise<ProxyProcess> {
-  const proxy = await startProxyProcess({
-    ...settingsFor(peers, home),
-    TALLYLIGHT_SESSION_TTL_MS: '3000',
-    TALLYLIGHT_REDIS_URL: redis.url,
-    ...more,
-  });
-  started.push(proxy);
+async function start(more: Parameters<typeof house.start>[0] = {}): Promise<ProxyProcess> {
+  const proxy = await house.start(more);
   await gatesOpen(proxy);
   return proxy;
-}
-
-async function recordingBot(proxy: ProxyProcess): Promise<Bot> {
-  const bot = new Bot(proxy.url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
-  // A new store holds status changes back for a while (rule R2).
-  await eventually(async () => (await bot.report('recording')).status === 200, { what: 'recording' });
-  return bot;
 }
 
 const readiness = async (proxy: ProxyProcess, path: string): Promise<number> =>
@@ -49,26 +27,6 @@ const notReady = (proxy: ProxyProcess): Promise<unknown> =>
 const said = (proxy: ProxyProcess, text: string): string[] =>
   proxy.lines.filter((line) => line.includes(text));
 
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'tallylight-shutdown-'));
-  peers = await startPeers('127.0.0.1', 0, directory);
-});
-beforeEach(async () => {
-  home = await mkdtemp(join(directory, 'home-'));
-  redis = await startRedis();
-});
-afterEach(async () => {
-  for (const proxy of started.splice(0)) {
-    proxy.kill('SIGKILL');
-    await proxy.exited;
-  }
-  await redis.stop();
-});
-afterAll(async () => {
-  await peers.close();
-  await rm(directory, { recursive: true });
-});
-
 describe.each(['1', '2'])('with a shutdown delay and %s worker(s)', (workers) => {
   const settings = { TALLYLIGHT_SHUTDOWN_DELAY_MS: never, TALLYLIGHT_WORKERS: workers };
 
@@ -76,11 +34,11 @@ describe.each(['1', '2'])('with a shutdown delay and %s worker(s)', (workers) =>
     'after %s it is not ready and serves on, until the next signal ends the delay',
     async (signal) => {
       const proxy = await start(settings);
-      const bot = await recordingBot(proxy);
+      const bot = await house.recordingBot(proxy);
       const upload = bot.slowUpload('long');
       upload.send(640);
       const write = await eventually(() =>
-        peers.sink.received.find(({ callId, bytes }) => callId === bot.call && bytes > 0),
+        house.peers.sink.received.find(({ callId, bytes }) => callId === bot.call && bytes > 0),
       );
       proxy.kill(signal);
       await notReady(proxy);
@@ -97,28 +55,30 @@ describe.each(['1', '2'])('with a shutdown delay and %s worker(s)', (workers) =>
       proxy.kill('SIGHUP');
       proxy.kill('SIGTERM');
       expect(await proxy.exited).toBe(0);
-      expect((await verifyEvidence(home)).misfit).toBeNull();
+      expect((await verifyEvidence(house.home)).misfit).toBeNull();
     },
   );
 
   test('it ends by itself when the delay is over, and cuts what is not done within the drain limit', async () => {
     const proxy = await start({ ...settings, TALLYLIGHT_SHUTDOWN_DELAY_MS: '500' });
-    const bot = await recordingBot(proxy);
+    const bot = await house.recordingBot(proxy);
     const upload = bot.slowUpload('unfinished');
     upload.send(640);
-    await eventually(() => peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0));
+    await eventually(() =>
+      house.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
+    );
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(0);
     await upload.over;
     expect(said(proxy, '"delayMs":500')).toHaveLength(1);
-    expect((await verifyEvidence(home)).misfit).toBeNull();
+    expect((await verifyEvidence(house.home)).misfit).toBeNull();
   });
 });
 
 describe('with a shutdown delay, workers', () => {
   test('serve on when their whole group is signalled, and none is replaced', async () => {
     const proxy = await start({ TALLYLIGHT_SHUTDOWN_DELAY_MS: never, TALLYLIGHT_WORKERS: '3' });
-    const bot = await recordingBot(proxy);
+    const bot = await house.recordingBot(proxy);
     const group = [proxy.pid, ...(await workersOf(proxy))];
     for (const pid of group) process.kill(pid, 'SIGTERM');
     await notReady(proxy);
@@ -154,10 +114,12 @@ describe('with a shutdown delay, workers', () => {
 describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => {
   test('a second and a third signal during the drain change nothing', async () => {
     const proxy = await start({ TALLYLIGHT_WORKERS: workers, TALLYLIGHT_DRAIN_MS: '1500' });
-    const bot = await recordingBot(proxy);
+    const bot = await house.recordingBot(proxy);
     const upload = bot.slowUpload('unfinished');
     upload.send(640);
-    await eventually(() => peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0));
+    await eventually(() =>
+      house.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
+    );
     proxy.kill('SIGTERM');
     await eventually(() => said(proxy, 'shutting down').length > 0);
     proxy.kill('SIGTERM');
@@ -166,19 +128,16 @@ describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => 
     await upload.over;
     expect(await proxy.exited).toBe(0);
     expect(said(proxy, 'a step of the shutdown failed')).toEqual([]);
-    expect((await verifyEvidence(home)).misfit).toBeNull();
+    expect((await verifyEvidence(house.home)).misfit).toBeNull();
   });
 
   test('a signal during the start ends it in good order', async () => {
     let ended = false;
-    const outcome = startProxyProcess(
-      { ...settingsFor(peers, home), TALLYLIGHT_REDIS_URL: redis.url, TALLYLIGHT_WORKERS: workers },
-      {
-        onLine: (_line, child) => {
-          if (!ended) ended = child.kill('SIGTERM');
-        },
+    const outcome = startProxyProcess(house.settings({ TALLYLIGHT_WORKERS: workers }), {
+      onLine: (_line, child) => {
+        if (!ended) ended = child.kill('SIGTERM');
       },
-    ).then(
+    }).then(
       (proxy) => proxy.exited,
       (error: unknown) => /ended with (\w+)/.exec(String(error))?.[1],
     );
@@ -189,12 +148,9 @@ describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => 
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
-    const { code, output } = await failedStart({
-      ...settingsFor(peers, home),
-      TALLYLIGHT_REDIS_URL: redis.url,
-      TALLYLIGHT_WORKERS: workers,
-      [name]: String(port),
-    });
+    const { code, output } = await failedStart(
+      house.settings({ TALLYLIGHT_WORKERS: workers, [name]: String(port) }),
+    );
     taken.close();
     expect(code).toBe(1);
     expect(output).toContain(`${name}: port ${port} of 127.0.0.1 is in use`);

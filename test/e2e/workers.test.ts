@@ -1,52 +1,29 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
+import { describe, expect, test } from '@jest/globals';
+import type { Bot } from '../../src/server/sandbox/bot.ts';
 import { eventually } from '../support/eventually.ts';
-import { failedStart, settingsFor, startProxyProcess, type ProxyProcess } from '../support/process.ts';
+import { processHouse } from '../support/process-house.ts';
+import { failedStart, type ProxyProcess } from '../support/process.ts';
 import { send } from '../support/raw-http.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
 import { gatesOpen, isRunning, metricsOf, putUnderLoad, workersOf } from '../support/worker-house.ts';
 import { verifyEvidence } from '../support/world.ts';
 
-let directory: string;
-let peers: Peers;
-let redis: TestRedis;
-let proxy: ProxyProcess;
-/** One for each test, with the evidence, the policies and the settings file of that test. */
-let home: string;
-
 const graphTimeoutMs = 1000;
-
-const settings = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
-  ...settingsFor(peers, home),
+const house = processHouse('workers', {
   TALLYLIGHT_GRAPH_TIMEOUT_MS: String(graphTimeoutMs),
   TALLYLIGHT_SESSION_TTL_MS: '1500',
-  TALLYLIGHT_REDIS_URL: redis.url,
   TALLYLIGHT_WORKERS: '3',
-  ...more,
 });
+let proxy: ProxyProcess;
 
-const without = (name: string, all: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(all).filter(([each]) => each !== name));
-
-async function start(more: Readonly<Record<string, string>> = {}): Promise<ProxyProcess> {
-  proxy = await startProxyProcess(settings(more));
+async function start(more: Parameters<typeof house.start>[0] = {}): Promise<ProxyProcess> {
+  proxy = await house.start(more);
   await gatesOpen(proxy);
   return proxy;
 }
 
-const newBot = async (): Promise<Bot> =>
-  new Bot(proxy.url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
-
-async function recordingBot(): Promise<Bot> {
-  const bot = await newBot();
-  // A new store holds status changes back for a while (rule R2).
-  await eventually(async () => (await bot.report('recording')).status === 200, { what: 'recording' });
-  return bot;
-}
+const recordingBot = (): Promise<Bot> => house.recordingBot(proxy);
 
 const facts = (): Record<string, unknown>[] =>
   proxy.lines
@@ -56,28 +33,11 @@ const said = (text: string): Record<string, unknown>[] =>
   facts().filter(({ msg }) => String(msg).includes(text));
 const serving = async (): Promise<number | undefined> =>
   (await metricsOf(proxy)).get('tallylight_workers{state="serving"}');
-const writesOf = (call: string): Peers['sink']['received'] =>
-  peers.sink.received.filter(({ callId }) => callId === call);
+const writesOf = (call: string): typeof house.peers.sink.received =>
+  house.peers.sink.received.filter(({ callId }) => callId === call);
 const stopOf = (call: string): number =>
-  peers.graph.log.find((entry) => entry.call === call && entry.asked === 'notRecording')?.receivedAt ?? 0;
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'tallylight-workers-'));
-  peers = await startPeers('127.0.0.1', 0, directory);
-});
-beforeEach(async () => {
-  home = await mkdtemp(join(directory, 'home-'));
-  redis = await startRedis();
-});
-afterEach(async () => {
-  proxy.kill('SIGKILL');
-  await proxy.exited;
-  await redis.stop();
-});
-afterAll(async () => {
-  await peers.close();
-  await rm(directory, { recursive: true });
-});
+  house.peers.graph.log.find((entry) => entry.call === call && entry.asked === 'notRecording')?.receivedAt ??
+  0;
 
 describe('several workers', () => {
   test('keep both laws together, and tell their numbers as one', async () => {
@@ -119,7 +79,7 @@ describe('several workers', () => {
         .map(({ worker }) => worker)
         .toSorted(),
     ).toEqual([1, 2, 3]);
-    const report = await verifyEvidence(home);
+    const report = await verifyEvidence(house.home);
     expect(report.misfit).toBeNull();
     expect(report.intervals).toBe(1);
   });
@@ -136,7 +96,7 @@ describe('several workers', () => {
     expect(await proxy.exited).toBe(0);
     expect(write.complete).toBe(false);
     expect(workers.filter(isRunning)).toEqual([]);
-    expect((await verifyEvidence(home)).misfit).toBeNull();
+    expect((await verifyEvidence(house.home)).misfit).toBeNull();
   });
 
   test('end by themselves when the process that forked them is killed', async () => {
@@ -156,7 +116,7 @@ describe('several workers', () => {
     // In good order: what each had done is in the evidence, and no session is left to be waited out.
     expect(said('shutting down')).toHaveLength(3);
     expect(said('a step of the shutdown failed')).toEqual([]);
-    expect((await verifyEvidence(home)).misfit).toBeNull();
+    expect((await verifyEvidence(house.home)).misfit).toBeNull();
   });
 
   test('are replaced when they die, the writer of the evidence too, and numbers do not shrink', async () => {
@@ -182,7 +142,7 @@ describe('several workers', () => {
     await eventually(async () => (await bot.report('notRecording')).status === 200);
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(0);
-    expect((await verifyEvidence(home)).misfit).toBeNull();
+    expect((await verifyEvidence(house.home)).misfit).toBeNull();
   });
 
   test('are not replaced for ever: a process whose workers only die says so and ends', async () => {
@@ -229,17 +189,18 @@ describe('several workers', () => {
 
 describe('on SIGHUP', () => {
   const routes = (...names: readonly string[]): string =>
-    JSON.stringify(names.map((name) => ({ path: `/${name}/{callId}/*`, upstream: peers.sink.url })));
+    JSON.stringify(names.map((name) => ({ path: `/${name}/{callId}/*`, upstream: house.peers.sink.url })));
   let file: string;
   let policies: string;
 
   const startWith = async (more: Readonly<Record<string, string>> = {}): Promise<void> => {
-    file = join(home, 'settings.yaml');
-    policies = await mkdtemp(join(home, 'policies-'));
+    file = join(house.home, 'settings.yaml');
+    policies = await mkdtemp(join(house.home, 'policies-'));
     await writeFile(file, `TALLYLIGHT_MEDIA_ROUTES: ${routes('media')}\n`);
-    const rest = settings({ TALLYLIGHT_CONFIG: file, TALLYLIGHT_POLICY_DIR: policies, ...more });
-    proxy = await startProxyProcess(without('TALLYLIGHT_MEDIA_ROUTES', rest));
-    await gatesOpen(proxy);
+    await start({
+      ...{ TALLYLIGHT_CONFIG: file, TALLYLIGHT_POLICY_DIR: policies },
+      ...{ TALLYLIGHT_MEDIA_ROUTES: undefined, ...more },
+    });
   };
   const outcomes = async (outcome: 'ok' | 'failed'): Promise<number> =>
     (await metricsOf(proxy)).get(`tallylight_policy_reloads_total{outcome="${outcome}"}`) ?? 0;
@@ -248,7 +209,7 @@ describe('on SIGHUP', () => {
     // Longer than a busy machine keeps a heartbeat waiting.
     await startWith({ TALLYLIGHT_SESSION_TTL_MS: '5000' });
     const bot = await recordingBot();
-    const token = await peers.mint.mint();
+    const token = await house.peers.mint.mint();
     const path = `/media/${bot.call}/load`;
     const to = { url: proxy.url, path, token };
     const loads = [
@@ -293,7 +254,7 @@ describe('on SIGHUP', () => {
     await bot.report('notRecording');
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(0);
-    const report = await verifyEvidence(home);
+    const report = await verifyEvidence(house.home);
     expect(report.misfit).toBeNull();
     expect(report.intervals).toBe(1);
   });
@@ -337,10 +298,9 @@ describe('on SIGHUP', () => {
     ['another store', 'TALLYLIGHT_SESSION_TTL_MS: 900', 'TALLYLIGHT_SESSION_TTL_MS cannot change'],
     ['a key that is none', 'TALLYLIGHT_TLS_CERT_FILE: /dev/null', 'TALLYLIGHT_TLS_CERT_FILE'],
   ])('nothing is replaced for %s', async (_what, line, told) => {
-    const rest = without('TALLYLIGHT_SESSION_TTL_MS', settings());
-    file = join(home, 'settings.yaml');
+    file = join(house.home, 'settings.yaml');
     await writeFile(file, 'TALLYLIGHT_SESSION_TTL_MS: 1500\n');
-    proxy = await startProxyProcess({ ...rest, TALLYLIGHT_CONFIG: file });
+    proxy = await house.start({ TALLYLIGHT_CONFIG: file, TALLYLIGHT_SESSION_TTL_MS: undefined });
     const before = await workersOf(proxy);
     await writeFile(
       file,
@@ -389,7 +349,7 @@ describe('more than one worker does not start', () => {
       '/dev/null/evidence',
     ],
   ])('%s', async (_what, change, told) => {
-    const env = Object.entries({ ...settings(), ...change }).filter(
+    const env = Object.entries({ ...house.settings(), ...change }).filter(
       (entry): entry is [string, string] => entry[1] !== undefined,
     );
     const { code, output } = await failedStart(Object.fromEntries(env));
