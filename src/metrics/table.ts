@@ -47,7 +47,21 @@ const graphActions = [...new Set(actions.map(actionName))];
 const commands = [
   ...['acquire', 'claim', 'commit', 'commitClosing', 'due', 'enrol', 'heard', 'heartbeat', 'join', 'lease'],
   ...['leave', 'read', 'release', 'report', 'revoke', 'settle', 'silent', 'sweep', 'touch'],
-  ...['del', 'hdel', 'hget', 'hgetall', 'ping', 'publish', 'time', 'type', 'xdel', 'xlen', 'xrange', 'xread'],
+  ...[
+    'del',
+    'get',
+    'hdel',
+    'hget',
+    'hgetall',
+    'ping',
+    'publish',
+    'time',
+    'type',
+    'xdel',
+    'xlen',
+    'xrange',
+    'xread',
+  ],
 ];
 
 const short = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];

@@ -228,6 +228,14 @@ describe('a command that timed out', () => {
       open(redis, { commandTimeoutMs: never }),
     ];
     await Promise.all([slow.ready(), patient.ready()]);
+    // Each asks for the format of the store before it sends anything else.
+    await patient.sessions.join('session-1', lasting(minute));
+    await eventually(() =>
+      stateOf(slow, newCall()).then(
+        () => true,
+        () => false,
+      ),
+    );
     const call = newCall();
     const commit = commitOn(await patient.calls.read(call), call, 'starting');
     await redis.kill('SIGSTOP');
@@ -255,6 +263,14 @@ describe('a command that timed out', () => {
       open(redis, { commandTimeoutMs: never }),
     ];
     await Promise.all([slow.ready(), patient.ready()]);
+    // Each asks for the format of the store before it sends anything else.
+    await patient.sessions.join('session-1', lasting(minute));
+    await eventually(() =>
+      stateOf(slow, newCall()).then(
+        () => true,
+        () => false,
+      ),
+    );
     const call = newCall();
     const view = await patient.calls.read(call);
     await redis.kill('SIGSTOP');
