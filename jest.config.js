@@ -20,4 +20,5 @@ export default {
   // Nothing waits for it: a machine that is busy with something else needs several times as long.
   testTimeout: 300000,
   maxWorkers: 2,
+  testSequencer: '<rootDir>/test/support/longest-first.mjs',
 };
