@@ -19,8 +19,11 @@ const longestPauseMs = 5000;
 
 /** What may be otherwise when it is tried again; anything else is an answer. */
 const passing: readonly ReasonCode[] = ['StoreUnavailable', 'StatusInProgress', 'DrainTimeout', 'StoreFresh'];
-/** Those that are asked for again by who asked: the watch for silent calls, and a start that needs a confirmation. */
+/** Those that nobody outside has asked for, and that whoever asked asks for again where it is still to be done. */
 const repeatedElsewhere: readonly StopCause[] = ['silence', 'silenceUnconfirmed', 'confirmation'];
+
+/** Whether it comes from the watch for silent calls, or from a start that needs a confirmation. */
+export const isAskedAgain = (cause: StopCause): boolean => repeatedElsewhere.includes(cause);
 
 type Attempt = (
   request: StopRequest<GraphAnswer>,
@@ -74,7 +77,7 @@ export class CarriedStops {
   /** Whether the stop is repeated from now on. */
   carry(request: StopRequest<GraphAnswer>, heard: HeardStop, reason: ReasonCode): boolean {
     const { call, cause } = request;
-    if (this.#closed || !passing.includes(reason) || repeatedElsewhere.includes(cause)) return false;
+    if (this.#closed || !passing.includes(reason) || isAskedAgain(cause)) return false;
     const unfinished = { request, heard, until: this.#deps.clock.now() + carriedForMs };
     const before = this.#carried.get(call);
     if (before !== undefined && !covers(request, before.request)) return wait(before.behind, unfinished);

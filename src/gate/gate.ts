@@ -10,7 +10,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
-import { CarriedStops, statusOnly } from './carried-stops.ts';
+import { CarriedStops, isAskedAgain, statusOnly } from './carried-stops.ts';
 import { asRefusal, belongsTo, change } from './change.ts';
 import { sleep, type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
@@ -193,7 +193,12 @@ export class Gate {
       return joined as Decision<Stopped<Answer>>;
     }
     const stopped = await stop(this.#deps, this.#own(), request, hearing);
-    if (stopped.ok || !this.#carried.carry(request, heard, stopped.reason)) return stopped;
+    if (stopped.ok) return stopped;
+    if (!this.#carried.carry(request, heard, stopped.reason)) {
+      // Nobody would tell any more which recording was meant, and a later one would be closed here for good.
+      if (heard.epoch === undefined && isAskedAgain(request.cause)) heard.drop();
+      return stopped;
+    }
     const detail =
       'the gate of this call is closed on this instance, and the stop is repeated; send it again until it succeeds';
     return { ...stopped, detail };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { bot, inWorld, stranger, theCall, unavailable, type Command, type World } from '../support/gate.ts';
-import { completed } from '../support/gate-graph.ts';
+import { completed, lost } from '../support/gate-graph.ts';
 import type { CallEnd } from '../../src/core/call-ends.ts';
 import { HeardStops } from '../../src/gate/heard-stops.ts';
 import { parseCallKey } from '../../src/core/call-key.ts';
@@ -76,6 +76,25 @@ describe('rule R6: a stop closes first', () => {
       for (const held of reply) held.release();
       for (const write of writes) expect(await world.run(write)).toRefuse('RecordingNotActive');
       expect(await world.run(stop)).toRefuse('StoreUnavailable');
+    }));
+
+  test('but a start that could not confirm an earlier stop closes no later recording', () =>
+    inWorld({ ...times, instances: 2 }, async (world) => {
+      await world.recording();
+      world.graph.next('notRecording', lost(0));
+      await world.run(world.stop(0));
+      expect(await world.state()).toBe('unconfirmed');
+      let reads = 0;
+      world.weather = ({ instance, name }) =>
+        instance === 1 && (name === 'commit' || (name === 'read' && ++reads > 1))
+          ? { before: unavailable }
+          : {};
+      expect(await world.run(world.start(1))).toRefuse('StoreUnavailable');
+      expect(reads).toBeGreaterThan(1);
+      world.calm();
+      world.weather = () => ({});
+      expect(await world.run(world.start(0))).toMatchObject({ ok: true, value: { open: true } });
+      await world.admitted(1);
     }));
 
   test('but not a stop of a stranger, whom a grant tells', () =>
