@@ -78,10 +78,12 @@ export class CarriedStops {
   carry(request: StopRequest<GraphAnswer>, heard: HeardStop, reason: ReasonCode): boolean {
     const { call, cause } = request;
     if (this.#closed || !passing.includes(reason) || isAskedAgain(cause)) return false;
-    const unfinished = { request, heard, until: this.#deps.clock.now() + carriedForMs };
+    const until = this.#deps.clock.now() + carriedForMs;
     const before = this.#carried.get(call);
-    if (before !== undefined && !covers(request, before.request)) return wait(before.behind, unfinished);
+    if (before !== undefined && !covers(request, before.request))
+      return wait(before.behind, { request, heard, until });
     if (before !== undefined) this.#end(before);
+    const unfinished = { request, heard: untold(before === undefined ? [] : [before], heard), until };
     if (this.#carried.size >= maxCarried) {
       this.#deps.log.error({ call, cause, reason }, 'too many stops are being repeated; this one is not');
       return false;
@@ -160,11 +162,20 @@ export class CarriedStops {
 
 /** Whether it waits from now on, in place of what it does as well. */
 function wait(behind: Unfinished[], unfinished: Unfinished): boolean {
-  const others = behind.filter(({ request }) => !covers(unfinished.request, request));
+  const isReplaced = ({ request }: Unfinished): boolean => covers(unfinished.request, request);
+  const others = behind.filter((one) => !isReplaced(one));
   if (others.length >= maxBehind) return false;
-  behind.splice(0, Infinity, ...others, unfinished);
+  const heard = untold(behind.filter(isReplaced), unfinished.heard);
+  behind.splice(0, Infinity, ...others, { ...unfinished, heard });
   return true;
 }
+
+/**
+ * What is carried on in place of others: one of which nobody has told yet which recording is meant, if there is one. Left
+ * behind, it would close every later recording.
+ */
+const untold = (replaced: readonly Unfinished[], heard: HeardStop): HeardStop =>
+  replaced.find((one) => one.heard.epoch === undefined)?.heard ?? heard;
 
 type Asked = Pick<StopRequest<GraphAnswer>, 'by' | 'cause'>;
 

@@ -97,6 +97,33 @@ describe('rule R6: a stop closes first', () => {
       await world.admitted(1);
     }));
 
+  test('but a stop that another takes the place of closes no later recording', () =>
+    inWorld({ ...times, instances: 2 }, async (world) => {
+      await world.recording(1);
+      let isDown = false;
+      let reads = 0;
+      let goOn = (): void => undefined;
+      const gone = new Promise<void>((resolve) => (goOn = resolve));
+      // The first is stored, and then waits for the store until it is gone.
+      world.weather = ({ instance, name }) => {
+        if (instance !== 0 || (name !== 'read' && name !== 'commit')) return {};
+        if (isDown) return { before: unavailable };
+        return name === 'read' && ++reads > 1 ? { before: () => gone.then(unavailable) } : {};
+      };
+      const stop = world.stop(0);
+      await world.clock.settle();
+      expect(reads).toBe(2);
+      isDown = true;
+      expect(await world.run(world.stop(0))).toRefuse('StoreUnavailable');
+      goOn();
+      expect(await world.run(stop)).toRefuse('StoreUnavailable');
+      world.weather = () => ({});
+      await world.clock.advance(10 * ttlMs);
+      expect(await world.state()).toBe('idle');
+      await world.recording(1);
+      await world.admitted(0);
+    }));
+
   test('but not a stop of a stranger, whom a grant tells', () =>
     inWorld(times, async (world) => {
       await world.recording();
