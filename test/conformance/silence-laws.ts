@@ -9,10 +9,10 @@ import { commitOn, minute, move, newCall, type Fixture } from './store-fixtures.
 const probe = newCall();
 const clockOf = async (store: Store): Promise<number> => (await store.calls.read(probe)).now;
 
-/** Waits until the store clock shows a later time, so that what was heard before and after can be told apart. */
+/** Waits until what was heard before and after can be told apart, also where the parts of a store are asked at different moments. */
 async function later(store: Store): Promise<void> {
   const now = await clockOf(store);
-  await eventually(async () => (await clockOf(store)) > now);
+  await eventually(async () => (await clockOf(store)) > now + 20);
 }
 
 const newCalls = (count: number): CallKey[] => Array.from({ length: count }, newCall);

@@ -65,6 +65,8 @@ export class World {
   /** For how long a slot is to be suspended as soon as a reply to its heartbeat is there, ms. */
   readonly #pausesAtReply = new Map<number, number>();
   readonly #kinds = new Map<string, string>();
+  /** Who announces stops by which name. */
+  readonly #announcers = new Map<string, Process>();
   #ids = 0;
 
   constructor(seed: number, setting: Setting, choice: Choice) {
@@ -75,8 +77,11 @@ export class World {
     const Line = setting.redis === undefined ? StoreLine : RedisLine;
     this.store = new Line(this.engine, this.weather, setting);
     this.disk = new EvidenceDisk(this.engine, this.weather, setting);
-    this.store.announced = (process, { call, epoch }) =>
+    this.store.announced = (process, { call, epoch, from }) => {
+      // Its own, which may arrive when the store has told it long since what was meant.
+      if (this.#announcers.get(from) === process) return;
       this.observer.heard(process, call, epoch ?? Infinity);
+    };
     this.store.started = (call, epoch) => this.observer.started(call, epoch);
     this.store.forgot = () => this.observer.storeForgot();
     if (!setting.isOld) this.observer.storeForgot();
@@ -95,7 +100,14 @@ export class World {
     this.#incarnations.set(slot, incarnation);
     const process = new Process(this.engine, slot, `i${slot}.${incarnation}`, this.setting.rates[slot] ?? 1);
     this.engine.note(`${process.name} boots`);
-    const { calls, sessions, outbox } = this.store.portsFor(process);
+    const { calls, sessions: through, outbox } = this.store.portsFor(process);
+    const sessions: typeof through = {
+      ...through,
+      announceStop: (stop) => {
+        this.#announcers.set(stop.from, process);
+        return through.announceStop(stop);
+      },
+    };
     const log: Log = {
       debug: silent,
       info: silent,
