@@ -2,8 +2,7 @@
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
-  testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/test/interop/'],
+  testMatch: ['<rootDir>/test/!(interop)/**/*.test.ts'],
   modulePathIgnorePatterns: ['/test/interop/.*/node_modules/', '/test/interop/node_modules/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

@@ -23,7 +23,8 @@ export function describeAnnouncements(stores: () => Fixture): void {
       ];
       for (const stop of stops) await store.sessions.announceStop(stop);
       await eventually(() => heard.every(({ length }) => length === stops.length));
-      for (const each of heard) expect(each).toEqual(stops);
+      // In a Cluster they may overtake each other.
+      for (const each of heard) expect(each).toEqual(expect.arrayContaining(stops));
     });
 
     test('changes nothing in the store, and lets nobody in', async () => {

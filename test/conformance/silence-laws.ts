@@ -56,7 +56,7 @@ export function describeSilence(stores: () => Fixture): void {
 
     test('lasts until the next commit or until something is heard, and begins anew', async () => {
       const { store, peer } = stores();
-      const [first, second, third] = newCalls(3) as [CallKey, CallKey, CallKey];
+      const [first, second, third] = neighbours(3) as [CallKey, CallKey, CallKey];
       await inTurn(store, [first, second, third]);
       expect(await all()).toEqual([first, second, third]);
       await move(store, first, 'recording');
@@ -125,7 +125,7 @@ export function describeSilence(stores: () => Fixture): void {
 
     test('is not broken by hearing of nothing', async () => {
       const { store } = stores();
-      const [first, second] = newCalls(2) as [CallKey, CallKey];
+      const [first, second] = neighbours(2) as [CallKey, CallKey];
       await inTurn(store, [first, second]);
       await store.calls.heard([]);
       expect(await all()).toEqual([first, second]);
@@ -133,7 +133,7 @@ export function describeSilence(stores: () => Fixture): void {
 
     test('is not broken by a commit that is repeated or refused', async () => {
       const { store, peer } = stores();
-      const [first, second, ended] = newCalls(3) as [CallKey, CallKey, CallKey];
+      const [first, second, ended] = neighbours(3) as [CallKey, CallKey, CallKey];
       const early = await move(store, first, 'starting');
       const commit = await move(store, first, 'recording');
       await later(store);

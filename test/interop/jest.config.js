@@ -5,5 +5,5 @@ export default {
   ...shared,
   rootDir: '../..',
   roots: ['<rootDir>/test/interop'],
-  testPathIgnorePatterns: [],
+  testMatch: ['**/*.test.ts'],
 };

@@ -66,6 +66,11 @@ export class Observer {
       calls.set(call, { epoch, at: this.#engine.now, suspendedMs: process.suspendedMs });
   }
 
+  /** Up to which recording a process was asked for a stop itself; Infinity: that is not known. */
+  heardUpTo(process: Process | undefined, call: CallKey): number {
+    return (process && this.#heard.get(process)?.get(call)?.epoch) ?? Infinity;
+  }
+
   /** Whether the store is there for heartbeats. */
   storeExtends(does: boolean): void {
     this.#standsSince = does ? Infinity : Math.min(this.#standsSince, this.#engine.now);

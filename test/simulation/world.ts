@@ -78,9 +78,9 @@ export class World {
     this.store = new Line(this.engine, this.weather, setting);
     this.disk = new EvidenceDisk(this.engine, this.weather, setting);
     this.store.announced = (process, { call, epoch, from }) => {
-      // Its own, which may arrive when the store has told it long since what was meant.
-      if (this.#announcers.get(from) === process) return;
-      this.observer.heard(process, call, epoch ?? Infinity);
+      // Who does not know which recording is meant was asked for none that began later; it may be heard long after that.
+      const asked = this.observer.heardUpTo(this.#announcers.get(from), call);
+      this.observer.heard(process, call, epoch ?? asked);
     };
     this.store.started = (call, epoch) => this.observer.started(call, epoch);
     this.store.forgot = () => this.observer.storeForgot();
