@@ -71,7 +71,8 @@ export class CarriedStops {
     if (carried === undefined || !covers(request, carried.request)) return undefined;
     const { attempt } = carried;
     if (attempt === undefined) this.#finish(carried);
-    return attempt;
+    // One that is for less leaves undone what is asked for now, such as the end of the call.
+    return request.cause === carried.request.cause ? attempt : undefined;
   }
 
   /** Whether the stop is repeated from now on. */
