@@ -322,3 +322,28 @@ describe('a call that Graph does not know any more', () => {
     }),
   );
 });
+
+describe('while a notRecording is carried on', () => {
+  const ends: readonly (readonly [CallEnd, (world: World) => Promise<unknown>])[] = [
+    ['hangUp', (world) => world.stop(0, 'hangUp')],
+    ['callNotFound', (world) => world.instances[0]!.gate.callEnded(theCall, bot, 'callNotFound')],
+  ];
+
+  test.each(ends)('a call ends all the same: %s', (cause, end) =>
+    inWorld({ ...times, instances: 2 }, async (world) => {
+      await world.recording(1);
+      world.weather = ({ name }) => (name === 'commit' ? { before: unavailable } : {});
+      expect(await world.run(world.stop(0))).toRefuse('StoreUnavailable');
+      world.weather = () => ({});
+      const attempt = world.hold('commit', 'before', { instance: 0 });
+      await world.clock.advance(200);
+      expect(attempt.reached).toBe(true);
+      const ending = end(world);
+      await world.clock.settle();
+      attempt.release();
+      await world.run(ending);
+      await world.clock.advance(soonMs);
+      await expectEnded(world, cause);
+    }),
+  );
+});
