@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { startHouse, type House } from './house.ts';
 import { otherStatuses, startRefusals, type OtherStatus } from './refusals.ts';
-import { startClient, startServer, type Outcome, type Program } from './program.ts';
+import { startClient, startServer, times, tried, type Outcome, type Program } from './program.ts';
 
 /** Everybody's, by the documentation of Azurite. */
 const account = 'devstoreaccount1';
@@ -81,8 +81,6 @@ export function azureLaws({ command, tries }: Client): void {
   };
   const upload = (call: string, name: string, bytes = 100): Promise<Outcome> =>
     client.ask('upload', { blob: `${call}/${name}`, bytes });
-  const tried = ({ attempts }: Outcome): (string | number)[] =>
-    attempts.map(({ status, reason }) => reason ?? status);
   /** An upload of which a part is on its way to the store, and no more until that is released. */
   async function heldUp(call: string): Promise<{ readonly outcome: Promise<Outcome> }> {
     const before = house.back.bytes;
@@ -202,8 +200,6 @@ export function azureLaws({ command, tries }: Client): void {
     expect(twice.failure?.status).toBe(401);
   });
 
-  const times = (count: number, reason: string): string[] => new Array<string>(count).fill(reason);
-
   test('sends again what is refused for a while, if its package does', async () => {
     const bot = await house.recordingCall();
     const { outcome } = await heldUp(bot.call);
@@ -231,7 +227,7 @@ export function azureLaws({ command, tries }: Client): void {
       blob: `${call}/${status}`,
       bytes: 1,
     });
-    expect(tried(outcome)).toEqual(new Array<number>(tries[status]).fill(status));
+    expect(tried(outcome)).toEqual(times(tries[status], status));
   });
 
   test('does not get through while the product shuts down', async () => {

@@ -103,3 +103,10 @@ function run([program, ...args]: readonly [string, ...string[]], env: Environmen
   ended.catch(() => undefined);
   return { child: child as typeof child & { readonly stdout: NodeJS.ReadableStream }, ended };
 }
+
+/** How each try of a command was answered: the reason of a refusal, or else the status; 0: not at all. */
+export const tried = ({ attempts }: Outcome): (string | number)[] =>
+  attempts.map(({ status, reason }) => reason ?? status);
+
+export const times = <Answer>(count: number, answer: Answer): Answer[] =>
+  new Array<Answer>(count).fill(answer);

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { eventually } from '../../../support/eventually.ts';
 import { startHouse, type House } from '../house.ts';
 import { otherStatuses, startRefusals } from '../refusals.ts';
-import { startClient, startServer, type Outcome, type Program } from '../program.ts';
+import { startClient, startServer, times, tried, type Outcome, type Program } from '../program.ts';
 
 const manyBytes = 16 * 1024 * 1024;
 const partBytes = 5 * 1024 * 1024;
@@ -61,9 +61,6 @@ const stored = async (call: string, bucket = 'recordings'): Promise<unknown> => 
     Object.entries(sizes as object).map(([name, size]) => [name.slice(call.length + 1), size as number]),
   );
 };
-const tried = ({ attempts }: Outcome): (string | number)[] =>
-  attempts.map(({ status, reason }) => reason ?? status);
-const times = (count: number, reason: string): string[] => new Array<string>(count).fill(reason);
 
 /** An upload of which a part is on its way to the store, and no more until that is released. */
 async function heldUp(call: string): Promise<{ readonly outcome: Promise<Outcome> }> {
@@ -211,7 +208,7 @@ describe('@aws-sdk/client-s3', () => {
   test.each(otherStatuses)('sends again what is answered %d, if its package does', async (status) => {
     const { call } = await house.recordingCall();
     const outcome = await ask('put', call, { key: `${call}/${status}`, bytes: 1 }, 'refusals');
-    expect(tried(outcome)).toEqual(new Array<number>(status >= 500 && status !== 501 ? 3 : 1).fill(status));
+    expect(tried(outcome)).toEqual(times(status >= 500 && status !== 501 ? 3 : 1, status));
   });
 
   test('does not get through while the product shuts down', async () => {
