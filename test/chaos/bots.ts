@@ -171,20 +171,23 @@ export class ChaosBot {
       const body = { status: chance.happens(0.8) ? 'notRecording' : 'failed' };
       const both = [this.#timed('stop', 'POST', '/updateRecordingStatus', body)];
       if (chance.happens(0.1)) both.push(this.#timed('stop', 'POST', '/updateRecordingStatus', body));
-      const statuses = await Promise.all(both);
-      if (statuses.some((status) => status === 200 || status === 404)) return;
+      const answers = await Promise.all(both);
+      if (answers.some(({ status }) => status === 200 || status === 404)) return;
       if (stopping() && attempt > 10) return;
+      // A bot that takes a refused stop for none goes on where it was refused.
+      for (const { status, instance } of answers) if (status >= 500) await this.#upload(small, instance);
       await sleep(chance.between(200, 500));
     }
   }
 
-  async #timed(what: TimedAnswer['what'], method: string, path: string, body?: object): Promise<number> {
+  async #timed(what: TimedAnswer['what'], method: string, path: string, body?: object): Promise<TimedAnswer> {
     const instance = this.#pick();
     const call = this.#call;
     const began = monotonic();
     const { status, reason } = await this.#send(instance, method, path, body);
-    this.#tally.answers.push({ what, call, instance, began, tookMs: monotonic() - began, status, reason });
-    return status;
+    const answer = { what, call, instance, began, tookMs: monotonic() - began, status, reason };
+    this.#tally.answers.push(answer);
+    return answer;
   }
 
   #pick(): number {
@@ -192,8 +195,7 @@ export class ChaosBot {
   }
 
   /** Where a write goes, which is noted. */
-  #begin(name: string): number {
-    const instance = this.#pick();
+  #begin(name: string, instance = this.#pick()): number {
     this.#tally.tries.set(name, { call: this.#call, instance, began: monotonic() });
     return instance;
   }
@@ -257,9 +259,9 @@ export class ChaosBot {
     if (end === 'closed') acknowledged.add(name);
   }
 
-  #upload({ pieces, pieceBytes, everyMs }: Shape): Promise<void> {
+  #upload({ pieces, pieceBytes, everyMs }: Shape, instance?: number): Promise<void> {
     const name = `upload-${(this.#tally.uploads += 1)}`;
-    const req = this.#open(this.#begin(name), 'POST', `/media/${this.#call}/${name}`, {
+    const req = this.#open(this.#begin(name, instance), 'POST', `/media/${this.#call}/${name}`, {
       'transfer-encoding': 'chunked',
     });
     void (async () => {

@@ -47,8 +47,11 @@ describe('a write that was begun where a stop had been refused', () => {
     expect(judged(changes)).toMatchObject({ problems: [], afterStops: 0 });
   });
 
-  test('is one although a recording was asked for before', () => {
-    const log = [{ call, asked: 'recording', receivedAt: 500 }] as const;
+  test.each([
+    ['before', 500],
+    ['when it was over', 9000],
+  ])('is one although a recording was asked for %s', (_, receivedAt) => {
+    const log = [{ call, asked: 'recording', receivedAt }] as const;
     expect(judged({ log }).problems).toHaveLength(1);
   });
 });

@@ -57,13 +57,15 @@ export function judgeStops(evidence: Evidence): Judgement {
   for (const [name, { call, instance, began }] of tries) {
     const key = undashed(call);
     const isStored = stored.has(name);
+    // It may wait on its way.
+    const arrived = began + onTheWayMs + lateMs(began, began + onTheWayMs);
     const heard = (stops.get(key) ?? []).find(
       (stop) =>
         stop.instance === instance &&
         stop.began + stop.tookMs < began &&
         // Another process has heard nothing.
-        !during(troubles, stop.began, began).some(({ instances }) => instances?.includes(instance)) &&
-        !(starts.get(key) ?? []).some((at) => at > stop.began),
+        !during(troubles, stop.began, arrived).some(({ instances }) => instances?.includes(instance)) &&
+        !(starts.get(key) ?? []).some((at) => stop.began < at && at < arrived),
     );
     if (heard !== undefined) {
       afterStops += 1;
@@ -72,13 +74,12 @@ export function judgeStops(evidence: Evidence): Judgement {
           `proxy ${instance} let ${name} of call ${key} in, though it had answered a stop with ${heard.status} ${heard.reason ?? ''} before`,
         );
     }
-    // It may wait on its way, and be let in before or after.
     const isLongFull = full.some(
-      ({ from, until }) => from + ttlMs + slackMs + lateMs(from, began) < began && began + onTheWayMs < until,
+      ({ from, until }) => from + ttlMs + slackMs + lateMs(from, began) < began && arrived < until,
     );
     if (
       isLongFull &&
-      !during(troubles, began, began + onTheWayMs).some(({ instances }) => instances?.includes(instance))
+      !during(troubles, began, arrived).some(({ instances }) => instances?.includes(instance))
     ) {
       whileFull += 1;
       if (isStored) problems.push(`proxy ${instance} let ${name} of call ${key} in while the store was full`);
