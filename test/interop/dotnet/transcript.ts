@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from '@jest/globals';
+import { canonicalJson } from '../../../src/core/evidence.ts';
 import type { Spelled } from '../../fixtures/clients/read.ts';
 
 interface Raw {
@@ -24,7 +25,7 @@ export function spellingsOf(
     .flatMap((chunks) => requestsIn(Buffer.concat(chunks)))
     .filter(({ target }) => !target.startsWith('/callbacks/') && target.includes(call))
     .map((raw) => spell(raw, call, origin));
-  const known = new Map(spelled.map((one) => [JSON.stringify(one), one]));
+  const known = new Map(spelled.map((one) => [canonicalJson(one), one]));
   return [...known.values()];
 }
 
@@ -102,7 +103,7 @@ function takeChunks(bytes: Buffer): Taken {
 /** On which connection a client sends what, and so their order, is a matter of chance. */
 const inAnyOrder = (requests: readonly Spelled[]): readonly Spelled[] =>
   requests
-    .map((request) => ({ request, text: JSON.stringify(request) }))
+    .map((request) => ({ request, text: canonicalJson(request) }))
     .sort((one, other) => (one.text < other.text ? -1 : 1))
     .map(({ request }) => request);
 
