@@ -23,5 +23,5 @@ VOLUME /var/lib/tallylight
 USER 1000:1000
 EXPOSE 8080 9090
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s \
-  CMD ["node", "dist/src/server/health-cli.js"]
-ENTRYPOINT ["node", "dist/src/server/main.js"]
+  CMD ["node", "dist/src/cli/health.js"]
+ENTRYPOINT ["node", "dist/src/cli/main.js"]

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const note = 'dist/.built';
-const program = 'dist/src/server/main.js';
+const program = 'dist/src/cli/main.js';
 const inputs = ['src', 'middleware', '.ci', 'package.json', 'package-lock.json', 'tsconfig.json'];
 inputs.push('tsconfig.build.json');
 

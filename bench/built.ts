@@ -1,14 +1,14 @@
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import type { CallKey } from '../src/core/call-key.ts';
-import type { Binding } from '../src/core/call-state.ts';
+import type { CallKey } from '../src/core/call/key.ts';
+import type { Binding } from '../src/core/call/state.ts';
 import type { Log, Store } from '../src/core/ports.ts';
 import type * as gateModule from '../src/gate/gate.ts';
 import type * as clockModule from '../src/http/clock.ts';
 import type * as metricsModule from '../src/metrics/metrics.ts';
 import type * as policiesModule from '../src/policies/load.ts';
-import { sandboxApp, sandboxTenant } from '../src/server/sandbox/token-mint.ts';
+import { sandboxApp, sandboxTenant } from '../src/sandbox/token-mint.ts';
 import { repository } from './processes.ts';
 
 /** A module of the build, as it is shipped; the type is that of its source. */

@@ -1,5 +1,5 @@
-import { startFakeGraph } from '../src/server/sandbox/fake-graph.ts';
-import { startTokenMint } from '../src/server/sandbox/token-mint.ts';
+import { startFakeGraph } from '../src/sandbox/graph/fake-graph.ts';
+import { startTokenMint } from '../src/sandbox/token-mint.ts';
 
 /** The sandbox's Graph and token mint, with what a proxy must know of them. */
 export interface Graph {

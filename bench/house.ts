@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { sandboxApp, sandboxSecret } from '../src/server/sandbox/token-mint.ts';
+import { sandboxApp, sandboxSecret } from '../src/sandbox/token-mint.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { startRedis, type TestRedis } from '../test/support/redis.ts';
 import type { Graph } from './graph.ts';
@@ -100,7 +100,7 @@ interface InstanceOptions {
 export async function startInstance(house: House, options: InstanceOptions): Promise<Instance> {
   const { graph } = house;
   const route = { path: '/media/{callId}/*', upstream: `http://127.0.0.1:${house.sinkPort}` };
-  const main = options.main ?? join(repository, 'dist/src/server/main.js');
+  const main = options.main ?? join(repository, 'dist/src/cli/main.js');
   const [command, args] = options.npmStart === true ? ['npm', ['start']] : [options.node, [main]];
   const child = launch(command, args, {
     proxy: options.aside !== true,

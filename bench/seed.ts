@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { unknownCall } from '../src/core/call-state.ts';
-import type * as transitionModule from '../src/core/transition.ts';
+import { unknownCall } from '../src/core/call/state.ts';
+import type * as transitionModule from '../src/core/call/transition.ts';
 import type * as redisModule from '../src/redis.ts';
 import { bot, built, callKey, noLog } from './built.ts';
 
@@ -9,7 +9,7 @@ const [url = '', from = '0', to = '0'] = process.argv.slice(3);
 const parallel = 100;
 
 const { redisStore } = await built<typeof redisModule>('redis.js');
-const { transition } = await built<typeof transitionModule>('core/transition.js');
+const { transition } = await built<typeof transitionModule>('core/call/transition.js');
 const store = redisStore(url, { durability: 'ignore', commandTimeoutMs: 30_000, log: noLog });
 await store.ready();
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createVerifier } from '../src/auth/verify.ts';
 import { messageOf } from '../src/core/errors.ts';
-import { selectPolicy } from '../src/core/policy.ts';
+import { selectPolicy } from '../src/core/call/policy.ts';
 import type { Clock, Log, Meter, PolicyFor, Store } from '../src/core/ports.ts';
-import { openFileSink } from '../src/evidence/file-sink.ts';
-import { startEvidenceWriter } from '../src/evidence/writer.ts';
+import { openFileSink } from '../src/evidence/journal/file-sink.ts';
+import { startEvidenceWriter } from '../src/evidence/journal/writer.ts';
 import { Gate } from '../src/gate/gate.ts';
 import { createMeter } from '../src/metrics/metrics.ts';
 import { connectGraph } from '../src/upstream/graph.ts';

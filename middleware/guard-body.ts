@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { hasBody } from '../src/core/exchange.ts';
+import { hasBody } from '../src/core/graph/exchange.ts';
 
 /** What the guard of a body asks and tells. */
 export interface BodyWatch {

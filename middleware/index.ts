@@ -4,7 +4,7 @@ export { hangUp, updateRecordingStatus } from './graph-actions.ts';
 export { requireRecording, type RouteHandler } from './require-recording.ts';
 export { memoryStore, type MemoryStoreOptions } from '../src/store/memory.ts';
 export type { FaultCode } from '../src/core/errors.ts';
-export type { Binding } from '../src/core/call-state.ts';
+export type { Binding } from '../src/core/call/state.ts';
 export type { Log, Store } from '../src/core/ports.ts';
 export type { IssuerConfig } from '../src/auth/issuers.ts';
 export type {

@@ -1,5 +1,5 @@
 import { Fault } from '../src/core/errors.ts';
-import { collide, inForce, type Policy, type PolicyInForce } from '../src/core/policy.ts';
+import { collide, inForce, type Policy, type PolicyInForce } from '../src/core/call/policy.ts';
 
 /** Policies given as objects; two that could not be told apart, by name or by a caller, are refused. */
 export function policiesInForce(policies: readonly Policy[]): readonly PolicyInForce[] {

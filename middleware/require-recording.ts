@@ -1,5 +1,5 @@
 import type { NextFunction, Request, Response } from 'express';
-import { parseCallKey, type CallKey } from '../src/core/call-key.ts';
+import { parseCallKey, type CallKey } from '../src/core/call/key.ts';
 import { grant, refuse, type Decision, type Refusal } from '../src/core/decision.ts';
 import type { Log } from '../src/core/ports.ts';
 import { textOf } from '../src/core/reasons.ts';

@@ -1,5 +1,5 @@
 export { startProxy, type ProxyParts, type RunningProxy } from './server/proxy.ts';
-export { loadSettings, type ProxySettings, type Settings } from './server/settings.ts';
+export { loadSettings, type ProxySettings, type Settings } from './settings/settings.ts';
 export { createLog } from './server/log.ts';
 export { memoryStore, type MemoryStoreOptions } from './store/memory.ts';
 export type { FaultCode } from './core/errors.ts';

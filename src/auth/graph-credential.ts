@@ -9,7 +9,7 @@ import {
   type Client,
   type ClientAuth,
 } from 'oauth4webapi';
-import type { Binding } from '../core/call-state.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';

@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
-import { claimedBinding } from '../core/bearer.ts';
-import type { Binding } from '../core/call-state.ts';
+import { claimedBinding } from '../core/http/bearer.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { Fault } from '../core/errors.ts';
 import { keysAt } from './key-source.ts';

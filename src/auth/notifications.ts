@@ -1,4 +1,4 @@
-import type { Binding } from '../core/call-state.ts';
+import type { Binding } from '../core/call/state.ts';
 import type { NotificationVerifier } from '../core/ports.ts';
 import { readNotificationIssuer, type NotificationIssuerConfig } from './notification-issuers.ts';
 import { createTokenVerifier, type TokenVerifier, type VerifierOptions } from './token-verifier.ts';

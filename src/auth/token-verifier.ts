@@ -2,7 +2,7 @@ import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import { sha256 } from '../core/evidence.ts';
+import { sha256 } from '../core/call/evidence.ts';
 import type { Log } from '../core/ports.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { otherEntraVersion } from './entra-versions.ts';

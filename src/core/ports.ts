@@ -1,17 +1,17 @@
-import type { CallKey } from './call-key.ts';
-import type { CallEnd } from './call-ends.ts';
-import type { Binding, CallState, StateName } from './call-state.ts';
+import type { CallKey } from './call/key.ts';
+import type { CallEnd } from './call/ends.ts';
+import type { Binding, CallState, StateName } from './call/state.ts';
 import type { Decision } from './decision.ts';
-import type { EvidenceRecord } from './evidence.ts';
-import type { LostCounts, OutboxContent, RefusedWrites } from './evidence-lines.ts';
-import type { Notice } from './graph-notice.ts';
+import type { EvidenceRecord } from './call/evidence.ts';
+import type { LostCounts, OutboxContent, RefusedWrites } from './call/evidence-lines.ts';
+import type { Notice } from './notices/notice.ts';
 import type { JsonObject } from './json.ts';
-import type { NoticeOutcome } from './notice-outcome.ts';
-import type { PolicyInForce } from './policy.ts';
+import type { NoticeOutcome } from './notices/outcomes.ts';
+import type { PolicyInForce } from './call/policy.ts';
 import type { ReasonCode } from './reasons.ts';
-import type { StartProblem } from './request-start.ts';
-import type { Contradiction } from './roster.ts';
-import type { FrameDirection, StreamEnd } from './stream-end.ts';
+import type { StartProblem } from './http/request-start.ts';
+import type { Contradiction } from './notices/roster.ts';
+import type { FrameDirection, StreamEnd } from './http/stream-end.ts';
 
 /** An instance's membership in the store; never resumed once lost. */
 export type SessionId = string;

@@ -1,15 +1,15 @@
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant as granted, refuse, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import { mayUpload } from '../core/policy.ts';
+import { mayUpload } from '../core/call/policy.ts';
 import type { Revocation, SessionId, Tally } from '../core/ports.ts';
 import { stateOf } from './change.ts';
 import type { StatusDeps } from './context.ts';
-import type { HeardStops } from './heard-stops.ts';
-import { openedAt, tooEarly } from './opened.ts';
-import { readSoon } from './read-soon.ts';
-import { SeenClosed } from './seen-closed.ts';
+import type { HeardStops } from './stop-marks.ts';
+import { openedAt, tooEarly } from './epoch-opening.ts';
+import { readSoon } from './read-in-time.ts';
+import { SeenClosed } from './closed-cache.ts';
 import { Session } from './session.ts';
 import { Grant, Write } from './write.ts';
 

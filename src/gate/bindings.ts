@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import { change, stateOf } from './change.ts';

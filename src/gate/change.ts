@@ -1,11 +1,11 @@
-import type { CallKey } from '../core/call-key.ts';
-import { retentionMs, unknownCall, type Binding, type CallState } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import { retentionMs, unknownCall, type Binding, type CallState } from '../core/call/state.ts';
 import { grant, type Decision, type Refusal } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView, HeldFor } from '../core/ports.ts';
-import { freshMs } from '../core/times.ts';
-import { transition, watchedAs, type CallEvent } from '../core/transition.ts';
+import { freshMs } from '../core/call/fresh-time.ts';
+import { transition, watchedAs, type CallEvent } from '../core/call/transition.ts';
 import { sessionTimes, sleep, type GateDeps } from './context.ts';
 
 export interface Witness {

@@ -11,7 +11,7 @@ import type {
 } from '../core/ports.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
 import type { Operations } from './operations.ts';
-import type { Watch } from './watch.ts';
+import type { Watch } from './unchanged-since.ts';
 
 export interface GateTimes {
   /** How long a session lives in the store without a heartbeat, ms. */

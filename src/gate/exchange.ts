@@ -1,13 +1,13 @@
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
-import type { Poll, Sent } from '../core/exchange.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
+import type { Poll, Sent } from '../core/graph/exchange.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import {
   judgeOperation,
   judgeStatusAnswer,
   type GraphAnswer,
   type StatusOutcome,
-} from '../core/graph-outcome.ts';
+} from '../core/graph/outcome.ts';
 import { grant } from '../core/decision.ts';
 import type { JsonObject } from '../core/json.ts';
 import { change, type Witness } from './change.ts';

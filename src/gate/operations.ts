@@ -1,4 +1,4 @@
-import type { CallKey } from '../core/call-key.ts';
+import type { CallKey } from '../core/call/key.ts';
 import type { Clock } from '../core/ports.ts';
 
 /** One status operation of Graph whose end is awaited here. */

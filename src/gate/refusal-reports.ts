@@ -1,5 +1,5 @@
 import { isFault, messageOf } from '../core/errors.ts';
-import { lineKinds, type RefusedWrites } from '../core/evidence-lines.ts';
+import { lineKinds, type RefusedWrites } from '../core/call/evidence-lines.ts';
 import type { Reporter } from '../core/ports.ts';
 import type { GateDeps } from './context.ts';
 import { nameOf, RefusedCount } from './refused-count.ts';

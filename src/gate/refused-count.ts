@@ -1,5 +1,5 @@
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 
 const maxCalls = 20;

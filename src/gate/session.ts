@@ -1,7 +1,7 @@
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Revocation, SessionId } from '../core/ports.ts';
 import { sessionTimes, type GateDeps } from './context.ts';
-import { Upkeep } from './upkeep.ts';
+import { Upkeep } from './store-sweep.ts';
 
 /** What a session tells its owner. All are synchronous: when they return, the instance has acted. */
 export interface SessionOwner {

@@ -1,9 +1,9 @@
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding, StateName } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding, StateName } from '../core/call/state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import type { Poll, Send, Sent } from '../core/exchange.ts';
-import type { GraphAnswer, StatusOutcome } from '../core/graph-outcome.ts';
+import type { Poll, Send, Sent } from '../core/graph/exchange.ts';
+import type { GraphAnswer, StatusOutcome } from '../core/graph/outcome.ts';
 import type { JsonObject } from '../core/json.ts';
 import {
   asRefusal,
@@ -16,8 +16,8 @@ import {
 } from './change.ts';
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
-import type { Opening } from './heard-stops.ts';
-import { seenOpen } from './opened.ts';
+import type { Opening } from './stop-marks.ts';
+import { seenOpen } from './epoch-opening.ts';
 import type { Stopped, StopRequest } from './stop.ts';
 
 export interface StartRequest<Answer extends GraphAnswer> {

@@ -1,5 +1,5 @@
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant, type Decision } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';

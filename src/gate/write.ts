@@ -1,6 +1,6 @@
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
-import type { Reached, StopReason } from '../core/exchange.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
+import type { Reached, StopReason } from '../core/graph/exchange.ts';
 import type { Clock, SessionId, Tally } from '../core/ports.ts';
 
 /** One for all: a write costs as little as it can. */

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { bearerToken, graphTokenEnd, readGraphToken, type TokenHeader } from '../core/bearer.ts';
-import type { Binding } from '../core/call-state.ts';
+import { bearerToken, graphTokenEnd, readGraphToken, type TokenHeader } from '../core/http/bearer.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
-import { sha256 } from '../core/evidence.ts';
+import { sha256 } from '../core/call/evidence.ts';
 import type { Identity, Verifier } from '../core/ports.ts';
 import type { ControlAuth } from './ports.ts';
 import { repeatedHeader } from './repeated-header.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { TokenHeader } from '../core/bearer.ts';
+import type { TokenHeader } from '../core/http/bearer.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import type { Identity, Verifier } from '../core/ports.ts';
 import { authenticateMedia } from './authenticate.ts';

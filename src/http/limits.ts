@@ -1,5 +1,5 @@
-import type { CallKey } from '../core/call-key.ts';
-import type { Binding } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import type { BodyLimit } from './body.ts';
 import { counters, takeAll, tokenBuckets, type Release, type Take } from './counters.ts';

@@ -1,12 +1,19 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import type { Binding } from '../core/call-state.ts';
-import type { CallbackPlace } from '../core/callback-uri.ts';
+import type { Binding } from '../core/call/state.ts';
+import type { CallbackPlace } from '../core/http/callback-uri.ts';
 import type { Decision, Refusal } from '../core/decision.ts';
-import type { DiscardedWrite, Forwarded, RawAnswer, Sent, Upgraded, WriteGuard } from '../core/exchange.ts';
+import type {
+  DiscardedWrite,
+  Forwarded,
+  RawAnswer,
+  Sent,
+  Upgraded,
+  WriteGuard,
+} from '../core/graph/exchange.ts';
 import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
-import type { FrameDirection } from '../core/stream-end.ts';
+import type { FrameDirection } from '../core/http/stream-end.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Limits } from './limits.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { requestAge, type StartProblem, type StartStamp } from '../core/request-start.ts';
+import { requestAge, type StartProblem, type StartStamp } from '../core/http/request-start.ts';
 import { trustedPeers } from './client-address.ts';
 
 /** Names that mean something else in a request. */

@@ -9,7 +9,7 @@ import {
   selectPolicy,
   specificity,
   type PolicyInForce,
-} from '../core/policy.ts';
+} from '../core/call/policy.ts';
 import type { Log, Meter, PolicyFor } from '../core/ports.ts';
 import { check, formatFieldPath, readDocument, type Problem } from './document.ts';
 import { policySchema, toPolicy } from './schema.ts';

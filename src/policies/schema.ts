@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { strictestRules, type Policy } from '../core/policy.ts';
+import { strictestRules, type Policy } from '../core/call/policy.ts';
 import { strictObject } from './document.ts';
 
 const guid = z.guid({ error: 'must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301' }).toLowerCase();

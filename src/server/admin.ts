@@ -4,7 +4,7 @@ import express from 'express';
 import { statusOf } from '../core/reasons.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
 import { ignoringUpgrades } from './ignored-upgrade.ts';
-import { lastWords } from './last-words.ts';
+import { lastWords } from './connection-errors.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface AdminDeps {

@@ -1,4 +1,4 @@
-import type { OutboxContent } from '../core/evidence-lines.ts';
+import type { OutboxContent } from '../core/call/evidence-lines.ts';
 import type { Backlog, OutboxEntry, Report, Reported, Reporter } from '../core/ports.ts';
 
 interface Waiting {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { CallKey } from '../core/call-key.ts';
-import { isWatched, keptStates, type CallState, type StateName } from '../core/call-state.ts';
+import type { CallKey } from '../core/call/key.ts';
+import { isWatched, keptStates, type CallState, type StateName } from '../core/call/state.ts';
 import { Fault } from '../core/errors.ts';
 import type {
   AnnouncedStop,
@@ -13,7 +13,7 @@ import type {
   Store,
   Tally,
 } from '../core/ports.ts';
-import { saysNothing } from '../core/tally.ts';
+import { saysNothing } from '../core/call/tally.ts';
 import { MemoryOutbox } from './memory-outbox.ts';
 
 export interface MemoryStoreOptions {

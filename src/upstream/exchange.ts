@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher, Pool } from 'undici';
 import { refuse, type Refusal } from '../core/decision.ts';
-import { cutRefusal, type RawAnswer, type Sent, type WriteGuard } from '../core/exchange.ts';
-import { readGraphJson } from '../core/graph-json.ts';
+import { cutRefusal, type RawAnswer, type Sent, type WriteGuard } from '../core/graph/exchange.ts';
+import { readGraphJson } from '../core/graph/read-json.ts';
 import type { JsonObject } from '../core/json.ts';
 import { GivenUp, graphFaults, refusalFor } from './errors.ts';
 

@@ -8,7 +8,7 @@ import {
   type HeaderMap,
   type Reached,
   type WriteGuard,
-} from '../core/exchange.ts';
+} from '../core/graph/exchange.ts';
 import { GivenUp, refusalFor, type FaultReasons } from './errors.ts';
 import { responseHeaders } from './headers.ts';
 import type { Outgoing } from './pool.ts';

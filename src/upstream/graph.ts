@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Decision, Refusal } from '../core/decision.ts';
-import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/exchange.ts';
+import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/graph/exchange.ts';
 import { exchange, type ExchangeRequest } from './exchange.ts';
 import { graphFaults } from './errors.ts';
 import { forward } from './forward.ts';

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { keepsAuthorization, type MediaRoute } from '../core/media-route.ts';
+import { keepsAuthorization, type MediaRoute } from '../core/http/media-route.ts';
 import {
   hasBody,
   type DiscardedWrite,
   type Forwarded,
   type Upgraded,
   type WriteGuard,
-} from '../core/exchange.ts';
+} from '../core/graph/exchange.ts';
 import { connectDiscard } from './discard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';

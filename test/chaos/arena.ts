@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startFakeGraph, type FakeGraph } from '../../src/server/sandbox/fake-graph.ts';
-import { startTokenMint, type TokenMint } from '../../src/server/sandbox/token-mint.ts';
+import { startFakeGraph, type FakeGraph } from '../../src/sandbox/graph/fake-graph.ts';
+import { startTokenMint, type TokenMint } from '../../src/sandbox/token-mint.ts';
 import { settingsFor } from '../support/process.ts';
 import type { Times } from './answers.ts';
 import { Instance } from './instance.ts';

@@ -1,7 +1,7 @@
 import { request, type ClientRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { monotonic } from '../../src/server/sandbox/loopback.ts';
+import { monotonic } from '../../src/sandbox/loopback.ts';
 import type { Chance } from '../simulation/chance.ts';
 import type { TimedAnswer } from './answers.ts';
 import { sendStream, type StreamTally } from './streams.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
-import type { LogEntry } from '../../src/server/sandbox/fake-graph-log.ts';
-import type { BannerChange } from '../../src/server/sandbox/fake-graph-state.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
+import type { LogEntry } from '../../src/sandbox/graph/log.ts';
+import type { BannerChange } from '../../src/sandbox/graph/state.ts';
 import { judgeAnswers, slackMs, type TimedAnswer } from './answers.ts';
 import {
   doubledRecords,

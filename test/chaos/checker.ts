@@ -1,6 +1,6 @@
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
-import type { LogEntry } from '../../src/server/sandbox/fake-graph-log.ts';
-import type { BannerChange } from '../../src/server/sandbox/fake-graph-state.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
+import type { LogEntry } from '../../src/sandbox/graph/log.ts';
+import type { BannerChange } from '../../src/sandbox/graph/state.ts';
 import { lightsOf } from './lights.ts';
 import type { Sighting } from './sightings.ts';
 import type { StampedWrite } from './stamps.ts';

@@ -2,14 +2,14 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { listJournalFiles } from '../../src/evidence/verify.ts';
+import { listJournalFiles } from '../../src/evidence/verify/verify.ts';
 import type { Chance } from '../simulation/chance.ts';
 import type { Instance, Ways } from './instance.ts';
 import type { RedisPair } from './redis-pair.ts';
 import { calm, type Weather } from './relay.ts';
 import type { Scope } from './troubles.ts';
-import type { FakeGraph } from '../../src/server/sandbox/fake-graph-control.ts';
-import type { ScriptRule } from '../../src/server/sandbox/fake-graph-script.ts';
+import type { FakeGraph } from '../../src/sandbox/graph/control.ts';
+import type { ScriptRule } from '../../src/sandbox/graph/script.ts';
 import { eventually } from '../support/eventually.ts';
 
 const run = promisify(execFile);

@@ -1,4 +1,4 @@
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
 import { judgeAnswers, type TimedAnswer, type Times } from './answers.ts';
 import type { Arena } from './arena.ts';
 import type { Tally } from './bots.ts';

@@ -1,4 +1,4 @@
-import type { LogEntry } from '../../src/server/sandbox/fake-graph-log.ts';
+import type { LogEntry } from '../../src/sandbox/graph/log.ts';
 import type { TimedAnswer } from './answers.ts';
 import type { Try } from './bots.ts';
 import { during, type Trouble } from './troubles.ts';

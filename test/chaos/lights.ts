@@ -1,4 +1,4 @@
-import type { LogEntry } from '../../src/server/sandbox/fake-graph-log.ts';
+import type { LogEntry } from '../../src/sandbox/graph/log.ts';
 import type { Sighting } from './sightings.ts';
 
 /** From Graph's success to the next stop. */

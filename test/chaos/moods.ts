@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FakeGraph } from '../../src/server/sandbox/fake-graph-control.ts';
-import type { Script, ScriptRule } from '../../src/server/sandbox/fake-graph-script.ts';
+import type { FakeGraph } from '../../src/sandbox/graph/control.ts';
+import type { Script, ScriptRule } from '../../src/sandbox/graph/script.ts';
 import type { Chance } from '../simulation/chance.ts';
 
 type Mood = (chance: Chance, graphTimeoutMs: number) => Omit<ScriptRule, 'action'>;

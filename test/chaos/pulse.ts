@@ -1,4 +1,4 @@
-import { monotonic } from '../../src/server/sandbox/loopback.ts';
+import { monotonic } from '../../src/sandbox/loopback.ts';
 
 const everyMs = 20;
 /** Timers are never quite punctual, ms. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { monotonic } from '../../src/server/sandbox/loopback.ts';
+import { monotonic } from '../../src/sandbox/loopback.ts';
 
 /** How what passes is treated. */
 export interface Weather {

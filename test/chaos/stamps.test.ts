@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { frameOf, opcodes } from '../../src/core/websocket.ts';
-import { masked, openStream } from '../../src/server/sandbox/websocket-client.ts';
+import { frameOf, opcodes } from '../../src/core/http/websocket.ts';
+import { masked, openStream } from '../../src/sandbox/bot/websocket-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startStampingSink, type StampedWrite, type StampingSink } from './stamps.ts';
 

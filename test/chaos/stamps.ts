@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { closeFrame } from '../../src/core/websocket.ts';
-import { monotonic } from '../../src/server/sandbox/loopback.ts';
-import { acceptWebSocket, payloadOf } from '../../src/server/sandbox/websocket-handler.ts';
+import { closeFrame } from '../../src/core/http/websocket.ts';
+import { monotonic } from '../../src/sandbox/loopback.ts';
+import { acceptWebSocket, payloadOf } from '../../src/sandbox/websocket-handler.ts';
 
 /** Some bytes of one write, as the sink stored them. */
 export interface StampedBytes {

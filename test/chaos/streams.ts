@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { opcodes } from '../../src/core/websocket.ts';
-import { masked, openStream, type Stream } from '../../src/server/sandbox/websocket-client.ts';
+import { opcodes } from '../../src/core/http/websocket.ts';
+import { masked, openStream, type Stream } from '../../src/sandbox/bot/websocket-client.ts';
 import type { Shape } from './bots.ts';
 
 /** What became of the bots' WebSockets, as they saw it. */

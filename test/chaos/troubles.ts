@@ -1,4 +1,4 @@
-import { monotonic } from '../../src/server/sandbox/loopback.ts';
+import { monotonic } from '../../src/sandbox/loopback.ts';
 
 /** What a fault is upon, for as long as it lasts. */
 export interface Scope {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { CallKey } from '../../src/core/call-key.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { shardOf } from '../../src/store/redis/keys.ts';
 import { patient, startRedis, type TestRedis } from '../support/redis.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { CallKey } from '../../src/core/call-key.ts';
-import { stateNames } from '../../src/core/call-state.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import { stateNames } from '../../src/core/call/state.ts';
 import type { Store } from '../../src/core/ports.ts';
 import { shardOf } from '../../src/store/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
-import { unknownCall, type CallState, type StateName } from '../../src/core/call-state.ts';
-import { chain } from '../../src/core/evidence.ts';
+import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
+import { unknownCall, type CallState, type StateName } from '../../src/core/call/state.ts';
+import { chain } from '../../src/core/call/evidence.ts';
 import type { CallView, Commit, Store, Tally } from '../../src/core/ports.ts';
 
 /** A store under test, empty, and a second instance on the same data. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseCallKey } from '../../src/core/call-key.ts';
-import { stateNames } from '../../src/core/call-state.ts';
+import { parseCallKey } from '../../src/core/call/key.ts';
+import { stateNames } from '../../src/core/call/state.ts';
 import type { CallView, Commit, Store } from '../../src/core/ports.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { nothingTold } from '../../src/core/call-state.ts';
+import { nothingTold } from '../../src/core/call/state.ts';
 import type { Store } from '../../src/core/ports.ts';
-import { emptyRoster } from '../../src/core/roster.ts';
+import { emptyRoster } from '../../src/core/notices/roster.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeAnnouncements } from './announcement-laws.ts';
 import { describeFirstGrants } from './first-grant-laws.ts';

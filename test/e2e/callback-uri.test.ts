@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Fault } from '../../src/core/errors.ts';
 import type { Commit } from '../../src/core/ports.ts';
-import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { sandboxApp, sandboxTenant } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxApp, sandboxTenant } from '../../src/sandbox/token-mint.ts';
 import { batch, callIs, startNotifiedWorld, type NotifiedWorld } from '../support/notified-bot.ts';
 import { json, send, type Answer } from '../support/raw-http.ts';
 

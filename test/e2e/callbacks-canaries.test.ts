@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { sandboxApp, sandboxTenant } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxApp, sandboxTenant } from '../../src/sandbox/token-mint.ts';
 import { body as fixture, callId, tenant } from '../fixtures/notifications/read.ts';
 import { batch, callIs, recordsIn, startNotifiedWorld, type NotifiedWorld } from '../support/notified-bot.ts';
 import { json, send } from '../support/raw-http.ts';

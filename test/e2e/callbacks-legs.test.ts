@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
-import type { IncomingCall } from '../../src/server/sandbox/fake-graph-control.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
+import type { IncomingCall } from '../../src/sandbox/graph/control.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -80,7 +80,7 @@ test('the evidence shows the legs of a conversation together, for reading', asyn
   const { misfit } = await world.closeAndVerify();
   expect(misfit).toBeNull();
   const { stdout } = await promisify(execFile)(process.execPath, [
-    fileURLToPath(new URL('../../dist/src/evidence/verify-cli.js', import.meta.url)),
+    fileURLToPath(new URL('../../dist/src/cli/verify.js', import.meta.url)),
     '--legs',
     '--json',
     join(world.directory, 'evidence'),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeProtectedHeader } from 'jose';
-import { sandboxApp, sandboxTenant } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxApp, sandboxTenant } from '../../src/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { startIssuer, tampered } from '../support/issuer.ts';
 import { batch, callIs, startNotifiedWorld, type NotifiedWorld } from '../support/notified-bot.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { listen } from '../../src/server/sandbox/loopback.ts';
+import { listen } from '../../src/sandbox/loopback.ts';
 import { eventually } from '../support/eventually.ts';
 import { batch, callIs, startNotifiedWorld, type NotifiedWorld } from '../support/notified-bot.ts';
 import { openRaw } from '../support/raw-http.ts';

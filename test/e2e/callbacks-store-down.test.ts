@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Store } from '../../src/core/ports.ts';
-import { breakable } from '../../src/server/sandbox/breakable-store.ts';
+import { breakable } from '../../src/sandbox/breakable-store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { eventually } from '../support/eventually.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { Canaries } from '../support/canaries.ts';
 import { startCanaryHouse, type CanaryHouse } from '../support/canary-house.ts';
 import { eventually } from '../support/eventually.ts';

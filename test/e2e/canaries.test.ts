@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { Canaries } from '../support/canaries.ts';
 import { keyTenant, startCanaryHouse, type CanaryHouse, type Request } from '../support/canary-house.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Bot, type Reply } from '../../src/server/sandbox/bot.ts';
+import { Bot, type Reply } from '../../src/sandbox/bot/bot.ts';
 import { json, send } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { startFakeGraph } from '../../src/server/sandbox/fake-graph.ts';
-import { sandboxApp, sandboxTenant } from '../../src/server/sandbox/token-mint.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { startFakeGraph } from '../../src/sandbox/graph/fake-graph.ts';
+import { sandboxApp, sandboxTenant } from '../../src/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWorld, type World } from '../support/world.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Bot, Reply } from '../../src/server/sandbox/bot.ts';
-import type { ScriptRule } from '../../src/server/sandbox/fake-graph-script.ts';
+import type { Bot, Reply } from '../../src/sandbox/bot/bot.ts';
+import type { ScriptRule } from '../../src/sandbox/graph/script.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 let world: World;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { parseCallKey } from '../../src/core/call-key.ts';
-import type { StateName } from '../../src/core/call-state.ts';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
-import type { ScriptRule } from '../../src/server/sandbox/fake-graph-script.ts';
+import { parseCallKey } from '../../src/core/call/key.ts';
+import type { StateName } from '../../src/core/call/state.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
+import type { ScriptRule } from '../../src/sandbox/graph/script.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWorld, type World } from '../support/world.ts';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { breakable } from '../../src/server/sandbox/breakable-store.ts';
-import type { Bot, Reply } from '../../src/server/sandbox/bot.ts';
+import { breakable } from '../../src/sandbox/breakable-store.ts';
+import type { Bot, Reply } from '../../src/sandbox/bot/bot.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { json, send } from '../support/raw-http.ts';

@@ -7,8 +7,8 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { defaultLimits } from '../../src/server/settings-limits.ts';
-import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
+import { defaultLimits } from '../../src/settings/limits.ts';
+import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { json, openRaw, send, type RawConnection } from '../support/raw-http.ts';
 import { standstill } from '../support/standstill.ts';

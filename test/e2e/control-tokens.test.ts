@@ -7,7 +7,7 @@ import {
   sandboxTenant,
   startTokenMint,
   type TokenMint,
-} from '../../src/server/sandbox/token-mint.ts';
+} from '../../src/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { json, send, type Answer } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';

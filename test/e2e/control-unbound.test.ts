@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { sandboxApp, sandboxSecret } from '../../src/server/sandbox/token-mint.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { sandboxApp, sandboxSecret } from '../../src/sandbox/token-mint.ts';
 import { recordsIn } from '../support/notified-bot.ts';
 import { startWorld } from '../support/world.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { parseCallKey } from '../../src/core/call-key.ts';
-import { unknownCall } from '../../src/core/call-state.ts';
-import { transition } from '../../src/core/transition.ts';
+import { parseCallKey } from '../../src/core/call/key.ts';
+import { unknownCall } from '../../src/core/call/state.ts';
+import { transition } from '../../src/core/call/transition.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWorld } from '../support/world.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { listen, type Listening } from '../../src/server/sandbox/loopback.ts';
+import { listen, type Listening } from '../../src/sandbox/loopback.ts';
 import { json, send, type Answer } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';
 

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { listen, type Listening } from '../../src/server/sandbox/loopback.ts';
-import { sandboxApp } from '../../src/server/sandbox/token-mint.ts';
+import { listen, type Listening } from '../../src/sandbox/loopback.ts';
+import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { json, openRaw, send, type Answer } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';

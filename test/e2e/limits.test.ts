@@ -2,8 +2,8 @@ import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { defaultLimits, type LimitValues } from '../../src/server/settings-limits.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { defaultLimits, type LimitValues } from '../../src/settings/limits.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWorld, type World } from '../support/world.ts';
 

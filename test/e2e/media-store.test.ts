@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { openStream } from '../../src/server/sandbox/websocket-client.ts';
+import { openStream } from '../../src/sandbox/bot/websocket-client.ts';
 import { startRawUpstream, type Heard, type RawUpstream } from '../hostile/raw-upstream.ts';
 import { openRaw, send, sendRaw, type Answer } from '../support/raw-http.ts';
 import { settingsFor, startProxyProcess } from '../support/process.ts';

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { breakable, type BreakableStore } from '../../src/server/sandbox/breakable-store.ts';
+import { breakable, type BreakableStore } from '../../src/sandbox/breakable-store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { openRaw } from '../support/raw-http.ts';

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express, { type RequestHandler } from 'express';
 import type { Store } from '../../src/core/ports.ts';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
 import { eventually } from '../support/eventually.ts';
 import { newStore, startHost, type Host } from './middleware-host.ts';
 

@@ -4,23 +4,18 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express from 'express';
 import { createGate, requireRecording } from '../../middleware/index.ts';
 import { createVerifier } from '../../src/auth/verify.ts';
-import { defaultPolicy } from '../../src/core/policy.ts';
+import { defaultPolicy } from '../../src/core/call/policy.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import { clientAddress } from '../../src/http/client-address.ts';
 import { noLimits } from '../../src/http/limits.ts';
-import { defaultLimits } from '../../src/server/settings-limits.ts';
+import { defaultLimits } from '../../src/settings/limits.ts';
 import type { ControlDeps } from '../../src/http/ports.ts';
 import { createMeter, createRegistry } from '../../src/metrics/metrics.ts';
 import { systemClock } from '../../src/http/clock.ts';
-import { Bot, type Reply } from '../../src/server/sandbox/bot.ts';
-import { startFakeGraph, type FakeGraph } from '../../src/server/sandbox/fake-graph.ts';
-import { listen } from '../../src/server/sandbox/loopback.ts';
-import {
-  sandboxApp,
-  sandboxTenant,
-  startTokenMint,
-  type TokenMint,
-} from '../../src/server/sandbox/token-mint.ts';
+import { Bot, type Reply } from '../../src/sandbox/bot/bot.ts';
+import { startFakeGraph, type FakeGraph } from '../../src/sandbox/graph/fake-graph.ts';
+import { listen } from '../../src/sandbox/loopback.ts';
+import { sandboxApp, sandboxTenant, startTokenMint, type TokenMint } from '../../src/sandbox/token-mint.ts';
 import { createListener } from '../../src/server/server.ts';
 import { connectGraph } from '../../src/upstream/graph.ts';
 import { connectMedia } from '../../src/upstream/media.ts';

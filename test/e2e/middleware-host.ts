@@ -18,9 +18,9 @@ import {
   type Store,
 } from '../../middleware/index.ts';
 import { isRecord } from '../../src/core/json.ts';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
-import { verifyJournal } from '../../src/evidence/verify.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { startPeers, type Peers } from '../../src/sandbox/peers.ts';
+import { verifyJournal } from '../../src/evidence/verify/verify.ts';
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 

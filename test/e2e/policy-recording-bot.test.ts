@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const frameBytes = 640;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Bot, type Reply } from '../../src/server/sandbox/bot.ts';
+import { Bot, type Reply } from '../../src/sandbox/bot/bot.ts';
 import { eventually } from '../support/eventually.ts';
 import { startWorld, type World } from '../support/world.ts';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Bot, type Reply } from '../../src/server/sandbox/bot.ts';
+import { Bot, type Reply } from '../../src/sandbox/bot/bot.ts';
 import { eventually } from '../support/eventually.ts';
 import { openRaw } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { startNotifiedBot } from '../support/notified-bot.ts';
 
-const main = fileURLToPath(new URL('../../dist/src/server/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 let directory: string;
 beforeAll(async () => {

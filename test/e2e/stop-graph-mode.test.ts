@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
 import { eventually } from '../support/eventually.ts';
 import { GraphModeHouse, stops, type Recording } from '../support/graph-mode.ts';
 

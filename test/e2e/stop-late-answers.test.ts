@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
 import { eventually } from '../support/eventually.ts';
 import { GraphModeHouse, stops, type Recording } from '../support/graph-mode.ts';
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 
-const tour = fileURLToPath(new URL('../../dist/src/server/sandbox/tour.js', import.meta.url));
+const tour = fileURLToPath(new URL('../../dist/src/cli/tour.js', import.meta.url));
 
 test('the tour passes every law', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [tour]);

@@ -8,10 +8,10 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { breakable, type BreakableStore } from '../../src/server/sandbox/breakable-store.ts';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
-import { openStream } from '../../src/server/sandbox/websocket-client.ts';
-import { acceptWebSocket } from '../../src/server/sandbox/websocket-handler.ts';
+import { breakable, type BreakableStore } from '../../src/sandbox/breakable-store.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
+import { openStream } from '../../src/sandbox/bot/websocket-client.ts';
+import { acceptWebSocket } from '../../src/sandbox/websocket-handler.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { recordsIn } from '../support/notified-bot.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Store } from '../../src/core/ports.ts';
-import { breakable } from '../../src/server/sandbox/breakable-store.ts';
+import { breakable } from '../../src/sandbox/breakable-store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { json, send } from '../support/raw-http.ts';
 import { startWorld } from '../support/world.ts';

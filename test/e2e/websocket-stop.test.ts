@@ -1,12 +1,12 @@
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { frameOf, opcodes } from '../../src/core/websocket.ts';
-import { breakable, type BreakableStore } from '../../src/server/sandbox/breakable-store.ts';
+import { frameOf, opcodes } from '../../src/core/http/websocket.ts';
+import { breakable, type BreakableStore } from '../../src/sandbox/breakable-store.ts';
 import type { Store } from '../../src/core/ports.ts';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
-import { defaultLimits } from '../../src/server/settings-limits.ts';
-import { acceptWebSocket } from '../../src/server/sandbox/websocket-handler.ts';
-import { openStream, type Stream } from '../../src/server/sandbox/websocket-client.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
+import { defaultLimits } from '../../src/settings/limits.ts';
+import { acceptWebSocket } from '../../src/sandbox/websocket-handler.ts';
+import { openStream, type Stream } from '../../src/sandbox/bot/websocket-client.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { recordsIn } from '../support/notified-bot.ts';

@@ -3,10 +3,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'undici';
-import { frameOf, opcodes } from '../../src/core/websocket.ts';
-import { defaultLimits } from '../../src/server/settings-limits.ts';
-import { acceptWebSocket } from '../../src/server/sandbox/websocket-handler.ts';
-import { openStream, type Refused, type Stream } from '../../src/server/sandbox/websocket-client.ts';
+import { frameOf, opcodes } from '../../src/core/http/websocket.ts';
+import { defaultLimits } from '../../src/settings/limits.ts';
+import { acceptWebSocket } from '../../src/sandbox/websocket-handler.ts';
+import { openStream, type Refused, type Stream } from '../../src/sandbox/bot/websocket-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { openRaw, send } from '../support/raw-http.ts';
 import {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { actions, type ActionRow } from '../../src/core/graph-actions.ts';
-import { parseCallKey } from '../../src/core/call-key.ts';
-import { Bot } from '../../src/server/sandbox/bot.ts';
+import { actions, type ActionRow } from '../../src/core/graph/action-table.ts';
+import { parseCallKey } from '../../src/core/call/key.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
 import { after, callers, startHouse, type Caller, type House, type Standing } from '../support/callers.ts';
 import { eventually } from '../support/eventually.ts';
 import { app } from '../support/issuer.ts';

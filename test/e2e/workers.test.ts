@@ -1,7 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import type { Bot } from '../../src/server/sandbox/bot.ts';
+import type { Bot } from '../../src/sandbox/bot/bot.ts';
 import { eventually } from '../support/eventually.ts';
 import { processHouse } from '../support/process-house.ts';
 import { failedStart, type ProxyProcess } from '../support/process.ts';

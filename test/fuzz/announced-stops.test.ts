@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
+import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
 import { stopIn, stopMessage } from '../../src/store/redis/stop-message.ts';
 import { bot, inWorld, theCall } from '../support/gate.ts';
 import { cases, edited } from './cases.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { matchCallback } from '../../src/core/callback-route.ts';
-import { judgeCallbackUri, type CallbackPlace } from '../../src/core/callback-uri.ts';
-import { parseRequestTarget } from '../../src/core/request-target.ts';
+import { matchCallback } from '../../src/core/http/callback-route.ts';
+import { judgeCallbackUri, type CallbackPlace } from '../../src/core/http/callback-uri.ts';
+import { parseRequestTarget } from '../../src/core/http/request-target.ts';
 import { cases, edited, nearJson } from './cases.ts';
 
 const routes = [{ path: '/{pod}/api/calling/*', upstream: '' }];

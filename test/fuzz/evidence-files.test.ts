@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { LineContent } from '../../src/core/evidence-lines.ts';
-import { emptyHead, encodeLine } from '../../src/evidence/journal.ts';
-import { verifyJournal } from '../../src/evidence/verify.ts';
+import type { LineContent } from '../../src/core/call/evidence-lines.ts';
+import { emptyHead, encodeLine } from '../../src/evidence/journal/journal.ts';
+import { verifyJournal } from '../../src/evidence/verify/verify.ts';
 import { contents, interleaved, refusedWrites } from '../support/evidence-history.ts';
 import { cases } from './cases.ts';
 

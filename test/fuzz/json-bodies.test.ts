@@ -5,7 +5,7 @@ import {
   judgeOperationBody,
   judgeStatusBody,
   withholdRecording,
-} from '../../src/core/graph-bodies.ts';
+} from '../../src/core/graph/bodies.ts';
 import { isRecord } from '../../src/core/json.ts';
 import { parseJson, replaceText } from '../../src/http/body.ts';
 import { cases, edited, nearJson } from './cases.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseJsonText } from '../../src/core/json.ts';
-import { readNotices } from '../../src/core/read-notices.ts';
-import { emptyRoster, readRoster, type Roster } from '../../src/core/roster.ts';
+import { readNotices } from '../../src/core/notices/read.ts';
+import { emptyRoster, readRoster, type Roster } from '../../src/core/notices/roster.ts';
 import { allBodies, callId, tenant } from '../fixtures/notifications/read.ts';
 import { cases, edited, nearJson } from './cases.ts';
 

@@ -1,8 +1,8 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { judgeOperation, judgeStatusAnswer, type GraphAnswer } from '../../src/core/graph-outcome.ts';
-import { readGraphJson } from '../../src/core/graph-json.ts';
+import { judgeOperation, judgeStatusAnswer, type GraphAnswer } from '../../src/core/graph/outcome.ts';
+import { readGraphJson } from '../../src/core/graph/read-json.ts';
 import { cases, edited, nearJson } from './cases.ts';
 
 const words = [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isFault } from '../../src/core/errors.ts';
-import { selectPolicy, strictestRules, type PolicyInForce } from '../../src/core/policy.ts';
+import { selectPolicy, strictestRules, type PolicyInForce } from '../../src/core/call/policy.ts';
 import { loadPolicies } from '../../src/policies/load.ts';
 import { cases, edited } from './cases.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { matchCallback } from '../../src/core/callback-route.ts';
-import { identifyAction } from '../../src/core/graph-action.ts';
-import { actions } from '../../src/core/graph-actions.ts';
-import { matchRoute, parseMediaTarget } from '../../src/core/media-route.ts';
-import { formatPath, parseRequestTarget, queryValues } from '../../src/core/request-target.ts';
-import { formatTarget } from '../../src/core/route-path.ts';
+import { matchCallback } from '../../src/core/http/callback-route.ts';
+import { identifyAction } from '../../src/core/graph/identify-action.ts';
+import { actions } from '../../src/core/graph/action-table.ts';
+import { matchRoute, parseMediaTarget } from '../../src/core/http/media-route.ts';
+import { formatPath, parseRequestTarget, queryValues } from '../../src/core/http/request-target.ts';
+import { formatTarget } from '../../src/core/http/route-path.ts';
 import { cases, edited } from './cases.ts';
 
 const guid = '3c2f0a00-51c9-4f0e-9d0c-6a1f7e2b9d01';

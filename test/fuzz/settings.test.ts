@@ -1,9 +1,9 @@
 import { expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isFault, messageOf } from '../../src/core/errors.ts';
-import { isLoopback } from '../../src/server/settings-shapes.ts';
-import { settings } from '../../src/server/settings-table.ts';
-import { loadSettings, type Settings } from '../../src/server/settings.ts';
+import { isLoopback } from '../../src/settings/shapes.ts';
+import { settings } from '../../src/settings/table.ts';
+import { loadSettings, type Settings } from '../../src/settings/settings.ts';
 import { cases, edited } from './cases.ts';
 
 const secret = 'hunter2-canary';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { keptStates, stateNames, unknownCall } from '../../src/core/call-state.ts';
+import { keptStates, stateNames, unknownCall } from '../../src/core/call/state.ts';
 import { isFault, messageOf } from '../../src/core/errors.ts';
 import {
   parseBinding,

@@ -4,7 +4,7 @@ import type { JWTPayload } from 'jose';
 import { readIssuer } from '../../src/auth/issuers.ts';
 import { callingService, readNotificationIssuer } from '../../src/auth/notification-issuers.ts';
 import { createVerifier } from '../../src/auth/verify.ts';
-import { bearerToken, claimedBinding, readGraphToken } from '../../src/core/bearer.ts';
+import { bearerToken, claimedBinding, readGraphToken } from '../../src/core/http/bearer.ts';
 import { app, audience, bot, startIssuer, tenant, type TestIssuer } from '../support/issuer.ts';
 import { cases, edited, nearJson } from './cases.ts';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { defaultLimits } from '../../src/server/settings-limits.ts';
-import type { ProxySettings } from '../../src/server/settings.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { defaultLimits } from '../../src/settings/limits.ts';
+import type { ProxySettings } from '../../src/settings/settings.ts';
 import { openRaw, sendRaw, type Answer, type RawConnection } from '../support/raw-http.ts';
 import { startWorld, type World } from '../support/world.ts';
 import { startRawUpstream, type Heard, type RawUpstream } from './raw-upstream.ts';

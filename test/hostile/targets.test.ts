@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { matchCallback } from '../../src/core/callback-route.ts';
-import { identifyAction } from '../../src/core/graph-action.ts';
-import { matchRoute } from '../../src/core/media-route.ts';
-import { parseRequestTarget } from '../../src/core/request-target.ts';
+import { matchCallback } from '../../src/core/http/callback-route.ts';
+import { identifyAction } from '../../src/core/graph/identify-action.ts';
+import { matchRoute } from '../../src/core/http/media-route.ts';
+import { parseRequestTarget } from '../../src/core/http/request-target.ts';
 import { sendRaw } from '../support/raw-http.ts';
 import {
   attack,

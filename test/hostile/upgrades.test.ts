@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { frameOf, opcodes } from '../../src/core/websocket.ts';
+import { frameOf, opcodes } from '../../src/core/http/websocket.ts';
 import { eventually } from '../support/eventually.ts';
 import { openRaw } from '../support/raw-http.ts';
 import { startStreamHandler, type StreamHandler } from '../support/stream-handler.ts';

@@ -3,10 +3,10 @@ import { mkdirSync, symlinkSync, mkdtempSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
-import { emptyHead, encodeLine, type Head } from '../../src/evidence/journal.ts';
-import { replay } from '../../src/evidence/verify-replay.ts';
-import { verifyJournal } from '../../src/evidence/verify.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
+import { emptyHead, encodeLine, type Head } from '../../src/evidence/journal/journal.ts';
+import { replay } from '../../src/evidence/verify/replay.ts';
+import { verifyJournal } from '../../src/evidence/verify/verify.ts';
 import { compileEvidence } from '../support/evidence-build.ts';
 import { callKey, interleaved } from '../support/evidence-history.ts';
 import { LegStory, merged, timeAt, user } from '../support/evidence-legs.ts';
@@ -20,7 +20,7 @@ let head: Head = emptyHead;
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'tallylight-cli-'));
-  cli = join(compileEvidence(join(root, 'compiled')), 'src/evidence/verify-cli.js');
+  cli = join(compileEvidence(join(root, 'compiled')), 'src/cli/verify.js');
   directory = join(root, 'evidence');
   mkdirSync(directory);
   const journal = journalOf(interleaved(3, 2));

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import request from 'supertest';
-import { startBotEndpoint, type BotEndpoint } from '../../src/server/sandbox/bot-endpoint.ts';
-import { startFakeGraph, type FakeGraph } from '../../src/server/sandbox/fake-graph.ts';
-import type { ScriptRule } from '../../src/server/sandbox/fake-graph-script.ts';
-import { startTokenMint, type TokenMint } from '../../src/server/sandbox/token-mint.ts';
+import { startBotEndpoint, type BotEndpoint } from '../../src/sandbox/bot/endpoint.ts';
+import { startFakeGraph, type FakeGraph } from '../../src/sandbox/graph/fake-graph.ts';
+import type { ScriptRule } from '../../src/sandbox/graph/script.ts';
+import { startTokenMint, type TokenMint } from '../../src/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 
 interface Schema {

@@ -9,7 +9,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
-import { startMediaSink, type MediaSink } from '../../src/server/sandbox/media-sink.ts';
+import { startMediaSink, type MediaSink } from '../../src/sandbox/media-sink.ts';
 import { eventually } from '../support/eventually.ts';
 
 let directory: string;

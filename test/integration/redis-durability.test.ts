@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Log } from '../../src/core/ports.ts';
 import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
-import type { TokenMint } from '../../src/server/sandbox/token-mint.ts';
+import type { TokenMint } from '../../src/sandbox/token-mint.ts';
 import { eventually } from '../support/eventually.ts';
 import { failedStart, settingsFor } from '../support/process.ts';
 import {

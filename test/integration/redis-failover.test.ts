@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { CallKey } from '../../src/core/call-key.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
 import type { Gate } from '../../src/gate/gate.ts';
 import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { CallKey } from '../../src/core/call-key.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
 import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
 import { commitOn, minute, move, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';
 import { eventually } from '../support/eventually.ts';

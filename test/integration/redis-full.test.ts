@@ -1,8 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { CallKey } from '../../src/core/call-key.ts';
-import type { EventName, StateName } from '../../src/core/call-state.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import type { EventName, StateName } from '../../src/core/call/state.ts';
 import { redisStore, type RedisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
 import { commitOn, minute, newCall, recordingCall, tally } from '../conformance/store-fixtures.ts';

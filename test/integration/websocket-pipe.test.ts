@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { StreamOver } from '../../src/core/exchange.ts';
-import { closeFrame, frameOf, opcodes } from '../../src/core/websocket.ts';
+import type { StreamOver } from '../../src/core/graph/exchange.ts';
+import { closeFrame, frameOf, opcodes } from '../../src/core/http/websocket.ts';
 import { pipeWebSocket } from '../../src/upstream/websocket-pipe.ts';
 import { eventually } from '../support/eventually.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { Member } from '../../src/server/workers/member.ts';
+import { Member } from '../../src/server/workers/worker-process.ts';
 import type { Charge } from '../../src/server/workers/messages.ts';
 
 /** Without a turn of the event loop: whoever looks has not yet been told that the process is gone. */

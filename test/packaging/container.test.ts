@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { Bot } from '../../src/server/sandbox/bot.ts';
-import { startPeers, type Peers } from '../../src/server/sandbox/peers.ts';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { startPeers, type Peers } from '../../src/sandbox/peers.ts';
 import { eventually } from '../support/eventually.ts';
 import { settingsFor } from '../support/process.ts';
 

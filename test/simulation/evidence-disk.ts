@@ -1,10 +1,10 @@
 import { Fault } from '../../src/core/errors.ts';
-import { sha256, type EvidenceRecord } from '../../src/core/evidence.ts';
-import type { LineContent } from '../../src/core/evidence-lines.ts';
-import type { FileSink } from '../../src/evidence/file-sink.ts';
-import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal.ts';
-import { Calls } from '../../src/evidence/verify-calls.ts';
-import { isUnfit, readLine } from '../../src/evidence/verify-format.ts';
+import { sha256, type EvidenceRecord } from '../../src/core/call/evidence.ts';
+import type { LineContent } from '../../src/core/call/evidence-lines.ts';
+import type { FileSink } from '../../src/evidence/journal/file-sink.ts';
+import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal/journal.ts';
+import { Calls } from '../../src/evidence/verify/chains.ts';
+import { isUnfit, readLine } from '../../src/evidence/verify/format.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';

@@ -1,9 +1,9 @@
-import type { CallKey } from '../../src/core/call-key.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
 import { refuse } from '../../src/core/decision.ts';
-import type { Poll, Send, Sent } from '../../src/core/exchange.ts';
-import type { GraphAnswer } from '../../src/core/graph-outcome.ts';
-import type { Notice } from '../../src/core/graph-notice.ts';
-import { readLegFacts } from '../../src/core/leg-facts.ts';
+import type { Poll, Send, Sent } from '../../src/core/graph/exchange.ts';
+import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
+import type { Notice } from '../../src/core/notices/notice.ts';
+import { readLegFacts } from '../../src/core/notices/call-facts.ts';
 import type { CallProbe } from '../../src/core/ports.ts';
 import type { Chance, Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';

@@ -1,4 +1,4 @@
-import type { CallKey } from '../../src/core/call-key.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
 import type { GateTimes } from '../../src/gate/context.ts';
 import type { Engine, Process } from './engine.ts';
 

@@ -1,5 +1,5 @@
-import type { CallKey } from '../../src/core/call-key.ts';
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
 import type { CallView } from '../../src/core/ports.ts';
 import { redisCalls } from '../../src/store/redis/call-store.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';

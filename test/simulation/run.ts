@@ -1,7 +1,7 @@
-import type { CallKey } from '../../src/core/call-key.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { messageOf } from '../../src/core/errors.ts';
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
 import { isRecord } from '../../src/core/json.ts';
 import type { Choice } from './chance.ts';
 import type { Setting } from './plan.ts';

@@ -1,7 +1,7 @@
 import { Fault, messageOf } from '../../src/core/errors.ts';
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
-import type { CallKey } from '../../src/core/call-key.ts';
-import { closingEvents } from '../../src/core/call-state.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import { closingEvents } from '../../src/core/call/state.ts';
 import type { CallView, Commit, Store } from '../../src/core/ports.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { refusals, type Refused } from './acts.ts';

@@ -1,5 +1,5 @@
-import type { CallKey } from '../../src/core/call-key.ts';
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
 import type { AnnouncedStop, CallView, Store } from '../../src/core/ports.ts';
 import type { Refused } from './acts.ts';
 import type { Process } from './engine.ts';

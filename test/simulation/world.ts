@@ -1,11 +1,11 @@
-import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
-import type { Binding } from '../../src/core/call-state.ts';
+import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
+import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { messageOf } from '../../src/core/errors.ts';
-import type { Notice } from '../../src/core/graph-notice.ts';
-import { selectPolicy } from '../../src/core/policy.ts';
+import type { Notice } from '../../src/core/notices/notice.ts';
+import { selectPolicy } from '../../src/core/call/policy.ts';
 import type { Log, Meter } from '../../src/core/ports.ts';
-import { startEvidenceWriter, type EvidenceWriter } from '../../src/evidence/writer.ts';
+import { startEvidenceWriter, type EvidenceWriter } from '../../src/evidence/journal/writer.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Act } from './acts.ts';
 import { Weather, type Choice } from './chance.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import type { ProxySettings } from '../../src/server/settings.ts';
+import type { ProxySettings } from '../../src/settings/settings.ts';
 import { app, startIssuer, tampered, tenant, type Claims, type TestIssuer } from './issuer.ts';
 import { startNotifiedBot, type NotifiedBot } from './notified-bot.ts';
 import { json, send } from './raw-http.ts';

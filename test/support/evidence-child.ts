@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { openFileSink } from '../../src/evidence/file-sink.ts';
-import { startEvidenceWriter } from '../../src/evidence/writer.ts';
+import { openFileSink } from '../../src/evidence/journal/file-sink.ts';
+import { startEvidenceWriter } from '../../src/evidence/journal/writer.ts';
 import { memoryLog } from './evidence-history.ts';
 import { FileOutbox, realClock } from './evidence-outbox.ts';
 import { PowerLoss } from './evidence-power.ts';

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EvidenceRecord } from '../../src/core/evidence.ts';
+import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
 import type { Backlog, Clock, Outbox, OutboxEntry } from '../../src/core/ports.ts';
 
 export const realClock: Clock = {

@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { sha256 } from '../../src/core/evidence.ts';
+import { sha256 } from '../../src/core/call/evidence.ts';
 import type { Step } from './evidence-steps.ts';
 
 /**

@@ -1,7 +1,7 @@
-import type { CallKey } from '../../src/core/call-key.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
 import { refuse } from '../../src/core/decision.ts';
-import type { Poll, Send } from '../../src/core/exchange.ts';
-import type { GraphAnswer } from '../../src/core/graph-outcome.ts';
+import type { Poll, Send } from '../../src/core/graph/exchange.ts';
+import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
 import { sleep } from '../../src/gate/context.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 

@@ -1,13 +1,13 @@
 import { expect } from '@jest/globals';
-import type { CallEnd } from '../../src/core/call-ends.ts';
-import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
-import { nextState, type Binding } from '../../src/core/call-state.ts';
+import type { CallEnd } from '../../src/core/call/ends.ts';
+import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
+import { nextState, type Binding } from '../../src/core/call/state.ts';
 import { grant, type Decision } from '../../src/core/decision.ts';
 import { Fault } from '../../src/core/errors.ts';
-import { hashOf, type EvidenceRecord } from '../../src/core/evidence.ts';
-import type { GraphAnswer } from '../../src/core/graph-outcome.ts';
-import type { NoticeOutcome } from '../../src/core/notice-outcome.ts';
-import { selectPolicy, type PolicyInForce } from '../../src/core/policy.ts';
+import { hashOf, type EvidenceRecord } from '../../src/core/call/evidence.ts';
+import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
+import type { NoticeOutcome } from '../../src/core/notices/outcomes.ts';
+import { selectPolicy, type PolicyInForce } from '../../src/core/call/policy.ts';
 import type {
   CallProbe,
   CallStore,
@@ -17,7 +17,7 @@ import type {
   SessionStore,
   Store,
 } from '../../src/core/ports.ts';
-import type { Contradiction } from '../../src/core/roster.ts';
+import type { Contradiction } from '../../src/core/notices/roster.ts';
 import type { GateParts, GateSizes, GateTimes } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Started } from '../../src/gate/start.ts';

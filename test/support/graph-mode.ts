@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
-import { parseCallKey } from '../../src/core/call-key.ts';
-import { Bot, type Reply } from '../../src/server/sandbox/bot.ts';
-import { sandboxApp, sandboxTenant } from '../../src/server/sandbox/token-mint.ts';
-import type { ProxySettings } from '../../src/server/settings.ts';
+import { parseCallKey } from '../../src/core/call/key.ts';
+import { Bot, type Reply } from '../../src/sandbox/bot/bot.ts';
+import { sandboxApp, sandboxTenant } from '../../src/sandbox/token-mint.ts';
+import type { ProxySettings } from '../../src/settings/settings.ts';
 import { eventually } from './eventually.ts';
 import { recordsIn } from './notified-bot.ts';
 import { UnsteadyGraph, type Mood } from './unsteady-graph.ts';

@@ -6,7 +6,7 @@ const long = [
   'test/chaos/chaos.test.ts',
   'test/e2e/workers.test.ts',
   'test/e2e/shutdown.test.ts',
-  'test/unit/evidence-file-sink-repair.test.ts',
+  'test/unit/evidence/journal/file-sink-repair.test.ts',
   'test/conformance/store-model.test.ts',
   'test/chaos/hard-stops.test.ts',
   'test/e2e/hung-workers.test.ts',

@@ -1,12 +1,12 @@
-import type { Binding } from '../../src/core/call-state.ts';
+import type { Binding } from '../../src/core/call/state.ts';
 import type {
   GraphCallState,
   LegFacts,
   Notice,
   NoticeResult,
   RosterEntry,
-} from '../../src/core/graph-notice.ts';
-import { parseCallKey, type CallKey } from '../../src/core/call-key.ts';
+} from '../../src/core/notices/notice.ts';
+import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
 import { nothingOfALeg } from '../fixtures/notifications/read.ts';
 import { bot, theCall, type World } from './gate.ts';
 

@@ -25,5 +25,5 @@ export function buildPatched(directory: string, { file, find, replace }: Patch):
     path,
     source.replace(find, () => replace),
   );
-  return join(directory, 'dist/src/server/main.js');
+  return join(directory, 'dist/src/cli/main.js');
 }

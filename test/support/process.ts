@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { sandboxApp, sandboxSecret, type TokenMint } from '../../src/server/sandbox/token-mint.ts';
+import { sandboxApp, sandboxSecret, type TokenMint } from '../../src/sandbox/token-mint.ts';
 
-const builtMain = fileURLToPath(new URL('../../dist/src/server/main.js', import.meta.url));
+const builtMain = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 export interface ProxyProcess {
   readonly url: string;

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { messageOf } from '../../src/core/errors.ts';
-import { loadSettings, type ProxySettings } from '../../src/server/settings.ts';
+import { loadSettings, type ProxySettings } from '../../src/settings/settings.ts';
 
 export const tenant = '6f1d2c3a-58b4-4f0e-9c27-1a2b3c4d5e6f';
 export const issuer = {

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { closeFrame, frameOf, opcodes } from '../../src/core/websocket.ts';
-import { acceptWebSocket } from '../../src/server/sandbox/websocket-handler.ts';
+import { closeFrame, frameOf, opcodes } from '../../src/core/http/websocket.ts';
+import { acceptWebSocket } from '../../src/sandbox/websocket-handler.ts';
 
 /** A frame of a client as the handler saw it. */
 export interface Frame {

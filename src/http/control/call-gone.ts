@@ -1,6 +1,6 @@
 import { messageOf } from '../../core/errors.ts';
-import type { Poll, RawAnswer } from '../../core/exchange.ts';
-import { callPathOf } from '../../core/graph-action.ts';
+import type { Poll, RawAnswer } from '../../core/graph/exchange.ts';
+import { callPathOf } from '../../core/graph/identify-action.ts';
 import { ownHeaders, sending, type CallRequest } from './context.ts';
 
 /** Reads an operation of the call with the caller's credential. */

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
-import type { CallKey } from '../../core/call-key.ts';
-import { judgeCallbackUri, type CallbackJudgement } from '../../core/callback-uri.ts';
+import type { CallKey } from '../../core/call/key.ts';
+import { judgeCallbackUri, type CallbackJudgement } from '../../core/http/callback-uri.ts';
 import { grant, type Decision } from '../../core/decision.ts';
 import { messageOf } from '../../core/errors.ts';
-import { actionName } from '../../core/graph-action.ts';
+import { actionName } from '../../core/graph/identify-action.ts';
 import { parseJson, replaceText, tooLarge, unfitForJson } from '../body.ts';
 import { noMemory } from '../body-memory.ts';
 import { readSmall, type SmallBody } from '../small-body.ts';

@@ -1,10 +1,10 @@
-import type { CallKey } from '../../core/call-key.ts';
-import type { Binding } from '../../core/call-state.ts';
+import type { CallKey } from '../../core/call/key.ts';
+import type { Binding } from '../../core/call/state.ts';
 import type { Decision } from '../../core/decision.ts';
-import type { RawAnswer } from '../../core/exchange.ts';
-import { callPathOf } from '../../core/graph-action.ts';
+import type { RawAnswer } from '../../core/graph/exchange.ts';
+import { callPathOf } from '../../core/graph/identify-action.ts';
 import type { Stopped, StopRequest } from '../../gate/stop.ts';
-import { proveAgain } from '../graph-proof.ts';
+import { proveAgain } from './graph-proof.ts';
 import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
 import { polling } from './call-gone.ts';
 

@@ -1,10 +1,10 @@
 import type { Decision } from '../../core/decision.ts';
 import { refuse } from '../../core/decision.ts';
-import { sha256 } from '../../core/evidence.ts';
-import { judgeMetadataBody, judgeOperationBody } from '../../core/graph-bodies.ts';
+import { sha256 } from '../../core/call/evidence.ts';
+import { judgeMetadataBody, judgeOperationBody } from '../../core/graph/bodies.ts';
 import type { Write } from '../../gate/write.ts';
 import type { JsonBody } from '../body.ts';
-import { accept } from '../graph-proof.ts';
+import { accept } from './graph-proof.ts';
 import { askedFacts, duringWrite, relay, sending, type CallRequest, type Handler } from './context.ts';
 
 /** updateMetadata: validated, and passed where the policy allows it; a digest stands in the evidence, never the blob. */

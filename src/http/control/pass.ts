@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
-import { parseCallKey } from '../../core/call-key.ts';
+import { parseCallKey } from '../../core/call/key.ts';
 import { grant, refuse, type Refusal } from '../../core/decision.ts';
-import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/exchange.ts';
-import { actionName } from '../../core/graph-action.ts';
-import { accept } from '../graph-proof.ts';
+import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/graph/exchange.ts';
+import { actionName } from '../../core/graph/identify-action.ts';
+import { accept } from './graph-proof.ts';
 import { readCallbackBody, tellCallback } from './callback-uri.ts';
 import { insteadOf, notThere, type ControlRequest, type Handler } from './context.ts';
 import type { GraphRequest } from '../ports.ts';

@@ -1,5 +1,5 @@
 import { grant, refuse } from '../../core/decision.ts';
-import { actionName } from '../../core/graph-action.ts';
+import { actionName } from '../../core/graph/identify-action.ts';
 import { askedFacts, duringWrite, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
 

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { CallKey } from '../../core/call-key.ts';
+import type { CallKey } from '../../core/call/key.ts';
 import type { Decision } from '../../core/decision.ts';
-import type { AcceptedTokens } from '../accepted-tokens.ts';
+import type { AcceptedTokens } from './accepted-tokens.ts';
 import type { Caller } from '../authenticate.ts';
 import { bodyMemory, noMemory } from '../body-memory.ts';
-import { graphInTurn } from '../graph-turns.ts';
+import { graphInTurn } from './graph-turns.ts';
 import { nameOf } from '../limits.ts';
 import type { ControlDeps } from '../ports.ts';
 import type { Share } from '../shares.ts';

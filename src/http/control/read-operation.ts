@@ -1,6 +1,6 @@
 import { grant, refuse } from '../../core/decision.ts';
-import { withholdRecording } from '../../core/graph-bodies.ts';
-import { accept } from '../graph-proof.ts';
+import { withholdRecording } from '../../core/graph/bodies.ts';
+import { accept } from './graph-proof.ts';
 import { operationNotFound } from './call-gone.ts';
 import { duringWrite, ownHeaders, relay, sending, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';

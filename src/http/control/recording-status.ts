@@ -1,12 +1,12 @@
 import { grant, type Decision } from '../../core/decision.ts';
-import type { RawAnswer, Sent } from '../../core/exchange.ts';
-import { judgeStatusBody } from '../../core/graph-bodies.ts';
-import type { StatusOutcome } from '../../core/graph-outcome.ts';
+import type { RawAnswer, Sent } from '../../core/graph/exchange.ts';
+import { judgeStatusBody } from '../../core/graph/bodies.ts';
+import type { StatusOutcome } from '../../core/graph/outcome.ts';
 import { textOf } from '../../core/reasons.ts';
 import type { StartRequest } from '../../gate/start.ts';
 import type { StopRequest } from '../../gate/stop.ts';
 import type { JsonBody } from '../body.ts';
-import { proveAgain } from '../graph-proof.ts';
+import { proveAgain } from './graph-proof.ts';
 import { hangUpNow } from './hang-up.ts';
 import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
 import { polling } from './call-gone.ts';

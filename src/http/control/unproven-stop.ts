@@ -1,10 +1,10 @@
 import { messageOf } from '../../core/errors.ts';
-import type { RawAnswer } from '../../core/exchange.ts';
-import type { Effect } from '../../core/graph-actions.ts';
-import { judgeStatusBody } from '../../core/graph-bodies.ts';
+import type { RawAnswer } from '../../core/graph/exchange.ts';
+import type { Effect } from '../../core/graph/action-table.ts';
+import { judgeStatusBody } from '../../core/graph/bodies.ts';
 import type { StopRequest } from '../../gate/stop.ts';
 import type { Hold } from '../../gate/unproven-stops.ts';
-import { graphAccepts } from '../graph-proof.ts';
+import { graphAccepts } from './graph-proof.ts';
 import { askedFacts, type CallRequest } from './context.ts';
 import { hangUpRequest } from './hang-up.ts';
 import { stopRequest } from './recording-status.ts';

@@ -1,7 +1,7 @@
-import type { PolicyInForce } from '../../core/policy.ts';
+import type { PolicyInForce } from '../../core/call/policy.ts';
 import type { Samples } from '../../metrics/workers.ts';
 import type { Readiness } from '../readiness.ts';
-import type { ProxySettings } from '../settings.ts';
+import type { ProxySettings } from '../../settings/settings.ts';
 
 /** What a worker works by. It is handed over whole: the files may say something else by the time a worker starts. */
 export interface Charge {

@@ -9,10 +9,10 @@ import { originOf } from '../proxy.ts';
 import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../readiness.ts';
 import { endingWith, onEndSignals } from '../shutdown.ts';
 import { closeServer, listenAs } from '../server.ts';
-import { loadSettings, type ProxySettings, type WorkerSettings } from '../settings.ts';
-import { warnAbout } from '../settings-warnings.ts';
-import { chargeOf, refuseChanges } from './charge.ts';
-import { answerMs, Fleet } from './fleet.ts';
+import { loadSettings, type ProxySettings, type WorkerSettings } from '../../settings/settings.ts';
+import { warnAbout } from '../../settings/warnings.ts';
+import { chargeOf, refuseChanges } from './settings.ts';
+import { answerMs, Fleet } from './pool.ts';
 
 /**
  * Serves the port with several workers. This process holds no state of calls: it reads and checks settings and

@@ -1,8 +1,8 @@
-import type { CallKey } from '../../core/call-key.ts';
-import { closingEvents, isWatched } from '../../core/call-state.ts';
+import type { CallKey } from '../../core/call/key.ts';
+import { closingEvents, isWatched } from '../../core/call/state.ts';
 import { Fault } from '../../core/errors.ts';
 import type { Acquired, CallStore, HolderTimes, SessionId } from '../../core/ports.ts';
-import { saysNothing } from '../../core/tally.ts';
+import { saysNothing } from '../../core/call/tally.ts';
 import { batched } from './batched.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';

@@ -1,4 +1,4 @@
-import { parseCallKey, type CallKey } from '../../core/call-key.ts';
+import { parseCallKey, type CallKey } from '../../core/call/key.ts';
 import {
   keptStates,
   stateNames,
@@ -7,14 +7,14 @@ import {
   type StateName,
   type Told,
   type Wire,
-} from '../../core/call-state.ts';
+} from '../../core/call/state.ts';
 import { Fault } from '../../core/errors.ts';
-import type { EvidenceRecord } from '../../core/evidence.ts';
-import type { OutboxContent, RefusedWrites } from '../../core/evidence-lines.ts';
-import type { GraphCallState } from '../../core/graph-notice.ts';
+import type { EvidenceRecord } from '../../core/call/evidence.ts';
+import type { OutboxContent, RefusedWrites } from '../../core/call/evidence-lines.ts';
+import type { GraphCallState } from '../../core/notices/notice.ts';
 import { isRecord } from '../../core/json.ts';
 import type { Census, Tally } from '../../core/ports.ts';
-import type { Roster } from '../../core/roster.ts';
+import type { Roster } from '../../core/notices/roster.ts';
 
 /** What comes from the store is data: others may have written it. */
 export const malformed = (what: string): Fault =>

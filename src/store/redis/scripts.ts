@@ -1,4 +1,4 @@
-import type { CallKey } from '../../core/call-key.ts';
+import type { CallKey } from '../../core/call/key.ts';
 import type { Acquired, CallView, HeldFor, Reporter, Revocation, SessionTimes } from '../../core/ports.ts';
 import {
   asCallKey,

@@ -1,4 +1,4 @@
-import { parseCallKey, type CallKey } from '../../core/call-key.ts';
+import { parseCallKey, type CallKey } from '../../core/call/key.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import type {
   HolderTimes,
@@ -9,7 +9,7 @@ import type {
   SessionStore,
   SessionTimes,
 } from '../../core/ports.ts';
-import { freshMs } from '../../core/times.ts';
+import { freshMs } from '../../core/call/fresh-time.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { redisMembers } from './members.ts';

@@ -1,4 +1,4 @@
-import { parseCallKey } from '../../core/call-key.ts';
+import { parseCallKey } from '../../core/call/key.ts';
 import type { AnnouncedStop } from '../../core/ports.ts';
 
 /** A stop as it is told to the other instances: its epoch or `-`, who tells it, the call. */

@@ -3,15 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { IncomingCall } from '../../../src/server/sandbox/fake-graph-control.ts';
-import { callbackPath } from '../../../src/server/sandbox/peers.ts';
-import {
-  sandboxApp,
-  sandboxSecret,
-  sandboxTenant,
-  type TokenMint,
-} from '../../../src/server/sandbox/token-mint.ts';
-import type { ProxySettings } from '../../../src/server/settings.ts';
+import type { IncomingCall } from '../../../src/sandbox/graph/control.ts';
+import { callbackPath } from '../../../src/sandbox/peers.ts';
+import { sandboxApp, sandboxSecret, sandboxTenant, type TokenMint } from '../../../src/sandbox/token-mint.ts';
+import type { ProxySettings } from '../../../src/settings/settings.ts';
 import { startWorld, type World } from '../../support/world.ts';
 import { makeCertificate, type Certificate } from './certificate.ts';
 import { startProgram, type Program } from './program.ts';

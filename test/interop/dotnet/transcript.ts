@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from '@jest/globals';
-import { canonicalJson } from '../../../src/core/evidence.ts';
+import { canonicalJson } from '../../../src/core/call/evidence.ts';
 import type { Spelled } from '../../fixtures/clients/read.ts';
 
 interface Raw {

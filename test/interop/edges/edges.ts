@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { StartUnit } from '../../../src/core/request-start.ts';
+import type { StartUnit } from '../../../src/core/http/request-start.ts';
 import { eventually } from '../../support/eventually.ts';
 
 export const edgeNames = ['nginx', 'HAProxy', 'Caddy'] as const;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { StartUnit } from '../../../src/core/request-start.ts';
+import type { StartUnit } from '../../../src/core/http/request-start.ts';
 import { eventually } from '../../support/eventually.ts';
 import { openRaw } from '../../support/raw-http.ts';
 import { startWorld, type World } from '../../support/world.ts';

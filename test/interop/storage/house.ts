@@ -1,8 +1,8 @@
 import { expect } from '@jest/globals';
-import type { MediaRoute } from '../../../src/core/media-route.ts';
-import type { Bot } from '../../../src/server/sandbox/bot.ts';
-import { breakable } from '../../../src/server/sandbox/breakable-store.ts';
-import { defaultLimits } from '../../../src/server/settings-limits.ts';
+import type { MediaRoute } from '../../../src/core/http/media-route.ts';
+import type { Bot } from '../../../src/sandbox/bot/bot.ts';
+import { breakable } from '../../../src/sandbox/breakable-store.ts';
+import { defaultLimits } from '../../../src/settings/limits.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import { startWorld, type World } from '../../support/world.ts';
 import { startBrake, type Brake } from './brake.ts';

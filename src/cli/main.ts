@@ -1,0 +1,91 @@
+#!/usr/bin/env node
+import { Fault } from '../core/errors.ts';
+import type { Log } from '../core/ports.ts';
+import { chooseStore } from '../server/choose-store.ts';
+import { parseCommand, usage } from './arguments.ts';
+import { failStart } from '../server/failed-start.ts';
+import { createLog } from '../server/log.ts';
+import { prepareMemory } from '../server/memory.ts';
+import { startProxy, type RunningProxy } from '../server/proxy.ts';
+import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
+import { endingWith, onEndSignals, shutDown } from '../server/shutdown.ts';
+import { warnAbout } from '../settings/warnings.ts';
+import { runPrimary } from '../server/workers/primary.ts';
+
+interface Running {
+  reloadPolicies(): void;
+  retire(): void;
+  close(): Promise<void>;
+}
+
+async function main(): Promise<void> {
+  const command = parseCommand(process.argv.slice(2));
+  if (command.kind === 'help') process.stdout.write(usage);
+  else if (command.kind === 'run') await run(command.sandboxOnly);
+  else {
+    process.stderr.write(`tallylight: ${command.message}\n\n${usage}`);
+    process.exitCode = 2;
+  }
+}
+
+async function run(sandboxOnly: boolean): Promise<void> {
+  // Before the other settings are judged: whatever else is wrong with them, they are those of a proxy.
+  if (sandboxOnly && (process.env.TALLYLIGHT_GRAPH_URL ?? '') !== '') throw notSandbox();
+  const settings = loadSettings(process.env);
+  if (sandboxOnly && settings.mode !== 'sandbox') throw notSandbox();
+  if (settings.mode === 'proxy' && settings.workers !== undefined) {
+    await runPrimary(settings, settings.workers);
+    return;
+  }
+  prepareMemory();
+  const log = createLog(settings.logLevel);
+  const now: { running?: Running } = {};
+  // From now on: the first process of a container has no default for a signal, and would outlive one during its start.
+  onEndSignals(
+    endingWith({
+      log,
+      // An instance that was never ready has no traffic to send elsewhere.
+      delayMs: () => (now.running !== undefined && settings.mode === 'proxy' ? settings.shutdownDelayMs : 0),
+      retire: () => now.running?.retire(),
+      close: (why) =>
+        void shutDown(
+          async () => {
+            await (await starting).close();
+          },
+          log,
+          why,
+        ).catch(failStart),
+    }),
+  );
+  process.on('SIGHUP', () => now.running?.reloadPolicies());
+  const starting = settings.mode === 'sandbox' ? sandbox(settings, log) : proxy(settings, log);
+  now.running = await starting;
+}
+
+const notSandbox = (): Fault =>
+  new Fault(
+    'ConfigurationInvalid',
+    'TALLYLIGHT_GRAPH_URL is set, so this would be a proxy for real calls: unset it to start the sandbox, or leave out the argument',
+  );
+
+async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
+  warnAbout(settings, log);
+  const running = await startProxy(settings, { log, openStore: chooseStore(settings, log) });
+  log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
+  return running;
+}
+
+/** Loaded only here, so that nothing of it is in a proxy that serves real calls. */
+async function sandbox(settings: Extract<Settings, { mode: 'sandbox' }>, log: Log): Promise<Running> {
+  const { startSandbox } = await import('../sandbox/sandbox.ts');
+  const { guide } = await import('../sandbox/guide.ts');
+  const running = await startSandbox(settings, { log });
+  process.stdout.write(`${guide(running, running.graph.incomingCall({ answered: true }))}\n`);
+  return {
+    reloadPolicies: () => running.proxy.reloadPolicies(),
+    retire: () => running.proxy.retire(),
+    close: () => running.close(),
+  };
+}
+
+main().catch(failStart);

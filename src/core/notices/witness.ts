@@ -1,0 +1,36 @@
+import type { CallState } from '../call/state.ts';
+import type { Contradiction, Roster, RosterReading } from './roster.ts';
+
+/**
+ * What the roster says against the gate, once per epoch and kind. `watched` is the watched time of its part of
+ * the store, ms: a clock that is set invents nothing. `graceMs` is how long the roster may lag. While a status change is under way nothing is known that could be contradicted.
+ */
+export function contradictionOf(
+  state: CallState,
+  roster: Roster,
+  { shown, stated }: Pick<RosterReading, 'shown' | 'stated'>,
+  watched: number,
+  graceMs: number,
+): Contradiction | undefined {
+  const kind = judge(state, roster, shown, stated, watched - graceMs);
+  return kind === undefined || roster.contradictedIn[kind] === state.epoch ? undefined : kind;
+}
+
+function judge(
+  { state, epoch, startedAt, closedAt }: CallState,
+  roster: Roster,
+  shown: boolean,
+  stated: boolean,
+  settled: number,
+): Contradiction | undefined {
+  if (state === 'recording') {
+    const seen = shown || roster.shownIn === epoch;
+    // Whoever shows it may be among those that Graph did not list.
+    if (roster.partial === true) return undefined;
+    return !seen && startedAt <= settled ? 'neverShown' : undefined;
+  }
+  if (state !== 'idle' || !stated) return undefined;
+  if (closedAt !== null) return closedAt <= settled ? 'shownAfterStop' : undefined;
+  // Before the first start there is nothing to lag behind.
+  return epoch === 0 || startedAt <= settled ? 'shownUnconfirmed' : undefined;
+}

@@ -1,0 +1,99 @@
+import type { GraphCallState } from '../../core/notices/notice.ts';
+import { readId, readLabel, readText, readWord } from '../../core/notices/values.ts';
+
+/** One confirmed recording. */
+export interface RecordedInterval {
+  /** null: its beginning is not among the records. */
+  readonly opened: string | null;
+  /** When the last writer had left; null: its end is not among the records. */
+  readonly closed: string | null;
+  /** What every instance let through; null: not told. */
+  readonly writes: {
+    readonly admitted: number;
+    readonly aborted: number;
+    readonly unanswered: number;
+    readonly bytes: number;
+    /** Of those that handlers were asked to discard: how many they agreed to, and how many not in time. Absent: none. */
+    readonly discarded?: number;
+    readonly notDiscarded?: number;
+  } | null;
+}
+
+/** What a reader of the evidence should notice about a call. */
+export const legFlags = {
+  beginningMissing: 'The beginning of its history is not among the files.',
+  begunAnew: 'Its history began anew: the store had lost or forgotten it.',
+  unbound: 'Graph never accepted anybody for it; tenant and application are what was claimed.',
+  nothingTold: 'No notification told here what it belongs to, so nothing can link it to another call.',
+  callbackBypassed: 'The bot had its notifications sent past the proxy.',
+  neverConfirmed: 'Graph never confirmed a recording of it.',
+  notPolicyCall: 'Graph refused with 8506: no recording policy created this call, so it cannot be recorded.',
+  tenantMismatch:
+    'Graph refused with 7505: the token was of another tenant than the call, so it could not be recorded with it.',
+  stillOpen: 'A confirmed recording has no end among the records.',
+  stopUnconfirmed: 'Graph has not confirmed the last stop.',
+  notEnded: 'Its end is not among the records.',
+} as const;
+export type LegFlag = keyof typeof legFlags;
+
+const nobody = '00000000-0000-0000-0000-000000000000';
+
+/** An id that names something. */
+const readKnownId = (value: unknown): string | null => {
+  const id = readId(value);
+  return id === nobody ? null : id;
+};
+
+/** What Graph told of a call, by name. Read again, as the chain of hashes vouches for the bytes and not for their sense. */
+export const factReaders = {
+  direction: readWord,
+  callChainId: readKnownId,
+  threadId: readLabel,
+  policyIdentifier: readText,
+  policyHolder: readKnownId,
+  source: readKnownId,
+  otherSideUser: readKnownId,
+  onBehalfOf: readKnownId,
+  transferor: readKnownId,
+  applicationInstance: readKnownId,
+} as const satisfies Record<string, (value: unknown) => string | null>;
+export type Fact = keyof typeof factReaders;
+export const factNames = Object.keys(factReaders) as Fact[];
+
+export const listReaders = {
+  inviteReasons: readLabel,
+  pairedRecorders: readKnownId,
+  otherRecorders: readKnownId,
+} as const satisfies Record<string, (value: unknown) => string | null>;
+export type FactList = keyof typeof listReaders;
+export const listNames = Object.keys(listReaders) as FactList[];
+
+/** One bot's call, as its records tell it. Ids as Graph gave them, no names; times are RFC 3339 in UTC, by the store's clock. */
+export interface Leg
+  extends Readonly<Record<Fact, string | null>>, Readonly<Record<FactList, readonly string[]>> {
+  /** As Graph spells it in REST URLs. */
+  readonly call: string;
+  readonly tenant: string | null;
+  readonly app: string | null;
+  readonly firstRecord: string;
+  readonly lastRecord: string;
+  /** The states that Graph told, in the order in which they were first told. */
+  readonly states: readonly GraphCallState[];
+  /** The first 256. */
+  readonly recorded: readonly RecordedInterval[];
+  readonly moreRecorded: number;
+  /** Starts that came to nothing, by Graph's error code or `unknown`. */
+  readonly failedStarts: Readonly<Record<string, number>>;
+  /** Refused writes, by reason. */
+  readonly refusedWrites: Readonly<Record<string, number>>;
+  /** What the roster said against the gate. */
+  readonly contradictions: readonly {
+    readonly kind: string;
+    readonly first: string;
+    readonly count: number;
+  }[];
+  readonly ended: { readonly at: string; readonly cause: string | null } | null;
+  /** Graph's last word on why the call ended. */
+  readonly result: { readonly code: number | null; readonly subcode: number | null } | null;
+  readonly flags: readonly LegFlag[];
+}

@@ -1,0 +1,235 @@
+import type { EvidenceRecord } from '../../core/call/evidence.ts';
+import type { Leg } from './call.ts';
+import { LegHistory } from './call-history.ts';
+
+const minute = 60_000;
+
+/**
+ * How long after the last leg of a meeting had ended a leg of the same thread still belongs to it, ms. Long enough for a
+ * replaced bot and for somebody who comes back; a recurring meeting has one thread for months, and a group chat one for
+ * all its calls.
+ */
+export const threadWindowMs = 15 * minute;
+/** How long after the end of a leg its transfer may appear, ms. */
+export const transferWindowMs = 5 * minute;
+/** How long a leg with an open recording is taken to live after its last record, ms: keepAlives leave no record. */
+const openWindowMs = 12 * 60 * minute;
+/** A call queue transfers hundreds of calls at a time. */
+const maxOthers = 8;
+
+/** By what legs are linked; the words go before the id. */
+export const linkKinds = {
+  callChainId: 'the call chain',
+  threadId: 'the meeting thread',
+  transferor: 'a transfer by the user',
+} as const;
+
+/** Why legs are shown together. Ids of calls are GUIDs, as in `Leg.call`. */
+export interface Link {
+  readonly by: keyof typeof linkKinds;
+  /** The chain, the thread, or the user who transferred. */
+  readonly id: string;
+  /** In the order in which they appeared; of a transfer, the leg it came from and the leg it led to. */
+  readonly calls: readonly string[];
+  /** Of a transfer: the last eight further legs that it can have come from, which are not linked for that. */
+  readonly orFrom: readonly string[];
+}
+
+/** Legs that belong together as far as the evidence tells. For reading only: each leg has its own gate. */
+export interface Conversation {
+  readonly tenant: string | null;
+  readonly firstRecord: string;
+  readonly lastRecord: string;
+  /** In the order in which they appeared. */
+  readonly legs: readonly Leg[];
+  /** Empty for a leg that nothing links. */
+  readonly links: readonly Link[];
+}
+
+/**
+ * Reads verified records, those of each call in their order, and keeps what there is to say of each call: memory grows
+ * with the calls, not with the records.
+ */
+export class Conversations {
+  readonly #histories = new Map<string, LegHistory>();
+
+  take(record: EvidenceRecord): void {
+    let history = this.#histories.get(record.call);
+    if (history === undefined) {
+      history = new LegHistory(record);
+      this.#histories.set(record.call, history);
+    }
+    history.take(record);
+  }
+
+  /** Every call is in exactly one; those that appeared first come first. */
+  list(): Conversation[] {
+    return conversationsOf([...this.#histories.values()].map((history) => history.leg()));
+  }
+}
+
+interface Lived {
+  readonly leg: Leg;
+  readonly from: number;
+  readonly until: number;
+  readonly users: ReadonlySet<string>;
+}
+
+function lifeOf(leg: Leg): Lived {
+  const until = Date.parse(leg.ended?.at ?? leg.lastRecord);
+  const lives = leg.ended === null && leg.flags.includes('stillOpen');
+  return {
+    leg,
+    from: Date.parse(leg.firstRecord),
+    until: lives ? until + openWindowMs : until,
+    users: new Set(
+      [leg.source, leg.policyHolder, leg.otherSideUser, leg.onBehalfOf].filter((user) => user !== null),
+    ),
+  };
+}
+
+/** Groups legs by everything that links two of them. */
+export function conversationsOf(legs: readonly Leg[]): Conversation[] {
+  const lives = legs
+    .map(lifeOf)
+    .sort((a, b) => a.from - b.from || (a.leg.call < b.leg.call ? -1 : Number(a.leg.call > b.leg.call)));
+  const links = [...chainLinks(lives), ...threadLinks(lives), ...transferLinks(lives)];
+  const groups = new Groups();
+  for (const { calls } of links) groups.join(calls);
+  const found = new Map<string, { legs: Leg[]; links: Link[] }>();
+  for (const { leg } of lives) {
+    const root = groups.rootOf(leg.call);
+    const group = found.get(root);
+    if (group === undefined) found.set(root, { legs: [leg], links: [] });
+    else group.legs.push(leg);
+  }
+  for (const link of links) found.get(groups.rootOf(link.calls[0] ?? ''))?.links.push(link);
+  return [...found.values()].map((group) => ({
+    tenant: group.legs[0]?.tenant ?? null,
+    firstRecord: earliest(group.legs.map((leg) => leg.firstRecord)),
+    lastRecord: latest(group.legs.map((leg) => leg.lastRecord)),
+    ...group,
+  }));
+}
+
+const earliest = (times: readonly string[]): string => times.reduce((a, b) => (a < b ? a : b));
+const latest = (times: readonly string[]): string => times.reduce((a, b) => (a > b ? a : b));
+
+/** What the same id means in another tenant is another thing. */
+const within = (leg: Leg, id: string | null): string | undefined =>
+  leg.tenant === null || id === null ? undefined : `${leg.tenant} ${id}`;
+
+const linkOf = (by: Link['by'], id: string | null, legs: readonly Leg[]): Link[] =>
+  legs.length < 2 || id === null ? [] : [{ by, id, calls: legs.map(({ call }) => call), orFrom: [] }];
+
+function chainLinks(lives: readonly Lived[]): Link[] {
+  const chains = new Map<string, Leg[]>();
+  for (const { leg } of lives) {
+    const key = within(leg, leg.callChainId);
+    if (key === undefined) continue;
+    const chain = chains.get(key);
+    if (chain === undefined) chains.set(key, [leg]);
+    else chain.push(leg);
+  }
+  return [...chains.values()].flatMap((legs) => linkOf('callChainId', legs[0]?.callChainId ?? null, legs));
+}
+
+/** Legs of one thread, as long as there is one living or the last has just ended. */
+function threadLinks(lives: readonly Lived[]): Link[] {
+  const meetings: { readonly legs: Leg[]; until: number }[] = [];
+  const current = new Map<string, (typeof meetings)[number]>();
+  for (const { leg, from, until } of lives) {
+    const key = within(leg, leg.threadId);
+    if (key === undefined) continue;
+    const meeting = current.get(key);
+    if (meeting !== undefined && from <= meeting.until + threadWindowMs) {
+      meeting.legs.push(leg);
+      meeting.until = Math.max(meeting.until, until);
+    } else {
+      const next = { legs: [leg], until };
+      meetings.push(next);
+      current.set(key, next);
+    }
+  }
+  return meetings.flatMap(({ legs }) => linkOf('threadId', legs[0]?.threadId ?? null, legs));
+}
+
+/**
+ * Each transferred leg with the one leg it most likely came from. A busy user has many calls within minutes, and
+ * linking all of them would make one conversation of a working day; the others are named.
+ */
+function transferLinks(lives: readonly Lived[]): Link[] {
+  const links: Link[] = [];
+  const recent = new Map<string, Lived[]>();
+  for (const life of lives) {
+    const { leg, from } = life;
+    const key = within(leg, leg.transferor);
+    if (key !== undefined && leg.transferor !== null) {
+      const near = (recent.get(key) ?? []).filter(({ until }) => from <= until + transferWindowMs);
+      recent.set(key, near);
+      // Legs of one chain are linked by it, and a transfer led to all of them.
+      const origins = near.filter((other) => !sameChain(other.leg, leg));
+      const origin = likeliest(life, origins);
+      if (origin !== undefined)
+        links.push({
+          by: 'transferor',
+          id: leg.transferor,
+          calls: [origin.leg.call, leg.call],
+          orFrom: origins
+            .filter((other) => other !== origin && !sameChain(other.leg, origin.leg))
+            .slice(-maxOthers)
+            .map((other) => other.leg.call),
+        });
+    }
+    for (const user of life.users) {
+      const mine = within(leg, user);
+      if (mine === undefined) continue;
+      const known = recent.get(mine);
+      if (known === undefined) recent.set(mine, [life]);
+      else known.push(life);
+    }
+  }
+  return links;
+}
+
+const sameChain = (a: Leg, b: Leg): boolean => a.callChainId !== null && a.callChainId === b.callChainId;
+
+/** A leg with another user of the transferred one, else the one that lived last, else the one that appeared last. */
+function likeliest({ leg, from, users }: Lived, origins: readonly Lived[]): Lived | undefined {
+  const stayed = [...users].filter((user) => user !== leg.transferor);
+  const sharing = (origin: Lived): number => Number(stayed.some((user) => origin.users.has(user)));
+  const livedLast = ({ until }: Lived): number => Math.min(until, from);
+  let best: Lived | undefined;
+  for (const origin of origins) {
+    const better =
+      best === undefined ||
+      (sharing(origin) - sharing(best) || livedLast(origin) - livedLast(best) || origin.from - best.from) > 0;
+    if (better) best = origin;
+  }
+  return best;
+}
+
+/** Sets of calls that grow together. */
+class Groups {
+  readonly #parents = new Map<string, string>();
+
+  rootOf(call: string): string {
+    let root = call;
+    for (let parent; (parent = this.#parents.get(root)) !== undefined;) root = parent;
+    // What was walked once is not walked again.
+    for (let at = call; at !== root;) {
+      const next = this.#parents.get(at) ?? root;
+      this.#parents.set(at, root);
+      at = next;
+    }
+    return root;
+  }
+
+  join(calls: readonly string[]): void {
+    const [first, ...others] = calls.map((call) => this.rootOf(call));
+    for (const other of others) {
+      const [root, child] = [this.rootOf(first ?? other), this.rootOf(other)];
+      if (root !== child) this.#parents.set(child, root);
+    }
+  }
+}

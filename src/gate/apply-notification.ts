@@ -1,0 +1,221 @@
+import type { CallEnd } from '../core/call/ends.ts';
+import type { CallKey } from '../core/call/key.ts';
+import { nothingTold, type Binding, type CallState } from '../core/call/state.ts';
+import { grant, refuse, type Decision } from '../core/decision.ts';
+import type { Notice } from '../core/notices/notice.ts';
+import type { NoticeOutcome } from '../core/notices/outcomes.ts';
+import type { CallView } from '../core/ports.ts';
+import { readRoster, showingOf, type Contradiction, type RosterReading } from '../core/notices/roster.ts';
+import { contradictionOf } from '../core/notices/witness.ts';
+import type { Bindings } from './bindings.ts';
+import {
+  asRefusal,
+  belongsTo,
+  change,
+  isSameBinding,
+  stateOf,
+  type Proposal,
+  type Witness,
+} from './change.ts';
+import type { GateDeps } from './context.ts';
+import type { HeardStop } from './stop-marks.ts';
+import { operationKey, type Operations } from './operations.ts';
+
+/** One notification, and whose it is by its token. */
+export interface Lesson {
+  readonly by: Binding;
+  readonly notice: Notice;
+  /** Where it tells of an end: what closes the gate here until that is taken in. */
+  readonly heard?: HeardStop | undefined;
+}
+
+/** `again`: the store or a status change under way is in the way for now. */
+export type Taken = NoticeOutcome | 'again';
+
+export interface Teaching extends GateDeps {
+  readonly bindings: Bindings;
+  readonly operations: Operations;
+  readonly instance: () => string;
+  /** Closes, drains and ends the call. */
+  readonly end: (call: CallKey, by: Binding, cause: CallEnd) => Promise<Decision<unknown>>;
+  readonly heard: (call: CallKey) => void;
+}
+
+const graceMs = 30_000;
+
+type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
+
+/** Takes one notification into the state of its call. Nothing that is learned here ever opens a gate. */
+export async function take(teaching: Teaching, { by, notice }: Lesson): Promise<Taken> {
+  const { call } = notice;
+  const owner = await teaching.bindings.bind(call, by, 'notification');
+  if (owner === undefined) return 'again';
+  if (owner === null) return 'ended';
+  if (!isSameBinding(owner, by)) return 'stranger';
+  teaching.heard(call);
+  const witness = { by, instance: teaching.instance() };
+  try {
+    switch (notice.kind) {
+      case 'call':
+        return await takeCall(teaching, witness, by, notice);
+      case 'operation':
+        return await takeOperation(teaching, notice);
+      case 'roster':
+        return await takeRoster(teaching, witness, by, notice);
+    }
+  } catch (error) {
+    asRefusal(error);
+    return 'again';
+  }
+}
+
+async function takeCall(
+  teaching: Teaching,
+  witness: Witness,
+  by: Binding,
+  notice: NoticeOf<'call'>,
+): Promise<Taken> {
+  const { call } = notice;
+  const end = endOf(notice);
+  const told = await learn(teaching, call, witness, ({ state }) => tell(state, notice)).catch(
+    (error: unknown) => {
+      // A store that takes no news may still take an end.
+      if (end === undefined) throw error;
+      asRefusal(error);
+      return 'again' as const;
+    },
+  );
+  if (end === undefined || told === 'ended' || told === 'stranger') return told;
+  const ended = await teaching.end(call, by, end);
+  if (!ended.ok && ended.reason === 'CallNotFound') return 'stranger';
+  // A state that is in the way passes; until then the gate is closed, or closing.
+  return ended.ok || ended.reason === 'CallEnded' ? 'learned' : 'again';
+}
+
+/** How the call has ended, if the notification says so. */
+export function endOf(notice: Notice): CallEnd | undefined {
+  if (notice.kind !== 'call') return undefined;
+  return notice.state === 'terminated'
+    ? 'terminated'
+    : notice.changeType === 'deleted'
+      ? 'deleted'
+      : undefined;
+}
+
+function tell(state: CallState, { changeType, state: told, leg, result }: NoticeOf<'call'>): Proposal | null {
+  const before = state.told ?? nothingTold;
+  const first = state.told === null;
+  const isNew = told !== null && !before.states.includes(told);
+  if (!first && !isNew) return null;
+  return {
+    event: {
+      type: 'notified',
+      told: {
+        ...before,
+        states: isNew ? [...before.states, told] : before.states,
+        applicationInstance: before.applicationInstance ?? leg.applicationInstance,
+      },
+    },
+    detail: {
+      changeType,
+      state: told,
+      result,
+      // A roster may have been told before.
+      ...(before.states.length === 0 || changeType === 'created' ? { leg } : {}),
+    },
+  };
+}
+
+async function takeOperation(
+  { operations, calls }: Teaching,
+  { call, operation, type, final }: NoticeOf<'operation'>,
+): Promise<Taken> {
+  if (type === 'other') return 'otherOperation';
+  if (!final) return 'known';
+  if (operations.wake(call, operation)) return 'awaited';
+  const awaited = stateOf(await calls.read(call)).exchange?.operation ?? '';
+  return operationKey(awaited) === operationKey(operation) ? 'awaited' : 'unknownOperation';
+}
+
+/**
+ * First whether it contradicts the gate, then who shows a recording: once that is stored, the notification says nothing
+ * new, so what failed before it would be lost when it is tried again.
+ */
+async function takeRoster(
+  teaching: Teaching,
+  witness: Witness,
+  by: Binding,
+  notice: NoticeOf<'roster'>,
+): Promise<Taken> {
+  const { call } = notice;
+  let kind: Contradiction | undefined;
+  const objected = await learn(teaching, call, witness, ({ state, watched }) => {
+    const reading = readFor(state, by, notice);
+    kind = contradictionOf(state, reading.roster, reading, watched, teaching.times.witnessGraceMs ?? graceMs);
+    return kind === undefined ? null : object(state, reading, kind);
+  });
+  if (objected !== 'learned' && objected !== 'known') return objected;
+  if (objected === 'learned' && kind !== undefined) {
+    teaching.meter.contradiction(kind);
+    teaching.log.warn({ call, kind }, 'the roster contradicts the gate, which does not move for it');
+  }
+  const seen = await learn(teaching, call, witness, ({ state }) =>
+    see(state, readFor(state, by, notice), notice.delta),
+  );
+  return seen === 'known' ? objected : seen;
+}
+
+/** What a roster tells, added to what the call's state knows. */
+function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): RosterReading {
+  const known = (state.told ?? nothingTold).roster;
+  const reading = readRoster(known, notice, selfOf(state, by));
+  const counts = state.state === 'starting' || state.state === 'recording';
+  const shownIn = reading.shown && counts ? state.epoch : known.shownIn;
+  return { ...reading, roster: { ...reading.roster, shownIn } };
+}
+
+function see(state: CallState, { roster, changed }: RosterReading, delta: boolean): Proposal | null {
+  const told = state.told ?? nothingTold;
+  if (!changed && roster.shownIn === told.roster.shownIn) return null;
+  return {
+    event: { type: 'rosterNotified', told: { ...told, roster } },
+    detail: { showing: showingOf(roster.participants), delta },
+  };
+}
+
+function object(state: CallState, { roster }: RosterReading, kind: Contradiction): Proposal {
+  const told = state.told ?? nothingTold;
+  const contradictedIn = { ...told.roster.contradictedIn, [kind]: state.epoch };
+  return {
+    event: { type: 'contradicted', told: { ...told, roster: { ...told.roster, contradictedIn } } },
+    detail: { kind, showing: showingOf(roster.participants) },
+  };
+}
+
+const selfOf = (
+  { told }: CallState,
+  { app }: Binding,
+): { application: string; applicationInstance: string | null } => ({
+  application: app,
+  applicationInstance: told?.applicationInstance ?? null,
+});
+
+/** `propose` on the newest state: `known` where it has nothing to change. */
+async function learn(
+  teaching: Teaching,
+  call: CallKey,
+  witness: Witness,
+  propose: (view: { readonly state: CallState; readonly watched: number }) => Proposal | null,
+): Promise<'learned' | 'known' | 'ended' | 'stranger' | 'again'> {
+  const changed = await change(teaching, call, witness, (view: CallView) => {
+    const state = stateOf(view);
+    if (!belongsTo(state, witness.by)) return refuse('CallNotFound');
+    return state.state === 'ended' ? refuse('CallEnded') : grant(propose({ state, watched: view.watched }));
+  });
+  if (!changed.ok) {
+    if (changed.reason === 'CallNotFound') return 'stranger';
+    return changed.reason === 'CallEnded' ? 'ended' : 'again';
+  }
+  const { state, before } = changed.value;
+  return state === before ? 'known' : 'learned';
+}

@@ -1,0 +1,29 @@
+import type { CallKey } from '../core/call/key.ts';
+import { refuse, type Refusal } from '../core/decision.ts';
+import type { Clock, Meter } from '../core/ports.ts';
+import { startProblems } from '../core/http/request-start.ts';
+import type { Watch } from './unchanged-since.ts';
+
+const watchedAs = (call: CallKey, epoch: number): string => `${call} ${epoch} open`;
+
+/** This instance knows now that the epoch is open. */
+export const seenOpen = (watch: Watch, call: CallKey, epoch: number): void =>
+  void watch.elapsedMs(watchedAs(call, epoch));
+
+/** The latest moment at which an epoch can have been opened, local clock: by what the store knows, or was seen here. */
+export const openedAt = (
+  { clock, watch }: { readonly clock: Clock; readonly watch: Watch },
+  call: CallKey,
+  { epoch, openForMs }: { readonly epoch: number; readonly openForMs: number },
+): number => clock.now() - Math.max(openForMs, watch.elapsedMs(watchedAs(call, epoch)));
+
+/** Refuses a write that may have begun before its interval was opened; undefined: it is asked nothing, or began in it. */
+export function tooEarly(
+  meter: Meter,
+  { openedAt: opened }: { readonly openedAt: number },
+  beganAt = Infinity,
+): Refusal | undefined {
+  if (beganAt >= opened) return undefined;
+  meter.requestStartRefused('early');
+  return refuse('RecordingNotActive', { detail: startProblems.early });
+}

@@ -1,0 +1,168 @@
+import type { CallEnd } from '../core/call/ends.ts';
+import type { CallKey } from '../core/call/key.ts';
+import type { Decision } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { GateDeps } from './context.ts';
+
+const longestRoundMs = 60_000;
+const shortestRoundMs = 100;
+const maxHeard = 100_000;
+/** How many silent calls are looked at in one round. */
+const maxPerRound = 200;
+/** After an outage of the store every instance has told what it heard before any call is judged. */
+const roundsBeforeJudging = 3;
+/** How many rounds a call that Graph says nothing of is not asked for again. */
+const unsureRounds = 2;
+const maxUnsure = 5000;
+
+export interface Listening extends GateDeps {
+  /** Calls whose media moved on this instance since this was asked last. */
+  readonly moved: () => readonly CallKey[];
+  /** Whether this instance may speak for the calls. */
+  readonly isLive: () => boolean;
+  readonly end: (call: CallKey, cause: CallEnd) => Promise<Decision<unknown>>;
+}
+
+/**
+ * Ends calls of which nothing was heard for too long: a bot that died, a notification that never came. What is heard is
+ * told to the store once a round for all calls, so that no keepAlive and no media waits for it or costs a command.
+ */
+export class Silence {
+  readonly #deps: Listening;
+  readonly #silenceMs: number;
+  readonly #roundMs: number;
+  #heard = new Set<CallKey>();
+  /** Calls that Graph said nothing of, and the round in which they are asked for again. */
+  readonly #unsure = new Map<CallKey, number>();
+  #round = 0;
+  #goodRounds = 0;
+  #isSweeping = false;
+  #cancel: () => void = () => undefined;
+  #closed = false;
+
+  constructor(deps: Listening, silenceMs: number) {
+    this.#deps = deps;
+    this.#silenceMs = silenceMs;
+    this.#roundMs = Math.min(longestRoundMs, Math.max(shortestRoundMs, silenceMs / 10));
+    this.#later();
+  }
+
+  heard(call: CallKey): void {
+    if (this.#heard.size < maxHeard) this.#heard.add(call);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel();
+  }
+
+  #later(): void {
+    if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#roundMs, () => void this.#turn());
+  }
+
+  /** Telling never waits for judging: Graph may be slow, and drains take their time. */
+  async #turn(): Promise<void> {
+    this.#round += 1;
+    const told = await this.#well(() => this.#tell());
+    this.#goodRounds = told && this.#deps.isLive() ? this.#goodRounds + 1 : 0;
+    if (this.#goodRounds >= roundsBeforeJudging && !this.#isSweeping) {
+      this.#isSweeping = true;
+      void this.#well(() => this.#sweep()).finally(() => (this.#isSweeping = false));
+    }
+    this.#later();
+  }
+
+  /** Whether it went well; a fault is logged. */
+  async #well(run: () => Promise<void>): Promise<boolean> {
+    try {
+      await run();
+      return true;
+    } catch (error) {
+      const { log } = this.#deps;
+      if (isFault(error, 'StoreUnavailable'))
+        log.debug({ error: messageOf(error) }, 'silence is not watched');
+      else log.error({ error: messageOf(error) }, 'the watch for silent calls failed');
+      return false;
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const heard = this.#heard;
+    this.#heard = new Set();
+    for (const call of this.#deps.moved()) heard.add(call);
+    if (heard.size === 0) return;
+    try {
+      await this.#deps.calls.heard([...heard]);
+    } catch (error) {
+      for (const call of heard) this.heard(call);
+      throw error;
+    }
+  }
+
+  /** Asks for the silent calls first; what was heard meanwhile counts before any of them is ended. */
+  async #sweep(): Promise<void> {
+    const verdicts = new Map<CallKey, CallEnd>();
+    for (const call of await this.#silent()) {
+      if (this.#closed) return;
+      const verdict = await this.#alone(call, () => this.#judge(call));
+      if (verdict !== undefined) verdicts.set(call, verdict);
+    }
+    if (verdicts.size === 0) return;
+    await this.#tell();
+    for (const call of await this.#silent()) {
+      const verdict = verdicts.get(call);
+      if (verdict !== undefined && !this.#closed) await this.#alone(call, () => this.#end(call, verdict));
+    }
+  }
+
+  /** A call whose state cannot be read keeps no other from being judged. */
+  async #alone<T>(call: CallKey, run: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await run();
+    } catch (error) {
+      if (isFault(error, 'StoreUnavailable')) throw error;
+      this.#deps.log.error({ call, error: messageOf(error) }, 'a silent call could not be looked at');
+      this.#notSoon(call);
+      return undefined;
+    }
+  }
+
+  /** The longest silent calls that are not to be asked for later. */
+  async #silent(): Promise<readonly CallKey[]> {
+    for (const [call, until] of this.#unsure) if (until <= this.#round) this.#unsure.delete(call);
+    // What another instance heard may reach the store a round later.
+    const forMs = this.#silenceMs + this.#roundMs;
+    const calls = await this.#deps.calls.silent(forMs, maxPerRound + this.#unsure.size);
+    return calls.filter((call) => !this.#unsure.has(call)).slice(0, maxPerRound);
+  }
+
+  /** How the call is to end; undefined: not now. */
+  async #judge(call: CallKey): Promise<CallEnd | undefined> {
+    const { calls, probe, log } = this.#deps;
+    const { state } = await calls.read(call);
+    // It was forgotten this very moment.
+    if (state === null) return undefined;
+    const { binding } = state;
+    const found = binding === null || probe === undefined ? 'noCredential' : await probe(call, binding);
+    if (found === 'gone') return 'silence';
+    if (found === 'noCredential') return 'silenceUnconfirmed';
+    if (found === 'found') {
+      log.info({ call }, 'nothing was heard of a call for long, but Graph still knows it');
+      await calls.heard([call]);
+      return undefined;
+    }
+    log.warn({ call }, 'nothing was heard of a call for long, and Graph does not say whether it is there');
+    this.#notSoon(call);
+    return undefined;
+  }
+
+  #notSoon(call: CallKey): void {
+    if (this.#unsure.size < maxUnsure) this.#unsure.set(call, this.#round + unsureRounds);
+  }
+
+  async #end(call: CallKey, cause: CallEnd): Promise<void> {
+    const ended = await this.#deps.end(call, cause);
+    if (!ended.ok && ended.reason !== 'CallEnded')
+      this.#deps.log.warn({ call, reason: ended.reason }, 'a silent call could not be ended yet');
+  }
+}

@@ -1,0 +1,84 @@
+import type { CallKey } from '../core/call/key.ts';
+import type { CallView, HeldFor, Holder, Revocation, SessionId } from '../core/ports.ts';
+import type { GateDeps } from './context.ts';
+
+/** How this instance takes a revocation of its own without a round trip. */
+export interface OwnSession {
+  readonly id: SessionId | undefined;
+  readonly revoke: (revocations: readonly Revocation[]) => void;
+}
+
+/** The state of a call and who held it, as they were read. */
+export type Held = Pick<CallView, 'state' | 'holders'>;
+
+/** So long after it was told a holder is told again, ms: its inbox keeps what it was told, unless its session is gone. */
+const againMs = 50;
+
+const nameOf = ({ session, epoch }: Holder): string => `${epoch} ${session}`;
+
+/** Tells the holders of one call that is stopping, for as long as there are any, and knows whose session stands still. */
+export class Telling {
+  readonly #deps: GateDeps;
+  readonly #own: OwnSession;
+  readonly #call: CallKey;
+  /** When each holder was told last, local clock, and for how long its session had stood still by then, ms. */
+  #told = new Map<string, { readonly at: number; readonly stillMs: number }>();
+
+  constructor(deps: GateDeps, own: OwnSession, call: CallKey) {
+    this.#deps = deps;
+    this.#own = own;
+    this.#call = call;
+  }
+
+  async tell({ state, holders }: Held): Promise<void> {
+    const at = this.#deps.clock.now();
+    const before = this.#told;
+    this.#told = new Map();
+    const due: HeldFor[] = [];
+    for (const holder of holders) {
+      const told = before.get(nameOf(holder));
+      if (told !== undefined && at - told.at < againMs) this.#told.set(nameOf(holder), told);
+      else due.push(holder);
+    }
+    const still = await revokeAll(this.#deps, this.#own, { state, holders: due }, this.#call);
+    due.forEach((holder, index) => this.#told.set(nameOf(holder), { at, stillMs: still[index] ?? 0 }));
+  }
+
+  /**
+   * Those whose session has stood still for its whole TTL: whatever heartbeat of it took effect was sent before we saw its
+   * counter first, so its deadline had passed when we looked last, and none that is on its way counts any more.
+   */
+  lost(holders: readonly HeldFor[]): readonly HeldFor[] {
+    return holders.filter((holder) => this.#stillMs(holder) >= holder.ttlMs);
+  }
+
+  /** Whether no holder is left from which a heartbeat is to be expected: it would have come long before. */
+  areSilent(holders: readonly HeldFor[]): boolean {
+    return holders.every((holder) => this.#stillMs(holder) >= holder.ttlMs / 2);
+  }
+
+  #stillMs(holder: Holder): number {
+    return this.#told.get(nameOf(holder))?.stillMs ?? 0;
+  }
+}
+
+/** Pushes a revocation to every holder, and returns for how long the session of each had stood still before, ms. */
+export async function revokeAll(
+  { sessions, clock, watch }: GateDeps,
+  own: OwnSession,
+  { state, holders }: Held,
+  call: CallKey,
+): Promise<readonly number[]> {
+  if (state?.state !== 'stopping') return [];
+  const asked = clock.now();
+  const push = async ({ session, epoch }: Holder): Promise<number> => {
+    const revocation = { call, epoch };
+    if (session === own.id) {
+      own.revoke([revocation]);
+      return 0;
+    }
+    const counter = await sessions.revoke(session, revocation);
+    return watch.elapsedMs(`${session} ${counter}`, asked);
+  };
+  return Promise.all(holders.map(push));
+}

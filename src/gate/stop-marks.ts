@@ -1,0 +1,181 @@
+import type { CallKey } from '../core/call/key.ts';
+import type { Binding, CallState } from '../core/call/state.ts';
+import { belongsTo, isSameBinding } from './change.ts';
+
+/** How many stops may wait for the store at a time before they are no longer remembered one by one. */
+const maxWaiting = 10_000;
+/** How many calls are remembered besides, whose stop is stored, or is for another instance to store. */
+const maxOthers = 50_000;
+/** For how long a call is closed when another instance does not know which recording is meant, ms; it tells again before. */
+const unknownForMs = 15_000;
+
+/** What a store tells of a recording that it would let this instance admit. */
+export interface Opening {
+  readonly epoch: number;
+  readonly binding: Binding | null;
+}
+
+/** Whose a stop is, and whether it still means anything, once the store tells. */
+export type Meaning = 'own' | 'stranger' | 'lapsed';
+
+/** A stop that was asked for here, from when it was heard until the store has it. */
+export interface HeardStop {
+  /** By whom it was asked for; null: nobody in particular. */
+  readonly by: Binding | null;
+  /** The highest epoch it is for; undefined: nobody has told yet. */
+  readonly epoch: number | undefined;
+  /**
+   * What the store tells of the call. A stop that is being asked for now is for whatever is recorded now; one that is
+   * repeated lapses with a later start. What a stranger asked for closes nothing any more.
+   */
+  judge(state: CallState, isRepeated: boolean): Meaning;
+  /** The store lets nobody in any more up to this epoch. */
+  stored(epoch: number): void;
+  /** It was not to be taken for a stop. */
+  drop(): void;
+}
+
+interface Waiting {
+  readonly by: Binding | null;
+  /** Recordings up to this epoch are closed; all of them until it is told which one is meant. */
+  epoch: number;
+  isTold: boolean;
+}
+
+const isSame = (one: Binding | null, other: Binding | null): boolean =>
+  one === null || other === null ? one === other : isSameBinding(one, other);
+
+/**
+ * Rule R6: the calls of which nothing more is admitted here since a stop was heard, until a later recording is
+ * confirmed. For a stop whose epoch is not known every recording is an earlier one until the store has told.
+ */
+export class HeardStops {
+  readonly #maxWaiting: number;
+  readonly #maxOthers: number;
+  readonly #waiting = new Map<CallKey, Waiting[]>();
+  #count = 0;
+  /** Call -> the epoch up to which it is closed. Oldest first. */
+  readonly #others = new Map<CallKey, number>();
+  /** Call -> until when it is closed, whatever is recorded; local clock. Oldest first. */
+  readonly #unknown = new Map<CallKey, number>();
+  /** There were too many to remember: every recording up to this epoch is closed; null: the store's time is to be asked. */
+  #everyCall: number | null | undefined;
+
+  readonly #now: () => number;
+
+  constructor(
+    now: () => number,
+    sizes: { readonly maxWaiting?: number | undefined; readonly maxOthers?: number } = {},
+  ) {
+    this.#now = now;
+    this.#maxWaiting = sizes.maxWaiting ?? maxWaiting;
+    this.#maxOthers = sizes.maxOthers ?? maxOthers;
+  }
+
+  /** A stop was asked for. `epoch`: of the grant that is held here; undefined: the store has to tell. */
+  hear(call: CallKey, by: Binding | null, epoch: number | undefined): HeardStop {
+    const known = this.#waiting.get(call) ?? [];
+    let stop = known.find((one) => isSame(one.by, by));
+    if (stop === undefined) {
+      stop = { by, epoch: 0, isTold: true };
+      if (this.#count < this.#maxWaiting) {
+        this.#waiting.set(call, [...known, stop]);
+        this.#count += 1;
+      } else this.#everyCall = null;
+    }
+    stop.epoch = Math.max(stop.epoch, epoch ?? 0);
+    stop.isTold = epoch !== undefined;
+    return this.#handle(call, stop);
+  }
+
+  /** Another instance has heard a stop, and carries it on. `epoch` null: it does not know which recording is meant. */
+  announced(call: CallKey, epoch: number | null): void {
+    if (epoch === null) this.#keep(this.#unknown, call, this.#now() + unknownForMs);
+    else {
+      this.#unknown.delete(call);
+      this.#keep(this.#others, call, Math.max(this.#others.get(call) ?? 0, epoch));
+    }
+  }
+
+  /** Whether a recording may not be admitted here; the store's word, so it also tells which stops were meant for it. */
+  covers(call: CallKey, { epoch, binding }: Opening): boolean {
+    let covered = false;
+    for (const stop of this.#waiting.get(call) ?? []) {
+      if (stop.by !== null && binding !== null && !isSame(stop.by, binding)) {
+        this.#forget(call, stop);
+        continue;
+      }
+      this.#tell(stop, epoch);
+      if (epoch <= stop.epoch) covered = true;
+      else this.#forget(call, stop);
+    }
+    if (epoch <= (this.#others.get(call) ?? -1)) covered = true;
+    else this.#others.delete(call);
+    if (this.#now() < (this.#unknown.get(call) ?? -Infinity)) covered = true;
+    else this.#unknown.delete(call);
+    return covered || this.#everyCall === null || epoch <= (this.#everyCall ?? -1);
+  }
+
+  /** Whether a stop was heard here that the store does not have yet. */
+  isWaiting(call: CallKey): boolean {
+    return this.#waiting.has(call);
+  }
+
+  /** Whether `timeIs` must be told before anything can be admitted. */
+  get needsTime(): boolean {
+    return this.#everyCall === null;
+  }
+
+  /** The store's time. Epochs follow it, so whatever starts from now on has a higher one. */
+  timeIs(now: number): void {
+    if (this.#everyCall === null) this.#everyCall = now;
+  }
+
+  #handle(call: CallKey, stop: Waiting): HeardStop {
+    return {
+      by: stop.by,
+      get epoch() {
+        return stop.isTold ? stop.epoch : undefined;
+      },
+      judge: (state, isRepeated) => {
+        if (!belongsTo(state, stop.by)) {
+          this.#forget(call, stop);
+          return 'stranger';
+        }
+        if (!isRepeated) stop.isTold = false;
+        this.#tell(stop, state.epoch);
+        if (state.epoch <= stop.epoch) return 'own';
+        this.#forget(call, stop);
+        return 'lapsed';
+      },
+      stored: (epoch) => {
+        this.#forget(call, stop);
+        this.announced(call, epoch);
+      },
+      drop: () => this.#forget(call, stop),
+    };
+  }
+
+  #tell(stop: Waiting, epoch: number): void {
+    if (!stop.isTold) stop.epoch = Math.max(stop.epoch, epoch);
+    stop.isTold = true;
+  }
+
+  #forget(call: CallKey, stop: Waiting): void {
+    const known = this.#waiting.get(call) ?? [];
+    const left = known.filter((one) => one !== stop);
+    if (left.length === known.length) return;
+    this.#count -= 1;
+    if (left.length === 0) this.#waiting.delete(call);
+    else this.#waiting.set(call, left);
+  }
+
+  #keep(kept: Map<CallKey, number>, call: CallKey, value: number): void {
+    kept.delete(call);
+    kept.set(call, value);
+    for (const oldest of kept.keys()) {
+      if (kept.size <= this.#maxOthers) return;
+      kept.delete(oldest);
+    }
+  }
+}

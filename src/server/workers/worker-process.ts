@@ -1,0 +1,107 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { Samples } from '../../metrics/workers.ts';
+import { Pulse, silentRounds } from './liveness.ts';
+import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
+
+export type MemberState = 'starting' | 'serving' | 'leaving';
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+interface MemberOptions {
+  readonly onTrial: boolean;
+  /** Then it listens, whether it may open gates or not. */
+  readonly readyWithinMs: number;
+  /** Hears the last numbers of a worker that ends. */
+  readonly onFarewell: (id: number, samples: Samples) => void;
+}
+
+/** One worker, as the process that forked it sees it. */
+export class Member {
+  readonly id: number;
+  readonly charge: Charge;
+  state: MemberState = 'starting';
+  /** It is not missed if it dies. */
+  onTrial: boolean;
+  /** It gave no sign of life for too long, and was killed. */
+  isHung = false;
+  /** The origin under which bots see it; undefined: it ended before it listened. */
+  readonly listening: Promise<string | undefined>;
+  /** Resolves when the process is gone and everything that it said was heard. */
+  readonly gone: Promise<Exit>;
+  readonly #worker: Worker;
+  readonly #asked = new Map<number, (answer: Answers[Question]) => void>();
+  #questions = 0;
+  /** What is to be said once the worker hears. */
+  readonly #unsaid: ToWorker[] = [];
+  #hears = false;
+  readonly #pulse = new Pulse();
+
+  constructor(charge: Charge, { onTrial, readyWithinMs, onFarewell }: MemberOptions) {
+    this.charge = charge;
+    this.onTrial = onTrial;
+    this.#worker = cluster.fork();
+    this.id = this.#worker.id;
+    // Not `once` of `node:events`, which rejects on an error, such as a message that reaches nobody any more.
+    const exit = new Promise<Exit>((resolve) => {
+      this.#worker.once('exit', (code: number | null, signal: string | null) => resolve({ code, signal }));
+    });
+    const silent = new Promise<void>((resolve) => void this.#worker.once('disconnect', resolve));
+    this.gone = Promise.all([exit, silent]).then(([how]) => how);
+    const told = new Promise<string>((resolve) => {
+      this.#worker.on('message', (message: FromWorker) => {
+        this.#pulse.heard();
+        if (message.kind === 'hears') this.#flush();
+        else if (message.kind === 'listening') resolve(message.url);
+        else if (message.kind === 'farewell') onFarewell(this.id, message.samples);
+        else {
+          this.#asked.get(message.id)?.(message.answer);
+          this.#asked.delete(message.id);
+        }
+      });
+    });
+    this.listening = Promise.race([told, this.gone.then(() => undefined)]);
+    // A message to a process that has just died; its end is heard of in any case.
+    this.#worker.on('error', () => undefined);
+    this.tell({ kind: 'begin', charge, readyWithinMs });
+  }
+
+  tell(message: ToWorker): void {
+    this.#unsaid.push(message);
+    if (this.#hears) this.#flush();
+  }
+
+  #flush(): void {
+    this.#hears = true;
+    for (const message of this.#unsaid.splice(0)) if (this.#worker.isConnected()) this.#worker.send(message);
+  }
+
+  /** undefined: no answer came in time. */
+  ask<Asked extends Question>(question: Asked, withinMs: number): Promise<Answers[Asked] | undefined> {
+    const id = (this.#questions += 1);
+    return new Promise((resolve) => {
+      const give = setTimeout(() => {
+        this.#asked.delete(id);
+        resolve(undefined);
+      }, withinMs);
+      this.#asked.set(id, (answer) => {
+        clearTimeout(give);
+        resolve(answer as Answers[Asked]);
+      });
+      this.tell({ kind: 'ask', id, question });
+    });
+  }
+
+  /** Begins a round in which the worker must give a sign of life; false: it has given none for too long. */
+  feelPulse(now: number): boolean {
+    const pulse = this.#pulse.round(now, silentRounds[this.state]);
+    if (pulse === 'ask') this.tell({ kind: 'ask', id: 0, question: 'pulse' });
+    return pulse !== 'hung';
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,138 @@
+import { sharesPath } from '../core/http/media-route.ts';
+import { isLoopback } from './shapes.ts';
+import { settings, type SettingKey, type SettingValues } from './table.ts';
+
+/** What is wrong with settings that are each well-formed. `has`: whether it was given, however badly. */
+export function judgeTogether(values: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const { port, adminPort } = values;
+  return [
+    ...(port !== undefined && port !== 0 && port === adminPort
+      ? ['TALLYLIGHT_PORT and TALLYLIGHT_ADMIN_PORT are the same: give each a port of its own']
+      : []),
+    ...judgeLargest(values, 'sessionTtlMaxMs', 'sessionTtlMs'),
+    ...judgeLargest(values, 'graphTimeoutMaxMs', 'graphTimeoutMs'),
+    ...(has('graphUrl') ? judgeProxy(values, has) : judgeSandbox(values, has)),
+  ];
+}
+
+function judgeLargest(
+  values: Partial<SettingValues>,
+  largest: 'sessionTtlMaxMs' | 'graphTimeoutMaxMs',
+  own: 'sessionTtlMs' | 'graphTimeoutMs',
+): string[] {
+  const [max, value] = [values[largest], values[own]];
+  return max !== undefined && value !== undefined && max < value
+    ? [`${settings[largest].name} is smaller than ${settings[own].name}: it is the largest of all instances`]
+    : [];
+}
+
+function judgeSandbox({ host }: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const misplaced = namesOnlyFor('proxy')
+    .filter(has)
+    .map((key) => settings[key].name);
+  return [
+    ...(misplaced.length > 0
+      ? [
+          `TALLYLIGHT_GRAPH_URL is missing: without it the sandbox would start, where ${misplaced.join(', ')} would mean nothing`,
+        ]
+      : []),
+    ...(host !== undefined && !isLoopback(host)
+      ? [
+          'TALLYLIGHT_HOST must be a loopback address in the sandbox, which anybody can use; for a proxy set TALLYLIGHT_GRAPH_URL',
+        ]
+      : []),
+  ];
+}
+
+function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const problems = namesOnlyFor('sandbox')
+    .filter(has)
+    .map((key) => `${settings[key].name} is for the sandbox, which does not start with TALLYLIGHT_GRAPH_URL`);
+  const [first, second] = [settings.tlsCertFile.name, settings.tlsKeyFile.name];
+  if (has('tlsCertFile') !== has('tlsKeyFile'))
+    problems.push(`${has('tlsCertFile') ? second : first} is missing: ${first} and ${second} go together`);
+  if (!has('evidenceDir')) problems.push('TALLYLIGHT_EVIDENCE_DIR is missing: evidence must be kept');
+  if (!has('controlAuth'))
+    problems.push(
+      'TALLYLIGHT_CONTROL_AUTH is missing: "jwt" (bots present a token for the proxy, which brings its own Graph credential) or "graph" (the Graph token of the bot is passed on)',
+    );
+  const jwt = values.controlAuth === 'jwt';
+  if (!has('issuers') && has('mediaRoutes'))
+    problems.push('TALLYLIGHT_ISSUERS is missing: media is never accepted without authentication');
+  else if (!has('issuers') && jwt)
+    problems.push(
+      'TALLYLIGHT_ISSUERS is missing: with TALLYLIGHT_CONTROL_AUTH=jwt bots present a token of an issuer',
+    );
+  if (!has('graphCredential') && jwt)
+    problems.push(
+      'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy brings the Graph token',
+    );
+  if (values.workers !== undefined && values.workers !== 1 && !has('redisUrl'))
+    problems.push(
+      'TALLYLIGHT_REDIS_URL is missing: TALLYLIGHT_WORKERS other than 1 needs a store that the workers share',
+    );
+  problems.push(...judgeRequestStart(has), ...judgeCallbacks(values, has));
+  const { host, publicUrl } = values;
+  const exposed = host !== undefined && !isLoopback(host);
+  if (exposed && !has('tlsCertFile') && !has('tlsKeyFile') && publicUrl?.startsWith('https:') !== true)
+    problems.push(
+      `TALLYLIGHT_HOST is not a loopback address, so tokens would travel in the clear: set ${first} and ${second}, or set TALLYLIGHT_PUBLIC_URL to the https origin of what ends TLS in front of the proxy`,
+    );
+  else if (host !== undefined && isWildcard(host) && publicUrl === undefined)
+    problems.push(
+      'TALLYLIGHT_PUBLIC_URL is missing: TALLYLIGHT_HOST names every address, so the one that bots see cannot be derived from it',
+    );
+  return problems;
+}
+
+function judgeRequestStart(has: (key: SettingKey) => boolean): string[] {
+  const { requestStartHeader: header, trustedProxies: proxies } = settings;
+  const aimless = (['requestStartUnit', 'requestStartToleranceMs'] as const).filter(
+    (key) => has(key) && !has('requestStartHeader'),
+  );
+  return [
+    ...(has('requestStartHeader') && !has('trustedProxies')
+      ? [
+          `${proxies.name} is missing: with ${header.name} only writes that come through one of them are let in`,
+        ]
+      : []),
+    ...(aimless.length > 0
+      ? [
+          `${header.name} is missing: without it ${aimless.map((key) => settings[key].name).join(' and ')} would mean nothing`,
+        ]
+      : []),
+  ];
+}
+
+function judgeCallbacks(
+  { callbacks = [], mediaRoutes = [] }: Partial<SettingValues>,
+  has: (key: SettingKey) => boolean,
+): string[] {
+  const { callbacks: paths, notificationIssuers: issuers, mediaRoutes: media } = settings;
+  const problems: string[] = [];
+  if (has('callbacks') && !has('notificationIssuers'))
+    problems.push(`${issuers.name} is missing: notifications are never accepted without authentication`);
+  const aimless = (['notificationIssuers', 'callbackUrl'] as const).filter(
+    (key) => !has('callbacks') && has(key),
+  );
+  if (aimless.length > 0)
+    problems.push(
+      `${paths.name} is missing: without it no notification is taken, and ${aimless.map((key) => settings[key].name).join(' and ')} would mean nothing`,
+    );
+  for (const [index, { path }] of callbacks.entries()) {
+    const shared = mediaRoutes.findIndex((route) => sharesPath(route.path, path));
+    if (shared >= 0)
+      problems.push(
+        `${paths.name}[${index}].path and ${media.name}[${shared}].path could match one path: begin one of them with a segment that the other cannot have`,
+      );
+  }
+  return problems;
+}
+
+const isWildcard = (host: string): boolean => ['0.0.0.0', '::', '[::]'].includes(host);
+
+const namesOnlyFor = (mode: 'proxy' | 'sandbox'): SettingKey[] =>
+  (Object.keys(settings) as SettingKey[]).filter((key) => {
+    const row = settings[key];
+    return 'only' in row && row.only === mode;
+  });

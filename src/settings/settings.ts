@@ -1,0 +1,234 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
+import type { IssuerConfig } from '../auth/issuers.ts';
+import type { NotificationIssuerConfig } from '../auth/notification-issuers.ts';
+import type { CallbackRoute } from '../core/http/callback-route.ts';
+import { Fault } from '../core/errors.ts';
+import { isRecord } from '../core/json.ts';
+import type { MediaRoute } from '../core/http/media-route.ts';
+import type { StartStamp } from '../core/http/request-start.ts';
+import { check, formatFieldPath, type Checked, type Issue } from '../policies/document.ts';
+import { readText, resolveCredential, type ReadFile } from './credential.ts';
+import { limitKeys, type LimitValues } from './limits.ts';
+import { judgeTogether } from './rules.ts';
+import { gatherSettings, type Given } from './source.ts';
+import { settings, type SettingKey, type SettingRow, type SettingValues } from './table.ts';
+import type { TlsPaths } from '../server/tls.ts';
+
+interface CommonSettings {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly adminPort: number;
+  /** Origin; undefined: derived from the listener. */
+  readonly publicUrl?: string | undefined;
+  readonly graphTimeoutMs: number;
+  /** undefined: the store is in the process. */
+  readonly redisUrl?: string | undefined;
+  readonly redisDurability?: 'warn' | 'require' | 'ignore' | undefined;
+  readonly redisWaitReplicas?: number | undefined;
+  readonly redisNoEviction?: 'check' | 'vouched' | undefined;
+  readonly evidenceDir?: string | undefined;
+  /** undefined: the package's own. */
+  readonly policyDir?: string | undefined;
+  readonly sessionTtlMs: number;
+  /** The largest that any instance of the store may have. */
+  readonly sessionTtlMaxMs: number;
+  readonly graphTimeoutMaxMs: number;
+  readonly drainMs: number;
+  /** How long nothing may be heard of a call before it is ended. */
+  readonly callSilenceMs: number;
+  /** How long the roster may lag behind a confirmed start or stop. */
+  readonly witnessGraceMs: number;
+  /** How much an instance takes on. */
+  readonly limits: LimitValues;
+  readonly logLevel: string;
+}
+
+export interface SandboxSettings extends CommonSettings {
+  readonly mode: 'sandbox';
+  readonly sandboxDir?: string | undefined;
+  /** Where a bot takes notifications instead of the sandbox's own. */
+  readonly sandboxBot?: string | undefined;
+}
+
+/** The processes that serve the port, if they are more than one. */
+export interface WorkerSettings {
+  readonly count: number;
+  /** How long one that is replaced may go on with what it had begun. */
+  readonly leaveMs: number;
+}
+
+export interface ProxySettings extends CommonSettings {
+  readonly mode: 'proxy';
+  readonly evidenceDir: string;
+  /** undefined: this process alone. */
+  readonly workers?: WorkerSettings | undefined;
+  readonly tls?: TlsPaths | undefined;
+  /** How long to go on serving after the signal to end. */
+  readonly shutdownDelayMs: number;
+  /** Whose word about a client's address counts. */
+  readonly trustedProxies: readonly string[];
+  /** How the proxies in front say when a request began; undefined: that is not asked. */
+  readonly requestStart?: (StartStamp & { readonly header: string }) | undefined;
+  /** The sink that the store's evidence went to before. */
+  readonly evidenceMovedFrom?: string | undefined;
+  /** How much evidence may wait to be made durable; undefined: the gate's own bounds. */
+  readonly evidenceBacklog?: { readonly seconds?: number; readonly megabytes?: number } | undefined;
+  /** Origin of Graph. */
+  readonly graphUrl: string;
+  readonly controlAuth: 'jwt' | 'graph';
+  readonly opaqueGraphTokens: 'refuse' | 'allow';
+  readonly issuers: readonly IssuerConfig[];
+  readonly graphCredentials: readonly GraphCredentialConfig[];
+  readonly mediaRoutes: readonly MediaRoute[];
+  readonly callbacks: readonly CallbackRoute[];
+  /** Origin under which Graph sees the proxy; undefined: the one that bots see. */
+  readonly callbackUrl?: string | undefined;
+  readonly notificationIssuers: readonly NotificationIssuerConfig[];
+}
+
+export type Settings = SandboxSettings | ProxySettings;
+
+/** As the README shows them. */
+export const settingsTable: readonly {
+  readonly name: string;
+  readonly default: string;
+  readonly description: string;
+}[] = Object.values(settings).map(({ name, default: fallback, description }) => ({
+  name,
+  default: fallback,
+  description,
+}));
+
+/**
+ * Reads every setting from the environment and the file it names, deeply frozen. Throws `ConfigurationInvalid`,
+ * which lists all that is wrong by name, and never shows a value.
+ */
+export function loadSettings(
+  env: NodeJS.ProcessEnv,
+  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+): Settings {
+  const problems: string[] = [];
+  const given = gatherSettings(env, readFile, problems);
+  const values = checkEach(given, problems);
+  const graphCredentials = readFiles(values, given, readFile, problems);
+  problems.push(...judgeTogether(values, (key) => given.has(settings[key].name)));
+  if (problems.length > 0)
+    throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '));
+  return deepFreeze(assemble(values as SettingValues, graphCredentials));
+}
+
+function checkEach(given: ReadonlyMap<string, Given>, problems: string[]): Partial<SettingValues> {
+  const values: Partial<Record<SettingKey, unknown>> = {};
+  for (const [key, row] of Object.entries(settings) as [SettingKey, SettingRow][]) {
+    const found = given.get(row.name);
+    const value = found?.value ?? (row.default === '' ? undefined : row.default);
+    if (value === undefined) continue;
+    const checked: Checked<unknown> = check(row.schema, standsAlone(row, value) ? [value] : value);
+    if (checked.ok) values[key] = checked.value;
+    else problems.push(...checked.issues.map((issue) => described(row, found, issue)));
+  }
+  return values as Partial<SettingValues>;
+}
+
+const standsAlone = ({ orOne }: SettingRow, value: unknown): boolean => orOne === true && isRecord(value);
+
+function described(row: SettingRow, given: Given | undefined, { path, text }: Issue): string {
+  const written = standsAlone(row, given?.value) ? path.slice(1) : path;
+  const place = formatFieldPath(written);
+  const dot = place === '' || place.startsWith('[') ? '' : '.';
+  return `${given?.at(written) ?? ''}${row.name}${dot}${place} ${text}`;
+}
+
+/** Files are read once at the start, so that a missing one is found then. */
+function readFiles(
+  values: Partial<SettingValues>,
+  given: ReadonlyMap<string, Given>,
+  readFile: ReadFile,
+  problems: string[],
+): readonly GraphCredentialConfig[] {
+  const tell = (row: SettingRow, issue: Issue): void =>
+    void problems.push(described(row, given.get(row.name), issue));
+  for (const key of ['tlsCertFile', 'tlsKeyFile'] as const) {
+    const path = values[key];
+    const read = path === undefined ? undefined : readText(path, readFile);
+    if (read !== undefined && 'wrong' in read) tell(settings[key], { path: [], text: read.wrong });
+  }
+  return (values.graphCredential ?? []).map((credential, index) => {
+    const issues: Issue[] = [];
+    const resolved = resolveCredential(credential, readFile, issues);
+    for (const { path, text } of issues) tell(settings.graphCredential, { path: [index, ...path], text });
+    return resolved;
+  });
+}
+
+function assemble(values: SettingValues, graphCredentials: readonly GraphCredentialConfig[]): Settings {
+  const { host, port, adminPort, publicUrl, graphTimeoutMs, redisUrl, policyDir } = values;
+  const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
+    values;
+  const { graphUrl, controlAuth, opaqueGraphTokens, issuers = [], mediaRoutes = [] } = values;
+  const {
+    trustedProxies = [],
+    requestStartHeader,
+    callbacks = [],
+    callbackUrl,
+    notificationIssuers = [],
+    callSilenceMs,
+    witnessGraceMs,
+    evidenceMovedFrom,
+    evidenceBacklog,
+  } = values;
+  const { sessionTtlMaxMs = sessionTtlMs, graphTimeoutMaxMs = graphTimeoutMs } = values;
+  const largest = { sessionTtlMaxMs, graphTimeoutMaxMs };
+  const times = { graphTimeoutMs, sessionTtlMs, ...largest, drainMs, callSilenceMs, witnessGraceMs };
+  const limits = Object.fromEntries(limitKeys.map((key) => [key, values[key]])) as LimitValues;
+  const { redisDurability, redisWaitReplicas, redisNoEviction } = values;
+  const redis =
+    redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas, redisNoEviction };
+  const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, logLevel };
+  if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir, sandboxBot };
+  const count = values.workers === 'auto' ? availableParallelism() : values.workers;
+  if (controlAuth === undefined || evidenceDir === undefined)
+    throw new Fault('Internal', 'settings were not judged before they were put together');
+  return {
+    mode: 'proxy',
+    ...common,
+    evidenceDir,
+    ...(count === 1 ? {} : { workers: { count, leaveMs: values.workerLeaveMs } }),
+    ...(tlsCertFile === undefined || tlsKeyFile === undefined
+      ? {}
+      : { tls: { certFile: tlsCertFile, keyFile: tlsKeyFile } }),
+    shutdownDelayMs: values.shutdownDelayMs,
+    trustedProxies,
+    ...(requestStartHeader === undefined
+      ? {}
+      : {
+          requestStart: {
+            header: requestStartHeader,
+            unit: values.requestStartUnit,
+            toleranceMs: values.requestStartToleranceMs,
+          },
+        }),
+    evidenceMovedFrom,
+    evidenceBacklog,
+    graphUrl,
+    controlAuth,
+    opaqueGraphTokens,
+    issuers,
+    graphCredentials,
+    mediaRoutes,
+    callbacks,
+    callbackUrl,
+    notificationIssuers,
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

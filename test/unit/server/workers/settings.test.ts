@@ -1,0 +1,63 @@
+import { describe, expect, test } from '@jest/globals';
+import { loadSettings, type ProxySettings } from '../../../../src/settings/settings.ts';
+import { chargeOf, refuseChanges } from '../../../../src/server/workers/settings.ts';
+import { silentLog } from '../../../support/world.ts';
+
+const base = {
+  TALLYLIGHT_GRAPH_URL: 'https://graph.microsoft.com',
+  TALLYLIGHT_CONTROL_AUTH: 'graph',
+  TALLYLIGHT_EVIDENCE_DIR: 'evidence',
+  TALLYLIGHT_REDIS_URL: 'redis://localhost',
+  TALLYLIGHT_WORKERS: '2',
+};
+
+const tls = { TALLYLIGHT_TLS_CERT_FILE: 'cert', TALLYLIGHT_TLS_KEY_FILE: 'key' };
+
+function load(changes: Readonly<Record<string, string>> = {}): ProxySettings {
+  const settings = loadSettings({ ...base, ...changes }, () => 'the content');
+  if (settings.mode !== 'proxy') throw new Error('the sandbox was chosen');
+  return settings;
+}
+
+describe('workers that are replaced', () => {
+  test.each([
+    ['TALLYLIGHT_HOST', { TALLYLIGHT_HOST: '127.0.0.2' }],
+    ['TALLYLIGHT_PORT', { TALLYLIGHT_PORT: '8081' }],
+    ['TALLYLIGHT_ADMIN_PORT', { TALLYLIGHT_ADMIN_PORT: '9091' }],
+    ['TALLYLIGHT_TLS_CERT_FILE', tls],
+    ['TALLYLIGHT_WORKERS', { TALLYLIGHT_WORKERS: '3' }],
+    ['TALLYLIGHT_WORKERS', { TALLYLIGHT_WORKERS: '1' }],
+    ['TALLYLIGHT_GRAPH_URL', { TALLYLIGHT_GRAPH_URL: 'https://graph.microsoft.us' }],
+    ['TALLYLIGHT_GRAPH_TIMEOUT_MS', { TALLYLIGHT_GRAPH_TIMEOUT_MS: '500' }],
+    ['TALLYLIGHT_REDIS_URL', { TALLYLIGHT_REDIS_URL: 'redis://elsewhere' }],
+    ['TALLYLIGHT_REDIS_WAIT_REPLICAS', { TALLYLIGHT_REDIS_WAIT_REPLICAS: '1' }],
+    ['TALLYLIGHT_SESSION_TTL_MS', { TALLYLIGHT_SESSION_TTL_MS: '900' }],
+    ['TALLYLIGHT_EVIDENCE_DIR', { TALLYLIGHT_EVIDENCE_DIR: 'elsewhere' }],
+  ])('share %s with those that replace them', (name, change) => {
+    expect(() => refuseChanges(load(), load(change))).toThrow(`${name} cannot change`);
+  });
+
+  test('are replaced by others with other limits, routes, policies and certificates', () => {
+    refuseChanges(
+      load(tls),
+      load({
+        ...tls,
+        TALLYLIGHT_TLS_CERT_FILE: 'renewed',
+        TALLYLIGHT_DRAIN_MS: '1',
+        TALLYLIGHT_POLICY_DIR: 'elsewhere',
+        TALLYLIGHT_MAX_UPLOADS: '7',
+        TALLYLIGHT_WORKER_LEAVE_MS: '0',
+        TALLYLIGHT_LOG_LEVEL: 'debug',
+      }),
+    );
+  });
+
+  test('never become a sandbox', async () => {
+    await expect(chargeOf(loadSettings({}), silentLog)).rejects.toThrow('TALLYLIGHT_GRAPH_URL is missing');
+  });
+
+  test('get what is whole after the way from process to process', async () => {
+    const charge = await chargeOf(load({ TALLYLIGHT_MAX_UPLOADS: '7' }), silentLog);
+    expect(JSON.parse(JSON.stringify(charge))).toEqual(charge);
+  });
+});
