@@ -1,4 +1,5 @@
-import type { CallStore, Store } from '../src/core/ports.ts';
+import type { CallStore } from '../src/core/ports/call-store.ts';
+import type { Store } from '../src/core/ports/store.ts';
 import { bot, builtGate, callKey } from './built.ts';
 
 /** The decision of a write where the grant is held, and what a grant weighs. */

@@ -1,9 +1,10 @@
-import { pathToFileURL } from 'node:url';
-import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { CallKey } from '../src/core/call/key.ts';
 import type { Binding } from '../src/core/call/state.ts';
-import type { Log, Store } from '../src/core/ports.ts';
+import type { Log } from '../src/core/ports/log.ts';
+import type { Store } from '../src/core/ports/store.ts';
 import type * as gateModule from '../src/gate/gate.ts';
 import type * as clockModule from '../src/http/clock.ts';
 import type * as metricsModule from '../src/metrics/metrics.ts';

@@ -1,22 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { createVerifier } from '../src/auth/verify.ts';
+import { type PolicyFor, selectPolicy } from '../src/core/call/policy.ts';
 import { messageOf } from '../src/core/errors.ts';
-import { selectPolicy } from '../src/core/call/policy.ts';
-import type { Clock, Log, Meter, PolicyFor, Store } from '../src/core/ports.ts';
+import type { Clock } from '../src/core/ports/clock.ts';
+import type { Log } from '../src/core/ports/log.ts';
+import type { Meter } from '../src/core/ports/meter.ts';
+import type { Store } from '../src/core/ports/store.ts';
 import { openFileSink } from '../src/evidence/journal/file-sink.ts';
 import { startEvidenceWriter } from '../src/evidence/journal/writer.ts';
 import { Gate } from '../src/gate/gate.ts';
+import { clientAddress } from '../src/http/client-address.ts';
+import { systemClock } from '../src/http/clock.ts';
+import { noLimits } from '../src/http/limits.ts';
+import { requestStart } from '../src/http/request-start.ts';
 import { createMeter } from '../src/metrics/metrics.ts';
 import { connectGraph } from '../src/upstream/graph.ts';
 import { outboundFetch } from '../src/upstream/pool.ts';
-import { systemClock } from '../src/http/clock.ts';
-import { clientAddress } from '../src/http/client-address.ts';
-import { requestStart } from '../src/http/request-start.ts';
-import { noLimits } from '../src/http/limits.ts';
 import { consoleLog } from './log.ts';
 import { silentMeter } from './meter.ts';
-import { gateOptions, readOptions, type GateOptions } from './options.ts';
-import { register, type RecordingGate } from './parts.ts';
+import { gateOptions, type GateOptions, readOptions } from './options.ts';
+import { type RecordingGate, register } from './parts.ts';
 import { policiesInForce } from './policies.ts';
 
 /** Requests of the application to Graph at a time, in each of the two ways. */

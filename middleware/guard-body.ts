@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { hasBody } from '../src/core/graph/exchange.ts';
+import { hasBody } from '../src/core/http/exchange.ts';
 
 /** What the guard of a body asks and tells. */
 export interface BodyWatch {

@@ -5,7 +5,8 @@ export { requireRecording, type RouteHandler } from './require-recording.ts';
 export { memoryStore, type MemoryStoreOptions } from '../src/store/memory.ts';
 export type { FaultCode } from '../src/core/errors.ts';
 export type { Binding } from '../src/core/call/state.ts';
-export type { Log, Store } from '../src/core/ports.ts';
+export type { Log } from '../src/core/ports/log.ts';
+export type { Store } from '../src/core/ports/store.ts';
 export type { IssuerConfig } from '../src/auth/issuers.ts';
 export type {
   GateOptions,

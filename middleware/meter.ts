@@ -1,4 +1,4 @@
-import type { Meter } from '../src/core/ports.ts';
+import type { Meter } from '../src/core/ports/meter.ts';
 
 const nothing = (): void => undefined;
 

@@ -1,14 +1,15 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { IssuerConfig } from '../src/auth/issuers.ts';
-import { tokenHeaders, type TokenHeader } from '../src/core/http/bearer.ts';
+import type { Policy, PolicyRules } from '../src/core/call/policy.ts';
 import type { Binding } from '../src/core/call/state.ts';
 import { Fault } from '../src/core/errors.ts';
-import type { Log, Store } from '../src/core/ports.ts';
-import { startUnits, type StartUnit } from '../src/core/http/request-start.ts';
+import { type TokenHeader, tokenHeaders } from '../src/core/http/bearer.ts';
+import { type StartUnit, startUnits } from '../src/core/http/request-start.ts';
+import type { Log } from '../src/core/ports/log.ts';
+import type { Store } from '../src/core/ports/store.ts';
 import { isAddressOrNetwork } from '../src/http/client-address.ts';
 import { mayBeStamp } from '../src/http/request-start.ts';
-import type { Policy, PolicyRules } from '../src/core/call/policy.ts';
 import type { createMeter } from '../src/metrics/metrics.ts';
 import { policySchema, toPolicy } from '../src/policies/schema.ts';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../src/core/call/key.ts';
 import { Fault, messageOf } from '../src/core/errors.ts';
-import { cutRefusal, type StopReason } from '../src/core/graph/exchange.ts';
+import { cutRefusal, type StopReason } from '../src/core/http/write-guard.ts';
 import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
 import { answerCut, keepConnection } from './answer-cut.ts';

@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
-import { parseCallKey, type CallKey } from '../src/core/call/key.ts';
-import { grant, refuse, type Decision, type Refusal } from '../src/core/decision.ts';
-import type { Log } from '../src/core/ports.ts';
+import { type CallKey, parseCallKey } from '../src/core/call/key.ts';
+import { type Decision, grant, type Refusal, refuse } from '../src/core/decision.ts';
+import type { Log } from '../src/core/ports/log.ts';
 import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
 import { answering } from '../src/http/answer.ts';
@@ -9,7 +9,7 @@ import { admitWrite } from '../src/http/enforce.ts';
 import { counted, identifyMedia } from '../src/http/identify-call.ts';
 import { guardBody } from './guard-body.ts';
 import { readOptions, requireRecordingOptions, type RequireRecordingOptions } from './options.ts';
-import { partsOf, type GateParts, type RecordingGate } from './parts.ts';
+import { type GateParts, partsOf, type RecordingGate } from './parts.ts';
 import { follow, type Followed, type Recording } from './recording.ts';
 
 declare global {

@@ -3,4 +3,5 @@ export { loadSettings, type ProxySettings, type Settings } from './settings/sett
 export { createLog } from './server/log.ts';
 export { memoryStore, type MemoryStoreOptions } from './store/memory.ts';
 export type { FaultCode } from './core/errors.ts';
-export type { Log, Store } from './core/ports.ts';
+export type { Log } from './core/ports/log.ts';
+export type { Store } from './core/ports/store.ts';

@@ -1,20 +1,20 @@
 import {
   allowInsecureRequests,
+  type AuthorizationServer,
+  type Client,
+  type ClientAuth,
   clientCredentialsGrantRequest,
   ClientSecretPost,
   customFetch,
   processClientCredentialsResponse,
   ResponseBodyError,
-  type AuthorizationServer,
-  type Client,
-  type ClientAuth,
 } from 'oauth4webapi';
 import type { Binding } from '../core/call/state.ts';
-import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 import { clientKey, type ClientKeyConfig } from './client-key.ts';
-import { fetchWhole, secureUrl, type Fetch } from './fetch.ts';
+import { type Fetch, fetchWhole, secureUrl } from './fetch.ts';
 
 /** A client of Entra whose Graph tokens the proxy uses for the callers it lists. Has a secret or a key, not both. */
 export interface GraphCredentialConfig {

@@ -1,13 +1,13 @@
 import {
   createLocalJWKSet,
-  errors,
   type CryptoKey,
+  errors,
   type FlattenedJWSInput,
   type JSONWebKeySet,
   type JWSHeaderParameters,
 } from 'jose';
 import { Fault, messageOf } from '../core/errors.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 import type { Fetch } from './fetch.ts';
 import type { KeySource } from './key-source.ts';
 

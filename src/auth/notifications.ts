@@ -1,6 +1,6 @@
 import type { Binding } from '../core/call/state.ts';
-import type { NotificationVerifier } from '../core/ports.ts';
-import { readNotificationIssuer, type NotificationIssuerConfig } from './notification-issuers.ts';
+import type { NotificationVerifier } from '../core/ports/identity.ts';
+import { type NotificationIssuerConfig, readNotificationIssuer } from './notification-issuers.ts';
 import { createTokenVerifier, type TokenVerifier, type VerifierOptions } from './token-verifier.ts';
 
 /**

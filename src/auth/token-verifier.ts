@@ -1,9 +1,9 @@
-import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
+import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
-import { isFault, messageOf } from '../core/errors.ts';
 import { sha256 } from '../core/call/evidence.ts';
-import type { Log } from '../core/ports.ts';
+import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { Log } from '../core/ports/log.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { otherEntraVersion } from './entra-versions.ts';
 import type { Fetch } from './fetch.ts';

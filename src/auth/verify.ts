@@ -1,6 +1,6 @@
 import { grant } from '../core/decision.ts';
-import type { Identity, Verifier } from '../core/ports.ts';
-import { readIssuer, type IssuerConfig } from './issuers.ts';
+import type { Identity, Verifier } from '../core/ports/identity.ts';
+import { type IssuerConfig, readIssuer } from './issuers.ts';
 import {
   createTokenVerifier,
   type TokenVerifier,

@@ -1,16 +1,16 @@
 #!/usr/bin/env node
 import { Fault } from '../core/errors.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 import { chooseStore } from '../server/choose-store.ts';
-import { parseCommand, usage } from './arguments.ts';
 import { failStart } from '../server/failed-start.ts';
 import { createLog } from '../server/log.ts';
 import { prepareMemory } from '../server/memory.ts';
-import { startProxy, type RunningProxy } from '../server/proxy.ts';
-import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
+import { type RunningProxy, startProxy } from '../server/proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../server/shutdown.ts';
-import { warnAbout } from '../settings/warnings.ts';
 import { runPrimary } from '../server/workers/primary.ts';
+import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
+import { warnAbout } from '../settings/warnings.ts';
+import { parseCommand, usage } from './arguments.ts';
 
 interface Running {
   reloadPolicies(): void;

@@ -1,16 +1,18 @@
 import type { CallKey } from '../core/call/key.ts';
-import type { Binding } from '../core/call/state.ts';
-import { grant as granted, refuse, type Decision } from '../core/decision.ts';
-import { isFault, messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/call/policy.ts';
-import type { Revocation, SessionId, Tally } from '../core/ports.ts';
+import type { SessionId } from '../core/call/session.ts';
+import type { Binding } from '../core/call/state.ts';
+import type { Tally } from '../core/call/tally.ts';
+import { type Decision, grant as granted, refuse } from '../core/decision.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { Revocation } from '../core/ports/session-store.ts';
 import { stateOf } from './change.ts';
+import { SeenClosed } from './closed-cache.ts';
 import type { StatusDeps } from './context.ts';
-import type { HeardStops } from './stop-marks.ts';
 import { openedAt, tooEarly } from './epoch-opening.ts';
 import { readSoon } from './read-in-time.ts';
-import { SeenClosed } from './closed-cache.ts';
 import { Session } from './session.ts';
+import type { HeardStops } from './stop-marks.ts';
 import { Grant, Write } from './write.ts';
 
 interface Leaving {

@@ -1,25 +1,26 @@
 import type { CallEnd } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
-import { nothingTold, type Binding, type CallState } from '../core/call/state.ts';
-import { grant, refuse, type Decision } from '../core/decision.ts';
+import type { Contradiction } from '../core/call/roster.ts';
+import { type Binding, type CallState, nothingTold } from '../core/call/state.ts';
+import { type Decision, grant, refuse } from '../core/decision.ts';
 import type { Notice } from '../core/notices/notice.ts';
 import type { NoticeOutcome } from '../core/notices/outcomes.ts';
-import type { CallView } from '../core/ports.ts';
-import { readRoster, showingOf, type Contradiction, type RosterReading } from '../core/notices/roster.ts';
+import { readRoster, type RosterReading, showingOf } from '../core/notices/roster.ts';
 import { contradictionOf } from '../core/notices/witness.ts';
+import type { CallView } from '../core/ports/call-store.ts';
 import type { Bindings } from './bindings.ts';
 import {
   asRefusal,
   belongsTo,
   change,
   isSameBinding,
-  stateOf,
   type Proposal,
+  stateOf,
   type Witness,
 } from './change.ts';
 import type { GateDeps } from './context.ts';
-import type { HeardStop } from './stop-marks.ts';
 import { operationKey, type Operations } from './operations.ts';
+import type { HeardStop } from './stop-marks.ts';
 
 /** One notification, and whose it is by its token. */
 export interface Lesson {

@@ -1,12 +1,12 @@
 import type { CallKey } from '../core/call/key.ts';
-import { retentionMs, unknownCall, type Binding, type CallState } from '../core/call/state.ts';
-import { grant, type Decision, type Refusal } from '../core/decision.ts';
+import { freshMs, type HeldFor } from '../core/call/session.ts';
+import { type Binding, type CallState, retentionMs, unknownCall } from '../core/call/state.ts';
+import { type CallEvent, transition, watchedAs } from '../core/call/transition.ts';
+import { type Decision, grant, type Refusal } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallView, HeldFor } from '../core/ports.ts';
-import { freshMs } from '../core/call/fresh-time.ts';
-import { transition, watchedAs, type CallEvent } from '../core/call/transition.ts';
-import { sessionTimes, sleep, type GateDeps } from './context.ts';
+import type { CallView } from '../core/ports/call-store.ts';
+import { type GateDeps, sessionTimes, sleep } from './context.ts';
 
 export interface Witness {
   readonly by: Binding | null;

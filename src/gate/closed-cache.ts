@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { CallKey } from '../core/call/key.ts';
-import type { Clock } from '../core/ports.ts';
+import type { Clock } from '../core/ports/clock.ts';
 
 const remembered = 10_000;
 /** For how long what the store said of a closed call is repeated where it is not asked again, ms. */

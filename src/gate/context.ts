@@ -1,14 +1,12 @@
-import type {
-  CallProbe,
-  CallStore,
-  Clock,
-  Log,
-  Meter,
-  Outbox,
-  PolicyFor,
-  SessionStore,
-  SessionTimes,
-} from '../core/ports.ts';
+import type { PolicyFor } from '../core/call/policy.ts';
+import type { SessionTimes } from '../core/call/session.ts';
+import type { CallStore } from '../core/ports/call-store.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { CallProbe } from '../core/ports/identity.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
+import type { Outbox } from '../core/ports/outbox.ts';
+import type { SessionStore } from '../core/ports/session-store.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
 import type { Operations } from './operations.ts';
 import type { Watch } from './unchanged-since.ts';

@@ -1,7 +1,8 @@
 import type { CallKey } from '../core/call/key.ts';
-import { refuse, type Refusal } from '../core/decision.ts';
-import type { Clock, Meter } from '../core/ports.ts';
+import { type Refusal, refuse } from '../core/decision.ts';
 import { startProblems } from '../core/http/request-start.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { Watch } from './unchanged-since.ts';
 
 const watchedAs = (call: CallKey, epoch: number): string => `${call} ${epoch} open`;

@@ -1,6 +1,9 @@
-import { refuse, type Refusal } from '../core/decision.ts';
+import { type Refusal, refuse } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import type { Backlog, Clock, Log, Meter, Outbox } from '../core/ports.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
+import type { Backlog, Outbox } from '../core/ports/outbox.ts';
 
 const defaultWaitMs = 4 * 60 * 60 * 1000;
 const longestPauseMs = 15_000;

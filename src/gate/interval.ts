@@ -1,5 +1,5 @@
 import type { JsonObject } from '../core/json.ts';
-import type { CallView } from '../core/ports.ts';
+import type { CallView } from '../core/ports/call-store.ts';
 import { stateOf } from './change.ts';
 
 /** The interval that ends here: when it was open, what was done in it, and what every instance has reported since the last. */

@@ -1,5 +1,5 @@
 import type { CallKey } from '../core/call/key.ts';
-import type { Clock } from '../core/ports.ts';
+import type { Clock } from '../core/ports/clock.ts';
 
 /** One status operation of Graph whose end is awaited here. */
 export interface Awaited {

@@ -1,7 +1,7 @@
 import type { CallKey } from '../core/call/key.ts';
 import { isFault } from '../core/errors.ts';
-import type { CallView } from '../core/ports.ts';
-import { sleep, type GateDeps } from './context.ts';
+import type { CallView } from '../core/ports/call-store.ts';
+import { type GateDeps, sleep } from './context.ts';
 
 /** How long a write waits for what the store says of a call that this instance cannot hold, ms. */
 const waitMs = 250;

@@ -1,6 +1,6 @@
-import { isFault, messageOf } from '../core/errors.ts';
 import { lineKinds, type RefusedWrites } from '../core/call/evidence-lines.ts';
-import type { Reporter } from '../core/ports.ts';
+import { isFault, messageOf } from '../core/errors.ts';
+import type { Reporter } from '../core/ports/outbox.ts';
 import type { GateDeps } from './context.ts';
 import { nameOf, RefusedCount } from './refused-count.ts';
 

@@ -2,7 +2,7 @@ import type { CallKey } from '../core/call/key.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import type { CallView } from '../core/ports.ts';
+import type { CallView } from '../core/ports/call-store.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { change, stateOf } from './change.ts';
 import type { GateDeps } from './context.ts';

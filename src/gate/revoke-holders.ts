@@ -1,5 +1,7 @@
 import type { CallKey } from '../core/call/key.ts';
-import type { CallView, HeldFor, Holder, Revocation, SessionId } from '../core/ports.ts';
+import type { HeldFor, Holder, SessionId } from '../core/call/session.ts';
+import type { CallView } from '../core/ports/call-store.ts';
+import type { Revocation } from '../core/ports/session-store.ts';
 import type { GateDeps } from './context.ts';
 
 /** How this instance takes a revocation of its own without a round trip. */

@@ -1,6 +1,7 @@
+import type { SessionId } from '../core/call/session.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import type { Revocation, SessionId } from '../core/ports.ts';
-import { sessionTimes, type GateDeps } from './context.ts';
+import type { Revocation } from '../core/ports/session-store.ts';
+import { type GateDeps, sessionTimes } from './context.ts';
 import { Upkeep } from './store-sweep.ts';
 
 /** What a session tells its owner. All are synchronous: when they return, the instance has acted. */

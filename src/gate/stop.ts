@@ -1,20 +1,21 @@
-import { callEnds, type CallEnd } from '../core/call/ends.ts';
+import { type CallEnd, callEnds } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
-import type { Binding } from '../core/call/state.ts';
-import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
-import type { Poll, Send, Sent } from '../core/graph/exchange.ts';
+import type { HeldFor } from '../core/call/session.ts';
+import type { Binding, CallState } from '../core/call/state.ts';
+import type { Tally } from '../core/call/tally.ts';
+import { liveExchange } from '../core/call/transition.ts';
+import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
+import type { Poll, Send, Sent } from '../core/graph/exchange.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph/outcome.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { CallState } from '../core/call/state.ts';
-import type { CallView, HeldFor, Tally } from '../core/ports.ts';
-import { liveExchange } from '../core/call/transition.ts';
-import { change, changeInsistently, freshForMs, stateOf, asRefusal, type Witness } from './change.ts';
-import { sleep, type GateDeps, type StatusDeps } from './context.ts';
+import type { CallView } from '../core/ports/call-store.ts';
+import { asRefusal, change, changeInsistently, freshForMs, stateOf, type Witness } from './change.ts';
+import { type GateDeps, sleep, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
-import type { Meaning } from './stop-marks.ts';
 import { intervalOf } from './interval.ts';
-import { revokeAll, Telling, type Held, type OwnSession } from './revoke-holders.ts';
+import { type Held, type OwnSession, revokeAll, Telling } from './revoke-holders.ts';
+import type { Meaning } from './stop-marks.ts';
 
 /** What a stop is for; the end of a call closes its gate as well. */
 export type StopCause =

@@ -1,7 +1,9 @@
 import type { CallKey } from '../core/call/key.ts';
+import type { SessionId } from '../core/call/session.ts';
 import type { Binding } from '../core/call/state.ts';
-import type { Reached, StopReason } from '../core/graph/exchange.ts';
-import type { Clock, SessionId, Tally } from '../core/ports.ts';
+import type { Tally } from '../core/call/tally.ts';
+import type { Reached, StopReason } from '../core/http/write-guard.ts';
+import type { Clock } from '../core/ports/clock.ts';
 
 /** One for all: a write costs as little as it can. */
 const ignore = (): void => undefined;

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { bearerToken, graphTokenEnd, readGraphToken, type TokenHeader } from '../core/http/bearer.ts';
-import type { Binding } from '../core/call/state.ts';
-import { grant, refuse, type Decision } from '../core/decision.ts';
 import { sha256 } from '../core/call/evidence.ts';
-import type { Identity, Verifier } from '../core/ports.ts';
+import type { Binding } from '../core/call/state.ts';
+import { type Decision, grant, refuse } from '../core/decision.ts';
+import { bearerToken, graphTokenEnd, readGraphToken, type TokenHeader } from '../core/http/bearer.ts';
+import type { Identity, Verifier } from '../core/ports/identity.ts';
 import type { ControlAuth } from './ports.ts';
 import { repeatedHeader } from './repeated-header.ts';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../core/ports.ts';
+import type { Clock } from '../core/ports/clock.ts';
 
 /** The process's own time; timers never keep the process alive. */
 export const systemClock: Clock = {

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { CallKey } from '../core/call/key.ts';
-import type { Binding } from '../core/call/state.ts';
-import { refuse, type Decision, type Refusal } from '../core/decision.ts';
-import { messageOf } from '../core/errors.ts';
 import { mayUpload } from '../core/call/policy.ts';
-import type { Identity } from '../core/ports.ts';
-import { startProblems, type StartProblem } from '../core/http/request-start.ts';
+import type { Binding } from '../core/call/state.ts';
+import { type Decision, type Refusal, refuse } from '../core/decision.ts';
+import { messageOf } from '../core/errors.ts';
+import { type StartProblem, startProblems } from '../core/http/request-start.ts';
+import type { Identity } from '../core/ports/identity.ts';
 import type { Write } from '../gate/write.ts';
 import type { StageDeps } from './ports.ts';
 

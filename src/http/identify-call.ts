@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { type Decision, grant, refuse } from '../core/decision.ts';
 import type { TokenHeader } from '../core/http/bearer.ts';
-import { grant, refuse, type Decision } from '../core/decision.ts';
-import type { Identity, Verifier } from '../core/ports.ts';
+import type { Identity, Verifier } from '../core/ports/identity.ts';
 import { authenticateMedia } from './authenticate.ts';
 import type { StageDeps } from './ports.ts';
 

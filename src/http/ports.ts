@@ -1,19 +1,17 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import type { PolicyFor } from '../core/call/policy.ts';
 import type { Binding } from '../core/call/state.ts';
-import type { CallbackPlace } from '../core/http/callback-uri.ts';
 import type { Decision, Refusal } from '../core/decision.ts';
-import type {
-  DiscardedWrite,
-  Forwarded,
-  RawAnswer,
-  Sent,
-  Upgraded,
-  WriteGuard,
-} from '../core/graph/exchange.ts';
-import type { Log, Meter, PolicyFor, Verifier } from '../core/ports.ts';
+import type { RawAnswer, Sent } from '../core/graph/exchange.ts';
+import type { CallbackPlace } from '../core/http/callback-uri.ts';
+import type { Forwarded, Upgraded } from '../core/http/exchange.ts';
 import type { FrameDirection } from '../core/http/stream-end.ts';
+import type { DiscardedWrite, WriteGuard } from '../core/http/write-guard.ts';
+import type { Verifier } from '../core/ports/identity.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Limits } from './limits.ts';

@@ -1,4 +1,4 @@
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 import { clientAddress, type ClientAddress } from './client-address.ts';
 
 /** So many requests from one address, and none from another, are worth a word. */

@@ -1,13 +1,13 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Meter } from '../core/ports.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import {
-  metrics,
-  other,
-  primaryMetrics,
   type CounterRow,
   type GaugeRow,
   type HistogramRow,
   type MetricRow,
+  metrics,
+  other,
+  primaryMetrics,
 } from './table.ts';
 
 /** Every metric of the proxy, as the README shows them. */

@@ -1,12 +1,12 @@
 import { callEnds } from '../core/call/ends.ts';
+import { contradictions } from '../core/call/roster.ts';
 import { keptStates, stateNames, transitions } from '../core/call/state.ts';
-import { actionName } from '../core/graph/identify-action.ts';
 import { actions } from '../core/graph/action-table.ts';
+import { actionName } from '../core/graph/identify-action.ts';
+import { startProblems } from '../core/http/request-start.ts';
+import { frameDirections, streamEnds } from '../core/http/stream-end.ts';
 import { noticeOutcomes } from '../core/notices/outcomes.ts';
 import { reasons } from '../core/reasons.ts';
-import { startProblems } from '../core/http/request-start.ts';
-import { contradictions } from '../core/notices/roster.ts';
-import { frameDirections, streamEnds } from '../core/http/stream-end.ts';
 
 /** Every value a label can have; what is none of them is counted as `other`. */
 type LabelValues = Readonly<Record<string, readonly string[]>>;

@@ -1,17 +1,19 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Fault, messageOf } from '../core/errors.ts';
 import {
   collide,
   defaultPolicy,
   inForce,
+  type PolicyFor,
+  type PolicyInForce,
   selectPolicy,
   specificity,
-  type PolicyInForce,
 } from '../core/call/policy.ts';
-import type { Log, Meter, PolicyFor } from '../core/ports.ts';
-import { check, formatFieldPath, readDocument, type Problem } from './document.ts';
+import { Fault, messageOf } from '../core/errors.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
+import { check, formatFieldPath, type Problem, readDocument } from './document.ts';
 import { policySchema, toPolicy } from './schema.ts';
 
 interface Loaded {

@@ -1,5 +1,5 @@
 import { Fault } from '../core/errors.ts';
-import type { Store } from '../core/ports.ts';
+import type { Store } from '../core/ports/store.ts';
 
 export interface BreakableStore extends Store {
   /** From now on nothing answers. */

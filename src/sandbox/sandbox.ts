@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import type { Log, Store } from '../core/ports.ts';
-import { memoryStore } from '../store/memory.ts';
-import { redisStore } from '../store/redis/client.ts';
-import { startProxy, type ProxyParts, type RunningProxy } from '../server/proxy.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Store } from '../core/ports/store.ts';
+import { type ProxyParts, type RunningProxy, startProxy } from '../server/proxy.ts';
 import { sandboxMediaPath } from '../settings/routes.ts';
 import type { ProxySettings, SandboxSettings } from '../settings/settings.ts';
-import { callbackPath, connectPeers, startPeers, type Peers } from './peers.ts';
+import { memoryStore } from '../store/memory.ts';
+import { redisStore } from '../store/redis/client.ts';
+import { callbackPath, connectPeers, type Peers, startPeers } from './peers.ts';
 import { notificationIssuerOf, sandboxApp, sandboxSecret } from './token-mint.ts';
 
 export interface Sandbox extends Peers {

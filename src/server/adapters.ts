@@ -1,18 +1,18 @@
 import { createGraphCredentials, type GraphCredentials } from '../auth/graph-credential.ts';
 import { createNotificationVerifier } from '../auth/notifications.ts';
 import { createVerifier } from '../auth/verify.ts';
+import { Fault, isFault } from '../core/errors.ts';
 import { matchCallback } from '../core/http/callback-route.ts';
 import type { CallbackPlace } from '../core/http/callback-uri.ts';
-import { Fault, isFault } from '../core/errors.ts';
-import type { Log } from '../core/ports.ts';
 import { parseRequestTarget } from '../core/http/request-target.ts';
+import type { Log } from '../core/ports/log.ts';
 import type { StageDeps } from '../http/ports.ts';
+import type { ProxySettings } from '../settings/settings.ts';
 import { connectBot } from '../upstream/bot.ts';
 import { connectGraph } from '../upstream/graph.ts';
 import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
 import type { Planes } from './server.ts';
-import type { ProxySettings } from '../settings/settings.ts';
 
 /** How bots prove themselves; a credential of our own needs no request to find it. */
 type ProxyAuth =

@@ -1,9 +1,9 @@
 import { isFault, messageOf } from '../core/errors.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { ProxySettings } from '../settings/settings.ts';
 import { memoryStore } from '../store/memory.ts';
 import { redisStore } from '../store/redis/client.ts';
 import type { ProxyParts } from './proxy.ts';
-import type { ProxySettings } from '../settings/settings.ts';
 
 /** How long a start may take, ms. */
 const startMs = 10_000;

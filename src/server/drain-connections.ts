@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import net from 'node:net';
-import { hasBody } from '../core/graph/exchange.ts';
+import { hasBody } from '../core/http/exchange.ts';
 
 /**
  * How long a connection without a request stays open for one more, ms. A client that was about to use it would find it

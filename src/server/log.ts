@@ -1,5 +1,5 @@
-import { pino, type DestinationStream } from 'pino';
-import type { Log } from '../core/ports.ts';
+import { type DestinationStream, pino } from 'pino';
+import type { Log } from '../core/ports/log.ts';
 
 /** Names under which a token, a join token or a body could reach a log line. */
 const secretNames = [

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../core/json.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 
 /** Longer than any bound of the shutdown itself: then something hangs, and staying would help nobody. */
 export const shutdownMs = 60_000;

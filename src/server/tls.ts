@@ -4,12 +4,8 @@ import https from 'node:https';
 import { basename, dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { Fault, messageOf } from '../core/errors.ts';
-import type { Log } from '../core/ports.ts';
-
-export interface TlsPaths {
-  readonly certFile: string;
-  readonly keyFile: string;
-}
+import type { Log } from '../core/ports/log.ts';
+import type { TlsPaths } from '../settings/shapes.ts';
 
 export const readTls = ({ certFile, keyFile }: TlsPaths): { cert: string; key: string } => ({
   cert: readFileSync(certFile, 'utf8'),

@@ -3,18 +3,18 @@ import { availableParallelism } from 'node:os';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import type { IssuerConfig } from '../auth/issuers.ts';
 import type { NotificationIssuerConfig } from '../auth/notification-issuers.ts';
-import type { CallbackRoute } from '../core/http/callback-route.ts';
 import { Fault } from '../core/errors.ts';
-import { isRecord } from '../core/json.ts';
+import type { CallbackRoute } from '../core/http/callback-route.ts';
 import type { MediaRoute } from '../core/http/media-route.ts';
 import type { StartStamp } from '../core/http/request-start.ts';
-import { check, formatFieldPath, type Checked, type Issue } from '../policies/document.ts';
-import { readText, resolveCredential, type ReadFile } from './credential.ts';
+import { isRecord } from '../core/json.ts';
+import { check, type Checked, formatFieldPath, type Issue } from '../policies/document.ts';
+import { type ReadFile, readText, resolveCredential } from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
 import { judgeTogether } from './rules.ts';
+import type { TlsPaths } from './shapes.ts';
 import { gatherSettings, type Given } from './source.ts';
-import { settings, type SettingKey, type SettingRow, type SettingValues } from './table.ts';
-import type { TlsPaths } from '../server/tls.ts';
+import { type SettingKey, type SettingRow, settings, type SettingValues } from './table.ts';
 
 interface CommonSettings {
   readonly host: string;

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { messageOf } from '../core/errors.ts';
 import { isAddressOrNetwork } from '../http/client-address.ts';
 import { mayBeStamp } from '../http/request-start.ts';
-import { messageOf } from '../core/errors.ts';
 import { strictObject } from '../policies/document.ts';
 import { parseRedisUrl } from '../store/redis/target.ts';
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../core/json.ts';
-import type { Log } from '../core/ports.ts';
+import type { Log } from '../core/ports/log.ts';
 import type { ProxySettings } from './settings.ts';
 
 /** What may be meant and is not safe: it is said once, at the start. */

@@ -1,5 +1,5 @@
 import type { OutboxContent } from '../core/call/evidence-lines.ts';
-import type { Backlog, OutboxEntry, Report, Reported, Reporter } from '../core/ports.ts';
+import type { Backlog, OutboxEntry, Report, Reported, Reporter } from '../core/ports/outbox.ts';
 
 interface Waiting {
   readonly entry: OutboxEntry;

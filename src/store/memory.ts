@@ -1,19 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call/key.ts';
-import { isWatched, keptStates, type CallState, type StateName } from '../core/call/state.ts';
+import type { HeldFor, Holder, HolderTimes, SessionId, SessionTimes } from '../core/call/session.ts';
+import { type CallState, isWatched, keptStates, type StateName } from '../core/call/state.ts';
+import { saysNothing, type Tally } from '../core/call/tally.ts';
 import { Fault } from '../core/errors.ts';
-import type {
-  AnnouncedStop,
-  HeldFor,
-  Holder,
-  HolderTimes,
-  Revocation,
-  SessionId,
-  SessionTimes,
-  Store,
-  Tally,
-} from '../core/ports.ts';
-import { saysNothing } from '../core/call/tally.ts';
+import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
+import type { Store } from '../core/ports/store.ts';
 import { MemoryOutbox } from './memory-outbox.ts';
 
 export interface MemoryStoreOptions {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { Forwarded } from '../core/graph/exchange.ts';
+import type { Forwarded } from '../core/http/exchange.ts';
 import { botFaults } from './errors.ts';
 import { forward } from './forward.ts';
 import { requestHeaders } from './headers.ts';

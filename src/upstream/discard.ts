@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DiscardedWrite } from '../core/graph/exchange.ts';
+import type { DiscardedWrite } from '../core/http/write-guard.ts';
 import { exchangePool } from './pool.ts';
 
 const leastMs = 1000;

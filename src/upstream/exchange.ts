@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher, Pool } from 'undici';
-import { refuse, type Refusal } from '../core/decision.ts';
-import { cutRefusal, type RawAnswer, type Sent, type WriteGuard } from '../core/graph/exchange.ts';
+import { type Refusal, refuse } from '../core/decision.ts';
+import type { RawAnswer, Sent } from '../core/graph/exchange.ts';
 import { readGraphJson } from '../core/graph/read-json.ts';
+import { cutRefusal, type WriteGuard } from '../core/http/write-guard.ts';
 import type { JsonObject } from '../core/json.ts';
 import { GivenUp, graphFaults, refusalFor } from './errors.ts';
 

@@ -1,15 +1,10 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
-import { refuse, type Decision, type Refusal } from '../core/decision.ts';
-import {
-  cutRefusal,
-  type Forwarded,
-  type HeaderMap,
-  type Reached,
-  type WriteGuard,
-} from '../core/graph/exchange.ts';
-import { GivenUp, refusalFor, type FaultReasons } from './errors.ts';
+import { type Decision, type Refusal, refuse } from '../core/decision.ts';
+import type { Forwarded, HeaderMap } from '../core/http/exchange.ts';
+import { cutRefusal, type Reached, type WriteGuard } from '../core/http/write-guard.ts';
+import { type FaultReasons, GivenUp, refusalFor } from './errors.ts';
 import { responseHeaders } from './headers.ts';
 import type { Outgoing } from './pool.ts';
 

@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Decision, Refusal } from '../core/decision.ts';
-import type { Forwarded, RawAnswer, Sent, WriteGuard } from '../core/graph/exchange.ts';
-import { exchange, type ExchangeRequest } from './exchange.ts';
+import type { RawAnswer, Sent } from '../core/graph/exchange.ts';
+import type { Forwarded } from '../core/http/exchange.ts';
+import type { WriteGuard } from '../core/http/write-guard.ts';
 import { graphFaults } from './errors.ts';
+import { exchange, type ExchangeRequest } from './exchange.ts';
 import { forward } from './forward.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import { exchangePool, parseBase, streamingPool } from './pool.ts';

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import type { HeaderMap } from '../core/graph/exchange.ts';
+import type { HeaderMap } from '../core/http/exchange.ts';
 
 /** RFC 9110, section 7.6.1, and what undici sets itself. */
 const hopByHop = new Set([

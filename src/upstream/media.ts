@@ -1,16 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Forwarded, hasBody, type Upgraded } from '../core/http/exchange.ts';
 import { keepsAuthorization, type MediaRoute } from '../core/http/media-route.ts';
-import {
-  hasBody,
-  type DiscardedWrite,
-  type Forwarded,
-  type Upgraded,
-  type WriteGuard,
-} from '../core/graph/exchange.ts';
+import type { DiscardedWrite, WriteGuard } from '../core/http/write-guard.ts';
 import { connectDiscard } from './discard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
-import { requestHeaders, type ChangedHeaders } from './headers.ts';
+import { type ChangedHeaders, requestHeaders } from './headers.ts';
 import { parseBase, streamingPool } from './pool.ts';
 import { openWebSocket, type WebSocketClient, type WebSocketRequest } from './websocket.ts';
 

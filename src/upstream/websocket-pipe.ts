@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Reached, StopReason, StreamOver, WriteGuard } from '../core/graph/exchange.ts';
+import type { StreamOver } from '../core/http/exchange.ts';
 import { FrameScanner } from '../core/http/frame-scanner.ts';
 import type { FrameDirection, StreamEnd } from '../core/http/stream-end.ts';
 import { closeCodes, closeFrame } from '../core/http/websocket.ts';
+import type { Reached, StopReason, WriteGuard } from '../core/http/write-guard.ts';
 
 /** How long a side may take to answer a Close frame, or to close its connection, ms. */
 const closingMs = 1000;

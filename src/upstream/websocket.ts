@@ -3,12 +3,13 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Pool } from 'undici';
 import { refuse } from '../core/decision.ts';
-import type { StreamOver, Upgraded, WriteGuard } from '../core/graph/exchange.ts';
+import type { StreamOver, Upgraded } from '../core/http/exchange.ts';
 import type { FrameDirection } from '../core/http/stream-end.ts';
 import { unfitAcceptance } from '../core/http/websocket.ts';
+import type { WriteGuard } from '../core/http/write-guard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
-import { requestHeaders, responseHeaders, type ChangedHeaders } from './headers.ts';
+import { type ChangedHeaders, requestHeaders, responseHeaders } from './headers.ts';
 import { pipeWebSocket } from './websocket-pipe.ts';
 
 /** Who asked for a WebSocket: its connection is handed over with the 101, and what came with the request goes after that. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import type { AnnouncedStop, Store } from '../../src/core/ports.ts';
+import type { AnnouncedStop } from '../../src/core/ports/session-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
-import { newCall, recordingCall, type Fixture } from './store-fixtures.ts';
+import { type Fixture, newCall, recordingCall } from './store-fixtures.ts';
 
 /** What a store tells of announced stops from now on. */
 export async function heardBy(store: Store): Promise<AnnouncedStop[]> {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { OutboxEntry, Reporter, Store } from '../../src/core/ports.ts';
+import type { OutboxEntry, Reporter } from '../../src/core/ports/outbox.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { recordsOf, refusedWrites } from '../support/evidence-history.ts';
 import { lasting } from '../support/session-times.ts';
-import { minute, move, newCall, type Fixture } from './store-fixtures.ts';
+import { type Fixture, minute, move, newCall } from './store-fixtures.ts';
 
 /** Everything that waits, drained in steps of `step`. */
 async function drain(store: Store, step = 100): Promise<OutboxEntry[]> {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { lasting } from '../support/session-times.ts';
-import { minute, move, newCall, tally, type Fixture } from './store-fixtures.ts';
+import { type Fixture, minute, move, newCall, tally } from './store-fixtures.ts';
 
 /** What every store must forget in time, and what it must not. */
 export function describeRetention(stores: () => Fixture): void {

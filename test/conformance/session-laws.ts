@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { Revocation, Store } from '../../src/core/ports.ts';
+import type { Revocation } from '../../src/core/ports/session-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { lasting } from '../support/session-times.ts';
-import { minute, newCall, type Fixture } from './store-fixtures.ts';
+import { type Fixture, minute, newCall } from './store-fixtures.ts';
 
 const session = (): string => `session-${randomUUID()}`;
 

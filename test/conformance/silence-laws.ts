@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CallKey } from '../../src/core/call/key.ts';
 import { stateNames } from '../../src/core/call/state.ts';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { shardOf } from '../../src/store/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';
-import { commitOn, minute, move, newCall, type Fixture } from './store-fixtures.ts';
+import { commitOn, type Fixture, minute, move, newCall } from './store-fixtures.ts';
 
 const probe = newCall();
 const clockOf = async (store: Store): Promise<number> => (await store.calls.read(probe)).now;

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
-import { unknownCall, type CallState, type StateName } from '../../src/core/call/state.ts';
 import { chain } from '../../src/core/call/evidence.ts';
-import type { CallView, Commit, Store, Tally } from '../../src/core/ports.ts';
+import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
+import { type CallState, type StateName, unknownCall } from '../../src/core/call/state.ts';
+import type { Tally } from '../../src/core/call/tally.ts';
+import type { CallView, Commit } from '../../src/core/ports/call-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 
 /** A store under test, empty, and a second instance on the same data. */
 export interface Fixture {

@@ -3,15 +3,16 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseCallKey } from '../../src/core/call/key.ts';
 import { stateNames } from '../../src/core/call/state.ts';
-import type { CallView, Commit, Store } from '../../src/core/ports.ts';
+import type { CallView, Commit } from '../../src/core/ports/call-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
-import { virtualRedis, virtualStore } from '../support/virtual-redis/store.ts';
-import { startRedis, type TestRedis } from '../support/redis.ts';
-import { commitOn, minute, tally } from './store-fixtures.ts';
 import { recordsOf } from '../support/evidence-history.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
+import { virtualRedis, virtualStore } from '../support/virtual-redis/store.ts';
+import { commitOn, minute, tally } from './store-fixtures.ts';
 
 let redis: TestRedis;
 beforeAll(async () => {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { emptyRoster } from '../../src/core/call/roster.ts';
 import { nothingTold } from '../../src/core/call/state.ts';
-import type { Store } from '../../src/core/ports.ts';
-import { emptyRoster } from '../../src/core/notices/roster.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
+import { lasting } from '../support/session-times.ts';
 import { describeAnnouncements } from './announcement-laws.ts';
 import { describeFirstGrants } from './first-grant-laws.ts';
 import { describeOpened } from './opened-laws.ts';
@@ -11,8 +12,7 @@ import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSessions } from './session-laws.ts';
 import { describeSilence } from './silence-laws.ts';
-import { commitOn, minute, move, newCall, recordingCall, tally, type Fixture } from './store-fixtures.ts';
-import { lasting } from '../support/session-times.ts';
+import { commitOn, type Fixture, minute, move, newCall, recordingCall, tally } from './store-fixtures.ts';
 
 const session = (): string => `session-${randomUUID()}`;
 

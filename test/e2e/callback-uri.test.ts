@@ -5,17 +5,17 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Fault } from '../../src/core/errors.ts';
-import type { Commit } from '../../src/core/ports.ts';
+import type { Commit } from '../../src/core/ports/call-store.ts';
 import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import {
-  startNotifiedBot,
-  startNotifiedWorld,
   type NotifiedBot,
   type NotifiedWorld,
+  startNotifiedBot,
+  startNotifiedWorld,
 } from '../support/notified-bot.ts';
-import { json, send, type Answer } from '../support/raw-http.ts';
+import { type Answer, json, send } from '../support/raw-http.ts';
 
 /** Its policy rewrites; the sandbox's application has the default one, which flags. */
 const rewritingApp = '33333333-3333-4333-8333-333333333333';

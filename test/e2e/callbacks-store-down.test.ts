@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { breakable } from '../../src/sandbox/breakable-store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { eventually } from '../support/eventually.ts';
-import { batch, callIs, startNotifiedWorld, type NotifiedWorld } from '../support/notified-bot.ts';
+import { batch, callIs, type NotifiedWorld, startNotifiedWorld } from '../support/notified-bot.ts';
 import { startRedis } from '../support/redis.ts';
 
 /** A store whose answers can be kept back. */

@@ -3,18 +3,19 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, type AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
-import type { Commit, Store } from '../../src/core/ports.ts';
+import type { Commit } from '../../src/core/ports/call-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { Bot } from '../../src/sandbox/bot/bot.ts';
 import { startPeers } from '../../src/sandbox/peers.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
-import { json, send } from '../support/raw-http.ts';
 import { settingsFor, startProxyProcess } from '../support/process.ts';
+import { json, send } from '../support/raw-http.ts';
 import { startWorld } from '../support/world.ts';
 
 const portOf = (server: { address(): AddressInfo | string | null }): number =>

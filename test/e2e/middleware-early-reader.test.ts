@@ -1,12 +1,12 @@
-import { Agent, request, type IncomingMessage } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express, { type RequestHandler } from 'express';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Bot } from '../../src/sandbox/bot/bot.ts';
 import { eventually } from '../support/eventually.ts';
-import { newStore, startHost, type Host } from './middleware-host.ts';
+import { type Host, newStore, startHost } from './middleware-host.ts';
 
 type Take = (chunk: Buffer) => void;
 type Way = (req: IncomingMessage, take: Take) => void;

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { breakable } from '../../src/sandbox/breakable-store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { json, send } from '../support/raw-http.ts';

@@ -1,24 +1,24 @@
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { frameOf, opcodes } from '../../src/core/http/websocket.ts';
-import { breakable, type BreakableStore } from '../../src/sandbox/breakable-store.ts';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Bot } from '../../src/sandbox/bot/bot.ts';
-import { defaultLimits } from '../../src/settings/limits.ts';
-import { acceptWebSocket } from '../../src/sandbox/websocket-handler.ts';
 import { openStream, type Stream } from '../../src/sandbox/bot/websocket-client.ts';
+import { breakable, type BreakableStore } from '../../src/sandbox/breakable-store.ts';
+import { acceptWebSocket } from '../../src/sandbox/websocket-handler.ts';
+import { defaultLimits } from '../../src/settings/limits.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { eventually } from '../support/eventually.ts';
 import { recordsIn } from '../support/notified-bot.ts';
 import { send } from '../support/raw-http.ts';
+import { standstill } from '../support/standstill.ts';
 import {
   closing,
+  type HeldStream,
   plainFrame,
   startStreamHandler,
-  type HeldStream,
   type StreamHandler,
 } from '../support/stream-handler.ts';
-import { standstill } from '../support/standstill.ts';
 import { startWorld, verifyEvidence, type World } from '../support/world.ts';
 
 let world: World;

@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { emptyRoster, type Roster } from '../../src/core/call/roster.ts';
 import { parseJsonText } from '../../src/core/json.ts';
 import { readNotices } from '../../src/core/notices/read.ts';
-import { emptyRoster, readRoster, type Roster } from '../../src/core/notices/roster.ts';
+import { readRoster } from '../../src/core/notices/roster.ts';
 import { allBodies, callId, tenant } from '../fixtures/notifications/read.ts';
 import { cases, edited, nearJson } from './cases.ts';
 

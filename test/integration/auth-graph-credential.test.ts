@@ -7,7 +7,7 @@ import {
   type GraphCredentials,
 } from '../../src/auth/graph-credential.ts';
 import { grant } from '../../src/core/decision.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { eventually } from '../support/eventually.ts';
 import { app, startIssuer, tenant, type TestIssuer } from '../support/issuer.ts';
 

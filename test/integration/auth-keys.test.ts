@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { fetch } from 'undici';
 import { createVerifier } from '../../src/auth/verify.ts';
-import type { Log, Verifier } from '../../src/core/ports.ts';
+import type { Verifier } from '../../src/core/ports/identity.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { eventually } from '../support/eventually.ts';
 import { audience, startIssuer, type TestIssuer } from '../support/issuer.ts';
 

@@ -3,17 +3,17 @@ import { fetch } from 'undici';
 import { callingService, type NotificationIssuerConfig } from '../../src/auth/notification-issuers.ts';
 import { createNotificationVerifier } from '../../src/auth/notifications.ts';
 import { createVerifier } from '../../src/auth/verify.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   app,
   audience,
   bot,
+  type Claims,
+  type MintOptions,
   startIssuer,
   tampered,
   tenant,
-  type Claims,
-  type MintOptions,
   type TestIssuer,
 } from '../support/issuer.ts';
 

@@ -3,15 +3,15 @@ import { base64url, exportJWK, generateKeyPair } from 'jose';
 import { fetch } from 'undici';
 import type { IssuerConfig } from '../../src/auth/issuers.ts';
 import { createVerifier } from '../../src/auth/verify.ts';
-import type { Verifier } from '../../src/core/ports.ts';
+import type { Verifier } from '../../src/core/ports/identity.ts';
 import {
   app,
   audience,
+  type Claims,
+  type MintOptions,
   startIssuer,
   tampered,
   tenant,
-  type Claims,
-  type MintOptions,
   type TestIssuer,
 } from '../support/issuer.ts';
 

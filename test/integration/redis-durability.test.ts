@@ -2,18 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { Log } from '../../src/core/ports.ts';
-import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import type { TokenMint } from '../../src/sandbox/token-mint.ts';
+import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { failedStart, settingsFor } from '../support/process.ts';
 import {
   patient,
+  type RedisOptions,
   replicaOf,
   startCluster,
   startRedis,
   startSentinel,
-  type RedisOptions,
   type TestRedis,
 } from '../support/redis.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
-import { scripts, type Script } from '../../src/store/redis/scripts.ts';
+import { type Script, scripts } from '../../src/store/redis/scripts.ts';
 import { commitOn, minute, move, newCall } from '../conformance/store-fixtures.ts';
 import { patient, startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
+import type { Log } from '../../src/core/ports/log.ts';
 import { redisStore, type RedisStore, type RedisStoreOptions } from '../../src/store/redis/client.ts';
-import type { Log } from '../../src/core/ports.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
 import { aclLine, neededCommands } from '../../src/store/redis/permissions.ts';
 import { assertSuitable } from '../../src/store/redis/suitable.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { StreamOver } from '../../src/core/graph/exchange.ts';
+import type { StreamOver } from '../../src/core/http/exchange.ts';
 import { closeFrame, frameOf, opcodes } from '../../src/core/http/websocket.ts';
 import { pipeWebSocket } from '../../src/upstream/websocket-pipe.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,9 +1,9 @@
-import type { CallKey } from '../../src/core/call/key.ts';
 import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
-import type { CallView } from '../../src/core/ports.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import type { CallView } from '../../src/core/ports/call-store.ts';
 import { redisCalls } from '../../src/store/redis/call-store.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
-import { scripts, type Script } from '../../src/store/redis/scripts.ts';
+import { type Script, scripts } from '../../src/store/redis/scripts.ts';
 import { Shards } from '../../src/store/redis/shards.ts';
 import { storeOver } from '../../src/store/redis/store.ts';
 import { directConnection } from '../support/virtual-redis/connection.ts';
@@ -13,8 +13,8 @@ import { refusals, type Refused } from './acts.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';
-import { RedisClient, type Failure } from './redis-client.ts';
-import { startOfTime, taken, type Ports, type Fate, type SimulatedStore } from './store-ports.ts';
+import { type Failure, RedisClient } from './redis-client.ts';
+import { type Fate, type Ports, type SimulatedStore, startOfTime, taken } from './store-ports.ts';
 
 /** The longest time whose changes a restart or a failover can lose, ms. */
 const longestLossMs = 2000;

@@ -1,14 +1,15 @@
-import { Fault, messageOf } from '../../src/core/errors.ts';
 import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
 import type { CallKey } from '../../src/core/call/key.ts';
 import { closingEvents } from '../../src/core/call/state.ts';
-import type { CallView, Commit, Store } from '../../src/core/ports.ts';
+import { Fault, messageOf } from '../../src/core/errors.ts';
+import type { CallView, Commit } from '../../src/core/ports/call-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { refusals, type Refused } from './acts.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';
-import { startOfTime, taken, type Ports, type SimulatedStore } from './store-ports.ts';
+import { type Ports, type SimulatedStore, startOfTime, taken } from './store-ports.ts';
 
 const aDayMs = 24 * 60 * 60 * 1000;
 

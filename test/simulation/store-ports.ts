@@ -1,6 +1,8 @@
-import type { CallKey } from '../../src/core/call/key.ts';
 import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
-import type { AnnouncedStop, CallView, Store } from '../../src/core/ports.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import type { CallView } from '../../src/core/ports/call-store.ts';
+import type { AnnouncedStop } from '../../src/core/ports/session-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { Refused } from './acts.ts';
 import type { Process } from './engine.ts';
 

@@ -1,5 +1,5 @@
 import type { CallKey } from '../../src/core/call/key.ts';
-import type { StopReason } from '../../src/core/graph/exchange.ts';
+import type { StopReason } from '../../src/core/http/write-guard.ts';
 import type { Write } from '../../src/gate/write.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';

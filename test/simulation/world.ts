@@ -1,14 +1,15 @@
-import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
+import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
+import { selectPolicy } from '../../src/core/call/policy.ts';
 import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import type { Notice } from '../../src/core/notices/notice.ts';
-import { selectPolicy } from '../../src/core/call/policy.ts';
-import type { Log, Meter } from '../../src/core/ports.ts';
-import { startEvidenceWriter, type EvidenceWriter } from '../../src/evidence/journal/writer.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Meter } from '../../src/core/ports/meter.ts';
+import { type EvidenceWriter, startEvidenceWriter } from '../../src/evidence/journal/writer.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Act } from './acts.ts';
-import { Weather, type Choice } from './chance.ts';
+import { type Choice, Weather } from './chance.ts';
 import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
@@ -16,8 +17,8 @@ import { Observer } from './observer.ts';
 import type { Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
-import { Surroundings } from './surroundings.ts';
 import type { SimulatedStore } from './store-ports.ts';
+import { Surroundings } from './surroundings.ts';
 import { Upload } from './upload.ts';
 
 export const bot: Binding = {

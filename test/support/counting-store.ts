@@ -1,4 +1,4 @@
-import type { Store } from '../../src/core/ports.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 
 export interface CountingStore extends Store {
   /** How often each command was given since the last reset. */

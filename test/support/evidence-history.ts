@@ -1,9 +1,9 @@
-import { unknownCall, type CallState } from '../../src/core/call/state.ts';
-import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
-import { chain, type EvidenceRecord } from '../../src/core/call/evidence.ts';
 import type { OutboxContent, RefusedWrites } from '../../src/core/call/evidence-lines.ts';
-import type { Log } from '../../src/core/ports.ts';
-import { transition, type CallEvent } from '../../src/core/call/transition.ts';
+import { chain, type EvidenceRecord } from '../../src/core/call/evidence.ts';
+import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
+import { type CallState, unknownCall } from '../../src/core/call/state.ts';
+import { type CallEvent, transition } from '../../src/core/call/transition.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 
 export const who = {
   tenant: '11111111-1111-1111-1111-111111111111',

@@ -1,9 +1,9 @@
-import { nothingTold, unknownCall, type Binding, type CallState } from '../../src/core/call/state.ts';
-import type { CallKey } from '../../src/core/call/key.ts';
 import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
-import type { GraphCallState } from '../../src/core/notices/notice.ts';
+import type { GraphCallState } from '../../src/core/call/graph-state.ts';
+import type { CallKey } from '../../src/core/call/key.ts';
+import { type Binding, type CallState, nothingTold, unknownCall } from '../../src/core/call/state.ts';
+import { type CallEvent, transition } from '../../src/core/call/transition.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import { transition, type CallEvent } from '../../src/core/call/transition.ts';
 import { callKey, start, who } from './evidence-history.ts';
 
 const hold = { token: 'handler', forMs: 1000 };

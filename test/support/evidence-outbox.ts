@@ -1,7 +1,8 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
-import type { Backlog, Clock, Outbox, OutboxEntry } from '../../src/core/ports.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Backlog, Outbox, OutboxEntry } from '../../src/core/ports/outbox.ts';
 
 export const realClock: Clock = {
   now: () => performance.now(),

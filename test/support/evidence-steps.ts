@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
-import type { Outbox, OutboxEntry } from '../../src/core/ports.ts';
+import type { Outbox, OutboxEntry } from '../../src/core/ports/outbox.ts';
 
 /** One call that is awaited: of the file system, or of the outbox. */
 export interface Step {

@@ -1,23 +1,20 @@
 import { expect } from '@jest/globals';
 import type { CallEnd } from '../../src/core/call/ends.ts';
-import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
-import { nextState, type Binding } from '../../src/core/call/state.ts';
-import { grant, type Decision } from '../../src/core/decision.ts';
+import { type EvidenceRecord, hashOf } from '../../src/core/call/evidence.ts';
+import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
+import { type PolicyInForce, selectPolicy } from '../../src/core/call/policy.ts';
+import type { Contradiction } from '../../src/core/call/roster.ts';
+import { type Binding, nextState } from '../../src/core/call/state.ts';
+import { type Decision, grant } from '../../src/core/decision.ts';
 import { Fault } from '../../src/core/errors.ts';
-import { hashOf, type EvidenceRecord } from '../../src/core/call/evidence.ts';
 import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
 import type { NoticeOutcome } from '../../src/core/notices/outcomes.ts';
-import { selectPolicy, type PolicyInForce } from '../../src/core/call/policy.ts';
-import type {
-  CallProbe,
-  CallStore,
-  CallView,
-  Log,
-  Meter,
-  SessionStore,
-  Store,
-} from '../../src/core/ports.ts';
-import type { Contradiction } from '../../src/core/notices/roster.ts';
+import type { CallStore, CallView } from '../../src/core/ports/call-store.ts';
+import type { CallProbe } from '../../src/core/ports/identity.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Meter } from '../../src/core/ports/meter.ts';
+import type { SessionStore } from '../../src/core/ports/session-store.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { GateParts, GateSizes, GateTimes } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Started } from '../../src/gate/start.ts';
@@ -25,7 +22,7 @@ import type { StopCause, Stopped } from '../../src/gate/stop.ts';
 import type { Write } from '../../src/gate/write.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { recordsOf } from './evidence-history.ts';
-import { never, ScriptedGraph, type Asked } from './gate-graph.ts';
+import { type Asked, never, ScriptedGraph } from './gate-graph.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export const theCall: CallKey = parseCallKey('00000000-0000-0000-0000-00000000ca11')!;

@@ -1,12 +1,7 @@
+import type { GraphCallState } from '../../src/core/call/graph-state.ts';
+import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import type { Binding } from '../../src/core/call/state.ts';
-import type {
-  GraphCallState,
-  LegFacts,
-  Notice,
-  NoticeResult,
-  RosterEntry,
-} from '../../src/core/notices/notice.ts';
-import { parseCallKey, type CallKey } from '../../src/core/call/key.ts';
+import type { LegFacts, Notice, NoticeResult, RosterEntry } from '../../src/core/notices/notice.ts';
 import { nothingOfALeg } from '../fixtures/notifications/read.ts';
 import { bot, theCall, type World } from './gate.ts';
 

@@ -5,14 +5,14 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect } from '@jest/globals';
-import { parseCallKey } from '../../src/core/call/key.ts';
 import type { EvidenceRecord } from '../../src/core/call/evidence.ts';
+import { parseCallKey } from '../../src/core/call/key.ts';
 import type { NoticeOutcome } from '../../src/core/notices/outcomes.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
 import type { Peers } from '../../src/sandbox/peers.ts';
 import type { ProxySettings } from '../../src/settings/settings.ts';
 import { eventually } from './eventually.ts';
-import { send, type Answer } from './raw-http.ts';
+import { type Answer, send } from './raw-http.ts';
 import { startWorld, type World, type WorldOptions } from './world.ts';
 
 /** A notification as the bot got it. */

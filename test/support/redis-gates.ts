@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../../src/core/call/key.ts';
+import { defaultPolicy } from '../../src/core/call/policy.ts';
 import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import type { Poll, Send } from '../../src/core/graph/exchange.ts';
 import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
-import { defaultPolicy } from '../../src/core/call/policy.ts';
-import type { Log, Meter, Store } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Meter } from '../../src/core/ports/meter.ts';
+import type { Store } from '../../src/core/ports/store.ts';
 import type { GateTimes } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import type { Stopped } from '../../src/gate/stop.ts';

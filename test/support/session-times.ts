@@ -1,4 +1,4 @@
-import type { SessionTimes } from '../../src/core/ports.ts';
+import type { SessionTimes } from '../../src/core/call/session.ts';
 
 /** The times of a session that lives for so long without a heartbeat, in a store that allows any. */
 export const lasting = (ttlMs: number): SessionTimes => ({

@@ -1,13 +1,14 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Log, Store } from '../../src/core/ports.ts';
-import { verifyJournal, type Report } from '../../src/evidence/verify/verify.ts';
-import { startProxy, type RunningProxy } from '../../src/server/proxy.ts';
+import type { Log } from '../../src/core/ports/log.ts';
+import type { Store } from '../../src/core/ports/store.ts';
+import { type Report, verifyJournal } from '../../src/evidence/verify/verify.ts';
 import { Bot } from '../../src/sandbox/bot/bot.ts';
 import type { IncomingCall } from '../../src/sandbox/graph/control.ts';
-import { callbackPath, startPeers, type Peers } from '../../src/sandbox/peers.ts';
+import { callbackPath, type Peers, startPeers } from '../../src/sandbox/peers.ts';
 import { notificationIssuerOf, sandboxApp, sandboxSecret } from '../../src/sandbox/token-mint.ts';
+import { type RunningProxy, startProxy } from '../../src/server/proxy.ts';
 import { defaultLimits } from '../../src/settings/limits.ts';
 import type { ProxySettings } from '../../src/settings/settings.ts';
 import { memoryStore } from '../../src/store/memory.ts';

@@ -85,3 +85,6 @@ export function selectPolicy(policies: readonly PolicyInForce[], who: Binding | 
 export const mayUpload = (policy: PolicyRules, owner: Binding | null, who: Binding): boolean =>
   owner === null ||
   (owner.tenant === who.tenant && (owner.app === who.app || policy.uploaders.includes(who.app)));
+
+/** Finds the policy in force for a caller. */
+export type PolicyFor = (who: Binding | null) => PolicyInForce;

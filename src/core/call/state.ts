@@ -1,5 +1,5 @@
-import type { GraphCallState } from '../notices/notice.ts';
-import { emptyRoster, type Roster } from '../notices/roster.ts';
+import type { GraphCallState } from './graph-state.ts';
+import { emptyRoster, type Roster } from './roster.ts';
 
 /**
  * The life of a call's gate, as data. What holds in each state:

@@ -1,5 +1,5 @@
 import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
-import type { HeaderMap } from './exchange.ts';
+import type { HeaderMap } from '../http/exchange.ts';
 import { ambiguity } from '../json-keys.ts';
 
 /** JSON that Graph, or a gateway in front of it, has sent. */

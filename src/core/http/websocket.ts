@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { refuse, type Refusal } from '../decision.ts';
-import { hasBody, type HeaderMap } from '../graph/exchange.ts';
+import { type Refusal, refuse } from '../decision.ts';
+import { hasBody, type HeaderMap } from './exchange.ts';
 
 /** RFC 6455, section 1.3. */
 const protocolGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';

@@ -1,20 +1,6 @@
+import type { GraphCallState } from '../call/graph-state.ts';
 import type { CallKey } from '../call/key.ts';
 import type { JsonObject } from '../json.ts';
-
-/** The states of a call as Graph spells them in its metadata, and `ringing`, which only its documentation has. */
-export const graphCallStates = [
-  'incoming',
-  'establishing',
-  'ringing',
-  'established',
-  'hold',
-  'transferring',
-  'transferAccepted',
-  'redirecting',
-  'terminating',
-  'terminated',
-] as const;
-export type GraphCallState = (typeof graphCallStates)[number];
 
 /**
  * What a notification tells of a call's leg besides its state: who recorded whom and why, and what it belongs to.

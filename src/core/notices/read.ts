@@ -1,16 +1,11 @@
+import { graphCallStates } from '../call/graph-state.ts';
 import { parseCallKey } from '../call/key.ts';
-import {
-  graphCallStates,
-  type IgnoredNotice,
-  type Notice,
-  type NoticeBatch,
-  type NoticeResult,
-} from './notice.ts';
 import { isRecord } from '../json.ts';
 import { readLegFacts } from './call-facts.ts';
-import { parseNoticeResource, sameResource, type NoticeResource } from './resource.ts';
-import { fieldsOf, foldCase, isNamed, readCount, readId, readWord } from './values.ts';
+import type { IgnoredNotice, Notice, NoticeBatch, NoticeResult } from './notice.ts';
+import { type NoticeResource, parseNoticeResource, sameResource } from './resource.ts';
 import { readRosterNotice } from './roster-notice.ts';
+import { fieldsOf, foldCase, isNamed, readCount, readId, readWord } from './values.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 type ChangeType = 'created' | 'updated' | 'deleted';

@@ -1,33 +1,5 @@
+import type { Roster, Sighting } from '../call/roster.ts';
 import type { Notice, RosterEntry } from './notice.ts';
-
-/** What the participants' own recording status has told of a call; an independent witness, which never moves the gate. */
-export interface Roster {
-  /** By participant id, those who show that this bot records, and those who told otherwise with a sequence number. */
-  readonly participants: Readonly<Record<string, Sighting>>;
-  /** The last epoch in which the roster showed recording; 0: none. */
-  readonly shownIn: number;
-  /** Per kind of contradiction, the epoch in which it was raised last. */
-  readonly contradictedIn: Readonly<Partial<Record<Contradiction, number>>>;
-  /** Not everybody is known: who shows the recording may be among those that are missing. */
-  readonly partial?: true;
-}
-
-export interface Sighting {
-  readonly recording: boolean;
-  /** `rosterSequenceNumber`; null: none was given. */
-  readonly sequence: number | null;
-}
-
-export const emptyRoster: Roster = { participants: {}, shownIn: 0, contradictedIn: {} };
-
-/** What the witness can say against the gate. */
-export const contradictions = {
-  neverShown: 'Graph has confirmed the recording, but the roster never showed it.',
-  shownAfterStop: 'The roster shows a recording after the stop.',
-  shownUnconfirmed:
-    'The roster shows a recording that Graph never confirmed here: its answer was lost, or the bot went round the proxy.',
-} as const;
-export type Contradiction = keyof typeof contradictions;
 
 /** By what a roster names this bot; null: not known. */
 export interface Recorder {

@@ -1,5 +1,6 @@
+import type { Contradiction, Roster } from '../call/roster.ts';
 import type { CallState } from '../call/state.ts';
-import type { Contradiction, Roster, RosterReading } from './roster.ts';
+import type { RosterReading } from './roster.ts';
 
 /**
  * What the roster says against the gate, once per epoch and kind. `watched` is the watched time of its part of

@@ -1,14 +1,14 @@
 import { constants } from 'node:fs';
-import { mkdir, type FileHandle } from 'node:fs/promises';
+import { type FileHandle, mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
-import { Fault, isFault, messageOf } from '../../core/errors.ts';
 import type { LineContent, OutboxContent } from '../../core/call/evidence-lines.ts';
-import type { Log } from '../../core/ports.ts';
+import { Fault, isFault, messageOf } from '../../core/errors.ts';
+import type { Log } from '../../core/ports/log.ts';
 import { Acknowledged } from './acknowledged.ts';
 import { assertInPlace, ifPresent, openRegular, syncDirectory } from './disk.ts';
 import { takeExclusively } from './exclusive.ts';
-import { emptyHead, encodeLine, fileNameFor, nameOf, type Head } from './journal.ts';
+import { emptyHead, encodeLine, fileNameFor, type Head, nameOf } from './journal.ts';
 import { readJournal } from './recovery.ts';
 import { repairJournal } from './repair.ts';
 import { assertSinkId, sinkId } from './sink-id.ts';

@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Fault } from '../../core/errors.ts';
-import { sha256 } from '../../core/call/evidence.ts';
 import { lineKinds, type Repair } from '../../core/call/evidence-lines.ts';
-import type { Log } from '../../core/ports.ts';
+import { sha256 } from '../../core/call/evidence.ts';
+import { Fault } from '../../core/errors.ts';
+import type { Log } from '../../core/ports/log.ts';
 import { openRegular, readAt, syncDirectory, writeAt } from './disk.ts';
-import { encodeLine, fileNameFor, nameBeside, type Head } from './journal.ts';
+import { encodeLine, fileNameFor, type Head, nameBeside } from './journal.ts';
 import type { Found } from './recovery.ts';
 
 interface RepairOptions {

@@ -1,11 +1,14 @@
-import { Fault, isFault, messageOf } from '../../core/errors.ts';
-import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import { lineKinds, type OutboxContent } from '../../core/call/evidence-lines.ts';
+import type { EvidenceRecord } from '../../core/call/evidence.ts';
+import { Fault, isFault, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { Clock, Log, Meter, Outbox, OutboxEntry } from '../../core/ports.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Meter } from '../../core/ports/meter.ts';
+import type { Outbox, OutboxEntry } from '../../core/ports/outbox.ts';
 import type { FileSink } from './file-sink.ts';
-import { Flushes } from './waiters.ts';
 import { nameOf } from './journal.ts';
+import { Flushes } from './waiters.ts';
 
 export interface EvidenceWriterDeps {
   readonly outbox: Outbox;

@@ -1,18 +1,18 @@
+import type { EvidenceRecord } from '../../core/call/evidence.ts';
+import { type GraphCallState, graphCallStates } from '../../core/call/graph-state.ts';
 import { toGuid } from '../../core/call/key.ts';
 import type { EventName } from '../../core/call/state.ts';
-import type { EvidenceRecord } from '../../core/call/evidence.ts';
-import { graphCallStates, type GraphCallState } from '../../core/notices/notice.ts';
 import { fieldsOf, readCount, readId, readLabel, readList, readText } from '../../core/notices/values.ts';
 import {
+  type Fact,
+  type FactList,
   factNames,
   factReaders,
+  type Leg,
+  type LegFlag,
   legFlags,
   listNames,
   listReaders,
-  type Fact,
-  type FactList,
-  type Leg,
-  type LegFlag,
   type RecordedInterval,
 } from './call.ts';
 

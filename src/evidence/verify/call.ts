@@ -1,4 +1,4 @@
-import type { GraphCallState } from '../../core/notices/notice.ts';
+import type { GraphCallState } from '../../core/call/graph-state.ts';
 import { readId, readLabel, readText, readWord } from '../../core/notices/values.ts';
 
 /** One confirmed recording. */

@@ -1,8 +1,8 @@
 import { callEnds } from '../../core/call/ends.ts';
-import { contradictions } from '../../core/notices/roster.ts';
+import { contradictions } from '../../core/call/roster.ts';
+import { type Leg, legFlags, type RecordedInterval } from './call.ts';
+import { type Conversation, type Link, linkKinds } from './links.ts';
 import type { Report } from './verify.ts';
-import { legFlags, type Leg, type RecordedInterval } from './call.ts';
-import { linkKinds, type Conversation, type Link } from './links.ts';
 
 /** The report as text that ends with a newline. */
 export function reportInWords(report: Report): string {

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { matchCallback, type CallbackMatch, type CallbackRoute } from '../../core/http/callback-route.ts';
 import type { Binding } from '../../core/call/state.ts';
-import { grant, refuse, type Decision } from '../../core/decision.ts';
+import { type Decision, grant, refuse } from '../../core/decision.ts';
 import { readGraphJson } from '../../core/graph/read-json.ts';
-import type { NotificationVerifier } from '../../core/ports.ts';
+import { type CallbackMatch, type CallbackRoute, matchCallback } from '../../core/http/callback-route.ts';
+import { parseRequestTarget } from '../../core/http/request-target.ts';
 import type { IgnoredNotice, NoticeBatch } from '../../core/notices/notice.ts';
 import { readNotices } from '../../core/notices/read.ts';
-import { parseRequestTarget } from '../../core/http/request-target.ts';
+import type { NotificationVerifier } from '../../core/ports/identity.ts';
 import { answering } from '../answer.ts';
 import { tokenOf } from '../authenticate.ts';
 import { readOrStream } from '../body.ts';

@@ -1,7 +1,7 @@
 import { toGuid } from '../../core/call/key.ts';
 import type { Binding } from '../../core/call/state.ts';
 import type { Decision } from '../../core/decision.ts';
-import type { CallProbe } from '../../core/ports.ts';
+import type { CallProbe } from '../../core/ports/identity.ts';
 import type { GraphPort } from '../ports.ts';
 
 interface Credentials {

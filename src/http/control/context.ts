@@ -1,18 +1,19 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { CallKey } from '../../core/call/key.ts';
-import { grant, refuse, type Decision, type Refusal } from '../../core/decision.ts';
-import type { RawAnswer, Send, Sent, WriteGuard } from '../../core/graph/exchange.ts';
-import { actionName, type GraphAction } from '../../core/graph/identify-action.ts';
-import type { JsonObject } from '../../core/json.ts';
 import type { PolicyInForce } from '../../core/call/policy.ts';
+import { type Decision, grant, type Refusal, refuse } from '../../core/decision.ts';
+import type { RawAnswer, Send, Sent } from '../../core/graph/exchange.ts';
+import { actionName, type GraphAction } from '../../core/graph/identify-action.ts';
+import type { WriteGuard } from '../../core/http/write-guard.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Write } from '../../gate/write.ts';
 import type { Caller } from '../authenticate.ts';
 import type { JsonBody } from '../body.ts';
 import type { Release } from '../counters.ts';
 import type { ControlDeps, GraphRequest } from '../ports.ts';
 import { header } from '../problem.ts';
-import type { Proofs } from './proofs.ts';
 import type { Share } from '../shares.ts';
+import type { Proofs } from './proofs.ts';
 
 /** What is known of a request to Graph once it was authenticated and identified. */
 export interface ControlRequest {

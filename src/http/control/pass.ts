@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream';
 import { parseCallKey } from '../../core/call/key.ts';
-import { grant, refuse, type Refusal } from '../../core/decision.ts';
-import { hasBody, type Forwarded, type HeaderMap, type WriteGuard } from '../../core/graph/exchange.ts';
+import { grant, type Refusal, refuse } from '../../core/decision.ts';
 import { actionName } from '../../core/graph/identify-action.ts';
-import { accept } from './graph-proof.ts';
-import { readCallbackBody, tellCallback } from './callback-uri.ts';
-import { insteadOf, notThere, type ControlRequest, type Handler } from './context.ts';
+import { type Forwarded, hasBody, type HeaderMap } from '../../core/http/exchange.ts';
+import type { WriteGuard } from '../../core/http/write-guard.ts';
 import type { GraphRequest } from '../ports.ts';
+import { readCallbackBody, tellCallback } from './callback-uri.ts';
+import { type ControlRequest, type Handler, insteadOf, notThere } from './context.ts';
+import { accept } from './graph-proof.ts';
 
 /** Graph's 401 to the proxy's own token, of which nothing was passed on. */
 const tokenRefused = refuse('GraphCredentialUnavailable');

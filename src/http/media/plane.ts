@@ -1,28 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { TokenHeader } from '../../core/http/bearer.ts';
 import { toGuid } from '../../core/call/key.ts';
-import { grant, refuse, type Decision, type Refusal } from '../../core/decision.ts';
-import { cutRefusal, hasBody, isStopReason, type Forwarded } from '../../core/graph/exchange.ts';
+import { mayUpload } from '../../core/call/policy.ts';
+import { type Decision, grant, type Refusal, refuse } from '../../core/decision.ts';
+import type { TokenHeader } from '../../core/http/bearer.ts';
+import { type Forwarded, hasBody } from '../../core/http/exchange.ts';
 import {
   matchRoute,
+  type MediaRoute,
   onlyWebSockets,
   parseMediaTarget,
   readMethods,
-  routeOf,
-  spelledAsItCame,
-  type MediaRoute,
   type Reads,
   type RouteMatch,
+  routeOf,
+  spelledAsItCame,
 } from '../../core/http/media-route.ts';
-import { mayUpload } from '../../core/call/policy.ts';
-import type { Identity } from '../../core/ports.ts';
 import type { RequestTarget } from '../../core/http/request-target.ts';
 import { asksForWebSocket, unfitHandshake } from '../../core/http/websocket.ts';
+import { cutRefusal, isStopReason } from '../../core/http/write-guard.ts';
+import type { Identity } from '../../core/ports/identity.ts';
 import type { Write } from '../../gate/write.ts';
 import { answering } from '../answer.ts';
 import { admitWrite, lookedUp } from '../enforce.ts';
-import { counted, expectsContinue, identifyMedia, type IdentifyDeps } from '../identify-call.ts';
+import { counted, expectsContinue, type IdentifyDeps, identifyMedia } from '../identify-call.ts';
 import type { MediaPort } from '../ports.ts';
 import { header } from '../problem.ts';
 import { answerToUpgrade } from './upgrade-answer.ts';

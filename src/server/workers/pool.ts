@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/errors.ts';
-import type { Log } from '../../core/ports.ts';
+import type { Log } from '../../core/ports/log.ts';
 import type { PrimaryMeter } from '../../metrics/metrics.ts';
 import type { WorkerNumbers } from '../../metrics/workers.ts';
 import { shutdownMs } from '../shutdown.ts';
-import { Member, type Exit, type MemberState } from './worker-process.ts';
-import type { Charge } from './messages.ts';
 import { pulseEveryMs, silentRounds } from './liveness.ts';
+import type { Charge } from './messages.ts';
+import { type Exit, Member, type MemberState } from './worker-process.ts';
 
 /** How long a new worker may take until it could open gates. */
 const readyMs = 30_000;

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Fault } from '../../core/errors.ts';
-import type { Log } from '../../core/ports.ts';
+import type { Log } from '../../core/ports/log.ts';
 import { policiesOf } from '../../policies/load.ts';
-import { checkAdapters, named } from '../adapters.ts';
 import type { ProxySettings, Settings } from '../../settings/settings.ts';
+import { checkAdapters, named } from '../adapters.ts';
 import { usableTls } from '../tls.ts';
 import type { Charge } from './messages.ts';
 

@@ -1,12 +1,12 @@
 import cluster from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject } from '../../core/json.ts';
-import type { Log } from '../../core/ports.ts';
+import type { Log } from '../../core/ports/log.ts';
 import { chooseStore } from '../choose-store.ts';
 import { failStart } from '../failed-start.ts';
 import { createLog } from '../log.ts';
 import { prepareMemory } from '../memory.ts';
-import { startInstance, type Instance } from '../proxy.ts';
+import { type Instance, startInstance } from '../proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../shutdown.ts';
 import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
 

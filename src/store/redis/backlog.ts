@@ -1,4 +1,4 @@
-import type { Backlog } from '../../core/ports.ts';
+import type { Backlog } from '../../core/ports/outbox.ts';
 import type { Connection } from './connection.ts';
 import { asList, asMap, asNumber, asText } from './decode.ts';
 import type { Keys } from './keys.ts';

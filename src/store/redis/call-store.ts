@@ -1,8 +1,9 @@
 import type { CallKey } from '../../core/call/key.ts';
+import type { HolderTimes, SessionId } from '../../core/call/session.ts';
 import { closingEvents, isWatched } from '../../core/call/state.ts';
-import { Fault } from '../../core/errors.ts';
-import type { Acquired, CallStore, HolderTimes, SessionId } from '../../core/ports.ts';
 import { saysNothing } from '../../core/call/tally.ts';
+import { Fault } from '../../core/errors.ts';
+import type { Acquired, CallStore } from '../../core/ports/call-store.ts';
 import { batched } from './batched.ts';
 import type { Connection } from './connection.ts';
 import { sumCensus } from './decode.ts';

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log, Meter } from '../../core/ports.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Meter } from '../../core/ports/meter.ts';
 import { connect } from './connection.ts';
 import type { DurabilityRule } from './durability.ts';
 import { keysWith } from './keys.ts';
+import { type RedisStore, storeOver, type Time } from './store.ts';
 import type { EvictionRule } from './suitable.ts';
-import { storeOver, type RedisStore, type Time } from './store.ts';
 import { parseRedisUrl } from './target.ts';
 
 export type { RedisStore } from './store.ts';

@@ -1,9 +1,10 @@
-import { messageOf, Fault, isFault } from '../../core/errors.ts';
-import type { Log, Meter } from '../../core/ports.ts';
+import { Fault, isFault, messageOf } from '../../core/errors.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Meter } from '../../core/ports/meter.ts';
 import { durabilityOf, type DurabilityRule } from './durability.ts';
-import type { Script } from './scripts.ts';
 import { assertPermitted } from './permissions.ts';
-import { assertSuitable, unsuitable, type EvictionRule } from './suitable.ts';
+import type { Script } from './scripts.ts';
+import { assertSuitable, type EvictionRule, unsuitable } from './suitable.ts';
 import type { RedisTarget } from './target.ts';
 import { methodOf, openWire, type Wire } from './wire.ts';
 

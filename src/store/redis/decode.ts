@@ -1,20 +1,21 @@
-import { parseCallKey, type CallKey } from '../../core/call/key.ts';
+import type { OutboxContent, RefusedWrites } from '../../core/call/evidence-lines.ts';
+import type { EvidenceRecord } from '../../core/call/evidence.ts';
+import type { GraphCallState } from '../../core/call/graph-state.ts';
+import { type CallKey, parseCallKey } from '../../core/call/key.ts';
+import type { Roster } from '../../core/call/roster.ts';
 import {
-  keptStates,
-  stateNames,
   type Binding,
   type CallState,
+  keptStates,
   type StateName,
+  stateNames,
   type Told,
   type Wire,
 } from '../../core/call/state.ts';
+import type { Tally } from '../../core/call/tally.ts';
 import { Fault } from '../../core/errors.ts';
-import type { EvidenceRecord } from '../../core/call/evidence.ts';
-import type { OutboxContent, RefusedWrites } from '../../core/call/evidence-lines.ts';
-import type { GraphCallState } from '../../core/notices/notice.ts';
 import { isRecord } from '../../core/json.ts';
-import type { Census, Tally } from '../../core/ports.ts';
-import type { Roster } from '../../core/notices/roster.ts';
+import type { Census } from '../../core/ports/call-store.ts';
 
 /** What comes from the store is data: others may have written it. */
 export const malformed = (what: string): Fault =>

@@ -1,7 +1,7 @@
-import type { CallKey } from '../../core/call/key.ts';
-import { Fault } from '../../core/errors.ts';
 import { sha256 } from '../../core/call/evidence.ts';
-import type { SessionId } from '../../core/ports.ts';
+import type { CallKey } from '../../core/call/key.ts';
+import type { SessionId } from '../../core/call/session.ts';
+import { Fault } from '../../core/errors.ts';
 
 /** Into so many parts the calls are divided; never change it for a store that has data. */
 export const shardCount = 256;

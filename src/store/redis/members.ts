@@ -1,7 +1,8 @@
-import type { JoinRefusal, SessionId, SessionTimes } from '../../core/ports.ts';
+import type { SessionId, SessionTimes } from '../../core/call/session.ts';
+import { isRecord } from '../../core/json.ts';
+import type { JoinRefusal } from '../../core/ports/session-store.ts';
 import type { Connection } from './connection.ts';
 import { asPairs } from './decode.ts';
-import { isRecord } from '../../core/json.ts';
 import { otherFormat } from './format.ts';
 import type { Keys } from './keys.ts';
 import { parseTimes, scripts } from './scripts.ts';

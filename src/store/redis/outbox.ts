@@ -1,10 +1,10 @@
-import type { Outbox, OutboxEntry } from '../../core/ports.ts';
-import type { Connection } from './connection.ts';
+import type { Outbox, OutboxEntry } from '../../core/ports/outbox.ts';
 import { backlogOf } from './backlog.ts';
+import type { Connection } from './connection.ts';
 import { asList, asMap, asNumber, asText, malformed, parseContent } from './decode.ts';
 import type { Keys } from './keys.ts';
 import { reportShard, takeReport } from './reports.ts';
-import { scripts, type Rival } from './scripts.ts';
+import { type Rival, scripts } from './scripts.ts';
 import type { WakeUps } from './wake.ts';
 
 /** So often may all shards be asked whether something waits that other instances have committed, ms. */

@@ -1,4 +1,4 @@
-import type { Report, Reported, Reporter } from '../../core/ports.ts';
+import type { Report, Reported, Reporter } from '../../core/ports/outbox.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { scripts } from './scripts.ts';

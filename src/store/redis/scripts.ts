@@ -1,5 +1,8 @@
 import type { CallKey } from '../../core/call/key.ts';
-import type { Acquired, CallView, HeldFor, Reporter, Revocation, SessionTimes } from '../../core/ports.ts';
+import type { HeldFor, SessionTimes } from '../../core/call/session.ts';
+import type { Acquired, CallView } from '../../core/ports/call-store.ts';
+import type { Reporter } from '../../core/ports/outbox.ts';
+import type { Revocation } from '../../core/ports/session-store.ts';
 import {
   asCallKey,
   asList,

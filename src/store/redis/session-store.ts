@@ -1,15 +1,8 @@
-import { parseCallKey, type CallKey } from '../../core/call/key.ts';
+import { type CallKey, parseCallKey } from '../../core/call/key.ts';
+import { freshMs, type HolderTimes, type SessionId, type SessionTimes } from '../../core/call/session.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
-import type {
-  HolderTimes,
-  JoinRefusal,
-  Log,
-  Revocation,
-  SessionId,
-  SessionStore,
-  SessionTimes,
-} from '../../core/ports.ts';
-import { freshMs } from '../../core/call/fresh-time.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { JoinRefusal, Revocation, SessionStore } from '../../core/ports/session-store.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { redisMembers } from './members.ts';

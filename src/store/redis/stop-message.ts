@@ -1,5 +1,5 @@
 import { parseCallKey } from '../../core/call/key.ts';
-import type { AnnouncedStop } from '../../core/ports.ts';
+import type { AnnouncedStop } from '../../core/ports/session-store.ts';
 
 /** A stop as it is told to the other instances: its epoch or `-`, who tells it, the call. */
 export const stopMessage = ({ call, epoch, from }: AnnouncedStop): string =>

@@ -1,4 +1,5 @@
-import type { Log, Meter } from '../../core/ports.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Meter } from '../../core/ports/meter.ts';
 
 /** What differs by less is the network, a busy machine, or a clock that is being slewed. */
 const leastStepMs = 500;

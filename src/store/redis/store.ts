@@ -1,4 +1,6 @@
-import type { Log, Meter, Store } from '../../core/ports.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Meter } from '../../core/ports/meter.ts';
+import type { Store } from '../../core/ports/store.ts';
 import { redisCalls } from './call-store.ts';
 import type { Connection } from './connection.ts';
 import { inFormat } from './format.ts';

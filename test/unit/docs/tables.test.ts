@@ -1,13 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { format, resolveConfig } from 'prettier';
-import { actionName } from '../../../src/core/graph/identify-action.ts';
-import { actions, effects } from '../../../src/core/graph/action-table.ts';
-import { stateNames, transitions, type StateName } from '../../../src/core/call/state.ts';
-import { reasons } from '../../../src/core/reasons.ts';
 import { callEnds } from '../../../src/core/call/ends.ts';
+import { contradictions } from '../../../src/core/call/roster.ts';
+import { type StateName, stateNames, transitions } from '../../../src/core/call/state.ts';
+import { actions, effects } from '../../../src/core/graph/action-table.ts';
+import { actionName } from '../../../src/core/graph/identify-action.ts';
 import { noticeOutcomes } from '../../../src/core/notices/outcomes.ts';
-import { contradictions } from '../../../src/core/notices/roster.ts';
+import { reasons } from '../../../src/core/reasons.ts';
 import { metricsTable } from '../../../src/metrics/metrics.ts';
 import { sandboxControl, usualScripts } from '../../../src/sandbox/control-table.ts';
 import { obstacles } from '../../../src/server/readiness.ts';

@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { graphCallStates } from '../../../src/core/call/graph-state.ts';
 import type { CallKey } from '../../../src/core/call/key.ts';
-import { graphCallStates, type Notice } from '../../../src/core/notices/notice.ts';
+import type { Notice } from '../../../src/core/notices/notice.ts';
 import { sleep } from '../../../src/gate/context.ts';
-import { bot, inWorld, stranger, unavailable, type Disturbance, type World } from '../../support/gate.ts';
-import { completed, lost, pending, refused, type Asked, type Script } from '../../support/gate-graph.ts';
+import { type Asked, completed, lost, pending, refused, type Script } from '../../support/gate-graph.ts';
+import { bot, type Disturbance, inWorld, stranger, unavailable, type World } from '../../support/gate.ts';
 import { callIs, callNo, delta, operationEnded, participant, roster, tell } from '../../support/notices.ts';
 
 const times = { ttlMs: 300, drainMs: 80, graphTimeoutMs: 150, witnessGraceMs: 100 };

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { GraphCallState, Notice } from '../../../src/core/notices/notice.ts';
-import { bot, inWorld, stranger, theCall, unavailable, type World } from '../../support/gate.ts';
+import type { GraphCallState } from '../../../src/core/call/graph-state.ts';
+import type { Notice } from '../../../src/core/notices/notice.ts';
 import { completed } from '../../support/gate-graph.ts';
+import { bot, inWorld, stranger, theCall, unavailable, type World } from '../../support/gate.ts';
 import {
   callIs,
   callNo,

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { CallEnd } from '../../../src/core/call/ends.ts';
 import type { CallKey } from '../../../src/core/call/key.ts';
 import { Fault } from '../../../src/core/errors.ts';
-import type { CallProbe } from '../../../src/core/ports.ts';
+import type { CallProbe } from '../../../src/core/ports/identity.ts';
 import { sleep } from '../../../src/gate/context.ts';
 import { inWorld, theCall, type World, type WorldOptions } from '../../support/gate.ts';
 import { callNo, invitation, tell } from '../../support/notices.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CallKey } from '../../../src/core/call/key.ts';
 import type { Binding } from '../../../src/core/call/state.ts';
-import type { CallProbe } from '../../../src/core/ports.ts';
-import { bot, inWorld, stranger, theCall, type World, type WorldOptions } from '../../support/gate.ts';
+import type { CallProbe } from '../../../src/core/ports/identity.ts';
 import { lost } from '../../support/gate-graph.ts';
+import { bot, inWorld, stranger, theCall, type World, type WorldOptions } from '../../support/gate.ts';
 import { callIs, callNo, invitation, operationEnded, roster, tell } from '../../support/notices.ts';
 
 const silenceMs = 10_000;

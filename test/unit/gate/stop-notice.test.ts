@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { StopReason } from '../../../src/core/graph/exchange.ts';
+import type { StopReason } from '../../../src/core/http/write-guard.ts';
 import { inWorld } from '../../support/gate.ts';
 
 const times = { ttlMs: 3000, drainMs: 1000, graphTimeoutMs: 2000 };

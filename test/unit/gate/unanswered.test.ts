@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Reached } from '../../../src/core/graph/exchange.ts';
+import type { Reached } from '../../../src/core/http/write-guard.ts';
 import { discardMs } from '../../../src/gate/write.ts';
 import { inWorld, type World } from '../../support/gate.ts';
 

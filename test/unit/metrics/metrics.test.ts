@@ -1,11 +1,11 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import type { Meter } from '../../../src/core/ports.ts';
-import { reasons, type ReasonCode } from '../../../src/core/reasons.ts';
+import type { Meter } from '../../../src/core/ports/meter.ts';
+import { type ReasonCode, reasons } from '../../../src/core/reasons.ts';
 import { createMeter, createRegistry, metricsTable } from '../../../src/metrics/metrics.ts';
-import { metrics, type MetricRow } from '../../../src/metrics/table.ts';
+import { type MetricRow, metrics } from '../../../src/metrics/table.ts';
 import { lua } from '../../../src/store/redis/lua.generated.ts';
 
 /** The samples of the proxy's own metrics, as lines without their help. */

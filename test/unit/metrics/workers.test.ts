@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Meter } from '../../../src/core/ports.ts';
+import type { Meter } from '../../../src/core/ports/meter.ts';
 import { createMeter, createPrimaryMeter, createRegistry } from '../../../src/metrics/metrics.ts';
-import { metrics, primaryMetrics, type MetricRow } from '../../../src/metrics/table.ts';
+import { type MetricRow, metrics, primaryMetrics } from '../../../src/metrics/table.ts';
 import { WorkerNumbers } from '../../../src/metrics/workers.ts';
 
 interface Worker {

@@ -2,11 +2,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { messageOf } from '../../../src/core/errors.ts';
 import { canonicalJson, sha256 } from '../../../src/core/call/evidence.ts';
-import type { JsonObject } from '../../../src/core/json.ts';
 import { defaultPolicy, strictestRules } from '../../../src/core/call/policy.ts';
-import type { Log } from '../../../src/core/ports.ts';
+import { messageOf } from '../../../src/core/errors.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { Log } from '../../../src/core/ports/log.ts';
 import { createPolicySet, loadPolicies } from '../../../src/policies/load.ts';
 
 const root = join(import.meta.dirname, '../../policies');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Log } from '../../../src/core/ports.ts';
+import type { Log } from '../../../src/core/ports/log.ts';
 import { loadSettings } from '../../../src/settings/settings.ts';
 import { warnAbout } from '../../../src/settings/warnings.ts';
 import { silentLog } from '../../support/world.ts';

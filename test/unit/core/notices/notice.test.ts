@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { graphCallStates } from '../../../../src/core/notices/notice.ts';
+import { graphCallStates } from '../../../../src/core/call/graph-state.ts';
 import { readNotices } from '../../../../src/core/notices/read.ts';
 import {
   batch,

@@ -1,13 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { emptyRoster, type Roster } from '../../../../src/core/call/roster.ts';
 import type { Notice, RosterEntry } from '../../../../src/core/notices/notice.ts';
-import {
-  emptyRoster,
-  readRoster,
-  showingOf,
-  type Recorder,
-  type Roster,
-} from '../../../../src/core/notices/roster.ts';
+import { readRoster, type Recorder, showingOf } from '../../../../src/core/notices/roster.ts';
 import { delta, participant, roster } from '../../../support/notices.ts';
 
 const self: Recorder = { application: 'our-app', applicationInstance: 'our-instance' };

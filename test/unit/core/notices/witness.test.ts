@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { unknownCall, type CallState } from '../../../../src/core/call/state.ts';
-import { contradictions, emptyRoster, type Roster } from '../../../../src/core/notices/roster.ts';
+import { contradictions, emptyRoster, type Roster } from '../../../../src/core/call/roster.ts';
+import { type CallState, unknownCall } from '../../../../src/core/call/state.ts';
 import { contradictionOf } from '../../../../src/core/notices/witness.ts';
 
 const graceMs = 5000;

@@ -2,16 +2,16 @@ import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { Fault } from '../../../../src/core/errors.ts';
 import type { EvidenceRecord } from '../../../../src/core/call/evidence.ts';
-import type { Clock } from '../../../../src/core/ports.ts';
-import { openFileSink, type FileSink } from '../../../../src/evidence/journal/file-sink.ts';
-import { listJournalFiles, verifyJournal } from '../../../../src/evidence/verify/verify.ts';
+import { Fault } from '../../../../src/core/errors.ts';
+import type { Clock } from '../../../../src/core/ports/clock.ts';
+import { type FileSink, openFileSink } from '../../../../src/evidence/journal/file-sink.ts';
 import {
-  startEvidenceWriter,
   type EvidenceWriter,
   type EvidenceWriterDeps,
+  startEvidenceWriter,
 } from '../../../../src/evidence/journal/writer.ts';
+import { listJournalFiles, verifyJournal } from '../../../../src/evidence/verify/verify.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { contents, History, interleaved, memoryLog } from '../../../support/evidence-history.ts';
 import { MemoryOutbox, realClock } from '../../../support/evidence-outbox.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { JoinRefusal, SessionTimes } from '../../../../src/core/ports.ts';
+import type { SessionTimes } from '../../../../src/core/call/session.ts';
+import type { JoinRefusal } from '../../../../src/core/ports/session-store.ts';
 import type { RedisStore } from '../../../../src/store/redis/store.ts';
 import { commitOn, minute, move, newCall, recordingCall } from '../../../conformance/store-fixtures.ts';
 import { lasting } from '../../../support/session-times.ts';

@@ -1,0 +1,33 @@
+/** An instance's membership in the store; never resumed once lost. */
+export type SessionId = string;
+
+export interface Holder {
+  readonly session: SessionId;
+  readonly epoch: number;
+}
+
+/** The times of a session that others have to wait for. */
+export interface HolderTimes {
+  /** How long it may admit media without hearing from the store, ms. */
+  readonly ttlMs: number;
+  /** The limit of one request of it to Graph, ms. */
+  readonly graphTimeoutMs: number;
+}
+
+/** A holder, and how long to wait for it, by its own times. */
+export interface HeldFor extends Holder, HolderTimes {}
+
+/** The times of an instance, and the largest that its operator allows any instance. */
+export interface SessionTimes extends HolderTimes {
+  readonly ttlMaxMs: number;
+  readonly graphTimeoutMaxMs: number;
+}
+
+/**
+ * Rule R2: for how long status changes must wait, ms, after a part of the store began without its data. Two things may be
+ * forgotten: a holder, whose deadline passes within one TTL, and a stop, whose handler may be held up for one Graph
+ * timeout, wait for another, and give up one before the request is off the wire. Whose they were is forgotten with them,
+ * so the largest times count that the operator allows.
+ */
+export const freshMs = ({ ttlMaxMs, graphTimeoutMaxMs }: SessionTimes): number =>
+  Math.max(ttlMaxMs, 3 * graphTimeoutMaxMs);
