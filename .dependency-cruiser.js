@@ -1,4 +1,6 @@
-const level2 = 'auth|store|upstream|evidence|metrics';
+// Levels inside src: 1 core, 2 gate and the adapters, 3 http and settings, 4 server, 5 sandbox, 6 cli. Each may use those below
+// it, nothing may use those above it.
+const adapters = 'auth|store|upstream|evidence|metrics|policies';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -26,6 +28,19 @@ export default {
         ],
       },
     },
+    ...[
+      ['call', ''],
+      ['http', 'call'],
+      ['graph', 'call|http'],
+      ['notices', 'call|http'],
+    ].map(([chamber, below]) => ({
+      name: `core-${chamber}-looks-down`,
+      comment:
+        'The state machine of a call needs neither HTTP nor Graph; requests to Graph and notifications from it are read apart.',
+      severity: 'error',
+      from: { path: `^src/core/${chamber}/` },
+      to: { path: '^src/core/[^/]+/', pathNot: `^src/core/(${[chamber, below].filter(Boolean).join('|')})/` },
+    })),
     {
       name: 'gate-knows-core-only',
       comment: 'Use cases work on ports, so that the same protocol runs on any store and under simulation.',
@@ -37,15 +52,45 @@ export default {
       name: 'adapters-never-meet',
       comment: 'Adapters meet in a root, which hands them to others as ports.',
       severity: 'error',
-      from: { path: `^src/(${level2})/` },
-      to: { path: `^src/(${level2}|gate|http|server)/|^middleware/`, pathNot: '^src/$1/' },
+      from: { path: `^src/(${adapters})/` },
+      to: { path: '^src/[^/]+/', pathNot: '^src/(core|$1)/' },
     },
     {
       name: 'stages-know-core-and-gate',
       comment: 'A stage of a request takes its adapters as ports; type shapes come from core.',
       severity: 'error',
       from: { path: '^src/http/' },
-      to: { path: `^src/(${level2}|server)/|^middleware/` },
+      to: { path: '^src/[^/]+/', pathNot: '^src/(core|gate|http)/' },
+    },
+    {
+      name: 'planes-never-meet',
+      comment: 'What two planes need lies beside them.',
+      severity: 'error',
+      from: { path: '^src/http/(control|media|callbacks)/' },
+      to: { path: '^src/http/(control|media|callbacks)/', pathNot: '^src/http/$1/' },
+    },
+    {
+      name: 'settings-start-nothing',
+      comment:
+        'Settings say what is wanted; adapters lend them the shapes of their options and the checks of their values.',
+      severity: 'error',
+      from: { path: '^src/settings/' },
+      to: { path: '^src/(gate|server|sandbox|cli)/' },
+    },
+    {
+      name: 'server-knows-no-sandbox',
+      comment: 'Fakes must not be loaded where a real call is recorded.',
+      severity: 'error',
+      from: { path: '^(src|middleware)/', pathNot: '^src/(sandbox|cli)/' },
+      to: { path: '^src/sandbox/' },
+    },
+    {
+      name: 'commands-are-on-top',
+      comment:
+        'Only commands read arguments; nothing that is imported may end the process or write to the terminal.',
+      severity: 'error',
+      from: { path: '^(src|middleware)/', pathNot: '^src/cli/' },
+      to: { path: '^src/cli/' },
     },
     {
       name: 'src-never-sees-middleware',
@@ -60,7 +105,7 @@ export default {
       severity: 'error',
       from: { path: '^middleware/' },
       to: {
-        path: '^src/server/|^src/store/redis/|^src/index|^src/redis|node_modules/ioredis/',
+        path: '^src/(server|settings|sandbox|cli)/|^src/store/redis/|^src/(index|redis)\\.ts$|node_modules/ioredis/',
         reachable: true,
       },
     },
@@ -75,12 +120,12 @@ export default {
       ['ioredis', '^src/store/redis/'],
       ['express', '^src/(http|server)/|^middleware/'],
       ['undici', '^src/upstream/'],
-      ['jose', '^src/(auth|server/sandbox)/'],
+      ['jose', '^src/(auth|sandbox)/'],
       ['oauth4webapi', '^src/auth/'],
       ['prom-client', '^src/metrics/'],
       ['pino', '^src/server/'],
-      ['zod', '^src/(server|policies)/|^middleware/'],
-      ['yaml', '^src/(server|policies)/'],
+      ['zod', '^src/(settings|policies|sandbox)/|^middleware/'],
+      ['yaml', '^src/policies/'],
     ].map(([name, home]) => ({
       name: `${name}-has-one-home`,
       comment: `${name} is used in one place, so that it can be replaced there.`,
@@ -96,19 +141,12 @@ export default {
       to: { path: '^test/' },
     },
     {
-      name: 'sandbox-stays-in-its-box',
-      comment: 'Only the start of the server may load the sandbox.',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/server/' },
-      to: { path: '^src/server/sandbox/' },
-    },
-    {
       name: 'verifier-is-independent',
       comment:
         'The verifier of evidence shares the record format and the transition table with the writer, nothing else.',
       severity: 'error',
-      from: { path: '^src/evidence/verify' },
-      to: { path: '^src/', pathNot: '^src/(core|evidence/verify)' },
+      from: { path: '^src/evidence/verify/' },
+      to: { path: '^src/', pathNot: '^src/(core|evidence/verify)/' },
     },
     {
       name: 'no-unresolvable',

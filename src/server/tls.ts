@@ -5,7 +5,7 @@ import { basename, dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
-import type { TlsPaths } from '../settings/shapes.ts';
+import type { TlsPaths } from '../settings/settings.ts';
 
 export const readTls = ({ certFile, keyFile }: TlsPaths): { cert: string; key: string } => ({
   cert: readFileSync(certFile, 'utf8'),

@@ -12,7 +12,6 @@ import { check, type Checked, formatFieldPath, type Issue } from '../policies/do
 import { type ReadFile, readText, resolveCredential } from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
 import { judgeTogether } from './rules.ts';
-import type { TlsPaths } from './shapes.ts';
 import { gatherSettings, type Given } from './source.ts';
 import { type SettingKey, type SettingRow, settings, type SettingValues } from './table.ts';
 
@@ -44,6 +43,11 @@ interface CommonSettings {
   /** How much an instance takes on. */
   readonly limits: LimitValues;
   readonly logLevel: string;
+}
+
+export interface TlsPaths {
+  readonly certFile: string;
+  readonly keyFile: string;
 }
 
 export interface SandboxSettings extends CommonSettings {

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { OutboxEntry, Reporter } from '../../src/core/ports/outbox.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
-import { recordsOf, refusedWrites } from '../support/evidence-history.ts';
+import { recordsOf, refusedWrites } from '../support/evidence/history.ts';
 import { lasting } from '../support/session-times.ts';
 import { type Fixture, minute, move, newCall } from './store-fixtures.ts';
 

@@ -8,7 +8,7 @@ import type { Store } from '../../src/core/ports/store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { keysWith } from '../../src/store/redis/keys.ts';
-import { recordsOf } from '../support/evidence-history.ts';
+import { recordsOf } from '../support/evidence/history.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
 import { virtualRedis, virtualStore } from '../support/virtual-redis/store.ts';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { LineContent } from '../../src/core/call/evidence-lines.ts';
 import { emptyHead, encodeLine } from '../../src/evidence/journal/journal.ts';
 import { verifyJournal } from '../../src/evidence/verify/verify.ts';
-import { contents, interleaved, refusedWrites } from '../support/evidence-history.ts';
+import { contents, interleaved, refusedWrites } from '../support/evidence/history.ts';
 import { cases } from './cases.ts';
 
 let directory: string;

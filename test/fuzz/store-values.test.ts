@@ -10,7 +10,7 @@ import {
   sumCensus,
 } from '../../src/store/redis/decode.ts';
 import { parseRedisUrl } from '../../src/store/redis/target.ts';
-import { History } from '../support/evidence-history.ts';
+import { History } from '../support/evidence/history.ts';
 import { cases, edited, nearJson } from './cases.ts';
 
 const secret = 'hunter2canary';

@@ -21,7 +21,7 @@ import type { Started } from '../../src/gate/start.ts';
 import type { StopCause, Stopped } from '../../src/gate/stop.ts';
 import type { Write } from '../../src/gate/write.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { recordsOf } from './evidence-history.ts';
+import { recordsOf } from './evidence/history.ts';
 import { type Asked, never, ScriptedGraph } from './gate-graph.ts';
 import { VirtualClock } from './virtual-clock.ts';
 

@@ -4,12 +4,12 @@ import Sequencer from '@jest/test-sequencer';
 const long = [
   'test/simulation/simulation.test.ts',
   'test/chaos/chaos.test.ts',
-  'test/e2e/workers.test.ts',
-  'test/e2e/shutdown.test.ts',
+  'test/e2e/operation/workers.test.ts',
+  'test/e2e/operation/shutdown.test.ts',
   'test/unit/evidence/journal/file-sink-repair.test.ts',
   'test/conformance/store-model.test.ts',
   'test/chaos/hard-stops.test.ts',
-  'test/e2e/hung-workers.test.ts',
+  'test/e2e/operation/hung-workers.test.ts',
 ];
 
 export default class LongestFirst extends Sequencer {

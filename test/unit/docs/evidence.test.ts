@@ -10,7 +10,7 @@ import { chain, sha256, canonicalJson } from '../../../src/core/call/evidence.ts
 import { lineKinds } from '../../../src/core/call/evidence-lines.ts';
 import { emptyHead, encodeLine } from '../../../src/evidence/journal/journal.ts';
 import { verifyJournal } from '../../../src/evidence/verify/verify.ts';
-import { refusedWrites, start, who } from '../../support/evidence-history.ts';
+import { refusedWrites, start, who } from '../../support/evidence/history.ts';
 
 const page = fileURLToPath(new URL('../../../docs/evidence/format.md', import.meta.url));
 

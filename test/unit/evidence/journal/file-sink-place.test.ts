@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { messageOf } from '../../../../src/core/errors.ts';
 import { openFileSink, type FileSink } from '../../../../src/evidence/journal/file-sink.ts';
 import { listJournalFiles, verifyJournal } from '../../../../src/evidence/verify/verify.ts';
-import { contents, History, memoryLog } from '../../../support/evidence-history.ts';
-import { temporaryDirectory } from '../../../support/evidence-process.ts';
+import { contents, History, memoryLog } from '../../../support/evidence/history.ts';
+import { temporaryDirectory } from '../../../support/evidence/process.ts';
 
 const { records } = new History(1).recording().recording();
 const [first, second] = [contents(records.slice(0, 6)), contents(records.slice(6))];

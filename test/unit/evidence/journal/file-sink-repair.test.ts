@@ -6,8 +6,8 @@ import { canonicalJson, sha256, type EvidenceRecord } from '../../../../src/core
 import { openFileSink, type FileSink } from '../../../../src/evidence/journal/file-sink.ts';
 import { encodeLine, type Head } from '../../../../src/evidence/journal/journal.ts';
 import { listJournalFiles, verifyJournal, type Report } from '../../../../src/evidence/verify/verify.ts';
-import { contents, interleaved, memoryLog } from '../../../support/evidence-history.ts';
-import { temporaryDirectory } from '../../../support/evidence-process.ts';
+import { contents, interleaved, memoryLog } from '../../../support/evidence/history.ts';
+import { temporaryDirectory } from '../../../support/evidence/process.ts';
 
 const records = interleaved(1, 1);
 const page = 4096;

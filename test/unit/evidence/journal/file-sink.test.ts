@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openFileSink, type FileSink } from '../../../../src/evidence/journal/file-sink.ts';
 import { verifyJournal } from '../../../../src/evidence/verify/verify.ts';
-import { contents, History, interleaved, memoryLog } from '../../../support/evidence-history.ts';
+import { contents, History, interleaved, memoryLog } from '../../../support/evidence/history.ts';
 
 let directory: string;
 let today: Date;

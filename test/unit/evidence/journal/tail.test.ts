@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { encodeLine, emptyHead } from '../../../../src/evidence/journal/journal.ts';
 import { verifyJournal } from '../../../../src/evidence/verify/verify.ts';
-import { History, who } from '../../../support/evidence-history.ts';
+import { History, who } from '../../../support/evidence/history.ts';
 
 test('a store that lost the last changes goes on from an earlier record, if it is said that it lost data', async () => {
   const call = new History(1).happens({ type: 'bound', binding: who });

@@ -13,8 +13,8 @@ import {
 } from '../../../../src/evidence/journal/writer.ts';
 import { listJournalFiles, verifyJournal } from '../../../../src/evidence/verify/verify.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { contents, History, interleaved, memoryLog } from '../../../support/evidence-history.ts';
-import { MemoryOutbox, realClock } from '../../../support/evidence-outbox.ts';
+import { contents, History, interleaved, memoryLog } from '../../../support/evidence/history.ts';
+import { MemoryOutbox, realClock } from '../../../support/evidence/outbox.ts';
 
 /** Real time, with jumps: what a paused process sees. */
 let skippedMs: number;

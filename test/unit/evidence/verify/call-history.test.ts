@@ -8,8 +8,8 @@ import type { Leg } from '../../../../src/evidence/verify/call.ts';
 import { Conversations, type Conversation } from '../../../../src/evidence/verify/links.ts';
 import { conversationInWords } from '../../../../src/evidence/verify/text-report.ts';
 import { body, call as invitedCall, callId, tenant } from '../../../fixtures/notifications/read.ts';
-import { callKey, who } from '../../../support/evidence-history.ts';
-import { LegStory, merged, timeAt, user } from '../../../support/evidence-legs.ts';
+import { callKey, who } from '../../../support/evidence/history.ts';
+import { LegStory, merged, timeAt, user } from '../../../support/evidence/call-histories.ts';
 import { inWorld } from '../../../support/gate.ts';
 
 const chain = 'b2a4c9d6-7a0e-4d57-9a43-1f6f0c2d5e11';

@@ -6,7 +6,7 @@ import type { CallKey } from '../../../../src/core/call/key.ts';
 import type { LineContent, RefusedWrites } from '../../../../src/core/call/evidence-lines.ts';
 import { emptyHead, encodeLine } from '../../../../src/evidence/journal/journal.ts';
 import { verifyJournal, type Report } from '../../../../src/evidence/verify/verify.ts';
-import { contents, History, refusedWrites } from '../../../support/evidence-history.ts';
+import { contents, History, refusedWrites } from '../../../support/evidence/history.ts';
 
 let file: string;
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import { emptyHead, encodeLine, type Head } from '../../../../src/evidence/journ
 import { verifyJournal } from '../../../../src/evidence/verify/verify.ts';
 import { replay } from '../../../../src/evidence/verify/replay.ts';
 import { reportInWords } from '../../../../src/evidence/verify/text-report.ts';
-import { interleaved } from '../../../support/evidence-history.ts';
+import { interleaved } from '../../../support/evidence/history.ts';
 
 const records = interleaved(2, 1);
 

@@ -8,7 +8,7 @@ import type { CallState } from '../../../../src/core/call/state.ts';
 import { canonicalJson, hashOf, sha256, type EvidenceRecord } from '../../../../src/core/call/evidence.ts';
 import { emptyHead, encodeLine, type Head } from '../../../../src/evidence/journal/journal.ts';
 import { listJournalFiles, verifyJournal } from '../../../../src/evidence/verify/verify.ts';
-import { callKey, forged, History, interleaved, start, who } from '../../../support/evidence-history.ts';
+import { callKey, forged, History, interleaved, start, who } from '../../../support/evidence/history.ts';
 
 let directory: string;
 beforeAll(async () => {
