@@ -11,6 +11,7 @@ import { SeenClosed } from './closed-cache.ts';
 import type { StatusDeps } from './context.ts';
 import { openedAt, tooEarly } from './epoch-opening.ts';
 import { readSoon } from './read-in-time.ts';
+import { reportWrites } from './report-writes.ts';
 import { Session } from './session.ts';
 import type { HeardStops } from './stop-marks.ts';
 import { Grant, Write } from './write.ts';
@@ -295,16 +296,7 @@ export class Admission {
   }
 
   #startLeaving(grant: Grant, tally: Tally): void {
-    const { meter, log } = this.#deps;
-    meter.bytesAdmitted(grant.bytes);
-    meter.writesAborted(grant.aborted);
-    meter.writesUnanswered(grant.unanswered);
-    meter.writesDiscarded(grant.discarded, grant.notDiscarded);
-    if (grant.notDiscarded > 0)
-      log.warn(
-        { call: grant.call, epoch: grant.epoch, count: grant.notDiscarded, writes: grant.notDiscardedIds },
-        'a media handler did not agree in time to discard writes that were cut: find out whether it has stored them',
-      );
+    reportWrites(grant, this.#deps);
     const leaving = { grant, tally };
     this.#leaving.add(leaving);
     void this.#leave(leaving);

@@ -1,0 +1,15 @@
+import type { StatusDeps } from './context.ts';
+import type { Grant } from './write.ts';
+
+/** Counts the writes of a grant that is over, and tells the operator of those that its handler may have stored. */
+export function reportWrites(grant: Grant, { meter, log }: Pick<StatusDeps, 'meter' | 'log'>): void {
+  meter.bytesAdmitted(grant.bytes);
+  meter.writesAborted(grant.aborted);
+  meter.writesUnanswered(grant.unanswered);
+  meter.writesDiscarded(grant.discarded, grant.notDiscarded);
+  if (grant.notDiscarded === 0) return;
+  log.warn(
+    { call: grant.call, epoch: grant.epoch, count: grant.notDiscarded, writes: grant.notDiscardedIds },
+    'a media handler did not agree in time to discard writes that were cut: find out whether it has stored them',
+  );
+}
