@@ -43,7 +43,11 @@ export default tseslint.config(
     rules: {
       'no-restricted-properties': [
         'error',
-        { object: 'process', property: 'env', message: 'Only commands, and who reloads settings, read the environment.' },
+        {
+          object: 'process',
+          property: 'env',
+          message: 'Only commands, and who reloads settings, read the environment.',
+        },
       ],
     },
   },
