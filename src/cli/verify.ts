@@ -9,7 +9,7 @@ import { listJournalFiles, verifyJournal, type Report } from '../evidence/verify
 import { leadsNowhere } from '../evidence/verify/lines.ts';
 import { Conversations, type Conversation } from '../evidence/verify/links.ts';
 import { replay } from '../evidence/verify/replay.ts';
-import { conversationInWords, reportInWords } from '../evidence/verify/text-report.ts';
+import { conversationText, reportText } from '../evidence/verify/text-report.ts';
 
 const help = `Usage: tallylight-verify [--expect-head HASH] [--partial] [--store-lost] [--legs] [--json] FILE...
 
@@ -92,11 +92,11 @@ async function conversationsIn(
 }
 
 function* asWords(report: Report, conversations: readonly Conversation[] | null): Generator<string> {
-  yield reportInWords(report);
+  yield reportText(report);
   if (conversations === null) return;
   yield `\n${report.calls} calls in ${conversations.length} conversations\n`;
   for (const [index, conversation] of conversations.entries())
-    yield `\n${conversationInWords(conversation, index + 1)}`;
+    yield `\n${conversationText(conversation, index + 1)}`;
 }
 
 /** One conversation a line, since the whole may be longer than a string can be. */

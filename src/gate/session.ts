@@ -2,7 +2,7 @@ import type { SessionId } from '../core/call/session.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Revocation } from '../core/ports/session-store.ts';
 import { type GateDeps, sessionTimes } from './context.ts';
-import { Upkeep } from './store-sweep.ts';
+import { StoreSweep } from './store-sweep.ts';
 
 /** What a session tells its owner. All are synchronous: when they return, the instance has acted. */
 export interface SessionOwner {
@@ -34,12 +34,12 @@ export class Session {
   #obstacle: string | undefined;
   #hasJoined = false;
   #wasAsked = false;
-  readonly #upkeep: Upkeep;
+  readonly #storeSweep: StoreSweep;
 
   constructor(deps: GateDeps, owner: SessionOwner) {
     this.#deps = deps;
     this.#owner = owner;
-    this.#upkeep = new Upkeep(deps);
+    this.#storeSweep = new StoreSweep(deps);
   }
 
   /** Joins the store; if it does not answer now, goes on trying in the background. */
@@ -140,7 +140,7 @@ export class Session {
     }
     this.#owner.take(reply);
     this.#extend(sentAt + times.ttlMs);
-    this.#upkeep.beat();
+    this.#storeSweep.beat();
   }
 
   async #join(): Promise<void> {

@@ -6,7 +6,7 @@ const everyMs = 60_000;
 const maxPerRound = 2000;
 
 /** Lets the store forget, once a minute, what nobody needs any more. Every instance does so; nothing depends on it. */
-export class Upkeep {
+export class StoreSweep {
   readonly #deps: Pick<GateDeps, 'calls' | 'clock' | 'log'>;
   #dueAt: number;
   #isBusy = false;

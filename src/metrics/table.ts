@@ -45,8 +45,20 @@ const outcomes = ['ok', 'failed'];
 const graphActions = [...new Set(actions.map(actionName))];
 /** Scripts of the store and the plain commands beside them. */
 const commands = [
-  ...['acquire', 'claim', 'commit', 'commitClosing', 'due', 'enrol', 'heard', 'heartbeat', 'join', 'lease'],
-  ...['leave', 'read', 'release', 'report', 'revoke', 'settle', 'silent', 'sweep', 'touch'],
+  ...[
+    'acquire',
+    'begin',
+    'claim',
+    'commit',
+    'commitClosing',
+    'due',
+    'enrol',
+    'heartbeat',
+    'idle',
+    'join',
+    'lease',
+  ],
+  ...['leave', 'read', 'release', 'report', 'revoke', 'settle', 'sweep', 'touch'],
   ...[
     'del',
     'get',

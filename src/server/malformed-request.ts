@@ -6,7 +6,7 @@ import { repeatedHeader } from '../http/repeated-header.ts';
  * What Node's parser lets through although another reader could frame it differently, or cannot be passed on as it
  * was meant: such a request is refused, and its connection is closed (RFC 9112, sections 2.3, 6.1 and 6.3).
  */
-export function unfitMessage(req: IncomingMessage): Refusal | undefined {
+export function malformedRequest(req: IncomingMessage): Refusal | undefined {
   const { httpVersion, headers } = req;
   if (httpVersion !== '1.1' && httpVersion !== '1.0')
     return refuse('UpgradeRefused', { detail: 'the version is neither HTTP/1.1 nor HTTP/1.0' });

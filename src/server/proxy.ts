@@ -22,7 +22,7 @@ import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { connectAdapters, named } from './adapters.ts';
 import { createAdmin } from './admin.ts';
-import { askToReconnect, leaving } from './drain-connections.ts';
+import { askToReconnect, drainConnections } from './drain-connections.ts';
 import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { usableTls, watchTls } from './tls.ts';
@@ -180,7 +180,7 @@ export async function startInstance(
 
   const server = createListener(adapters.planes(stages), tls, settings.limits);
   // A process alone is never left while it goes on; to be ready for it costs every request a little.
-  const leave = settings.workers === undefined ? () => Promise.resolve() : leaving(server);
+  const leave = settings.workers === undefined ? () => Promise.resolve() : drainConnections(server);
   const { port, host, limits } = settings;
   const address = await listenAs('TALLYLIGHT_PORT', server, { port, host, backlog: limits.maxConnections });
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);

@@ -150,11 +150,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           }
           return Object.fromEntries(counts);
         }),
-      heard: (keys) =>
+      touch: (keys) =>
         step((now) => {
           for (const key of keys) if (heard.has(key)) heard.set(key, now);
         }),
-      silent: (forMs, limit) =>
+      idle: (forMs, limit) =>
         step((now) =>
           [...heard]
             .filter(([, at]) => at <= now - forMs)

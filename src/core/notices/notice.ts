@@ -6,7 +6,7 @@ import type { JsonObject } from '../json.ts';
  * What a notification tells of a call's leg besides its state: who recorded whom and why, and what it belongs to.
  * Ids only; never a token, a name or a number.
  */
-export interface LegFacts extends JsonObject {
+export interface CallFacts extends JsonObject {
   readonly tenant: string | null;
   readonly direction: 'incoming' | 'outgoing' | null;
   /** Shared by the legs of one conversation, until a transfer. */
@@ -58,7 +58,7 @@ export type Notice =
       readonly changeType: 'created' | 'updated' | 'deleted';
       /** null: none was given. */
       readonly state: GraphCallState | null;
-      readonly leg: LegFacts;
+      readonly leg: CallFacts;
       readonly result: NoticeResult | null;
     }
   | {

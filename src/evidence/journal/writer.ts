@@ -8,7 +8,7 @@ import type { Meter } from '../../core/ports/meter.ts';
 import type { Outbox, OutboxEntry } from '../../core/ports/outbox.ts';
 import type { FileSink } from './file-sink.ts';
 import { nameOf } from './journal.ts';
-import { Flushes } from './waiters.ts';
+import { FlushWaiters } from './waiters.ts';
 
 export interface EvidenceWriterDeps {
   readonly outbox: Outbox;
@@ -80,7 +80,7 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
 
 class Writer implements EvidenceWriter {
   readonly #deps: Required<EvidenceWriterDeps>;
-  readonly #flushes = new Flushes();
+  readonly #flushes = new FlushWaiters();
   #state: EvidenceWriterState = 'waiting';
   /** Local clock: from then on another process may hold the lease. Counts from before the lease was asked for. */
   #leaseUntil = -Infinity;

@@ -20,7 +20,7 @@ export interface RecordedInterval {
 }
 
 /** What a reader of the evidence should notice about a call. */
-export const legFlags = {
+export const callFlags = {
   beginningMissing: 'The beginning of its history is not among the files.',
   begunAnew: 'Its history began anew: the store had lost or forgotten it.',
   unbound: 'Graph never accepted anybody for it; tenant and application are what was claimed.',
@@ -34,7 +34,7 @@ export const legFlags = {
   stopUnconfirmed: 'Graph has not confirmed the last stop.',
   notEnded: 'Its end is not among the records.',
 } as const;
-export type LegFlag = keyof typeof legFlags;
+export type CallFlag = keyof typeof callFlags;
 
 const nobody = '00000000-0000-0000-0000-000000000000';
 
@@ -69,7 +69,7 @@ export type FactList = keyof typeof listReaders;
 export const listNames = Object.keys(listReaders) as FactList[];
 
 /** One bot's call, as its records tell it. Ids as Graph gave them, no names; times are RFC 3339 in UTC, by the store's clock. */
-export interface Leg
+export interface CallSummary
   extends Readonly<Record<Fact, string | null>>, Readonly<Record<FactList, readonly string[]>> {
   /** As Graph spells it in REST URLs. */
   readonly call: string;
@@ -95,5 +95,5 @@ export interface Leg
   readonly ended: { readonly at: string; readonly cause: string | null } | null;
   /** Graph's last word on why the call ended. */
   readonly result: { readonly code: number | null; readonly subcode: number | null } | null;
-  readonly flags: readonly LegFlag[];
+  readonly flags: readonly CallFlag[];
 }

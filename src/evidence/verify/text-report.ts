@@ -1,11 +1,11 @@
 import { callEnds } from '../../core/call/ends.ts';
 import { contradictions } from '../../core/call/roster.ts';
-import { type Leg, legFlags, type RecordedInterval } from './call.ts';
+import { type CallSummary, callFlags, type RecordedInterval } from './call.ts';
 import { type Conversation, type Link, linkKinds } from './links.ts';
 import type { Report } from './verify.ts';
 
 /** The report as text that ends with a newline. */
-export function reportInWords(report: Report): string {
+export function reportText(report: Report): string {
   const { misfit, otherMisfits, moreMisfits, head } = report;
   const lines = [
     `${report.records} records of ${report.calls} calls in ${report.files} files`,
@@ -49,7 +49,7 @@ const misfitInWords = ({
 ];
 
 /** One conversation as text that ends with a newline; `number` is its place in the list, from 1. */
-export function conversationInWords(conversation: Conversation, number: number): string {
+export function conversationText(conversation: Conversation, number: number): string {
   const { tenant, firstRecord, lastRecord, legs, links } = conversation;
   return [
     `Conversation ${number}: ${firstRecord} to ${lastRecord}`,
@@ -68,7 +68,7 @@ function linkInWords({ by, id, calls, orFrom }: Link): string[] {
   ];
 }
 
-function legInWords(leg: Leg): string[] {
+function legInWords(leg: CallSummary): string[] {
   const facts: readonly (readonly [name: string, values: readonly string[]])[] = [
     ['application', [leg.app ?? 'unknown']],
     ['policy', named(leg.policyIdentifier)],
@@ -86,7 +86,7 @@ function legInWords(leg: Leg): string[] {
     ['refused writes', totals(leg.refusedWrites)],
     ['contradiction', leg.contradictions.map(contradictionInWords)],
     ['end', endInWords(leg)],
-    ['note', leg.flags.map((flag) => legFlags[flag])],
+    ['note', leg.flags.map((flag) => callFlags[flag])],
   ];
   return [
     `  Call ${leg.call}`,
@@ -101,7 +101,7 @@ const list = (values: readonly string[]): string[] => (values.length === 0 ? [] 
 const totals = (counts: Readonly<Record<string, number>>): string[] =>
   list(Object.entries(counts).map(([kind, count]) => `${kind} (${count})`));
 
-function recordingInWords({ recorded, moreRecorded }: Leg): string[] {
+function recordingInWords({ recorded, moreRecorded }: CallSummary): string[] {
   if (recorded.length === 0) return [];
   return [...recorded.map(intervalInWords), ...(moreRecorded === 0 ? [] : [`and ${moreRecorded} more`])];
 }
@@ -121,10 +121,10 @@ const discardsInWords = ({
     ? ''
     : `; handlers agreed to discard ${discarded} of the ${discarded + notDiscarded} writes that were cut`;
 
-const contradictionInWords = ({ kind, first, count }: Leg['contradictions'][number]): string =>
+const contradictionInWords = ({ kind, first, count }: CallSummary['contradictions'][number]): string =>
   `${first}${count === 1 ? '' : ` and ${count - 1} times more`}, ${textOf(contradictions, kind)}`;
 
-function endInWords({ ended, result }: Leg): string[] {
+function endInWords({ ended, result }: CallSummary): string[] {
   const codes = result === null ? [] : [`code ${result.code ?? 'none'}, subcode ${result.subcode ?? 'none'}`];
   if (ended === null) return codes;
   return [ended.at, ...(ended.cause === null ? [] : [textOf(callEnds, ended.cause)]), ...codes];

@@ -105,7 +105,7 @@ function learn(deps: CallbackDeps, req: IncomingMessage, by: Binding, body: Buff
       'notifications were passed on to the bot, but nothing could be learned from them',
     );
   }
-  deps.gate.learn(by, notices);
+  deps.gate.receiveNotices(by, notices);
 }
 
 function noticesOf(

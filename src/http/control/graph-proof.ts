@@ -134,7 +134,7 @@ export async function accept({
   action,
 }: Omit<CallRequest, 'json' | 'holdClosed'>): Promise<void> {
   proofs.add(call, caller);
-  deps.gate.heard(call);
+  deps.gate.touch(call);
   const { effect } = action.row;
   const binds = !caller.verified || effect === 'answer' || effect === 'create';
   if (caller.who !== null && binds) await deps.gate.bind(call, caller.who);

@@ -17,7 +17,7 @@ import {
   spelledAsItCame,
 } from '../../core/http/media-route.ts';
 import type { RequestTarget } from '../../core/http/request-target.ts';
-import { asksForWebSocket, unfitHandshake } from '../../core/http/websocket.ts';
+import { asksForWebSocket, invalidHandshake } from '../../core/http/websocket.ts';
 import { cutRefusal, isStopReason } from '../../core/http/write-guard.ts';
 import type { Identity } from '../../core/ports/identity.ts';
 import type { Write } from '../../gate/write.ts';
@@ -142,7 +142,7 @@ async function upgrade(
   const known = await identify(deps, req, found);
   if (!known.ok) return known;
   const { who, target } = known.value;
-  const unfit = unfitHandshake(req.headers);
+  const unfit = invalidHandshake(req.headers);
   if (unfit !== undefined) return counted(deps, unfit);
   return write({ deps, req, res, match: target, who }, (request, guard) => stream(request, guard, client));
 }

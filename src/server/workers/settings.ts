@@ -5,13 +5,13 @@ import { policiesOf } from '../../policies/load.ts';
 import type { ProxySettings, Settings } from '../../settings/settings.ts';
 import { checkAdapters, named } from '../adapters.ts';
 import { usableTls } from '../tls.ts';
-import type { Charge } from './messages.ts';
+import type { WorkerConfig } from './messages.ts';
 
 /**
  * What workers are to work by. Throws `ConfigurationInvalid`, with the name of the setting, for what no worker could
  * work by.
  */
-export async function chargeOf(settings: Settings, log: Log): Promise<Charge> {
+export async function prepareWorkerConfig(settings: Settings, log: Log): Promise<WorkerConfig> {
   if (settings.mode !== 'proxy')
     throw new Fault('ConfigurationInvalid', 'TALLYLIGHT_GRAPH_URL is missing: it was set before');
   if (settings.tls !== undefined) usableTls(settings.tls);

@@ -8,7 +8,7 @@ import { createLog } from '../log.ts';
 import { prepareMemory } from '../memory.ts';
 import { type Instance, startInstance } from '../proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../shutdown.ts';
-import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
+import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
 /** A process of its own: an instance like any other, whose port, settings and end come from the one that forked it. */
 interface Work {
@@ -21,7 +21,7 @@ const censusMs = 500;
 
 let work: Work | undefined;
 
-function begin({ settings, policies }: Charge, readyWithinMs: number): Work {
+function begin({ settings, policies }: WorkerConfig, readyWithinMs: number): Work {
   prepareMemory();
   const log = createLog(settings.logLevel, undefined, cluster.worker?.id);
   const instance = startInstance(settings, {

@@ -71,7 +71,7 @@ export function redisSessions(
   /** Begins the life of a shard if need be, so that a call's first command does not look like a fresh start (rule R2). */
   const touch = async (shard: number): Promise<string> => {
     const asked = shards.now();
-    const facts = await connection.script(scripts.touch, keys.shard(shard), {
+    const facts = await connection.script(scripts.begin, keys.shard(shard), {
       kept: keptText(connection.kept()),
       ...shards.tell(shard),
     });

@@ -7,7 +7,7 @@ import type { Repair } from '../../../../src/core/call/evidence-lines.ts';
 import { emptyHead, encodeLine, type Head } from '../../../../src/evidence/journal/journal.ts';
 import { verifyJournal } from '../../../../src/evidence/verify/verify.ts';
 import { replay } from '../../../../src/evidence/verify/replay.ts';
-import { reportInWords } from '../../../../src/evidence/verify/text-report.ts';
+import { reportText } from '../../../../src/evidence/verify/text-report.ts';
 import { interleaved } from '../../../support/evidence/history.ts';
 
 const records = interleaved(2, 1);
@@ -65,7 +65,7 @@ describe('a repair', () => {
     ]);
     const report = await verify(lines);
     expect(report).toMatchObject({ misfit: null, records: 12, repairs: 1, head: heads.at(-1) });
-    expect(reportInWords(report)).toContain(
+    expect(reportText(report)).toContain(
       '1 repairs after crashes, 0 of them of bytes that were not seen again\n',
     );
     expect((await verify(lines.toSpliced(3, 1))).misfit).toMatchObject({ line: 4 });
@@ -164,7 +164,7 @@ describe('what was cut', () => {
   ])('is not explained if it has %s, and that is told', async (_, cut) => {
     const report = await follows(repairOf(cut));
     expect(report).toMatchObject({ misfit: null, repairs: 1, unexplainedRepairs: 1 });
-    expect(reportInWords(report)).toContain('1 of them of bytes that were not seen again');
+    expect(reportText(report)).toContain('1 of them of bytes that were not seen again');
   });
 
   test('of repairs one after the other is explained for each', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings, type ProxySettings } from '../../../../src/settings/settings.ts';
-import { chargeOf, refuseChanges } from '../../../../src/server/workers/settings.ts';
+import { prepareWorkerConfig, refuseChanges } from '../../../../src/server/workers/settings.ts';
 import { silentLog } from '../../../support/world.ts';
 
 const base = {
@@ -53,11 +53,13 @@ describe('workers that are replaced', () => {
   });
 
   test('never become a sandbox', async () => {
-    await expect(chargeOf(loadSettings({}), silentLog)).rejects.toThrow('TALLYLIGHT_GRAPH_URL is missing');
+    await expect(prepareWorkerConfig(loadSettings({}), silentLog)).rejects.toThrow(
+      'TALLYLIGHT_GRAPH_URL is missing',
+    );
   });
 
   test('get what is whole after the way from process to process', async () => {
-    const charge = await chargeOf(load({ TALLYLIGHT_MAX_UPLOADS: '7' }), silentLog);
+    const charge = await prepareWorkerConfig(load({ TALLYLIGHT_MAX_UPLOADS: '7' }), silentLog);
     expect(JSON.parse(JSON.stringify(charge))).toEqual(charge);
   });
 });

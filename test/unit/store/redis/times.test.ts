@@ -71,9 +71,9 @@ describe('watched time', () => {
     const { watched } = await other.calls.read(call);
     house.skewMs = byMs;
     house.now += 5000;
-    await one.calls.silent(minute, 10);
+    await one.calls.idle(minute, 10);
     house.now += 5000;
-    await other.calls.silent(minute, 10);
+    await other.calls.idle(minute, 10);
     const grown = (await one.calls.read(call)).watched - watched;
     // A step back costs what had been measured since the last look; one forward counts for a moment.
     expect(grown).toBeLessThanOrEqual(10_500);
@@ -91,14 +91,14 @@ describe('watched time', () => {
     house.skewMs = byMs;
     house.now += minute;
     expect(await store.calls.sweep(10)).toBe(0);
-    expect(await store.calls.silent(50 * minute, 10)).toEqual([]);
+    expect(await store.calls.idle(50 * minute, 10)).toEqual([]);
     expect((await store.calls.read(ended)).state?.state).toBe('ended');
     // In time both come true.
     for (let passed = 0; passed < 50 * minute; passed += minute) {
       house.now += minute;
       await store.calls.sweep(10);
     }
-    expect(await store.calls.silent(50 * minute, 10)).toEqual([call]);
+    expect(await store.calls.idle(50 * minute, 10)).toEqual([call]);
     house.now += 2 * day;
     expect(await store.calls.sweep(10)).toBe(1);
     expect((await store.calls.read(ended)).state).toBeNull();
