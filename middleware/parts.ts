@@ -1,5 +1,5 @@
 import { Fault } from '../src/core/errors.ts';
-import type { IdentifyDeps } from '../src/http/identify-call.ts';
+import type { IdentifyDeps } from '../src/http/identify-media.ts';
 import type { GraphPort } from '../src/http/ports.ts';
 
 /** What the handlers of one gate share. */
