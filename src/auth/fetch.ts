@@ -50,7 +50,8 @@ async function readAll(
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw new Fault('IssuerUnreachable', `the answer is larger than ${maxBytes} bytes`);
+    if (bytes > maxBytes)
+      throw new Fault('IssuerUnreachable', `the response is larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -87,7 +87,7 @@ export function createGraphCredentials(
     clientId: each.clientId,
     mayUse: callersOf(each),
     source: tokenSource(each, options),
-    obstacle: 'no token was obtained yet',
+    obstacle: 'no access token has been obtained yet',
   }));
   let isClosed = false;
   const tokenOf = async (entry: Entry): Promise<Decision<string>> => {
@@ -114,7 +114,7 @@ export function createGraphCredentials(
     },
     missing: () =>
       entries.flatMap(({ clientId, obstacle }) =>
-        obstacle === undefined ? [] : [`no Graph token for client ${clientId}: ${obstacle}`],
+        obstacle === undefined ? [] : [`no Graph access token for client ${clientId}: ${obstacle}`],
       ),
     close() {
       isClosed = true;
@@ -237,7 +237,7 @@ function tokenRequest(
     );
     const answer = await processClientCredentialsResponse(server, client, response);
     if (answer.token_type !== 'bearer' || !/^[\x21-\x7e]+$/.test(answer.access_token))
-      throw new Fault('IssuerUnreachable', 'the token endpoint gave no bearer token');
+      throw new Fault('IssuerUnreachable', 'the token endpoint returned no bearer token');
     // Without a lifetime the token is good for the request it was fetched for.
     return { value: answer.access_token, lifetimeMs: (answer.expires_in ?? 0) * 1000 };
   };
@@ -259,7 +259,7 @@ function clientAuthentication({
 /** What may be told of a failure. A token endpoint may quote what it was sent, so only codes are taken from it. */
 function reportable(error: unknown): string {
   if (isFault(error)) return error.message;
-  if (!(error instanceof ResponseBodyError)) return 'the token endpoint gave an answer that cannot be used';
+  if (!(error instanceof ResponseBodyError)) return 'the response of the token endpoint is not valid';
   const code = /^[a-z_]{1,40}$/.exec(error.error)?.[0];
   const entra = /\bAADSTS\d{1,10}\b/.exec(error.error_description ?? '')?.[0];
   const said = [code, entra].filter((part) => part !== undefined).join(' ');

@@ -85,7 +85,7 @@ export function createKeySet(source: KeySource, { fetch, now, onChange, log }: K
 
   async function refreshOrRest(): Promise<FindKey> {
     if (within(failureCooldownMs, failedAt))
-      throw new Fault('IssuerUnreachable', 'the key server did not answer a moment ago');
+      throw new Fault('IssuerUnreachable', 'the last request to the key server failed');
     return refresh();
   }
 

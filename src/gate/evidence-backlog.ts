@@ -74,7 +74,7 @@ export class EvidenceBacklog {
     if (!this.isExceeded() || this.#seen === undefined) return undefined;
     const seconds = Math.round(this.#ageMs(this.#seen) / 1000);
     const megabytes = Math.ceil(this.#seen.bytes / megabyte);
-    return `evidence has been waiting in the store for ${seconds} s (about ${megabytes} MiB), more than TALLYLIGHT_EVIDENCE_BACKLOG allows: see why it is not written`;
+    return `evidence has been waiting in the store for ${seconds} s (about ${megabytes} MiB), which exceeds TALLYLIGHT_EVIDENCE_BACKLOG: find out why it is not written`;
   }
 
   async #turn(): Promise<void> {

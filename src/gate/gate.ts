@@ -204,7 +204,7 @@ export class Gate {
       return stopped;
     }
     const detail =
-      'the gate of this call is closed on this instance, and the stop is repeated; send it again until it succeeds';
+      'the gate of this call is closed on this instance, and the instance retries the stop; send it again until it succeeds';
     return { ...stopped, detail };
   }
 

@@ -255,7 +255,7 @@ async function freshStore(deps: GateParts): Promise<string | undefined> {
   try {
     const ms = noCall === undefined ? 0 : freshForMs(deps, await deps.calls.read(noCall));
     return ms > 0
-      ? `the store began without data: starts wait for ${(ms / 1000).toFixed(1)} s more`
+      ? `the store started without data: status changes are refused for another ${(ms / 1000).toFixed(1)} s`
       : undefined;
   } catch {
     return undefined;

@@ -150,7 +150,7 @@ describe('tallylight-verify --legs', () => {
       `linked by a transfer by the user ${reception}: ${id(2)} to ${id(3)}`,
       'policy            Händler, Frankfurt',
       `recording         ${timeAt(1)} to ${timeAt(9)}, 4 writes let through, 1 of them aborted, 4096 bytes`,
-      'terminated: Graph notified that the call was terminated.',
+      'terminated: A notification from Graph said that the call is terminated.',
       'code 200, subcode 5000',
       'failed starts     8506 (1)',
       'Graph never confirmed a recording of it.',
