@@ -107,8 +107,11 @@ export function follow(
     hold(work) {
       controller.signal.throwIfAborted();
       if (pending === 0)
-        throw new Fault('Internal', 'hold() came after the write was over: nothing waits for it');
-      if (!isThenable(work)) throw new Fault('Internal', 'hold() takes a promise');
+        throw new Fault(
+          'Internal',
+          'hold() was called after the write had ended, so nothing waits for the promise',
+        );
+      if (!isThenable(work)) throw new Fault('Internal', 'hold() requires a promise');
       pending += 1;
       work.then(
         () => settle(true),

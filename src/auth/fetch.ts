@@ -71,7 +71,7 @@ export function secureUrl(name: string, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined) throw new Fault('ConfigurationInvalid', `${name} is not a URL`);
   if (url.username !== '' || url.password !== '')
-    throw new Fault('ConfigurationInvalid', `${name} must not carry a user name or a password`);
+    throw new Fault('ConfigurationInvalid', `${name} must not contain a user name or a password`);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.test(url.hostname)))
     throw new Fault('ConfigurationInvalid', `${name} must be https (http only to a loopback address)`);
   return url;

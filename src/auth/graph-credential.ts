@@ -253,7 +253,10 @@ function clientAuthentication({
     return () => Promise.resolve(secret);
   }
   if (clientSecret === undefined && privateKey !== undefined) return clientKey(privateKey);
-  throw new Fault('ConfigurationInvalid', `Graph client ${clientId} needs either a secret or a private key`);
+  throw new Fault(
+    'ConfigurationInvalid',
+    `Graph client ${clientId} needs either a client secret or a private key`,
+  );
 }
 
 /** What may be told of a failure. A token endpoint may quote what it was sent, so only codes are taken from it. */

@@ -21,7 +21,7 @@ export function usableTls(paths: TlsPaths): { cert: string; key: string } {
   } catch (error) {
     throw new Fault(
       'ConfigurationInvalid',
-      `TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE are not a certificate and its key: ${messageOf(error)}`,
+      `TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE are not a matching certificate and private key: ${messageOf(error)}`,
       { cause: error },
     );
   }

@@ -46,7 +46,7 @@ interface FileSinkOptions {
 }
 
 const goesOnBeside =
-  'what was not acknowledged stays in the store. Put the file back under its name, or run the verifier: evidence goes on in a file beside it, and the journal shows what is missing until it is back';
+  'evidence that is not acknowledged stays in the store. Restore the file under its name. Until then evidence continues in a new file, and the verifier shows what is missing';
 
 const tailLines = 2000;
 const knownRecords = 5 * tailLines;
@@ -140,7 +140,7 @@ class DirectorySink implements FileSink {
       const path = join(this.#directory, name);
       await assertInPlace(path, handle, goesOnBeside);
       if ((await handle.stat()).size !== size)
-        throw new Fault('EvidenceUnwritable', `somebody else wrote to ${name} in ${this.#directory}`);
+        throw new Fault('EvidenceUnwritable', `another process wrote to ${name} in ${this.#directory}`);
       if (!mayWrite()) return false;
       const end = size + bytes.length;
       this.#failed = { path, size, end };

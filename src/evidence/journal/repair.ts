@@ -75,7 +75,7 @@ function withoutMissing(directory: string, { newest }: Found, now: Date): NonNul
   if (name === undefined)
     throw new Fault(
       'EvidenceUnwritable',
-      `${directory} has lost too many journal files today: find out what removes them, and put them back`,
+      `too many journal files of today are missing in ${directory}: find out what removes them, and restore them`,
     );
   return { path: join(directory, name), size: 0, wholeSize: 0, endsLine: true };
 }

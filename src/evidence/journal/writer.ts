@@ -63,7 +63,7 @@ const maxTold = 20;
 export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
   const batch = deps.batch ?? 500;
   if (!Number.isInteger(batch) || batch < 1 || batch > 1000)
-    throw new Fault('ConfigurationInvalid', `an evidence batch has 1 to 1000 records, not ${batch}`);
+    throw new Fault('ConfigurationInvalid', `an evidence batch must have 1 to 1000 records, not ${batch}`);
   const writer = new Writer({
     leaseMs: 10_000,
     idleMs: 250,
@@ -256,9 +256,9 @@ class Writer implements EvidenceWriter {
   #foreign(claimed: string): void {
     const { sink } = this.#deps;
     const text =
-      `the evidence of this store is kept in another directory (sink ${claimed}, not ${sink.id}): ` +
-      'all instances must share one evidence directory; nothing is written here. ' +
-      `If this directory is to take its place, set TALLYLIGHT_EVIDENCE_MOVED_FROM=${claimed}`;
+      `the evidence of this store is written to another directory (sink ${claimed}, not ${sink.id}): ` +
+      'all instances must share one evidence directory, so this instance writes nothing. ' +
+      `If this directory shall replace it, set TALLYLIGHT_EVIDENCE_MOVED_FROM=${claimed}`;
     this.#count(text, { sink: sink.id, claimed }, text);
     this.#state = 'foreign';
     this.#flushes.rejectAll(new Fault('EvidenceUnwritable', text));
@@ -359,6 +359,6 @@ const contentOf = ({ record, refusedWrites }: OutboxEntry): OutboxContent =>
 const notLeading = (): Fault =>
   new Fault(
     'EvidenceUnwritable',
-    'this instance takes no part in the store, so evidence that waits there is for another to write',
+    'this instance has not joined the store, so another instance must write the evidence that waits there',
   );
 const stopped = (): Fault => new Fault('EvidenceUnwritable', 'the evidence writer is stopped');

@@ -58,7 +58,7 @@ export class WorkerPool {
   async start(): Promise<string> {
     // One alone at first, so that what is wrong for all is said once.
     const url = await this.#begun(this.#fork(this.#charge));
-    if (this.#closing) throw new Fault('Internal', 'the start was broken off');
+    if (this.#closing) throw new Fault('Internal', 'the start was aborted by a shutdown');
     const others = Array.from({ length: this.#deps.size - 1 }, () => this.#fork(this.#charge));
     await Promise.all(others.map((member) => this.#begun(member)));
     return url;
@@ -126,7 +126,7 @@ export class WorkerPool {
 
   async #begun(member: WorkerProcess): Promise<string> {
     const url = await member.listening;
-    if (url === undefined) throw new Fault('Internal', 'a worker ended before it listened');
+    if (url === undefined) throw new Fault('Internal', 'a worker ended before it was listening');
     return url;
   }
 

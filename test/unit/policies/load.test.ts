@@ -113,7 +113,7 @@ describe('what is wrong is told with its file, its line and what is allowed', ()
     [
       'an empty list',
       'name: a\nmatch:\n  apps: []',
-      'a.yaml:3: match.apps must not be empty: leave it out to match all',
+      'a.yaml:3: match.apps must not be empty: omit it to match all',
     ],
     ['no name', 'match: {}', 'a.yaml:1: name is missing'],
     ['no match', 'name: a', 'a.yaml:1: match is missing'],

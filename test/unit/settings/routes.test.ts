@@ -66,7 +66,7 @@ describe('media routes', () => {
     [
       'a call id in two places',
       { callId: { header: 'x' } },
-      '.callId must be left out: the path already has {callId}',
+      '.callId must be omitted: the path already has {callId}',
     ],
     [
       'a call id in a header and a query',
@@ -76,7 +76,7 @@ describe('media routes', () => {
     [
       'a header that is no name',
       { path: '/a', callId: { header: 'x y' } },
-      '.callId.header must be the name of a header',
+      '.callId.header must be the name of a header field',
     ],
     [
       'a read among the writes',
