@@ -116,7 +116,7 @@ export function follow(
       work.then(
         () => settle(true),
         (error: unknown) => {
-          log.warn({ call, error: messageOf(error) }, 'held work of a write failed');
+          log.warn({ call, error: messageOf(error) }, 'a promise passed to hold() was rejected');
           failed = true;
           settle(false);
         },

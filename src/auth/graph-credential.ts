@@ -163,7 +163,10 @@ function tokenSource(
       return grant(value);
     } catch (error) {
       const detail = reportable(error);
-      log?.warn({ client: config.clientId, endpoint: config.tokenEndpoint, error: detail }, 'no Graph token');
+      log?.warn(
+        { client: config.clientId, endpoint: config.tokenEndpoint, error: detail },
+        'could not obtain a Graph access token',
+      );
       failure = {
         at: now(),
         refusal: refuse('GraphCredentialUnavailable', { detail, retryAfterMs: failureCooldownMs }),
@@ -204,7 +207,7 @@ function tokenSource(
       replacedAt = now();
       log?.warn(
         { client: config.clientId },
-        'Graph refused a token that has not expired; a new one is fetched',
+        'Graph refused an access token that has not expired; requesting a new one',
       );
       return renewed(refused);
     },

@@ -197,7 +197,7 @@ function refusalFor(
   if (known !== undefined) return invalid(known[1]);
   // The key set says by itself, and not for every token, that it cannot be fetched.
   if (!isFault(error, 'IssuerUnreachable'))
-    log?.error({ error: messageOf(error) }, 'a published key cannot be used');
+    log?.error({ error: messageOf(error) }, 'a published signing key cannot be used');
   return refuse('CannotVerify', { retryAfterMs: failureCooldownMs });
 }
 

@@ -83,7 +83,7 @@ export class EvidenceBacklog {
     } catch (error) {
       if (!isFault(error)) throw error;
       // Without the store nothing is admitted either, and what was seen goes on to age.
-      this.#deps.log.debug({ error: messageOf(error) }, 'how much evidence waits is unknown');
+      this.#deps.log.debug({ error: messageOf(error) }, 'the evidence backlog could not be read');
     }
     this.#tell();
     if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#pauseMs(), () => void this.#turn());
@@ -112,9 +112,9 @@ export class EvidenceBacklog {
     if (exceeded)
       this.#deps.log.error(
         { obstacle: this.obstacle() },
-        'too much evidence waits to be made durable: no recording is started and no write is let in until it is written; stops go on',
+        'the evidence backlog exceeds its limit: no recording starts and no write is admitted until the evidence is written; stops are still sent',
       );
-    else this.#deps.log.info({}, 'evidence is written again; recordings may start');
+    else this.#deps.log.info({}, 'the evidence backlog is within its limit again; recordings can start');
   }
 
   #pauseMs(): number {

@@ -147,7 +147,7 @@ export function createPolicySet(
       } catch (error) {
         log.error(
           { directory: place, error: messageOf(error) },
-          'the policies were not reloaded; the old ones stay',
+          'the policies were not reloaded; the previous policies stay in force',
         );
         meter.policyReload(false);
       }

@@ -49,7 +49,7 @@ export function watchTls(server: http.Server, paths: TlsPaths, log: Log): () => 
     } catch (error) {
       log.error(
         { certFile: paths.certFile, error: messageOf(error) },
-        'the TLS files cannot be used; the old certificate stays',
+        'the TLS files could not be reloaded; the previous certificate stays in use',
       );
     }
   };

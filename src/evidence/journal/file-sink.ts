@@ -106,7 +106,7 @@ class DirectorySink implements FileSink {
         if (this.#giveBack === undefined)
           this.#log.debug(
             { directory: this.#directory },
-            'the evidence directory cannot be held exclusively',
+            'the evidence directory cannot be locked for exclusive use',
           );
       }
       await assertSinkId(this.#directory, this.id);
@@ -211,7 +211,7 @@ class DirectorySink implements FileSink {
     if (known === undefined && found.contents.length > 0)
       this.#log.warn(
         { directory: this.#directory },
-        'nothing tells how much of the evidence was acknowledged: lines missing at its end would not be noticed',
+        'the acknowledgement file is missing: lines missing at the end of the evidence cannot be detected',
       );
     const now = this.#today();
     const repaired = await repairJournal(this.#directory, found, { now, instance, log: this.#log });

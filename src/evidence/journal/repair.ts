@@ -47,14 +47,11 @@ export async function repairJournal(
     if (missing) {
       log.error(
         { file: path, line: head.seq, hash: head.hash },
-        'evidence that was acknowledged is missing: restore the files, and run the verifier',
+        'acknowledged evidence is missing: restore the files, and run the verifier',
       );
     } else {
       cut = await keepAside(directory, await readAt(handle, wholeSize, size - wholeSize));
-      log.warn(
-        { file: path, ...cut },
-        'what a crash left behind the last whole line of the evidence was cut off',
-      );
+      log.warn({ file: path, ...cut }, 'an incomplete last line of the evidence was truncated');
     }
     const repair = { version: lineKinds.repair.version, at: now.toISOString(), instance, cut };
     const line = encodeLine(head, { repair });

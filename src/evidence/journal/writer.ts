@@ -221,7 +221,7 @@ class Writer implements EvidenceWriter {
     await sink.append([{ moved: { version: lineKinds.moved.version, at, instance: owner, from } }]);
     this.#recovered = true;
     if ((await outbox.claimSink(sink.id, from)) !== sink.id) return false;
-    log.info({ from, to: sink.id }, 'the evidence of this store goes on in another directory: this one');
+    log.info({ from, to: sink.id }, 'the evidence of this store continues in this directory');
     return true;
   }
 
@@ -249,7 +249,7 @@ class Writer implements EvidenceWriter {
   async #handOver(): Promise<void> {
     await this.#stepDown();
     await this.#deps.outbox.release(this.#deps.owner).catch((error: unknown) => {
-      this.#deps.log.debug({ error: messageOf(error) }, 'the evidence lease will lapse by itself');
+      this.#deps.log.debug({ error: messageOf(error) }, 'the evidence lease will expire by itself');
     });
   }
 
@@ -270,7 +270,7 @@ class Writer implements EvidenceWriter {
     const failures = this.#count(
       `evidence cannot be written: ${fault.message}`,
       { code: fault.code, error: fault.message },
-      'evidence cannot be written; it stays in the store and is tried again',
+      'evidence cannot be written; it stays in the store, and writing is retried',
     );
     this.#state = 'failing';
     this.#nothingWaits = false;
@@ -323,7 +323,10 @@ class Writer implements EvidenceWriter {
       meter.evidence({ ...backlog, written: this.#written });
       this.#written = 0;
     } catch (error) {
-      this.#deps.log.debug({ error: messageOf(error) }, 'the depth of the outbox is unknown');
+      this.#deps.log.debug(
+        { error: messageOf(error) },
+        'the number of evidence records that wait is unknown',
+      );
     }
   }
 

@@ -251,7 +251,7 @@ describe('when the keys of the calling service', () => {
   test('were fetched before, the first token waits for nothing', async () => {
     const verifier = verifierFor(trust());
     verifier.prefetch();
-    await eventually(() => logged.join().includes('key set fetched'));
+    await eventually(() => logged.join().includes('signing keys fetched'));
     await cloud.stop();
     expect(await verifier.verify(await cloud.mintNotification())).toEqual(granted);
   });

@@ -45,7 +45,7 @@ async function doubts(url: string, options: RedisStoreOptions = {}): Promise<str
   const silent = (): void => undefined;
   const log: Log = { debug: silent, info: silent, warn: (_, text) => warnings.push(text), error: silent };
   await open(url, { ...options, log }).ready();
-  return warnings.map((text) => text.replace('the store cannot promise everything: ', ''));
+  return warnings.map((text) => text.replace('the store does not give all guarantees: ', ''));
 }
 
 function open(url: string, options: RedisStoreOptions): RedisStore {

@@ -30,7 +30,7 @@ const noted = () => join(directory, 'acknowledged');
 const verified = async (expectHead?: string) =>
   verifyJournal(await listJournalFiles(directory), { expectHead });
 const errors = () => log.lines.filter(({ level }) => level === 'error').map(({ text }) => text);
-const isMissing = 'evidence that was acknowledged is missing: restore the files, and run the verifier';
+const isMissing = 'acknowledged evidence is missing: restore the files, and run the verifier';
 
 beforeEach(async () => {
   directory = await temporaryDirectory('tallylight-repair-');

@@ -343,7 +343,7 @@ describe('a clock that is set', () => {
     await beat();
     await beat();
     expect(house.steps).toEqual([direction]);
-    expect(house.said.filter((text) => text.includes('clock of the store was set'))).toHaveLength(1);
+    expect(house.said.filter((text) => text.includes('clock of the store was changed'))).toHaveLength(1);
   });
 
   test('neither ends a session nor keeps a dead one', async () => {
