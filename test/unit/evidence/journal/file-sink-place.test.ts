@@ -99,7 +99,7 @@ describe('the journal of today, taken away while it is written to', () => {
     await again();
     const report = await verified();
     expect(report).toMatchObject({ ok: false, records: 6, repairs: 1 });
-    expect(report.misfit?.found).toContain('a repair that says that the line before was missing');
+    expect(report.misfit?.found).toContain('a repair line that reports the previous line as missing');
   });
 
   test.each(['fifo', 'directory'])(

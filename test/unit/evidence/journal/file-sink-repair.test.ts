@@ -242,7 +242,7 @@ describe('evidence that is missing', () => {
     expect(errors()).toEqual([isMissing]);
     expect((await verified()).misfit).toMatchObject({
       expected: 'line 1 of the journal',
-      found: 'line 7, a repair that says that the line before was missing',
+      found: 'line 7, a repair line that reports the previous line as missing',
     });
     await rename(`${january()}.aside`, january());
     expect(await verified()).toMatchObject({ misfit: null, records: 6, repairs: 1 });

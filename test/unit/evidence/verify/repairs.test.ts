@@ -103,12 +103,16 @@ describe('a repair', () => {
     ['of another version', { version: 2 }, 'repair.version'],
     ['at no time', { at: '2026-02-30T00:00:00.000Z' }, 'repair.at'],
     ['of nobody', { instance: '' }, 'repair.instance'],
-    ['that says more', { note: 'x' }, 'no field of repair'],
+    ['that says more', { note: 'x' }, 'only these fields in repair'],
     ['that does not say what was cut', { cut: undefined }, 'repair.cut'],
     ['of nothing', { cut: { bytes: 0, sha256: sha256('') } }, 'cut.bytes'],
     ['of half a byte', { cut: { bytes: 1.5, sha256: sha256('') } }, 'cut.bytes'],
     ['without a hash', { cut: { bytes: 1, sha256: 'x' } }, 'cut.sha256'],
-    ['with the bytes themselves', { cut: { bytes: 1, sha256: sha256('x'), text: 'x' } }, 'no field of cut'],
+    [
+      'with the bytes themselves',
+      { cut: { bytes: 1, sha256: sha256('x'), text: 'x' } },
+      'only these fields in cut',
+    ],
   ])('%s is refused', async (_, changes, expected) => {
     const content = JSON.parse(JSON.stringify({ ...repairOf('x'), ...changes })) as Repair;
     const { lines } = journalOf([() => content, ...records]);
@@ -185,7 +189,7 @@ describe('the expected head', () => {
     expect(lines.slice(0, -1)).toEqual(repaired.slice(0, -1));
     expect((await verify(repaired, { expectHead: after.at(-1)!.hash! })).ok).toBe(true);
     const { misfit } = await verify(repaired, { expectHead: heads.at(-2)!.hash! });
-    expect(misfit?.found).toContain('the expected line is there, and 1 more were added');
+    expect(misfit?.found).toContain('the expected line exists and is followed by 1 more');
   });
 
   test('that no line has is told from one that is not the last', async () => {
@@ -204,6 +208,6 @@ test('a line that went on without acknowledged lines shows what is missing, and 
   expect((await verify(lines.toSpliced(10, 2))).misfit).toMatchObject({
     line: 11,
     expected: 'line 11 of the journal',
-    found: 'line 13, a repair that says that the line before was missing',
+    found: 'line 13, a repair line that reports the previous line as missing',
   });
 });
