@@ -60,7 +60,7 @@ describe('callbacks', () => {
     ['/api/{}', 'must have plain segments'],
     ['/api/calling?x', 'must have plain segments'],
     ['/api/../calling', 'must have no dot segments'],
-    ['/{pod}/api/{pod}', 'must have {pod} only once'],
+    ['/{pod}/api/{pod}', 'must contain {pod} only once'],
     ['/*', 'must have a literal segment'],
     ['/{pod}', 'must have a literal segment'],
     ['/{pod}/{name}/*', 'must have a literal segment'],

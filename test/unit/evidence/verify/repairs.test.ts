@@ -66,7 +66,7 @@ describe('a repair', () => {
     const report = await verify(lines);
     expect(report).toMatchObject({ misfit: null, records: 12, repairs: 1, head: heads.at(-1) });
     expect(reportText(report)).toContain(
-      '1 repairs after crashes, 0 of them of bytes that were not seen again\n',
+      '1 repairs after crashes; the truncated bytes of 0 of them were not written again\n',
     );
     expect((await verify(lines.toSpliced(3, 1))).misfit).toMatchObject({ line: 4 });
     expect((await verify([...lines.slice(0, 3), ...lines.slice(4, 5), lines[3]!])).misfit).not.toBeNull();
@@ -168,7 +168,7 @@ describe('what was cut', () => {
   ])('is not explained if it has %s, and that is told', async (_, cut) => {
     const report = await follows(repairOf(cut));
     expect(report).toMatchObject({ misfit: null, repairs: 1, unexplainedRepairs: 1 });
-    expect(reportText(report)).toContain('1 of them of bytes that were not seen again');
+    expect(reportText(report)).toContain('the truncated bytes of 1 of them were not written again');
   });
 
   test('of repairs one after the other is explained for each', async () => {

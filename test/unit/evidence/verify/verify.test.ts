@@ -202,7 +202,7 @@ describe('a well-sealed journal is refused', () => {
     [
       'has an event that the state does not allow',
       { event: 'startConfirmed', to: 'recording' },
-      'while idle',
+      'in state idle',
     ],
   ])('whose first record %s', async (_, changes, expected) => {
     const record = resealed(confirmed().records[0]!, changes);
