@@ -126,7 +126,7 @@ export class WorkerPool {
 
   async #begun(member: WorkerProcess): Promise<string> {
     const url = await member.listening;
-    if (url === undefined) throw new Fault('Internal', 'a worker ended before it was listening');
+    if (url === undefined) throw new Fault('Internal', 'a worker exited before it was ready');
     return url;
   }
 

@@ -295,7 +295,7 @@ describe('on SIGHUP', () => {
 
   test.each([
     ['a setting that is wrong', 'TALLYLIGHT_DRAIN_MSS: 5', 'TALLYLIGHT_DRAIN_MSS'],
-    ['another store', 'TALLYLIGHT_SESSION_TTL_MS: 900', 'TALLYLIGHT_SESSION_TTL_MS cannot change'],
+    ['another store', 'TALLYLIGHT_SESSION_TTL_MS: 900', 'TALLYLIGHT_SESSION_TTL_MS cannot be changed'],
     ['a key that is none', 'TALLYLIGHT_TLS_CERT_FILE: /dev/null', 'TALLYLIGHT_TLS_CERT_FILE'],
   ])('nothing is replaced for %s', async (_what, line, told) => {
     file = join(house.home, 'settings.yaml');
