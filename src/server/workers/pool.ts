@@ -126,7 +126,7 @@ export class WorkerPool {
 
   async #begun(member: WorkerProcess): Promise<string> {
     const url = await member.listening;
-    if (url === undefined) throw new Fault('Internal', 'a worker exited before it was ready');
+    if (url === undefined) throw new Fault('Internal', 'a worker ended before it listened');
     return url;
   }
 
@@ -172,7 +172,7 @@ export class WorkerPool {
     const { length } = this.#deaths;
     if (length > 2 * size + 3) {
       onHopeless(
-        `${length} workers exited unexpectedly within ${deathsWithinMs / 1000} s; the process exits (crash-loop protection)`,
+        `${length} workers ended within ${deathsWithinMs / 1000} s: the process exits (crash-loop protection)`,
       );
       return;
     }
