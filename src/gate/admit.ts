@@ -311,7 +311,7 @@ export class Admission {
       // Retried with the next heartbeat; until then the stop waits for this session, or waits it out.
       this.#deps.log.warn(
         { call: grant.call, error: messageOf(error) },
-        'could not leave a call in the store',
+        'this instance could not be removed from the holders of a call in the store',
       );
       return;
     }

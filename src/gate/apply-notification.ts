@@ -159,7 +159,7 @@ async function applyRoster(
   if (objected !== 'learned' && objected !== 'known') return objected;
   if (objected === 'learned' && kind !== undefined) {
     deps.meter.contradiction(kind);
-    deps.log.warn({ call, kind }, 'the roster contradicts the gate, which does not move for it');
+    deps.log.warn({ call, kind }, 'the roster disagrees with the gate; the gate is unchanged');
   }
   const seen = await learn(deps, call, author, ({ state }) =>
     see(state, readFor(state, by, notice), notice.delta),

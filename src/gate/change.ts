@@ -82,7 +82,7 @@ export async function change(
   }
   throw new Fault(
     'StoreUnavailable',
-    `the state of call ${call} changed ${attempts} times while it was being changed`,
+    `the state of call ${call} could not be changed: ${attempts} attempts conflicted with other instances`,
   );
 }
 

@@ -103,6 +103,6 @@ async function tellPending<Answer extends GraphAnswer>(
   } catch (error) {
     // The outcome does not depend on it.
     if (!isFault(error, 'StoreUnavailable')) throw error;
-    deps.log.warn({ call, error: messageOf(error) }, 'a pending operation could not be noted in the store');
+    deps.log.warn({ call, error: messageOf(error) }, 'a pending operation could not be stored');
   }
 }

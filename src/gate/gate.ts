@@ -153,7 +153,11 @@ export class Gate {
       (late) => {
         if (late.ok) late.value.end(true);
       },
-      (error: unknown) => this.#deps.log.error({ call, error: messageOf(error) }, 'a late admission failed'),
+      (error: unknown) =>
+        this.#deps.log.error(
+          { call, error: messageOf(error) },
+          'admission to a call failed after its request was refused',
+        ),
     );
     return refuse('StoreUnavailable', { retryAfterMs: 1000 });
   }
@@ -204,7 +208,7 @@ export class Gate {
       return stopped;
     }
     const detail =
-      'the gate of this call is closed on this instance, and the stop is repeated; send it again until it succeeds';
+      'the gate of this call is closed on this instance, and the instance retries the stop; send it again until it succeeds';
     return { ...stopped, detail };
   }
 
@@ -234,7 +238,7 @@ export class Gate {
     if (!stopped.ok && stopped.reason !== 'CallEnded' && stopped.reason !== 'CallNotFound') {
       this.#deps.log.warn(
         { call, reason: stopped.reason },
-        'a call is gone, but its gate could not be ended yet',
+        'a call does not exist any more, but it could not be ended in the store yet',
       );
     }
   }
@@ -368,7 +372,10 @@ export class Gate {
         this.#unproven.over(call);
       });
     } catch (error) {
-      log.debug({ error: messageOf(error) }, 'stops that are announced are not heard here');
+      log.debug(
+        { error: messageOf(error) },
+        'could not subscribe to the stops that other instances announce',
+      );
     }
   }
 

@@ -80,8 +80,8 @@ export class IdleCalls {
     } catch (error) {
       const { log } = this.#deps;
       if (isFault(error, 'StoreUnavailable'))
-        log.debug({ error: messageOf(error) }, 'silence is not watched');
-      else log.error({ error: messageOf(error) }, 'the watch for silent calls failed');
+        log.debug({ error: messageOf(error) }, 'idle calls are not checked');
+      else log.error({ error: messageOf(error) }, 'the check for idle calls failed');
       return false;
     }
   }
@@ -121,7 +121,7 @@ export class IdleCalls {
       return await run();
     } catch (error) {
       if (isFault(error, 'StoreUnavailable')) throw error;
-      this.#deps.log.error({ call, error: messageOf(error) }, 'a silent call could not be looked at');
+      this.#deps.log.error({ call, error: messageOf(error) }, 'an idle call could not be checked');
       this.#notSoon(call);
       return undefined;
     }
@@ -147,11 +147,11 @@ export class IdleCalls {
     if (found === 'gone') return 'silence';
     if (found === 'noCredential') return 'silenceUnconfirmed';
     if (found === 'found') {
-      log.info({ call }, 'nothing was heard of a call for long, but Graph still knows it');
+      log.info({ call }, 'a call is idle, but Graph confirms that it exists');
       await calls.touch([call]);
       return undefined;
     }
-    log.warn({ call }, 'nothing was heard of a call for long, and Graph does not say whether it is there');
+    log.warn({ call }, 'a call is idle, and Graph did not say whether it exists');
     this.#notSoon(call);
     return undefined;
   }
@@ -163,6 +163,6 @@ export class IdleCalls {
   async #end(call: CallKey, cause: CallEnd): Promise<void> {
     const ended = await this.#deps.end(call, cause);
     if (!ended.ok && ended.reason !== 'CallEnded')
-      this.#deps.log.warn({ call, reason: ended.reason }, 'a silent call could not be ended yet');
+      this.#deps.log.warn({ call, reason: ended.reason }, 'an idle call could not be ended yet');
   }
 }

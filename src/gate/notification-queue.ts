@@ -66,7 +66,10 @@ export class NotificationQueue {
     const { call, kind } = received.notice;
     if (this.#closing || this.#weight + weight > maxWaitingNotices) {
       meter.notice(kind, 'dropped', 1);
-      log.error({ call, kind }, 'a notification reached the bot, but there was no room to learn from it');
+      log.error(
+        { call, kind },
+        'a notification was forwarded to the bot but not processed: the queue is full',
+      );
       return;
     }
     this.#weight += weight;
@@ -166,7 +169,7 @@ export class NotificationQueue {
       return await applyNotification(this.#deps, received);
     } catch (error) {
       const { call, kind } = received.notice;
-      this.#deps.log.error({ call, kind, error: messageOf(error) }, 'a notification could not be learned');
+      this.#deps.log.error({ call, kind, error: messageOf(error) }, 'a notification could not be processed');
       return 'dropped';
     }
   }

@@ -163,7 +163,7 @@ async function release(deps: GateDeps, call: CallKey, author: Author, token: str
     // Its time ends by itself.
     deps.log.warn(
       { call, error: messageOf(error) },
-      'a start that was not sent still holds its place in the store',
+      'a start that was not sent could not be withdrawn from the store',
     );
   }
 }

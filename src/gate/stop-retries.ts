@@ -83,12 +83,15 @@ export class StopRetries {
     if (before !== undefined) this.#end(before);
     const unfinished = { request, mark: outstanding(before === undefined ? [] : [before], mark), until };
     if (this.#carried.size >= maxCarried) {
-      this.#deps.log.error({ call, cause, reason }, 'too many stops are being repeated; this one is not');
+      this.#deps.log.error(
+        { call, cause, reason },
+        'too many stops are being retried; this one is not retried',
+      );
       return false;
     }
     this.#deps.log.warn(
       { call, cause, reason },
-      'a stop could not be completed: the gate of the call is closed on this instance, and the stop is repeated',
+      'a stop could not be completed: the gate of the call is closed on this instance, and the stop is retried',
     );
     this.#begin(unfinished, before?.behind ?? []);
     return true;
@@ -122,18 +125,18 @@ export class StopRetries {
       if (clock.now() >= carried.until && carried.mark.epoch !== undefined) {
         log.error(
           { call, cause },
-          'a stop could not be completed for too long and is not repeated any more; the gate stays closed on this instance',
+          'a stop could not be completed for too long and is no longer retried; the gate stays closed on this instance',
         );
         break;
       }
       carried.attempt = this.#attempt(carried.request, carried.mark);
       const stopped = await carried.attempt.catch((error: unknown) => {
-        log.error({ call, cause, error: messageOf(error) }, 'a repeated stop failed inside the gate');
+        log.error({ call, cause, error: messageOf(error) }, 'a retried stop failed with an internal error');
         return undefined;
       });
       carried.attempt = undefined;
       if (stopped === undefined || (!stopped.ok && passing.includes(stopped.reason))) continue;
-      log.info({ call, cause, reason: stopped.ok ? null : stopped.reason }, 'a repeated stop is over');
+      log.info({ call, cause, reason: stopped.ok ? null : stopped.reason }, 'a retried stop has finished');
       break;
     }
     this.#finish(carried);

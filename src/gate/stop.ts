@@ -293,7 +293,7 @@ async function settle<Answer extends GraphAnswer>(
     if (!isFault(error)) throw error;
     deps.log.error(
       { call, error: messageOf(error) },
-      'the answer to a stop could not be stored; the gate stays closed',
+      'the response from Graph to a stop could not be stored; the gate stays closed',
     );
   }
 }

@@ -25,8 +25,9 @@ export class StoreSweep {
     calls
       .sweep(maxPerRound)
       .catch((error: unknown) => {
-        if (isFault(error)) log.debug({ error: messageOf(error) }, 'the store was not swept');
-        else log.error({ error: messageOf(error) }, 'the store could not be swept');
+        if (isFault(error))
+          log.debug({ error: messageOf(error) }, 'the cleanup of expired calls in the store was skipped');
+        else log.error({ error: messageOf(error) }, 'the cleanup of expired calls in the store failed');
       })
       .finally(() => (this.#isBusy = false));
   }

@@ -129,6 +129,6 @@ export function replaceText(raw: Uint8Array, key: string, value: string): Buffer
   const text = new TextDecoder().decode(raw);
   const property = parseTree(text)?.children?.find(({ children }) => children?.[0]?.value === key);
   const old = property?.children?.[1];
-  if (old === undefined) throw new Fault('Internal', `the property "${key}" is not there`);
+  if (old === undefined) throw new Fault('Internal', `the property "${key}" is missing`);
   return Buffer.from(text.slice(0, old.offset) + JSON.stringify(value) + text.slice(old.offset + old.length));
 }

@@ -20,56 +20,64 @@ const bot = (request: string, body: string, what: string): ControlRow => ({
   what,
 });
 
-/** What a test of a bot can make the sandbox do. The README's table is generated from it. */
+/** What a test of a bot can make the sandbox do. The table of the documentation is generated from it. */
 export const sandboxControl: readonly ControlRow[] = [
   graph(
     'POST /sandbox/calls',
     '`tenant`, `app`, `policyBased`, `answered`, `callChainId`, `threadId`, `transferor`, `pairedWith`, …',
-    'Graph invites the bot to a call: 201 `{callId}`',
+    'creates a call and invites the bot: 201 `{callId}`',
   ),
-  graph('GET /sandbox/calls/{id}', '', 'what the participants of the call see'),
-  graph('DELETE /sandbox/calls/{id}', '', 'the conversation is over'),
-  graph('POST /sandbox/calls/{id}/terminate', '`code`, `subcode`, `message`', 'the call ends for a reason'),
+  graph('GET /sandbox/calls/{id}', '', 'returns what the participants of the call see'),
+  graph('DELETE /sandbox/calls/{id}', '', 'ends the call as if all participants had left'),
+  graph(
+    'POST /sandbox/calls/{id}/terminate',
+    '`code`, `subcode`, `message`',
+    'ends the call with this `resultInfo`',
+  ),
   graph(
     'POST /sandbox/calls/{id}/participants',
     '`user`, `displayName`',
-    'somebody joins: 201 `{participantId}`',
+    'adds a participant: 201 `{participantId}`',
   ),
-  graph('DELETE /sandbox/calls/{id}/participants/{id}', '', 'somebody leaves'),
-  graph('GET /sandbox/log', '', 'the requests that Graph received'),
-  graph('GET /sandbox/banner', '', 'every change of what participants see'),
-  graph('GET /sandbox/notifications', '', 'what was delivered, and what it was answered; what is held back'),
+  graph('DELETE /sandbox/calls/{id}/participants/{id}', '', 'removes a participant'),
+  graph('GET /sandbox/log', '', 'returns the requests that Graph received'),
+  graph('GET /sandbox/banner', '', 'returns every change of the recording banner that participants see'),
+  graph(
+    'GET /sandbox/notifications',
+    '',
+    'returns the delivered notifications with their responses, and the held ones',
+  ),
   graph(
     'POST /sandbox/notifications',
     '`mode`: `send`, `hold` or `drop`; `next`',
-    'what becomes of all notifications from now on, or of the `next` ones',
+    'sets what happens to all further notifications, or to the `next` ones',
   ),
   graph(
     'POST /sandbox/notifications/release',
     '`order`: a list of ids',
-    'sends what is held, or these in this order; an id may come twice, and what was sent before is sent again',
+    'sends the held notifications, or the listed ones in this order; ids may be repeated, and delivered notifications are sent again',
   ),
   graph(
     'POST /sandbox/notify',
     '`call`, `body`, `claims`, `url`, `token`',
-    'sends any batch, or any text, with any token, now',
+    'sends any batch or text with any token immediately',
   ),
   graph(
     'POST /sandbox/script',
     '`action`, `call`, `asked`, `times`, `answer`, `delayMs`, `hold`, `effect`',
-    'how the next requests are answered, and whether they act: 201 `{id}`; see below',
+    'adds a rule: how the next requests are answered, and whether they take effect: 201 `{id}`; see below',
   ),
-  graph('POST /sandbox/script/{id}/release', '', 'what waits for the rule happens now'),
-  graph('POST /sandbox/release', '', 'what waits for any rule happens now'),
+  graph('POST /sandbox/script/{id}/release', '', 'releases what waits for this rule'),
+  graph('POST /sandbox/release', '', 'releases what waits for any rule'),
   bot(
     'GET /sandbox/received',
     '',
-    'what the proxy passed on, without tokens, and the calls that the bot took',
+    'returns the notifications that the proxy forwarded, without tokens, and the calls that the bot answered',
   ),
   bot(
     'POST /sandbox/answers',
     '`status` (also `reset`, `none`), `headers`, `body`, `delayMs`, `times`',
-    'how the next notifications are answered',
+    'sets how the bot responds to the next notifications',
   ),
 ];
 
@@ -77,16 +85,16 @@ export const sandboxControl: readonly ControlRow[] = [
 export const usualScripts: readonly (readonly [rule: string, graph: string])[] = [
   [
     '"answer": {"pending": {"afterMs": 3000}}',
-    'answers `running`; after 3 s the operation is completed, and a notification says so',
+    'responds with `running`; completes the operation after 3 s and sends a notification',
   ],
   [
     '"answer": {"pending": {"then": "failed"}}',
-    'answers `running`; the operation fails when the rule is released',
+    'responds with `running`; fails the operation when the rule is released',
   ],
-  ['"delayMs": 3000', 'acts now and answers late'],
-  ['"delayMs": 3000, "effect": {"afterMs": 3000}', 'acts late as well'],
-  ['"answer": "notPolicyCall"', 'error 8506'],
-  ['"answer": "throttled"', '429 with a Retry-After'],
-  ['"answer": "none"', 'acts and never answers; with `"effect": "never"` it does not act either'],
-  ['"effect": "never"', 'says that it was done, and does nothing: participants are shown something else'],
+  ['"delayMs": 3000', 'takes effect immediately and responds after 3 s'],
+  ['"delayMs": 3000, "effect": {"afterMs": 3000}', 'takes effect and responds after 3 s'],
+  ['"answer": "notPolicyCall"', 'responds with error 8506'],
+  ['"answer": "throttled"', 'responds with 429 and Retry-After'],
+  ['"answer": "none"', 'takes effect and never responds; with `"effect": "never"` it has no effect either'],
+  ['"effect": "never"', 'responds with success but has no effect: participants do not see the new status'],
 ];

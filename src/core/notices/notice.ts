@@ -82,11 +82,11 @@ export type Notice =
 
 /** Why a notification taught nothing. */
 export const ignoredNotices = {
-  unreadable: 'It is not a notification that can be read.',
-  resourceUnknown: 'It is about something else than a call, its operations or its participants.',
-  contradictory: 'It names two different calls, operations or participants.',
-  tenantMismatch: 'It is about another tenant than its token.',
-  tooLarge: 'It is larger than what is read here; it reached the bot all the same.',
+  unreadable: 'The notification cannot be parsed.',
+  resourceUnknown: 'The resource is not a call, its operations or its participants.',
+  contradictory: 'The notification names two different calls, operations or participants.',
+  tenantMismatch: 'The notification belongs to a different tenant than its token.',
+  tooLarge: 'The notification exceeds the size limit for processing; it was still forwarded to the bot.',
 } as const;
 export type IgnoredNotice = keyof typeof ignoredNotices;
 

@@ -21,18 +21,19 @@ export interface RecordedInterval {
 
 /** What a reader of the evidence should notice about a call. */
 export const callFlags = {
-  beginningMissing: 'The beginning of its history is not among the files.',
-  begunAnew: 'Its history began anew: the store had lost or forgotten it.',
-  unbound: 'Graph never accepted anybody for it; tenant and application are what was claimed.',
-  nothingTold: 'No notification told here what it belongs to, so nothing can link it to another call.',
-  callbackBypassed: 'The bot had its notifications sent past the proxy.',
-  neverConfirmed: 'Graph never confirmed a recording of it.',
-  notPolicyCall: 'Graph refused with 8506: no recording policy created this call, so it cannot be recorded.',
+  beginningMissing: 'The beginning of the history of the call is not in the files.',
+  begunAnew: 'The history of the call restarted: the store had lost or expired it.',
+  unbound: 'Graph never accepted a token for the call; tenant and application are unverified claims.',
+  nothingTold: 'No notification described the call, so it cannot be linked to other calls.',
+  callbackBypassed: 'The callback URI of the bot bypassed the proxy, so the proxy received no notifications.',
+  neverConfirmed: 'Graph never confirmed a recording of the call.',
+  notPolicyCall:
+    'Graph refused with error 8506: no recording policy created the call, so it cannot be recorded.',
   tenantMismatch:
-    'Graph refused with 7505: the token was of another tenant than the call, so it could not be recorded with it.',
-  stillOpen: 'A confirmed recording has no end among the records.',
+    'Graph refused with error 7505: the token belonged to a different tenant than the call, so the call could not be recorded with it.',
+  stillOpen: 'A confirmed recording has no recorded end.',
   stopUnconfirmed: 'Graph has not confirmed the last stop.',
-  notEnded: 'Its end is not among the records.',
+  notEnded: 'The end of the call is not recorded.',
 } as const;
 export type CallFlag = keyof typeof callFlags;
 

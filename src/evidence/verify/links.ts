@@ -19,9 +19,9 @@ const maxOthers = 8;
 
 /** By what legs are linked; the words go before the id. */
 export const linkKinds = {
-  callChainId: 'the call chain',
-  threadId: 'the meeting thread',
-  transferor: 'a transfer by the user',
+  callChainId: 'call chain',
+  threadId: 'meeting thread',
+  transferor: 'transfer by user',
 } as const;
 
 /** Why legs are shown together. Ids of calls are GUIDs, as in `Leg.call`. */

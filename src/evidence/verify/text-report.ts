@@ -10,24 +10,24 @@ export function reportText(report: Report): string {
   const lines = [
     `${report.records} records of ${report.calls} calls in ${report.files} files`,
     `${report.intervals} recording intervals, ${report.openIntervals} of them open`,
-    ...counted(report.begunAnew, 'histories of calls that began anew'),
-    ...counted(report.steps, "records written while the store's clock was behind the record before"),
-    ...counted(report.refusedWrites, 'refused writes in lines without a call'),
-    ...counted(report.countsLost, 'instances ended without reporting what they had refused last'),
-    ...counted(report.moves, 'times the evidence was moved here from another directory'),
+    ...counted(report.begunAnew, 'histories of calls that restarted (the store lost or expired the call)'),
+    ...counted(report.steps, 'records written while the clock of the store was behind the previous record'),
+    ...counted(report.refusedWrites, 'refused writes without a call record'),
+    ...counted(report.countsLost, 'instances ended without reporting their latest refused writes'),
+    ...counted(report.moves, 'moves of the evidence from another directory to this one'),
     ...counted(
       report.repairs,
-      `repairs after crashes, ${report.unexplainedRepairs} of them of bytes that were not seen again`,
+      `repairs after crashes; the truncated bytes of ${report.unexplainedRepairs} of them were not written again`,
     ),
     `head: ${head === null ? 'none' : `${head.hash} (line ${head.seq} of the journal)`}`,
   ];
-  if (misfit === null) return [...lines, 'The evidence fits.', ''].join('\n');
+  if (misfit === null) return [...lines, 'The evidence is valid.', ''].join('\n');
   const all = [misfit, ...otherMisfits];
   return [
-    `The evidence does not fit. What could be read: ${lines.join('; ')}`,
+    `The evidence is not valid. What could be read: ${lines.join('; ')}`,
     ...all.flatMap(misfitInWords),
-    ...counted(moreMisfits, 'more places that do not fit are not listed'),
-    ...(all.length > 1 ? ['A place that does not fit may be a consequence of one before it.'] : []),
+    ...counted(moreMisfits, 'more problems are not listed'),
+    ...(all.length > 1 ? ['A problem may be a consequence of an earlier one.'] : []),
     '',
   ].join('\n');
 }
@@ -64,7 +64,9 @@ function linkInWords({ by, id, calls, orFrom }: Link): string[] {
   const transfer = by === 'transferor';
   return [
     `  linked by ${linkKinds[by]} ${id}: ${calls.join(transfer ? ' to ' : ', ')}`,
-    ...(orFrom.length === 0 ? [] : [`    which may have come from ${orFrom.join(' or ')} instead`]),
+    ...(orFrom.length === 0
+      ? []
+      : [`    the call before the transfer may instead be ${orFrom.join(' or ')} instead`]),
   ];
 }
 
@@ -73,14 +75,14 @@ function legInWords(leg: CallSummary): string[] {
     ['application', [leg.app ?? 'unknown']],
     ['policy', named(leg.policyIdentifier)],
     ['policy holder', named(leg.policyHolder)],
-    ['other side', named(leg.otherSideUser)],
+    ['other party', named(leg.otherSideUser)],
     ['originated by', named(leg.source)],
     ['on behalf of', named(leg.onBehalfOf)],
     ['transferred by', named(leg.transferor)],
-    ['paired with', list(leg.pairedRecorders)],
-    ['recorded also by', list(leg.otherRecorders)],
+    ['paired recorders', list(leg.pairedRecorders)],
+    ['other recorders', list(leg.otherRecorders)],
     ['records', [`${leg.firstRecord} to ${leg.lastRecord}`]],
-    ['states told', list(leg.states)],
+    ['states', list(leg.states)],
     ['recording', recordingInWords(leg)],
     ['failed starts', totals(leg.failedStarts)],
     ['refused writes', totals(leg.refusedWrites)],
@@ -107,10 +109,10 @@ function recordingInWords({ recorded, moreRecorded }: CallSummary): string[] {
 }
 
 function intervalInWords({ opened, closed, writes }: RecordedInterval): string {
-  const times = `${opened ?? 'before the files'} to ${closed ?? 'no end that is known'}`;
+  const times = `${opened ?? 'start not in the files'} to ${closed ?? 'end not recorded'}`;
   if (writes === null) return times;
-  const unanswered = writes.unanswered === 0 ? '' : ` and ${writes.unanswered} never answered`;
-  return `${times}, ${writes.admitted} writes let through, ${writes.aborted} of them aborted${unanswered}, ${writes.bytes} bytes${discardsInWords(writes)}`;
+  const unanswered = writes.unanswered === 0 ? '' : `, ${writes.unanswered} without a response`;
+  return `${times}, ${writes.admitted} writes admitted, ${writes.aborted} of them aborted${unanswered}, ${writes.bytes} bytes${discardsInWords(writes)}`;
 }
 
 const discardsInWords = ({
@@ -119,10 +121,10 @@ const discardsInWords = ({
 }: NonNullable<RecordedInterval['writes']>): string =>
   discarded + notDiscarded === 0
     ? ''
-    : `; handlers agreed to discard ${discarded} of the ${discarded + notDiscarded} writes that were cut`;
+    : `; handlers confirmed discarding ${discarded} of ${discarded + notDiscarded} aborted writes`;
 
 const contradictionInWords = ({ kind, first, count }: CallSummary['contradictions'][number]): string =>
-  `${first}${count === 1 ? '' : ` and ${count - 1} times more`}, ${textOf(contradictions, kind)}`;
+  `${first}${count === 1 ? '' : ` and ${count - 1} more times`}, ${textOf(contradictions, kind)}`;
 
 function endInWords({ ended, result }: CallSummary): string[] {
   const codes = result === null ? [] : [`code ${result.code ?? 'none'}, subcode ${result.subcode ?? 'none'}`];

@@ -17,7 +17,7 @@ export function applyNotices(
     deps.meter.notice('ignored', why as IgnoredNotice, count);
     deps.log.warn(
       { why, count, tenant: by.tenant, app: by.app },
-      'notifications were passed on to the bot, but nothing could be learned from them',
+      'notifications were forwarded to the bot but could not be processed',
     );
   }
   deps.gate.receiveNotices(by, notices);

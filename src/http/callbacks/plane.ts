@@ -39,7 +39,7 @@ async function serve(
   if (!token.ok) return token;
   const by = await deps.verifier.verify(token.value);
   if (!by.ok) return by;
-  if (req.method !== 'POST') return refuse('MethodNotAllowed', { detail: 'offered: POST' });
+  if (req.method !== 'POST') return refuse('MethodNotAllowed', { detail: 'allowed: POST' });
   const room = deps.limits.notification(by.value);
   if (!room.ok) return room;
   try {

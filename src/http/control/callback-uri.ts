@@ -66,11 +66,14 @@ export function reportCallback(
   const facts = { action: actionName(action.row), outcome, host };
   deps.log.warn(
     { ...facts, call: call ?? null },
-    'the notifications of a call will not come through the proxy: what Graph tells of it stays unknown here',
+    'the callback URI of a call bypasses the proxy or cannot be read: the notifications of the call do not reach the proxy',
   );
   if (call === undefined) return;
   const missing = (why: object): void =>
-    deps.log.error({ call, ...why }, 'a bypassed callback is not in the evidence');
+    deps.log.error(
+      { call, ...why },
+      'a callback URI that bypasses the proxy could not be recorded in the evidence',
+    );
   // Nobody waits for it: the answer is with the bot already.
   deps.gate
     .note('callbackBypassed', call, caller.who, { ...facts, ...askedFacts(request) })

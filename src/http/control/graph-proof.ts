@@ -52,7 +52,7 @@ async function askInTime(request: CallRequest): Promise<Sent<RawAnswer> | undefi
   const { call, deps } = request;
   const { sent, hasLeft } = askForCall(request);
   sent.catch((error: unknown) =>
-    deps.log.error({ call, error: messageOf(error) }, 'a Graph token could not be proven again'),
+    deps.log.error({ call, error: messageOf(error) }, 'a Graph token could not be verified again'),
   );
   const { proofMs } = deps.gate;
   const silentMs = Math.min(silentAfterMs, proofMs / 2);

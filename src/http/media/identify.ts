@@ -35,5 +35,8 @@ export async function identify(
   if (!known.ok || known.value.target.route.host !== 'keep') return known;
   return plainHost.test(req.headers.host ?? '')
     ? known
-    : counted(deps, refuse('TargetInvalid', { detail: 'the Host header, which goes on, is not a host' }));
+    : counted(
+        deps,
+        refuse('TargetInvalid', { detail: 'the Host header field, which is forwarded, is not a valid host' }),
+      );
 }

@@ -70,7 +70,7 @@ async function serve(
   if (readMethods.includes(method)) return read(request);
   return counted(
     deps,
-    refuse('MethodNotAllowed', { detail: `offered: ${[...route.methods, ...readMethods].join(', ')}` }),
+    refuse('MethodNotAllowed', { detail: `allowed: ${[...route.methods, ...readMethods].join(', ')}` }),
   );
 }
 

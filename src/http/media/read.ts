@@ -8,7 +8,8 @@ import { factsFor, type MediaRequest } from './context.ts';
 /** The stricter of what the route and the policy say decides about reads. */
 export async function read({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
   // A handler could keep the body of what is only called a read.
-  if (hasBody(req.headers)) return counted(deps, refuse('BodyInvalid', { detail: 'a read has no body' }));
+  if (hasBody(req.headers))
+    return counted(deps, refuse('BodyInvalid', { detail: 'a read must not have a body' }));
   const owner = await deps.gate.bindingOf(match.call);
   if (owner === undefined) return counted(deps, refuse('StoreUnavailable', { retryAfterMs: 1000 }));
   const policy = deps.policyFor(owner ?? who);

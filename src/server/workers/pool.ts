@@ -58,7 +58,7 @@ export class WorkerPool {
   async start(): Promise<string> {
     // One alone at first, so that what is wrong for all is said once.
     const url = await this.#begun(this.#fork(this.#charge));
-    if (this.#closing) throw new Fault('Internal', 'the start was broken off');
+    if (this.#closing) throw new Fault('Internal', 'the start was aborted by a shutdown');
     const others = Array.from({ length: this.#deps.size - 1 }, () => this.#fork(this.#charge));
     await Promise.all(others.map((member) => this.#begun(member)));
     return url;
@@ -140,8 +140,8 @@ export class WorkerPool {
     const asked = member.state === 'leaving' || this.#closing || (this.#retired && endedWell);
     meter.workerExit(member.isHung ? 'hung' : asked ? 'asked' : 'unexpected');
     const facts = { of: member.id, ...exit };
-    if (asked && endedWell) log.info(facts, 'a worker has left');
-    else log.error(facts, asked ? 'a worker did not end well' : 'a worker ended without being asked to');
+    if (asked && endedWell) log.info(facts, 'a worker has exited');
+    else log.error(facts, asked ? 'a worker exited with an error' : 'a worker exited unexpectedly');
     if (this.#closing && !endedWell) this.#endedWell = false;
     if (!asked && !member.onTrial) this.#replaceSoon();
   }
@@ -155,7 +155,7 @@ export class WorkerPool {
       if (member.isHung || member.checkLiveness(now)) continue;
       const { state, onTrial } = member;
       const seconds = (missedRounds[state] * pingIntervalMs) / 1000;
-      this.#deps.log.error({ of: member.id, seconds }, 'a worker does not answer: it is killed');
+      this.#deps.log.error({ of: member.id, seconds }, 'a worker does not respond and is killed');
       member.isHung = true;
       member.state = 'leaving';
       member.kill();
@@ -171,7 +171,9 @@ export class WorkerPool {
     this.#deaths = [...this.#deaths.filter((at) => now - at < deathsWithinMs), now];
     const { length } = this.#deaths;
     if (length > 2 * size + 3) {
-      onHopeless(`${length} workers ended within ${deathsWithinMs / 1000} s: they are not replaced any more`);
+      onHopeless(
+        `${length} workers ended within ${deathsWithinMs / 1000} s: the process exits (crash-loop protection)`,
+      );
       return;
     }
     setTimeout(() => this.#fill(), Math.min(longestPauseMs, firstPauseMs * 2 ** (length - 1)));
@@ -194,7 +196,7 @@ export class WorkerPool {
         if (this.#wanted !== charge) continue;
         this.#deps.log.error(
           { of: fresh.id, old: this.of('serving').filter((member) => member.config !== charge).length },
-          'a new worker cannot open gates: it is ended, and the old workers stay',
+          'a new worker cannot open gates and is shut down; the old workers keep serving',
         );
         return false;
       }

@@ -72,19 +72,22 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   };
   const reload = async (): Promise<void> => {
     if (state.ending) {
-      log.info({}, 'settings and policies are not read again: the process is ending');
+      log.info({}, 'settings and policies were not reloaded: the process is shutting down');
       return;
     }
     try {
       const next = await prepareWorkerConfig(loadSettings(process.env), log);
       refuseChanges(charge.settings, next.settings);
       warnAbout(next.settings, log);
-      log.info({}, 'settings and policies were read again: the workers are replaced, one after the other');
+      log.info({}, 'settings and policies were reloaded; replacing the workers one after the other');
       const renewed = await fleet.renew(next);
       if (renewed) inForce = next;
       meter.policyReload(renewed);
     } catch (error) {
-      log.error({ error: messageOf(error) }, 'settings and policies were not taken: no worker is replaced');
+      log.error(
+        { error: messageOf(error) },
+        'settings and policies could not be reloaded; no worker is replaced',
+      );
       meter.policyReload(false);
     }
   };

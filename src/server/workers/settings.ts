@@ -13,7 +13,7 @@ import type { WorkerConfig } from './messages.ts';
  */
 export async function prepareWorkerConfig(settings: Settings, log: Log): Promise<WorkerConfig> {
   if (settings.mode !== 'proxy')
-    throw new Fault('ConfigurationInvalid', 'TALLYLIGHT_GRAPH_URL is missing: it was set before');
+    throw new Fault('ConfigurationInvalid', 'TALLYLIGHT_GRAPH_URL is missing: it was set at the start');
   if (settings.tls !== undefined) usableTls(settings.tls);
   await checkAdapters(settings, log);
   const policies = named('TALLYLIGHT_POLICY_DIR', () => policiesOf(settings.policyDir));
@@ -44,6 +44,6 @@ export function refuseChanges(before: ProxySettings, after: ProxySettings): void
   if (changed.length > 0)
     throw new Fault(
       'ConfigurationInvalid',
-      `${changed.join(', ')} cannot change while workers are replaced one after the other: end the process and start it again`,
+      `${changed.join(', ')} cannot be changed by a rolling replacement of workers: restart the process`,
     );
 }

@@ -53,7 +53,7 @@ async function answer(question: Question): Promise<Answers[Question] | undefined
 
 async function leave(withinMs: number): Promise<void> {
   const instance = await work?.instance;
-  work?.log.info({ withinMs }, 'leaving: no new connections are taken, what was begun goes on');
+  work?.log.info({ withinMs }, 'leaving: new connections are refused; requests in progress continue');
   await instance?.leave(withinMs);
   ending.now({ why: 'left' });
 }
@@ -89,7 +89,7 @@ onEndSignals(ending);
 cluster.worker?.on('disconnect', () => {
   // Node would end the process at once, with what it had admitted.
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
-  ending.now({ why: 'the process that forked this worker is gone' });
+  ending.now({ why: 'the parent process of this worker has exited' });
 });
 process.on('message', (message: ToWorker) => {
   switch (message.kind) {

@@ -92,7 +92,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
     acquire: async (call, session) => {
       const part = keys.shardOf(call);
       const times = hints.acquiring(session, part);
-      if (times === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
+      if (times === undefined) throw new Fault('StoreUnavailable', 'the session has not joined the store');
       return firstGrant(`${part} ${session}`, { call, session, times });
     },
     leave: async (call, { session, epoch }, tally) => {

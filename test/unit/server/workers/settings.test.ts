@@ -34,7 +34,7 @@ describe('workers that are replaced', () => {
     ['TALLYLIGHT_SESSION_TTL_MS', { TALLYLIGHT_SESSION_TTL_MS: '900' }],
     ['TALLYLIGHT_EVIDENCE_DIR', { TALLYLIGHT_EVIDENCE_DIR: 'elsewhere' }],
   ])('share %s with those that replace them', (name, change) => {
-    expect(() => refuseChanges(load(), load(change))).toThrow(`${name} cannot change`);
+    expect(() => refuseChanges(load(), load(change))).toThrow(`${name} cannot be changed`);
   });
 
   test('are replaced by others with other limits, routes, policies and certificates', () => {

@@ -217,7 +217,7 @@ describe('times that do not go together', () => {
     [
       'a longer TTL than a member allows',
       { ttlMs: 6000, ttlMaxMs: 6000 },
-      'TALLYLIGHT_SESSION_TTL_MS is 6000 here',
+      'TALLYLIGHT_SESSION_TTL_MS is 6000 on this instance',
     ],
     [
       'a shorter TTL than a member has',
@@ -227,7 +227,7 @@ describe('times that do not go together', () => {
     [
       'a longer Graph timeout than a member allows',
       { graphTimeoutMs: 1001, graphTimeoutMaxMs: 1001 },
-      'TALLYLIGHT_GRAPH_TIMEOUT_MS is 1001 here',
+      'TALLYLIGHT_GRAPH_TIMEOUT_MS is 1001 on this instance',
     ],
     [
       'a shorter Graph timeout than a member has',
@@ -343,7 +343,7 @@ describe('a clock that is set', () => {
     await beat();
     await beat();
     expect(house.steps).toEqual([direction]);
-    expect(house.said.filter((text) => text.includes('clock of the store was set'))).toHaveLength(1);
+    expect(house.said.filter((text) => text.includes('clock of the store was changed'))).toHaveLength(1);
   });
 
   test('neither ends a session nor keeps a dead one', async () => {
