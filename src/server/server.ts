@@ -4,7 +4,6 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { refuse } from '../core/decision.ts';
-import { Fault } from '../core/errors.ts';
 import { statusOf, type ReasonCode } from '../core/reasons.ts';
 import { callbackPlane, type CallbackDeps } from '../http/callbacks/plane.ts';
 import { controlPlane } from '../http/control/plane.ts';
@@ -12,6 +11,7 @@ import { mediaPlane, type MediaDeps, type MediaPlane } from '../http/media/plane
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
+import { cannotListen } from './cannot-listen.ts';
 import { asksForWebSocketToo, ignoringUpgrades, type ServeAnyway } from './ignored-upgrade.ts';
 import { lastWords } from './connection-errors.ts';
 import { unfitMessage } from './malformed-request.ts';
@@ -193,17 +193,7 @@ export const listen = (
     });
   });
 
-/** What keeps a server from listening and can be cured by another setting; the last of each says which. */
-const listenFaults: Readonly<
-  Partial<Record<string, (setting: string, port: number, host: string) => string>>
-> = {
-  EADDRINUSE: (setting, port, host) => `${setting}: port ${port} of ${host} is in use by another process`,
-  EACCES: (setting, port) => `${setting}: this process may not listen on port ${port}`,
-  EADDRNOTAVAIL: (_, __, host) => `TALLYLIGHT_HOST: ${host} is not an address of this machine`,
-  ENOTFOUND: (_, __, host) => `TALLYLIGHT_HOST: ${host} cannot be resolved to an address`,
-};
-
-/** The same for a port that a setting names; throws `ConfigurationInvalid`, with that name. */
+/** The same for a port that a setting names; throws `CannotStart`, with that name. */
 export async function listenAs(
   setting: string,
   server: http.Server,
@@ -212,9 +202,7 @@ export async function listenAs(
   try {
     return await listen(server, where);
   } catch (error) {
-    const told = listenFaults[(error as NodeJS.ErrnoException).code ?? ''];
-    if (told === undefined) throw error;
-    throw new Fault('ConfigurationInvalid', told(setting, where.port, where.host), { cause: error });
+    throw cannotListen(setting, where, error);
   }
 }
 
