@@ -37,7 +37,7 @@ function exitCodeRows(): string {
 }
 
 /** Every setting, in lines of at most `width` columns where the words allow it. */
-export function settingsInWords(width = usualWidth): string {
+export function settingsText(width = usualWidth): string {
   return settingsTable
     .map((row) => {
       const fallback = row.default === '' ? 'no default' : `default: ${row.default}`;

@@ -12,7 +12,7 @@ import { runPrimary } from '../server/workers/primary.ts';
 import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
 import { warnAbout } from '../settings/warnings.ts';
 import { parseCommand } from './arguments.ts';
-import { settingsInWords, usage } from './help.ts';
+import { settingsText, usage } from './help.ts';
 import { print } from './print.ts';
 import { version } from './version.ts';
 
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
     case 'version':
       return print([`${version()}\n`]);
     case 'settings':
-      return print([settingsInWords(process.stdout.columns)]);
+      return print([settingsText(process.stdout.columns)]);
     case 'wrong':
       process.stderr.write(`tallylight: ${command.message}; see tallylight --help\n`);
       process.exitCode = exitCode('usage');

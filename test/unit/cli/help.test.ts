@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parseCommand } from '../../../src/cli/arguments.ts';
-import { settingsInWords, usage } from '../../../src/cli/help.ts';
+import { settingsText, usage } from '../../../src/cli/help.ts';
 import { version } from '../../../src/cli/version.ts';
 import { settingsTable } from '../../../src/settings/settings.ts';
 
@@ -35,11 +35,11 @@ test('the version is that of the package', () => {
   expect(version()).toBe((JSON.parse(read('package.json')) as { version: string }).version);
 });
 
-describe('the settings in words', () => {
+describe('the settings as text', () => {
   test.each([undefined, 40, 100, 200])(
     'name each with its default and description in %p columns',
     (width) => {
-      const text = settingsInWords(width);
+      const text = settingsText(width);
       const words = text.replace(/\s+/g, ' ');
       for (const row of settingsTable) {
         expect(words).toContain(

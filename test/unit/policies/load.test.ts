@@ -9,7 +9,7 @@ import type { JsonObject } from '../../../src/core/json.ts';
 import type { Log } from '../../../src/core/ports/log.ts';
 import { createPolicySet, loadPolicies } from '../../../src/policies/load.ts';
 
-const root = join(import.meta.dirname, '../../policies');
+const root = join(import.meta.dirname, '../../../policies');
 const tenant = '6f1d2c3a-58b4-4f0e-9c27-1a2b3c4d5e6f';
 const app = 'c4d5e6f7-1a2b-4c3d-9e8f-0a1b2c3d4e5f';
 const elsewhere = '11111111-2222-4333-8444-555555555555';
