@@ -8,7 +8,7 @@ import type { ProxyParts } from './proxy.ts';
 /** How long a start may take, ms. */
 const startMs = 10_000;
 
-/** The store that the settings name. `onUnsuitable` hears of a server that cannot be used, if that is found at the start. */
+/** The store that the settings name. `onUnsuitable` is called if the server proves unsuitable during the start. */
 export function chooseStore(
   settings: ProxySettings,
   log: Log,

@@ -86,17 +86,17 @@ export async function failedStart(
   return { code, output: lines.join('\n') };
 }
 
-/** The built program until it ends by itself: its exit code, or the signal that ended it, and what it printed. */
+/** Runs a built program until it ends by itself: its exit code, or the signal that ended it, and what it printed. */
 export async function runToEnd(
   args: readonly string[],
   env: Environment,
-  cwd?: string,
+  { cwd = process.cwd(), main = builtMain }: { readonly cwd?: string; readonly main?: string } = {},
 ): Promise<{ code: number | NodeJS.Signals; out: string; err: string }> {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [builtMain, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd,
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    ...(cwd === undefined ? {} : { cwd }),
   });
   const printed = { out: '', err: '' };
   child.stdout.on('data', (chunk: Buffer) => (printed.out += chunk.toString()));

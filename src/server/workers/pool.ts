@@ -32,7 +32,7 @@ interface FleetDeps {
   readonly onHopeless: (why: string) => void;
 }
 
-/** A worker that finds out itself why it cannot start has said so on standard error. */
+/** The kind of a fault is in the exit code; its text is on standard error, where the worker wrote it. */
 function endedEarly({ code, signal }: Exit): Fault {
   const kind = (['configuration', 'cannotStart'] as const).find((each) => exitCode(each) === code);
   const message = `a worker ended before it listened (${signal ?? `exit code ${code ?? 'unknown'}`})`;

@@ -18,7 +18,7 @@ import { answerMs, Fleet } from './pool.ts';
 /** How the process ends. */
 export interface PrimaryEnd {
   readonly kind: ExitKind;
-  /** For standard error; absent: all was said. */
+  /** For standard error; absent: a worker has written there why it ended. */
   readonly why?: string;
 }
 

@@ -3,10 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { TokenMint } from '../../../src/sandbox/token-mint.ts';
 import { runToEnd, settingsFor } from '../../support/process.ts';
 import { startRedis } from '../../support/redis.ts';
+
+const healthCheck = fileURLToPath(new URL('../../../dist/src/cli/health.js', import.meta.url));
 
 type Env = Readonly<Record<string, string>>;
 
@@ -15,7 +18,7 @@ let directory: string;
 let occupant: Server;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tallylight-mistakes-'));
-  occupant = createServer().listen(0, '127.0.0.1');
+  occupant = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
   await once(occupant, 'listening');
 });
 afterAll(async () => {
@@ -220,7 +223,7 @@ describe('one line on standard error, nothing on standard output, and exit code'
   });
 
   test.each(configuration)('3 for $what', async (mistake) => {
-    const { code, out, err } = await runToEnd([], await envOf(mistake), directory);
+    const { code, out, err } = await runToEnd([], await envOf(mistake), { cwd: directory });
     expect([code, out]).toEqual([3, '']);
     expectLine(err, mistake.says);
   });
@@ -229,7 +232,11 @@ describe('one line on standard error, nothing on standard output, and exit code'
   const quiet = { TALLYLIGHT_LOG_LEVEL: 'error' };
 
   test.each(cannotStart)('4 for $what', async (mistake) => {
-    const { code, out, err } = await runToEnd([], { ...(await envOf(mistake)), ...quiet }, directory);
+    const { code, out, err } = await runToEnd(
+      [],
+      { ...(await envOf(mistake)), ...quiet },
+      { cwd: directory },
+    );
     expect([code, out]).toEqual([4, '']);
     expectLine(err, mistake.says);
   });
@@ -274,6 +281,20 @@ describe('with workers, each mistake is told once too, with exit code', () => {
     expect(code).toBe(exit);
     expectLine(err, says);
   });
+});
+
+test.each<[string, () => Env, RegExp]>([
+  ['settings that are wrong', () => ({ TALLYLIGHT_PORT: 'x' }), /TALLYLIGHT_PORT must be/],
+  [
+    'an instance that does not answer as one',
+    () => ({ TALLYLIGHT_ADMIN_PORT: String(takenPort()) }),
+    /ECONNRESET|socket hang up/,
+  ],
+])('the health check exits with 1 for %s, and says why', async (_, env, why) => {
+  const { code, out, err } = await runToEnd([], env(), { main: healthCheck });
+  expect([code, out]).toEqual([1, '']);
+  expect(err).toMatch(/^tallylight: not healthy: [^\n]+\n$/);
+  expect(err).toMatch(why);
 });
 
 test('an error of the program itself shows its stack, and exits with 1', async () => {
