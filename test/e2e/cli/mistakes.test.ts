@@ -222,14 +222,18 @@ describe('one line on standard error, nothing on standard output, and exit code'
     expect(err).toMatch(/see tallylight --help\n$/);
   });
 
+  // What a start that begins well logs goes to standard output.
+  const quiet = { TALLYLIGHT_LOG_LEVEL: 'silent' };
+
   test.each(configuration)('3 for $what', async (mistake) => {
-    const { code, out, err } = await runToEnd([], await envOf(mistake), { cwd: directory });
+    const { code, out, err } = await runToEnd(
+      [],
+      { ...(await envOf(mistake)), ...quiet },
+      { cwd: directory },
+    );
     expect([code, out]).toEqual([3, '']);
     expectLine(err, mistake.says);
   });
-
-  // The log of a start that begins well goes to standard output.
-  const quiet = { TALLYLIGHT_LOG_LEVEL: 'error' };
 
   test.each(cannotStart)('4 for $what', async (mistake) => {
     const { code, out, err } = await runToEnd(

@@ -20,8 +20,8 @@ describe('the arguments', () => {
     [['settings'], { kind: 'wrong', message: 'unknown argument settings' }],
     [['help', 'settings', 'all'], { kind: 'wrong', message: 'unknown argument all' }],
     [['constructor'], { kind: 'wrong', message: 'unknown argument constructor' }],
-    [['-x'], { kind: 'wrong', message: "Unknown option '-x'" }],
-    [['--help=yes'], { kind: 'wrong', message: "Option '-h, --help' does not take an argument" }],
+    [['-x'], { kind: 'wrong', message: expect.stringMatching(/Unknown option '-x'$/) }],
+    [['--help=yes'], { kind: 'wrong', message: expect.stringMatching(/does not take an argument$/) }],
   ])('%j', (args, command) => {
     expect(parseCommand(args)).toEqual(command);
   });

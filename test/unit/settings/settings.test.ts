@@ -355,7 +355,7 @@ describe('the settings file', () => {
 
   test.each([
     ['a name twice', 'TALLYLIGHT_PORT: 1\nTALLYLIGHT_PORT: 1', '3:1', 'duplicate key'],
-    ['a list that does not end', 'TALLYLIGHT_ISSUERS:\n  - [', '4:1', 'bad indent'],
+    ['a list that does not end', 'TALLYLIGHT_ISSUERS:\n  - [', '3:6', 'bad indent'],
   ])('tells the line and the column of %s', (_name, text, place, what) => {
     expect(complaints(at, { 'tally.yaml': `# settings\n${text}\n` })).toEqual([
       `TALLYLIGHT_CONFIG: tally.yaml:${place}: this is not valid YAML or JSON (${what})`,
