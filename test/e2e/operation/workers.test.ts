@@ -158,6 +158,8 @@ describe('several workers', () => {
     expect(await proxy.exited).toBe(4);
     expect(killed).toBeGreaterThan(7);
     expect(said('they are not replaced any more')).not.toEqual([]);
+    const last = /^tallylight: TALLYLIGHT_WORKERS: \d+ workers ended within 60 s/;
+    expect(proxy.lines.filter((line) => last.test(line))).toHaveLength(1);
   });
 
   test('are ready for signalling when one is, and for gates when all are', async () => {
