@@ -12,26 +12,26 @@ import { print } from './print.ts';
 const help = `Usage: tallylight-verify [--expect-head HASH] [--partial] [--store-lost] [--legs] [--json] FILE...
 
 Checks that evidence is complete, in order and unchanged, and that each call followed the rules.
-FILE is a journal file, or a directory, of which all evidence-*.jsonl files are read. All files are
-read to their end; each place that does not fit is listed, up to 100 of them.
+FILE is a journal file, or a directory whose evidence-*.jsonl files are all read. All files are
+read to the end; up to 100 problems are listed.
 
-  --expect-head HASH  The hash that the last line must have (the head). Without it, lines missing at
-                      the end of the newest file go unnoticed: the files alone cannot tell. Store
-                      the head hash that this program prints on another system.
-  --partial           The files before the first one are not available.
-  --store-lost        The store is known to have lost its data once: calls may begin anew.
-  --legs              If the evidence fits, list for each call when it was recorded, what was refused
-                      and how it ended, with the calls of one conversation together. Calls of one
-                      tenant are linked by the same call chain; by the same meeting thread, while a
-                      call of it lives or within 15 minutes; and by a transfer: to the likeliest
-                      call of the user who transferred, while it lives or within 5 minutes of its
-                      end. Links are for reading only: each call has its own gate. What the files do
-                      not hold is not linked.
+  --expect-head HASH  Expected hash of the last line. Without it, missing lines at the end of the
+                      newest file cannot be detected from the files alone. Store the head that
+                      this program prints on another system.
+  --partial           Earlier files are missing, so the first file may begin in the middle.
+  --store-lost        The store has lost its data: the histories of calls may restart.
+  --legs              If the evidence is valid, list for each call when it was recorded, what was
+                      refused and how it ended, grouped by conversation. Calls of one tenant are
+                      linked by call chain; by meeting thread, if they overlap or are at most
+                      15 minutes apart; and by transfer: to the most likely call of the user who
+                      transferred, if that call is active or ended at most 5 minutes before.
+                      Links are informational: each call has its own gate. Calls that are not in
+                      the files are not linked.
   --json              Print one JSON document: the report, and with --legs the conversations
-                      (null if the evidence does not fit).
+                      (null if the evidence is not valid).
   -h, --help          Print this text.
 
-Exit codes: 0 the evidence fits; 1 it does not; 2 usage, or the evidence could not be read.
+Exit codes: 0 the evidence is valid, 1 it is not valid, 2 it could not be checked, or usage.
 `;
 
 const options = {

