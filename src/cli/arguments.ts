@@ -1,21 +1,19 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../core/errors.ts';
 
-export const usage = `usage: tallylight [sandbox] [--help]
-
-  tallylight           starts the proxy if TALLYLIGHT_GRAPH_URL is set, and the sandbox otherwise
-  tallylight sandbox   starts the sandbox: the proxy with a Graph, a media handler, a token mint
-                       and a bot of its own, all on loopback
-  -h, --help           prints this
-
-Settings come from the environment and from the file that TALLYLIGHT_CONFIG names.
-`;
-
 export type Command =
-  | { readonly kind: 'help' }
+  | { readonly kind: 'help' | 'version' | 'settings' }
   /** `sandboxOnly`: the sandbox was asked for by name. */
   | { readonly kind: 'run'; readonly sandboxOnly: boolean }
   | { readonly kind: 'wrong'; readonly message: string };
+
+/** Every command by its words. */
+const commands = new Map<string, Command>([
+  ['', { kind: 'run', sandboxOnly: false }],
+  ['sandbox', { kind: 'run', sandboxOnly: true }],
+  ['help', { kind: 'help' }],
+  ['help settings', { kind: 'settings' }],
+]);
 
 /** Reads the arguments of the command line, without those of node itself. */
 export function parseCommand(args: readonly string[]): Command {
@@ -23,15 +21,26 @@ export function parseCommand(args: readonly string[]): Command {
   try {
     parsed = parseArgs({
       args: [...args],
-      options: { help: { type: 'boolean', short: 'h' } },
+      options: { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } },
       allowPositionals: true,
     });
   } catch (error) {
-    return { kind: 'wrong', message: messageOf(error) };
+    // What follows the first sentence is advice on how to write an option's name as an argument.
+    return { kind: 'wrong', message: messageOf(error).replace(/\. .*/s, '') };
   }
-  if (parsed.values.help === true) return { kind: 'help' };
-  const [command, ...more] = parsed.positionals;
-  const unknown = command === undefined || command === 'sandbox' ? more[0] : command;
-  if (unknown !== undefined) return { kind: 'wrong', message: `unknown argument ${unknown}` };
-  return { kind: 'run', sandboxOnly: command === 'sandbox' };
+  const { values, positionals } = parsed;
+  if (values.help === true) return { kind: 'help' };
+  if (values.version === true) return { kind: 'version' };
+  return find(positionals);
+}
+
+/** The longest beginning that is a command says which word is too much. */
+function find(words: readonly string[]): Command {
+  for (let known = words.length; known >= 0; known--) {
+    const command = commands.get(words.slice(0, known).join(' '));
+    if (command === undefined) continue;
+    const unknown = words[known];
+    return unknown === undefined ? command : { kind: 'wrong', message: `unknown argument ${unknown}` };
+  }
+  return { kind: 'help' };
 }

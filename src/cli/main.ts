@@ -2,15 +2,19 @@
 import { Fault } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import { chooseStore } from '../server/choose-store.ts';
+import { exitCode } from '../server/exit-codes.ts';
 import { failStart } from '../server/failed-start.ts';
-import { createLog } from '../server/log.ts';
+import { createLog, standardError } from '../server/log.ts';
 import { prepareMemory } from '../server/memory.ts';
 import { type RunningProxy, startProxy } from '../server/proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../server/shutdown.ts';
 import { runPrimary } from '../server/workers/primary.ts';
 import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
 import { warnAbout } from '../settings/warnings.ts';
-import { parseCommand, usage } from './arguments.ts';
+import { parseCommand } from './arguments.ts';
+import { settingsText, usage } from './help.ts';
+import { print } from './print.ts';
+import { version } from './version.ts';
 
 interface Running {
   reloadPolicies(): void;
@@ -20,11 +24,18 @@ interface Running {
 
 async function main(): Promise<void> {
   const command = parseCommand(process.argv.slice(2));
-  if (command.kind === 'help') process.stdout.write(usage);
-  else if (command.kind === 'run') await run(command.sandboxOnly);
-  else {
-    process.stderr.write(`tallylight: ${command.message}\n\n${usage}`);
-    process.exitCode = 2;
+  switch (command.kind) {
+    case 'run':
+      return run(command.sandboxOnly);
+    case 'help':
+      return print([usage]);
+    case 'version':
+      return print([`${version()}\n`]);
+    case 'settings':
+      return print([settingsText(process.stdout.columns)]);
+    case 'wrong':
+      process.stderr.write(`tallylight: ${command.message}; see tallylight --help\n`);
+      process.exitCode = exitCode('usage');
   }
 }
 
@@ -34,11 +45,12 @@ async function run(sandboxOnly: boolean): Promise<void> {
   const settings = loadSettings(process.env);
   if (sandboxOnly && settings.mode !== 'sandbox') throw notSandbox();
   if (settings.mode === 'proxy' && settings.workers !== undefined) {
-    await runPrimary(settings, settings.workers);
-    return;
+    const { kind, why } = await runPrimary(settings, settings.workers);
+    if (why !== undefined) process.stderr.write(`tallylight: ${why}\n`);
+    process.exit(exitCode(kind));
   }
   prepareMemory();
-  const log = createLog(settings.logLevel);
+  const log = settings.mode === 'sandbox' ? sandboxLog(settings.logLevel) : createLog(settings.logLevel);
   const now: { running?: Running } = {};
   // From now on: the first process of a container has no default for a signal, and would outlive one during its start.
   onEndSignals(
@@ -68,9 +80,16 @@ const notSandbox = (): Fault =>
     'TALLYLIGHT_GRAPH_URL is set, so this would be a proxy for real calls: unset it to start the sandbox, or leave out the argument',
   );
 
+/** Standard output is for the guide. Whoever reads that has no use for a log that was not asked for. */
+const sandboxLog = (level: string): Log =>
+  createLog(
+    level === 'info' && process.env.TALLYLIGHT_LOG_LEVEL === undefined ? 'warn' : level,
+    standardError(),
+  );
+
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
   warnAbout(settings, log);
-  const running = await startProxy(settings, { log, openStore: chooseStore(settings, log) });
+  const running = await startProxy(settings, { log, openStore: chooseStore(settings, log, failStart) });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;
 }

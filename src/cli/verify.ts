@@ -1,39 +1,37 @@
 #!/usr/bin/env node
 import { stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../core/errors.ts';
-import { isRecord } from '../core/json.ts';
 import { listJournalFiles, verifyJournal, type Report } from '../evidence/verify/verify.ts';
 import { leadsNowhere } from '../evidence/verify/lines.ts';
 import { Conversations, type Conversation } from '../evidence/verify/links.ts';
 import { replay } from '../evidence/verify/replay.ts';
 import { conversationText, reportText } from '../evidence/verify/text-report.ts';
+import { print } from './print.ts';
 
 const help = `Usage: tallylight-verify [--expect-head HASH] [--partial] [--store-lost] [--legs] [--json] FILE...
 
-Checks that evidence is complete, in order and unchanged, and that each call lived by the rules.
-FILE is a journal file, or a directory: then all its evidence-*.jsonl files are read. All files are
-read to their end; each place that does not fit is listed, up to 100 of them.
+Checks that evidence is complete, in order and unchanged, and that each call followed the rules.
+FILE is a journal file, or a directory whose evidence-*.jsonl files are all read. All files are
+read to the end; up to 100 problems are listed.
 
-  --expect-head HASH  The hash that the last line must have. Without it nobody can see that lines
-                      at the end of the newest file are missing: the files alone cannot tell.
-                      Keep the head that this program prints in a place of its own.
-  --partial           The files before the first one are not at hand.
-  --store-lost        The store is known to have lost its data once: calls may begin anew.
-  --legs              If the evidence fits, tell of every call when it was recorded, what was refused
-                      and how it ended, and show the calls of one conversation together. Calls of
-                      one tenant are linked by the same call chain; by the same meeting thread,
-                      while a call of it lives or within 15 minutes; and by a transfer: to the
-                      likeliest call of the user who transferred, while it lives or within 5 minutes
-                      of its end. Links are for reading only: each call has its own gate. What the
-                      files do not hold is not linked.
+  --expect-head HASH  Expected hash of the last line. Without it, missing lines at the end of the
+                      newest file cannot be detected from the files alone. Store the head that
+                      this program prints on another system.
+  --partial           Earlier files are missing, so the first file may begin in the middle.
+  --store-lost        The store has lost its data: the histories of calls may restart.
+  --legs              If the evidence is valid, list for each call when it was recorded, what was
+                      refused and how it ended, grouped by conversation. Calls of one tenant are
+                      linked by call chain; by meeting thread, if they overlap or are at most
+                      15 minutes apart; and by transfer: to the most likely call of the user who
+                      transferred, if that call is active or ended at most 5 minutes before.
+                      Links are informational: each call has its own gate. Calls that are not in
+                      the files are not linked.
   --json              Print one JSON document: the report, and with --legs the conversations
-                      (null if the evidence does not fit).
-  --help              Print this text.
+                      (null if the evidence is not valid).
+  -h, --help          Print this text.
 
-Exit status: 0 the evidence fits, 1 it does not, 2 it could not be checked.
+Exit codes: 0 the evidence is valid, 1 it is not valid, 2 it could not be checked, or usage.
 `;
 
 const options = {
@@ -42,7 +40,7 @@ const options = {
   'store-lost': { type: 'boolean' },
   legs: { type: 'boolean' },
   json: { type: 'boolean' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const;
 
 async function main(args: string[]): Promise<number> {
@@ -114,15 +112,6 @@ function* asJson(
     yield '\n]';
   }
   yield '}\n';
-}
-
-/** A reader that has seen enough may close the pipe. */
-async function print(texts: Iterable<string>): Promise<void> {
-  try {
-    await pipeline(Readable.from(texts), process.stdout, { end: false });
-  } catch (error) {
-    if (!isRecord(error) || error.code !== 'EPIPE') throw error;
-  }
 }
 
 process.exitCode = await main(process.argv.slice(2));

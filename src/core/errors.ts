@@ -6,6 +6,8 @@ export type FaultCode =
   | 'StoreUnsuitable'
   /** A setting, an option or a policy is wrong; the message names it. */
   | 'ConfigurationInvalid'
+  /** A port, an address or a directory that a setting names cannot be used; the message names the setting. */
+  | 'CannotStart'
   /** The evidence sink failed to make a record durable. */
   | 'EvidenceUnwritable'
   /** A key set or token endpoint could not be reached. */
@@ -15,11 +17,18 @@ export type FaultCode =
 
 export class Fault extends Error {
   readonly code: FaultCode;
+  /** What a terminal shows: one line for each thing that is wrong, each complete in itself. */
+  readonly lines: readonly string[];
 
-  constructor(code: FaultCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: FaultCode,
+    message: string,
+    { lines = [message], ...options }: { cause?: unknown; lines?: readonly string[] } = {},
+  ) {
     super(message, options);
     this.name = 'Fault';
     this.code = code;
+    this.lines = lines;
   }
 }
 

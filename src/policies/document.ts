@@ -1,12 +1,18 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 
-/** Something wrong in a file; `line` counts from 1. */
+/** Something wrong in a file; `line` and `column` count from 1. */
 export interface Problem {
   readonly file: string;
   readonly line: number;
+  /** Absent: what is wrong is the whole of what begins in that line. */
+  readonly column?: number;
   readonly text: string;
 }
+
+/** `file:line:column: text`, as editors and terminals link it. */
+export const formatProblem = ({ file, line, column, text }: Problem): string =>
+  `${[file, line, ...(column === undefined ? [] : [column])].join(':')}: ${text}`;
 
 /** A parsed YAML or JSON file that still knows its lines. */
 export interface SourceDocument {
@@ -35,11 +41,14 @@ export function readDocument(
   const faults = [...parsed.errors, ...parsed.warnings];
   if (faults.length > 0) {
     return {
-      problems: faults.map(({ code, pos }) => ({
-        file,
-        line: lines.linePos(pos[0]).line,
-        text: `this is not valid YAML or JSON (${code.toLowerCase().replaceAll('_', ' ')})`,
-      })),
+      problems: faults
+        // One mistake can be two errors in one place.
+        .filter(({ pos }, index) => faults.findIndex((other) => other.pos[0] === pos[0]) === index)
+        .map(({ code, pos }) => {
+          const { line, col: column } = lines.linePos(pos[0]);
+          const text = `this is not valid YAML or JSON (${code.toLowerCase().replaceAll('_', ' ')})`;
+          return { file, line, column, text };
+        }),
     };
   }
   try {

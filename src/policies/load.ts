@@ -13,7 +13,7 @@ import {
 import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
-import { check, formatFieldPath, type Problem, readDocument } from './document.ts';
+import { check, formatFieldPath, formatProblem, type Problem, readDocument } from './document.ts';
 import { policySchema, toPolicy } from './schema.ts';
 
 interface Loaded {
@@ -44,8 +44,8 @@ export function loadPolicies(directory: string): readonly PolicyInForce[] {
 }
 
 function invalid(problems: readonly Problem[]): Fault {
-  const lines = problems.map(({ file, line, text }) => `${file}:${line}: ${text}`);
-  return new Fault('ConfigurationInvalid', ['the policies are not valid:', ...lines].join('\n  '));
+  const lines = problems.map(formatProblem);
+  return new Fault('ConfigurationInvalid', ['the policies are not valid:', ...lines].join('\n  '), { lines });
 }
 
 /** In the order of their names. Hidden files are an editor's or a mount's own. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Fault, messageOf } from '../core/errors.ts';
+import { cannotListen } from '../server/cannot-listen.ts';
 
 export interface Place {
   /** Default 127.0.0.1: the peers of the sandbox are for this machine only. */
@@ -21,9 +21,11 @@ export async function listen(server: Server, { host = '127.0.0.1', port = 0 }: P
     server.listen(port, host);
     await once(server, 'listening');
   } catch (error) {
-    throw new Fault('ConfigurationInvalid', `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw cannotListen(
+      'TALLYLIGHT_PORT (the sandbox also takes the four ports after it)',
+      { host, port },
+      error,
+    );
   }
   const bound = server.address() as AddressInfo;
   return {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Fault, isFault, messageOf } from '../core/errors.ts';
 import { startBotEndpoint, type BotEndpoint } from './bot/endpoint.ts';
 import { startFakeGraph, type FakeGraph } from './graph/fake-graph.ts';
 import { startMediaSink, type MediaSink } from './media-sink.ts';
@@ -26,7 +27,11 @@ export async function startPeers(host: string, port: number, directory: string):
     verify: mint.verifyGraphToken,
     sign: mint.mintNotificationToken,
   });
-  const sink = await startMediaSink({ ...beside(2), directory: join(directory, 'media') });
+  const sink = await startMediaSink({ ...beside(2), directory: join(directory, 'media') }).catch(
+    (error: unknown) => {
+      throw isFault(error) ? error : unusable(directory, error);
+    },
+  );
   const callbackBot = await startBotEndpoint(beside(4));
   return {
     mint,
@@ -38,6 +43,13 @@ export async function startPeers(host: string, port: number, directory: string):
     },
   };
 }
+
+const unusable = (directory: string, error: unknown): Fault =>
+  new Fault(
+    'CannotStart',
+    `TALLYLIGHT_SANDBOX_DIR: ${directory} cannot be used: ${messageOf(error)}; name a directory that this process can create and write to`,
+    { cause: error },
+  );
 
 /** Where the proxy takes notifications; the sandbox's bot is behind it. */
 export const callbackPath = '/callbacks/*';

@@ -1,7 +1,6 @@
 import { createGraphCredentials, type GraphCredentials } from '../auth/graph-credential.ts';
 import { createNotificationVerifier } from '../auth/notifications.ts';
 import { createVerifier } from '../auth/verify.ts';
-import { Fault, isFault } from '../core/errors.ts';
 import { matchCallback } from '../core/http/callback-route.ts';
 import type { CallbackPlace } from '../core/http/callback-uri.ts';
 import { parseRequestTarget } from '../core/http/request-target.ts';
@@ -12,6 +11,7 @@ import { connectBot } from '../upstream/bot.ts';
 import { connectGraph } from '../upstream/graph.ts';
 import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
+import { named } from './named-setting.ts';
 import type { Planes } from './server.ts';
 
 /** How bots prove themselves; a credential of our own needs no request to find it. */
@@ -149,13 +149,3 @@ const callbackPlace = (
     return target.ok && matchCallback(callbacks, target.value) !== undefined;
   },
 });
-
-/** What an adapter finds wrong with its configuration is told with the name of the setting. */
-export function named<T>(setting: string, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    if (!isFault(error, 'ConfigurationInvalid')) throw error;
-    throw new Fault('ConfigurationInvalid', `${setting}: ${error.message}`, { cause: error });
-  }
-}

@@ -14,9 +14,12 @@ const secretNames = [
   'metadata',
 ];
 
+/** For a process whose standard output is for people. */
+export const standardError = (): DestinationStream => pino.destination(2);
+
 /**
- * JSON lines on standard output; secrets are removed by name, at the top and one level down. `worker` is on every line;
- * 0 names the process that the workers belong to.
+ * JSON lines on standard output, if no destination is given; secrets are removed by name, at the top and one level
+ * down. `worker` is on every line; 0 names the process that the workers belong to.
  */
 export const createLog = (
   level: string,

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCallKey } from '../core/call/key.ts';
 import type { PolicyInForce } from '../core/call/policy.ts';
-import { messageOf } from '../core/errors.ts';
+import { isFault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import { openFileSink } from '../evidence/journal/file-sink.ts';
@@ -20,9 +20,10 @@ import { addressWithoutProxies } from '../http/unlisted-proxy.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
 import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import type { ProxySettings } from '../settings/settings.ts';
-import { connectAdapters, named } from './adapters.ts';
+import { connectAdapters } from './adapters.ts';
 import { createAdmin } from './admin.ts';
 import { askToReconnect, drainConnections } from './drain-connections.ts';
+import { named, withSetting } from './named-setting.ts';
 import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { usableTls, watchTls } from './tls.ts';
@@ -160,7 +161,9 @@ export async function startInstance(
         }),
   };
 
-  const sink = await openFileSink(settings.evidenceDir, { log });
+  const sink = await openFileSink(settings.evidenceDir, { log }).catch((error: unknown) => {
+    throw isFault(error) ? withSetting('TALLYLIGHT_EVIDENCE_DIR', error) : error;
+  });
   const owner = randomUUID();
   log.info({ instance: owner }, 'instance id used in evidence repair records');
   await gate.open();

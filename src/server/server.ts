@@ -4,7 +4,6 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import { refuse } from '../core/decision.ts';
-import { Fault } from '../core/errors.ts';
 import { type ReasonCode, statusOf } from '../core/reasons.ts';
 import type { CallbackDeps } from '../http/callbacks/context.ts';
 import { callbackPlane } from '../http/callbacks/plane.ts';
@@ -14,6 +13,7 @@ import { mediaPlane, type MediaPlane } from '../http/media/plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
+import { cannotListen } from './cannot-listen.ts';
 import { connectionErrors } from './connection-errors.ts';
 import { asksForWebSocketToo, ignoringUpgrades, type ServeAnyway } from './ignored-upgrade.ts';
 import { malformedRequest } from './malformed-request.ts';
@@ -195,17 +195,7 @@ export const listen = (
     });
   });
 
-/** What keeps a server from listening and can be cured by another setting; the last of each says which. */
-const listenFaults: Readonly<
-  Partial<Record<string, (setting: string, port: number, host: string) => string>>
-> = {
-  EADDRINUSE: (setting, port, host) => `${setting}: port ${port} of ${host} is in use by another process`,
-  EACCES: (setting, port) => `${setting}: this process may not listen on port ${port}`,
-  EADDRNOTAVAIL: (_, __, host) => `TALLYLIGHT_HOST: ${host} is not an address of this machine`,
-  ENOTFOUND: (_, __, host) => `TALLYLIGHT_HOST: ${host} cannot be resolved to an address`,
-};
-
-/** The same for a port that a setting names; throws `ConfigurationInvalid`, with that name. */
+/** The same for a port that a setting names; throws `CannotStart`, with that name. */
 export async function listenAs(
   setting: string,
   server: http.Server,
@@ -214,9 +204,7 @@ export async function listenAs(
   try {
     return await listen(server, where);
   } catch (error) {
-    const told = listenFaults[(error as NodeJS.ErrnoException).code ?? ''];
-    if (told === undefined) throw error;
-    throw new Fault('ConfigurationInvalid', told(setting, where.port, where.host), { cause: error });
+    throw cannotListen(setting, where, error);
   }
 }
 

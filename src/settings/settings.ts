@@ -120,7 +120,9 @@ export function loadSettings(
   const graphCredentials = readFiles(values, given, readFile, problems);
   problems.push(...judgeTogether(values, (key) => given.has(settings[key].name)));
   if (problems.length > 0)
-    throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '));
+    throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '), {
+      lines: problems,
+    });
   return deepFreeze(assemble(values as SettingValues, graphCredentials));
 }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord } from '../core/json.ts';
-import { readDocument } from '../policies/document.ts';
+import { formatProblem, readDocument } from '../policies/document.ts';
 import { readText, type ReadFile } from './credential.ts';
 import { strayLineBreak } from './shapes.ts';
 import { settings, type SettingRow } from './table.ts';
@@ -54,7 +54,7 @@ function readConfig(file: string, readFile: ReadFile, problems: string[]): Map<s
   }
   const read = readDocument(file, content.text);
   if ('problems' in read) {
-    problems.push(...read.problems.map(({ line, text }) => `${file}:${line}: ${text}`));
+    problems.push(...read.problems.map((problem) => `${configName}: ${formatProblem(problem)}`));
     return found;
   }
   const { value: all, lineOf } = read.document;
@@ -109,7 +109,12 @@ function structuredValue(name: string, value: unknown): Taken {
   const read = readDocument(name, value);
   if ('document' in read)
     return read.document.value === null ? empty : { value: read.document.value, wrong: [] };
-  return { wrong: read.problems.map(({ text }) => text.replace(/^(this|it) /, '')) };
+  return {
+    wrong: read.problems.map(({ line, column, text }) => {
+      const place = column === undefined ? '' : ` at line ${line}, column ${column} of its value`;
+      return text.replace(/^(this|it) /, '') + place;
+    }),
+  };
 }
 
 /**

@@ -81,7 +81,7 @@ describe('a start that fails says nothing of', () => {
     const canaries = new Canaries();
     const wrong = (await mistake((name) => canaries.make(name))) as Record<string, string>;
     const { code, output } = await failedStart({ ...house.settings, ...wrong });
-    expect(code).toBe(1);
+    expect(code).toBe(3);
     // A mistake of the operator is told, not traced.
     expect(output).toMatch(/^tallylight: /m);
     expect(output).not.toMatch(/^\s+at /m);

@@ -1,7 +1,8 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, posix, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { cjsApp, esmApp, importApp, namesApp, typedApp } from './consumers.ts';
@@ -12,12 +13,28 @@ const call = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
 
 interface Manifest {
   readonly version: string;
-  readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+const install = [
+  'install',
+  '--prefer-offline',
+  '--ignore-scripts',
+  '--no-audit',
+  '--no-fund',
+  '--no-package-lock',
+];
+
+/** Where a project has a package, and every package below it. */
+async function placesOf(name: string, project: string): Promise<string[]> {
+  const { stdout } = await run('npm', ['query', `[name=${JSON.stringify(name)}]`], { cwd: project });
+  return (JSON.parse(stdout) as { location: string }[]).map(({ location }) => location);
 }
 
 describe('the packed package', () => {
   let place = '';
+  let tarball = '';
   let packed: readonly string[] = [];
   const node = (folder: string, ...args: string[]) =>
     run(process.execPath, args, { cwd: join(place, folder), timeout: 30_000 });
@@ -31,13 +48,13 @@ describe('the packed package', () => {
     });
     const [pack] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
     packed = pack.files.map(({ path }) => path);
-    const { dependencies, devDependencies } = JSON.parse(
-      await readFile(join(root, 'package.json'), 'utf8'),
-    ) as Manifest;
+    tarball = join(place, pack.filename);
+    const { peerDependencies, devDependencies } = await manifest();
     await writeFile(join(place, 'package.json'), '{ "name": "customer", "private": true }');
-    const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'];
-    const beside = [`express@${dependencies.express!}`, `@types/node@${devDependencies['@types/node']!}`];
-    await run('npm', ['install', ...flags, `./${pack.filename}`, ...beside], { cwd: place });
+    // The oldest that the package accepts.
+    const peers = Object.entries(peerDependencies).map(([name, range]) => name + range.replace('^', '@'));
+    const types = `@types/node@${devDependencies['@types/node']!}`;
+    await run('npm', [...install, tarball, ...peers, types], { cwd: place });
     for (const [folder, type, files] of [
       [
         'esm',
@@ -52,6 +69,9 @@ describe('the packed package', () => {
     }
   });
 
+  const manifest = async (): Promise<Manifest> =>
+    JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest;
+
   afterAll(() => rm(place, { recursive: true, force: true }));
 
   test('holds the build, the policies and the papers, and nothing else', () => {
@@ -60,11 +80,54 @@ describe('the packed package', () => {
     expect(packed).toEqual(expect.arrayContaining(['SECURITY.md', 'dist/sbom.cdx.json', 'docs/README.md']));
     const elsewhere = packed.filter(
       (path) =>
-        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|policies\/.*|docs\/\w+(\/[\w-]+)?\.md)$/.test(path),
+        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|(policies|deploy)\/.*|docs\/\w+(\/[\w-]+)?\.(md|svg))$/.test(
+          path,
+        ),
     );
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'middleware/README.md'];
-    papers.push('dist/sbom.cdx.json', 'package.json');
+    papers.push('bench/README.md', 'dist/sbom.cdx.json', 'package.json');
     expect(papers).toEqual(expect.arrayContaining(elsewhere));
+  });
+
+  test('has every page and file that its pages link to; tests stay in the repository', async () => {
+    const pages = packed.filter((path) => path.endsWith('.md'));
+    expect(pages.length).toBeGreaterThan(10);
+    const broken: string[] = [];
+    for (const page of pages) {
+      const text = await readFile(join(root, page), 'utf8');
+      for (const [, link = ''] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+        if (/^[a-z]+:/.test(link)) continue;
+        const target = posix.join(posix.dirname(page), link);
+        const isPacked = packed.some((path) => path === target || path.startsWith(`${target}/`));
+        if (!isPacked && !target.startsWith('test/')) broken.push(`${page}: ${link}`);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+
+  test('uses the express and the prom-client of its host, of which there is one each', async () => {
+    for (const name of Object.keys((await manifest()).peerDependencies))
+      expect(await placesOf(name, place)).toEqual([`node_modules/${name}`]);
+  });
+
+  test('works alone: what it shares with a host is installed with it', async () => {
+    const alone = await mkdtemp(join(place, 'alone-'));
+    await writeFile(join(alone, 'package.json'), '{ "name": "alone", "private": true }');
+    await run('npm', [...install, tarball], { cwd: alone });
+    const program = join(alone, 'node_modules/.bin/tallylight');
+    const { version } = await manifest();
+    expect((await run(program, ['--version'])).stdout).toBe(`${version}\n`);
+    const { PATH } = process.env;
+    const anyPorts = { TALLYLIGHT_PORT: '0', TALLYLIGHT_ADMIN_PORT: '0' };
+    const sandbox = spawn(program, ['sandbox'], { cwd: alone, env: { PATH, ...anyPorts } });
+    const exited = once(sandbox, 'close');
+    let out = '';
+    for await (const chunk of sandbox.stdout as AsyncIterable<Buffer>) {
+      out += chunk.toString();
+      if (out.includes('What to try')) sandbox.kill('SIGTERM');
+    }
+    expect(await exited).toEqual([0, null]);
+    expect(out).toContain('What to try');
   });
 
   test.each(['esm', 'cjs'])('guards the application of a customer: %s', async (folder) => {

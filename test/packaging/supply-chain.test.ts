@@ -26,6 +26,7 @@ type Dependencies = Readonly<Record<string, string>>;
 interface Manifest {
   readonly dependencies: Dependencies;
   readonly devDependencies: Dependencies;
+  readonly peerDependencies: Dependencies;
 }
 
 const manifest = json('package.json') as Manifest;
@@ -43,6 +44,7 @@ describe('the packages', () => {
     expect(project).toMatchObject({
       dependencies: manifest.dependencies,
       devDependencies: manifest.devDependencies,
+      peerDependencies: manifest.peerDependencies,
     });
     expect(
       Object.fromEntries(Object.keys(direct).map((name) => [name, locked[`node_modules/${name}`]?.version])),
@@ -61,6 +63,11 @@ describe('the packages', () => {
       !(os.includes('linux') && cpu.includes('x64')) &&
       os.length + cpu.length > 0;
     expect(names(unchecked.filter(([, row]) => !isElsewhere(row)))).toEqual([]);
+  });
+
+  test('run on this Node, as far as they say what they need', async () => {
+    const { stdout, stderr } = await run('npm', ['ci', '--dry-run'], { cwd: root });
+    expect(stdout + stderr).not.toContain('EBADENGINE');
   });
 
   test('need no script at their installation, and none is deprecated', () => {

@@ -86,6 +86,25 @@ export async function failedStart(
   return { code, output: lines.join('\n') };
 }
 
+/** Runs a built program until it ends by itself: its exit code, or the signal that ended it, and what it printed. */
+export async function runToEnd(
+  args: readonly string[],
+  env: Environment,
+  { cwd = process.cwd(), main = builtMain }: { readonly cwd?: string; readonly main?: string } = {},
+): Promise<{ code: number | NodeJS.Signals; out: string; err: string }> {
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd,
+    env: { PATH, HOME, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed = { out: '', err: '' };
+  child.stdout.on('data', (chunk: Buffer) => (printed.out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (printed.err += chunk.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals];
+  return { code: code ?? signal, ...printed };
+}
+
 function run(
   settings: Environment,
   main = builtMain,

@@ -60,7 +60,13 @@ export async function openFileSink(directory: string, options: FileSinkOptions):
     await createDirectory(resolve(directory));
     return new DirectorySink(directory, await sinkId(directory), options);
   } catch (error) {
-    throw unwritable(`the evidence directory ${directory} cannot be used`, error);
+    throw isFault(error)
+      ? error
+      : new Fault(
+          'EvidenceUnwritable',
+          `the evidence directory ${directory} cannot be used: ${messageOf(error)}; name one that this process can create and write to`,
+          { cause: error },
+        );
   }
 }
 

@@ -3,6 +3,7 @@ import { Fault } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { PrimaryMeter } from '../../metrics/metrics.ts';
 import type { WorkerMetrics } from '../../metrics/workers.ts';
+import { exitCode } from '../exit-codes.ts';
 import { shutdownMs } from '../shutdown.ts';
 import { pingIntervalMs, missedRounds } from './liveness.ts';
 import type { WorkerConfig } from './messages.ts';
@@ -31,6 +32,14 @@ interface FleetDeps {
   readonly onHopeless: (why: string) => void;
 }
 
+/** The kind of a fault is in the exit code; its text is on standard error, where the worker wrote it. */
+function endedEarly({ code, signal }: Exit): Fault {
+  const kind = (['configuration', 'cannotStart'] as const).find((each) => exitCode(each) === code);
+  const message = `a worker ended before it listened (${signal ?? `exit code ${code ?? 'unknown'}`})`;
+  if (kind === undefined) return new Fault('Internal', message);
+  return new Fault(kind === 'configuration' ? 'ConfigurationInvalid' : 'CannotStart', message);
+}
+
 /** Keeps so many workers serving: replaces those that die, and renews all of them without a gap. */
 export class WorkerPool {
   readonly #deps: FleetDeps;
@@ -54,7 +63,7 @@ export class WorkerPool {
     this.#pulse = setInterval(() => this.#feelPulses(performance.now()), pingIntervalMs);
   }
 
-  /** Returns where bots see the workers; rejects if one ends before it listens. */
+  /** Returns where bots see the workers; rejects if one ends before it listens, with the kind of fault that ended it. */
   async start(): Promise<string> {
     // One alone at first, so that what is wrong for all is said once.
     const url = await this.#begun(this.#fork(this.#charge));
@@ -126,7 +135,7 @@ export class WorkerPool {
 
   async #begun(member: WorkerProcess): Promise<string> {
     const url = await member.listening;
-    if (url === undefined) throw new Fault('Internal', 'a worker ended before it listened');
+    if (url === undefined) throw endedEarly(await member.gone);
     return url;
   }
 

@@ -4,6 +4,7 @@ import { Fault, messageOf } from '../../core/errors.ts';
 import { createPrimaryMeter, createRegistry } from '../../metrics/metrics.ts';
 import { WorkerMetrics } from '../../metrics/workers.ts';
 import { createAdmin } from '../admin.ts';
+import { type ExitKind, exitKindOf } from '../exit-codes.ts';
 import { createLog } from '../log.ts';
 import { originOf } from '../proxy.ts';
 import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../readiness.ts';
@@ -14,11 +15,19 @@ import { warnAbout } from '../../settings/warnings.ts';
 import { prepareWorkerConfig, refuseChanges } from './settings.ts';
 import { answerMs, WorkerPool } from './pool.ts';
 
+/** How the process ends. */
+export interface PrimaryEnd {
+  readonly kind: ExitKind;
+  /** For standard error; absent: a worker has written there why it ended. */
+  readonly why?: string;
+}
+
 /**
  * Serves the port with several workers. This process holds no state of calls: it reads and checks settings and
- * policies, forks, listens for health checks and metrics, and hands connections round.
+ * policies, forks, listens for health checks and metrics, and hands connections round. Resolves when the workers are
+ * gone.
  */
-export async function runPrimary(settings: ProxySettings, { count }: WorkerSettings): Promise<void> {
+export async function runPrimary(settings: ProxySettings, { count }: WorkerSettings): Promise<PrimaryEnd> {
   if (!cluster.isPrimary)
     throw new Fault(
       'ConfigurationInvalid',
@@ -34,12 +43,15 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   const numbers = new WorkerMetrics();
   const onHopeless = (why: string): void => {
     log.error({}, why);
-    fail(why);
+    fail({ kind: 'cannotStart', why: `TALLYLIGHT_WORKERS: ${why}; the log says why each of them ended` });
   };
   const fleet = new WorkerPool(charge, { size: count, log, meter, numbers, onHopeless });
 
   /** `ending`: no readiness any more. */
-  const state = { ending: false, listening: false, code: 0 };
+  const state: { ending: boolean; listening: boolean; failure?: PrimaryEnd } = {
+    ending: false,
+    listening: false,
+  };
   let inForce = charge;
   const admin = createAdmin({
     readiness: () => readinessOf(fleet, state.ending),
@@ -48,11 +60,13 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       return { contentType: registry.contentType, text: await numbers.text(registry) };
     },
   });
-  const close = async (): Promise<void> => {
+  const close = async (): Promise<PrimaryEnd> => {
     const endedWell = await fleet.close();
     await closeServer(admin, 1000);
-    process.exit(endedWell ? state.code : 1);
+    return state.failure ?? { kind: endedWell ? 'success' : 'failure' };
   };
+  let end: (closed: Promise<PrimaryEnd>) => void;
+  const ended = new Promise<PrimaryEnd>((resolve) => (end = resolve));
   const ending = endingWith({
     log,
     delayMs: () => (state.listening ? inForce.settings.shutdownDelayMs : 0),
@@ -63,12 +77,12 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     close: (why) => {
       log.info(why, 'shutting down');
       state.ending = true;
-      void close();
+      end(close());
     },
   });
-  const fail = (why: string): void => {
-    state.code = 1;
-    ending.now({ why });
+  const fail = (failure: PrimaryEnd): void => {
+    state.failure = failure;
+    ending.now({ why: failure.why ?? 'the workers could not be started' });
   };
   const reload = async (): Promise<void> => {
     if (state.ending) {
@@ -105,10 +119,13 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     state.listening = true;
     log.info({ url, adminUrl, graph: settings.graphUrl, workers: count }, 'listening');
   } catch (error) {
-    if (state.ending) return;
-    log.error({ error: messageOf(error) }, 'the workers could not be started');
-    fail('the workers could not be started');
+    if (!state.ending) {
+      log.error({ error: messageOf(error) }, 'the workers could not be started');
+      const kind = exitKindOf(error);
+      fail(kind === 'failure' ? { kind, why: messageOf(error) } : { kind });
+    }
   }
+  return ended;
 }
 
 const silent: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };

@@ -3,7 +3,8 @@ import { Fault } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { policiesOf } from '../../policies/load.ts';
 import type { ProxySettings, Settings } from '../../settings/settings.ts';
-import { checkAdapters, named } from '../adapters.ts';
+import { checkAdapters } from '../adapters.ts';
+import { named } from '../named-setting.ts';
 import { usableTls } from '../tls.ts';
 import type { WorkerConfig } from './messages.ts';
 

@@ -26,7 +26,7 @@ function begin({ settings, policies }: WorkerConfig, readyWithinMs: number): Wor
   const log = createLog(settings.logLevel, undefined, cluster.worker?.id);
   const instance = startInstance(settings, {
     log,
-    openStore: chooseStore(settings, log),
+    openStore: chooseStore(settings, log, failStart),
     policies,
     readyWithinMs,
   });

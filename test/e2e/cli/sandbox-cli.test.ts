@@ -42,29 +42,42 @@ function start(args: readonly string[], env: Readonly<Record<string, string>> = 
 const anyPort = { TALLYLIGHT_PORT: '0', TALLYLIGHT_ADMIN_PORT: '0', TALLYLIGHT_LOG_LEVEL: 'error' };
 
 describe('tallylight', () => {
-  test.each(['--help', '-h'])('%s prints the usage', async (flag) => {
-    const { text, exited } = start([flag]);
-    expect(await exited).toBe(0);
-    expect(text.out).toMatch(/^usage: tallylight \[sandbox\]/);
-    expect(text.err).toBe('');
-  });
-
   test.each([
     [['sandbx'], 'unknown argument sandbx'],
     [['sandbox', 'more'], 'unknown argument more'],
     [['--port', '80'], '--port'],
     [['sandbox', '--help=yes'], '--help'],
-  ])('%j is refused with the usage', async (args, reason) => {
+  ])('%j is refused, with where to look', async (args, reason) => {
     const { text, exited } = start(args);
     expect(await exited).toBe(2);
     expect(text.err).toContain(reason);
-    expect(text.err).toContain('usage: tallylight [sandbox]');
+    expect(text.err).toMatch(/^tallylight: .*; see tallylight --help\n$/);
     expect(text.out).toBe('');
+  });
+
+  test.each([
+    ['nothing', {}, []],
+    ['what is asked for', { TALLYLIGHT_LOG_LEVEL: 'info' }, ['policies are in force']],
+  ])('sandbox prints its guide alone, and logs %s to standard error', async (_, level, logged) => {
+    const { text, exited, stop } = start(['sandbox'], {
+      TALLYLIGHT_PORT: '0',
+      TALLYLIGHT_ADMIN_PORT: '0',
+      ...level,
+    });
+    await eventually(() => text.out.includes('What to try'));
+    stop();
+    expect(await exited).toBe(0);
+    expect(text.out).toMatch(/^Tallylight sandbox: /);
+    expect(text.out).not.toContain('"level":');
+    const lines = text.err.split('\n').filter(Boolean);
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(
+      logged.length === 0 ? [] : expect.arrayContaining(logged),
+    );
   });
 
   test('sandbox is refused where settings are those of a proxy, whatever else they lack', async () => {
     const { text, exited } = start(['sandbox'], { TALLYLIGHT_GRAPH_URL: 'https://graph.microsoft.com' });
-    expect(await exited).toBe(1);
+    expect(await exited).toBe(3);
     expect(text.err).toMatch(/^tallylight: TALLYLIGHT_GRAPH_URL is set, .* unset it to start the sandbox/);
     expect(text.err.trim().split('\n')).toHaveLength(1);
   });

@@ -70,7 +70,7 @@ describe('the proxy as a process', () => {
       (entry): entry is [string, string] => entry[1] !== undefined,
     );
     const { code, output } = await failedStart(Object.fromEntries(env));
-    expect(code).toBe(1);
+    expect(code).toBe(3);
     expect(output).toContain(name);
     expect(output).not.toContain(sandboxSecret);
   });
@@ -78,7 +78,7 @@ describe('the proxy as a process', () => {
   test('does not stay with a Redis that may evict keys', async () => {
     const redis = await startRedis({ settings: ['--maxmemory-policy', 'allkeys-lru'] });
     const { code, output } = await failedStart(settings({ TALLYLIGHT_REDIS_URL: redis.url }));
-    expect(code).toBe(1);
+    expect(code).toBe(4);
     expect(output).toContain('TALLYLIGHT_REDIS_URL names a server that cannot be used');
     await redis.stop();
   });

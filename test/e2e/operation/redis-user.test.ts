@@ -75,7 +75,7 @@ test('an instance does not start with a Redis user who may not append evidence, 
     TALLYLIGHT_REDIS_URL: await userOf(redis, '-xadd'),
   });
   await redis.stop();
-  expect(code).toBe(1);
+  expect(code).toBe(4);
   expect(output).toContain(
     'its user may not run XADD; grant the required permissions: ACL SETUSER <user> ~tallylight:*',
   );

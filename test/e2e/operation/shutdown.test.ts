@@ -152,7 +152,7 @@ describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => 
       house.settings({ TALLYLIGHT_WORKERS: workers, [name]: String(port) }),
     );
     taken.close();
-    expect(code).toBe(1);
+    expect(code).toBe(4);
     expect(output).toContain(`${name}: port ${port} of 127.0.0.1 is in use`);
   });
 });

@@ -155,9 +155,11 @@ describe('several workers', () => {
         killed += isRunning(worker) ? Number(process.kill(worker, 'SIGKILL')) : 0;
       return workers === undefined;
     });
-    expect(await proxy.exited).toBe(1);
+    expect(await proxy.exited).toBe(4);
     expect(killed).toBeGreaterThan(7);
     expect(said('crash-loop protection')).not.toEqual([]);
+    const last = /^tallylight: TALLYLIGHT_WORKERS: /;
+    expect(proxy.lines.filter((line) => last.test(line))).toHaveLength(1);
   });
 
   test('are ready for signalling when one is, and for gates when all are', async () => {
@@ -334,26 +336,34 @@ describe('more than one worker does not start', () => {
   test.each([
     [
       'without a store that they share',
+      3,
       { TALLYLIGHT_REDIS_URL: undefined },
       'TALLYLIGHT_REDIS_URL is missing',
     ],
     [
       'in a number that is none',
+      3,
       { TALLYLIGHT_WORKERS: 'many' },
       'TALLYLIGHT_WORKERS must be "auto" or a whole',
     ],
-    ['with a policy directory that is none', { TALLYLIGHT_POLICY_DIR: '/nowhere' }, 'TALLYLIGHT_POLICY_DIR'],
+    [
+      'with a policy directory that is none',
+      3,
+      { TALLYLIGHT_POLICY_DIR: '/nowhere' },
+      'TALLYLIGHT_POLICY_DIR',
+    ],
     [
       'with evidence that cannot be written',
+      4,
       { TALLYLIGHT_EVIDENCE_DIR: '/dev/null/evidence' },
-      '/dev/null/evidence',
+      'TALLYLIGHT_EVIDENCE_DIR: the evidence directory /dev/null/evidence',
     ],
-  ])('%s', async (_what, change, told) => {
+  ])('%s', async (_what, exit, change, told) => {
     const env = Object.entries({ ...house.settings(), ...change }).filter(
       (entry): entry is [string, string] => entry[1] !== undefined,
     );
     const { code, output } = await failedStart(Object.fromEntries(env));
-    expect(code).toBe(1);
+    expect(code).toBe(exit);
     expect(output).toContain(told);
     expect(output).not.toContain('listening');
   });

@@ -114,7 +114,7 @@ describe('tallylight-verify', () => {
   test('explains itself', () => {
     const { status, stdout } = run('--help');
     expect(status).toBe(0);
-    expect(stdout).toContain('the files alone cannot tell');
+    expect(stdout).toContain('cannot be detected from the files alone');
   });
 });
 

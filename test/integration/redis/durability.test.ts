@@ -153,7 +153,7 @@ describe('what cannot be promised', () => {
       TALLYLIGHT_REDIS_DURABILITY: 'require',
       TALLYLIGHT_REDIS_WAIT_REPLICAS: '1',
     });
-    expect(code).toBe(1);
+    expect(code).toBe(4);
     expect(output).toContain('TALLYLIGHT_REDIS_URL names a server that cannot be used');
     expect(output).toContain('appendonly is no');
   });

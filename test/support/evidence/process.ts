@@ -35,7 +35,7 @@ interface Running {
 export function startChild(compiled: string, options: ChildOptions): Running {
   const child = spawn(
     process.execPath,
-    [join(compiled, 'test/support/evidence-child.js'), JSON.stringify(options)],
+    [join(compiled, 'test/support/evidence/child.js'), JSON.stringify(options)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   child.stdin.on('error', () => undefined);

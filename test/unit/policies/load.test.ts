@@ -121,9 +121,9 @@ describe('what is wrong is told with its file, its line and what is allowed', ()
     [
       'a key twice',
       'name: a\nmatch: {}\nname: b',
-      'a.yaml:3: this is not valid YAML or JSON (duplicate key)',
+      'a.yaml:3:1: this is not valid YAML or JSON (duplicate key)',
     ],
-    ['broken syntax', 'name: a\nmatch: {', 'a.yaml:2: this is not valid YAML or JSON'],
+    ['broken syntax', 'name: a\nmatch: {', 'a.yaml:2:9: this is not valid YAML or JSON'],
     ['an empty file', '', 'a.yaml:1: a policy must be an object with named fields'],
     ['a list', '- name: a', 'a.yaml:1: a policy must be an object with named fields'],
     ['an unresolved alias', 'name: *a\nmatch: {}', 'a.yaml:1: '],
@@ -135,7 +135,7 @@ describe('what is wrong is told with its file, its line and what is allowed', ()
 
   test('JSON has lines and duplicate keys too', () => {
     expect(complaint({ 'a.json': '{\n  "name": "a",\n  "name": "b",\n  "match": {}\n}' })).toContain(
-      'a.json:3: ',
+      'a.json:3:3: this is not valid YAML or JSON (duplicate key)',
     );
     expect(complaint({ 'a.json': '{\n  "name": "a",\n  "match": {},\n  "drainMs": "5"\n}' })).toContain(
       'a.json:4: drainMs must be a whole number',

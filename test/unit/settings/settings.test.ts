@@ -349,13 +349,17 @@ describe('the settings file', () => {
       '2: redis_url is not a setting; the nearest is TALLYLIGHT_REDIS_URL',
     ],
     ['itself', 'TALLYLIGHT_CONFIG: x', '2: TALLYLIGHT_CONFIG belongs in the environment'],
-    [
-      'a name twice',
-      'TALLYLIGHT_PORT: 1\nTALLYLIGHT_PORT: 1',
-      '3: this is not valid YAML or JSON (duplicate key)',
-    ],
   ])('tells the line of %s', (_name, text, expected) => {
     expect(complaints(at, { 'tally.yaml': `# settings\n${text}\n` })).toEqual([`tally.yaml:${expected}`]);
+  });
+
+  test.each([
+    ['a name twice', 'TALLYLIGHT_PORT: 1\nTALLYLIGHT_PORT: 1', '3:1', 'duplicate key'],
+    ['a list that does not end', 'TALLYLIGHT_ISSUERS:\n  - [', '3:6', 'bad indent'],
+  ])('tells the line and the column of %s', (_name, text, place, what) => {
+    expect(complaints(at, { 'tally.yaml': `# settings\n${text}\n` })).toEqual([
+      `TALLYLIGHT_CONFIG: tally.yaml:${place}: this is not valid YAML or JSON (${what})`,
+    ]);
   });
 
   test('tells the line deep inside a structured setting', () => {

@@ -251,8 +251,12 @@ describe('issuers', () => {
       [{ ...issuer, role: [] }],
       '[0].role is not known here; allowed: issuer, audience, jwksUri',
     ],
-    ['a key twice', '[{"issuer":"a","issuer":"b"}]', ' is not valid YAML or JSON (duplicate key)'],
-    ['broken JSON', '[{', ' is not valid YAML or JSON'],
+    [
+      'a key twice',
+      '[{"issuer":"a","issuer":"b"}]',
+      ' is not valid YAML or JSON (duplicate key) at line 1, column 16 of its value',
+    ],
+    ['broken JSON', '[{\n  a', ' is not valid YAML or JSON'],
   ])('are refused with %s', (_name, given, expected) => {
     expect(complaint({ TALLYLIGHT_ISSUERS: given })).toContain(`\n  TALLYLIGHT_ISSUERS${expected}`);
   });

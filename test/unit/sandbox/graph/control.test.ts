@@ -161,5 +161,5 @@ test('without a way to check tokens, or on a port that is taken, it does not sta
   expect(nothing).toBeFault('ConfigurationInvalid');
   const port = Number(new URL(graph.url).port);
   const taken = await startFakeGraph({ allowAnyToken: true, port }).catch((error: unknown) => error);
-  expect(taken).toBeFault('ConfigurationInvalid');
+  expect(taken).toBeFault('CannotStart');
 });
