@@ -12,10 +12,10 @@ export const lineKinds = {
   refusedWrites: {
     version: 1,
     holds:
-      'Refused writes that belong to no record of a call: for one application, one instance and one period.',
+      'Refused writes that are not in the records of a call, of one application, one instance and one period.',
   },
-  moved: { version: 1, holds: 'The evidence of the store went to another directory before.' },
-  repair: { version: 1, holds: 'What recovery did where the line begins.' },
+  moved: { version: 1, holds: 'The evidence of the store was written to another directory before.' },
+  repair: { version: 1, holds: 'A repair that recovery made at this place.' },
 } as const satisfies Record<string, { readonly version: number; readonly holds: string }>;
 export type LineKind = keyof typeof lineKinds;
 
