@@ -1,9 +1,9 @@
 import { IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
 /**
- * Keeps Node from asking for a body before anybody has decided about it. Without this, a client that sends
- * `Expect: 100-continue` is told to go on before any handler runs; with it, it is told so when a handler begins to
- * read, and a refused write is never sent. Call it once, for the server of the application.
+ * Keeps Node from sending `100 Continue` before the gate has decided. Without it, a client that sends `Expect:
+ * 100-continue` receives `100 Continue` before any handler runs; with it, the client receives it only when a handler
+ * begins to read, so the body of a refused write is never sent. Call it once, for the server of the application.
  */
 export function admitFirst(server: Pick<Server, 'on' | 'emit'>): void {
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {

@@ -2,13 +2,13 @@ import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Refusal } from '../src/core/decision.ts';
 import { answerRefusal } from '../src/http/problem.ts';
 
-/** How long a client may take to read the answer and to close, ms. */
+/** How long a client may take to read the response and to close, ms. */
 const lingerMs = 2000;
 
 /**
- * Takes a request from its handler and answers it: from now on the handler reads nothing more of it, and what it writes
- * goes nowhere. A client without an answer would send its media again, whatever became of the recording. Where an answer
- * has begun the connection is destroyed.
+ * Answers an aborted write in place of its handler: from now on the handler cannot read the request, and what it
+ * writes is discarded. Without a response, a client would send its media again, even after the recording has ended.
+ * If the response has begun, the connection is destroyed.
  */
 export function answerCut(
   req: IncomingMessage & { _dumped?: boolean },

@@ -26,8 +26,8 @@ import { policiesInForce } from './policies.ts';
 const graphConnections = 512;
 
 /**
- * Joins the store and makes the gate of a host application. Throws `ConfigurationInvalid` for a wrong option. A store
- * that does not answer is no fault: gates stay closed until it does.
+ * Joins the store and creates the gate of a host application. Throws `ConfigurationInvalid` for a wrong option. If
+ * the store does not answer, it does not throw: gates stay closed until the store answers.
  */
 export async function createGate(options: GateOptions): Promise<RecordingGate> {
   const read = readOptions(gateOptions, options);

@@ -16,13 +16,13 @@ import { partsOf, type GateParts, type RecordingGate } from './parts.ts';
 import { bodyAlreadyRead, callOf, type RouteHandler } from './require-recording.ts';
 
 /**
- * Serves `updateRecordingStatus` of a call: the body is the one Graph takes, and the answer is Graph's. A start opens
- * the gate once Graph has confirmed it; a stop is sent when no write is left anywhere.
+ * Handles `updateRecordingStatus` of a call: the request body is that of Graph, and the response comes from Graph. A
+ * start opens the gate after Graph has confirmed it; a stop is sent after all writes on all instances have ended.
  */
 export const updateRecordingStatus = (gate: RecordingGate, options: GraphOptions): RouteHandler =>
   onGraph(gate, options, 'POST', '/updateRecordingStatus');
 
-/** Hangs up a call: ends its recording first, as a stop does. */
+/** Hangs up a call; ends its recording first, like a stop. */
 export const hangUp = (gate: RecordingGate, options: GraphOptions): RouteHandler =>
   onGraph(gate, options, 'DELETE', '');
 
@@ -42,7 +42,7 @@ function onGraph(gate: RecordingGate, options: GraphOptions, method: Method, act
   return (req, res) => serve(req, res);
 }
 
-/** The caller proves itself as everywhere; the credential for Graph is the host's. */
+/** The caller authenticates as on every route; the host supplies the credential for Graph. */
 function hostAuth(
   { verifier, log }: GateParts,
   authorization: GraphOptions['authorization'],

@@ -2,7 +2,7 @@ import type { Log } from '../src/core/ports/log.ts';
 
 const nothing = (): void => undefined;
 
-/** For a host without a log of its own: what needs somebody's attention goes to standard error. */
+/** Default log: warnings and errors go to standard error. */
 export const consoleLog: Log = {
   debug: nothing,
   info: nothing,

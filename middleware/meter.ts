@@ -2,7 +2,7 @@ import type { Meter } from '../src/core/ports/meter.ts';
 
 const nothing = (): void => undefined;
 
-/** For a host that does not ask for numbers. */
+/** Used if the host gives no metrics registry. */
 export const silentMeter: Meter = {
   decision: nothing,
   requestStartRefused: nothing,

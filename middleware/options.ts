@@ -16,55 +16,61 @@ import { policySchema, toPolicy } from '../src/policies/schema.ts';
 /** The registry of prom-client. */
 export type MetricsRegistry = Parameters<typeof createMeter>[0];
 
-/** A policy as in a file of the proxy: what is left out is as strict as can be. */
+/** A policy as in a policy file of the proxy; omitted rules have their strictest value. */
 export type PolicyOptions = Pick<Policy, 'name' | 'match'> & Partial<PolicyRules>;
 
-/** Proxies in front that say in a header when a request began; whatever comes another way is refused. */
+/**
+ * Reverse proxies in front that report the start time of a request in a header field; writes that do not come through
+ * them are refused.
+ */
 export interface RequestStartSource {
-  /** Such as `X-Request-Start`, with a value such as `t=1750000000000`. */
+  /** Header field, such as `X-Request-Start`; its value is a time such as `t=1750000000000`. */
   readonly header: string;
   /** Addresses and networks of the proxies that set it. */
   readonly trustedProxies: readonly string[];
-  /** The unit of the time, since 1970. Default `ms`. */
+  /** Unit of the time (Unix time). Default `ms`. */
   readonly unit?: StartUnit;
-  /** By how much their clocks may differ from ours, ms. Default 100. */
+  /** Tolerated difference between their clocks and ours, ms. Default 100. */
   readonly toleranceMs?: number;
 }
 
 export interface GateOptions {
-  /** `memoryStore()`, or `redisStore(url)` of `tallylight/redis`. It belongs to the gate, which closes it. */
+  /** `memoryStore()`, or `redisStore(url)` of `tallylight/redis`. The gate owns it and closes it. */
   readonly store: Store;
-  /** Whose tokens are accepted, and for whom. */
+  /** Accepted issuers of tokens, with audience, tenants, applications and roles. */
   readonly issuers: readonly IssuerConfig[];
-  /** Who may do what beside the two laws; for a caller that none matches, the strictest default applies. */
+  /** Policies that restrict callers beyond the two laws; a caller that none matches is under the strictest policy. */
   readonly policies?: readonly PolicyOptions[];
-  /** Where the evidence is written: a directory of this instance, or one that all instances share. */
+  /** Directory to which the evidence is written: of this instance, or shared by all instances of the store. */
   readonly evidence?: { readonly directory: string };
-  /** How long this instance's session lives without a heartbeat, ms. Default 5000. */
+  /** How long this instance may admit media without a heartbeat confirmed by the store, ms. Default 5000. */
   readonly sessionTtlMs?: number;
-  /** How long accepted writes may go on after a stop, ms. Default 5000. */
+  /** Drain limit: how long admitted writes may continue after a stop, ms. Default 5000. */
   readonly drainMs?: number;
-  /** The limit of one request to Graph, ms. Default 10 000. */
+  /** Timeout of a request to Graph, ms. Default 10 000. */
   readonly graphTimeoutMs?: number;
-  /** The largest session TTL that any instance of the store may have, ms. Default: the own. */
+  /** Largest session TTL that any instance of the store may use, ms. Default: `sessionTtlMs`. */
   readonly sessionTtlMaxMs?: number;
-  /** The largest Graph timeout that any instance of the store may have, ms. Default: the own. */
+  /** Largest Graph timeout that any instance of the store may use, ms. Default: `graphTimeoutMs`. */
   readonly graphTimeoutMaxMs?: number;
   /**
-   * Lets a write in only if it began after recording was confirmed, as the proxies in front say. Default: that is not
-   * asked.
+   * Admits a write only if it began after recording was confirmed, according to the proxies in front. Default: not
+   * checked.
    */
   readonly requestStart?: RequestStartSource;
-  /** Where the gate's numbers are registered: a registry of prom-client. Default: nowhere. */
+  /** Registry of prom-client in which the metrics of the gate are registered. Default: no metrics. */
   readonly registry?: MetricsRegistry;
   /** Default: warnings and errors on standard error. */
   readonly log?: Log;
 }
 
 export interface RequireRecordingOptions {
-  /** Where the call id is; default `req.params.callId`. */
+  /** Returns the call id of a request. Default: `req.params.callId`. */
   readonly callId?: (req: Request) => string | undefined;
-  /** Where the token is; default `Authorization`. Elsewhere that header is for the handler alone. */
+  /**
+   * Header field that carries the token. Default `Authorization`; with the other one, `Authorization` is left to the
+   * handler.
+   */
   readonly token?: TokenHeader;
 }
 
@@ -73,7 +79,7 @@ export interface GraphOptions extends Pick<RequireRecordingOptions, 'callId'> {
   readonly graphUrl?: string;
   /** Default `v1.0`. */
   readonly version?: 'v1.0' | 'beta';
-  /** The credential for Graph, with its scheme (`Bearer …`), on behalf of the caller. */
+  /** Returns the credential for Graph on behalf of the caller, with its scheme (`Bearer …`). */
   readonly authorization: (req: Request, who: Binding) => Promise<string>;
 }
 

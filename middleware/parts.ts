@@ -2,7 +2,7 @@ import { Fault } from '../src/core/errors.ts';
 import type { IdentifyDeps } from '../src/http/identify-media.ts';
 import type { GraphPort } from '../src/http/ports.ts';
 
-/** What the handlers of one gate share. */
+/** Parts shared by the handlers of one gate. */
 export interface GateParts extends IdentifyDeps {
   /** Graph at this origin; its connections are closed with the gate. */
   readonly graphAt: (origin: string) => GraphPort;
@@ -10,7 +10,7 @@ export interface GateParts extends IdentifyDeps {
 
 /** The gate of a host application, as made by `createGate`. */
 export interface RecordingGate {
-  /** Whether gates may be open on this instance now: it has a session in the store. */
+  /** Whether this instance can admit media: it has a session in the store. */
   isReady(): boolean;
   /** Stops admitting, lets writes finish within the drain limit, flushes the evidence, closes the store: bounded. */
   close(): Promise<void>;
@@ -20,7 +20,7 @@ const partsByGate = new WeakMap<RecordingGate, GateParts>();
 
 export const register = (gate: RecordingGate, parts: GateParts): void => void partsByGate.set(gate, parts);
 
-/** Throws `ConfigurationInvalid` for anything that `createGate` of this very module has not made. */
+/** Throws `ConfigurationInvalid` for any value that `createGate` of this module instance has not created. */
 export function partsOf(gate: RecordingGate): GateParts {
   const parts = partsByGate.get(gate);
   if (parts === undefined)

@@ -1,7 +1,10 @@
 import { Fault } from '../src/core/errors.ts';
 import { collide, inForce, type Policy, type PolicyInForce } from '../src/core/call/policy.ts';
 
-/** Policies given as objects; two that could not be told apart, by name or by a caller, are refused. */
+/**
+ * Policies given as objects. Two policies with the same name, or that match the same callers equally specifically,
+ * are refused.
+ */
 export function policiesInForce(policies: readonly Policy[]): readonly PolicyInForce[] {
   for (const [index, one] of policies.entries()) {
     for (const other of policies.slice(index + 1)) {

@@ -8,23 +8,23 @@ import { answerCut, keepConnection } from './answer-cut.ts';
 import type { BodyGuard, BodyWatch } from './guard-body.ts';
 import type { GateParts } from './parts.ts';
 
-/** A write that was let in, as its handler sees it. */
+/** An admitted write, for its handler. */
 export interface Recording {
   /** The call, as Graph spells it in URLs: a lower-case GUID. */
   readonly callId: string;
-  /** Grows with every start of recording of the call. */
+  /** Number of the recording: grows with every start of recording of the call. */
   readonly epoch: number;
-  /** Names this write, as `Tallylight-Write` does behind the proxy. Opaque. */
+  /** Id of this write, like `Tallylight-Write` behind the proxy. Opaque. */
   readonly write: string;
   /**
-   * Aborts when the write is cut: the drain limit of a stop or of `gate.close()` passed, or the store was out of reach for
-   * too long. `signal.reason.cause` is the reason: `RecordingStopped`, `ShuttingDown` or `SessionLost`. Whatever the handler keeps must end then. The client has its answer, and request and response are
-   * destroyed already.
+   * Aborts when the write is aborted: the drain limit of a stop or of `gate.close()` has passed, or the store was
+   * unreachable for too long. `signal.reason.cause` is the reason: `RecordingStopped`, `ShuttingDown` or
+   * `SessionLost`. The handler must then stop persisting. The client has already received a response.
    */
   readonly signal: AbortSignal;
   /**
-   * The write also lasts until `work` has settled: a stop is not sent to Graph before, up to the drain limit.
-   * Returns `work`. Throws once the write is over or was cut, since then it could not be waited for.
+   * Extends the write until `work` has settled: a stop is not sent to Graph before, up to the drain limit. Returns
+   * `work`. Throws if the write has ended or was aborted.
    */
   readonly hold: <Work extends PromiseLike<unknown>>(work: Work) => Work;
 }
@@ -35,7 +35,7 @@ export interface Followed {
   readonly watch: BodyWatch;
 }
 
-/** Follows a write from its admission until the response, a body read beyond it and every held promise are over. */
+/** Tracks a write from its admission until the response, a body read beyond it and every held promise have ended. */
 export function follow(
   { gate, meter, log, newId }: GateParts,
   write: Write,

@@ -17,7 +17,7 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express declares this namespace
   namespace Express {
     interface Request {
-      /** Only behind `requireRecording`: elsewhere there is none, and a handler that needs it fails. */
+      /** Present only after `requireRecording`. */
       recording: Recording;
     }
   }
@@ -27,13 +27,13 @@ interface Admitted extends Followed {
   readonly write: Write;
 }
 
-/** A handler for any route of an Express application; it leaves the types of the route's parameters as they are. */
+/** A handler for any route of an Express application; it does not change the types of the route parameters. */
 export type RouteHandler = <Params>(req: Request<Params>, res: Response, next: NextFunction) => void;
 
 /**
- * Lets a request that persists media, or data derived from it, through to the next handler only while recording of
- * its call is confirmed (law 1), and has it over before a stop is sent to Graph (law 2). Refuses before the body is
- * read, with the same answers as the proxy.
+ * Passes a request that persists media, or data derived from it, to the next handler only while recording of its call
+ * is confirmed (law 1), and makes sure that it has ended before a stop is sent to Graph (law 2). Refuses before the
+ * body is read, with the same responses as the proxy.
  */
 export function requireRecording(gate: RecordingGate, options: RequireRecordingOptions = {}): RouteHandler {
   const parts = partsOf(gate);
@@ -80,7 +80,9 @@ export function callOf(id: unknown): Decision<CallKey> {
   return call === undefined ? refuse('CallIdInvalid') : grant(call);
 }
 
-/** Whoever reads a body before the gate has decided may keep it: a mistake in the host, whatever the gate decides. */
+/**
+ * Code that reads a body before the gate has decided could persist it: a mistake in the host, whatever the decision.
+ */
 export function bodyAlreadyRead(log: Log): Refusal {
   log.error({}, `a request was refused with BodyAlreadyRead: ${textOf('BodyAlreadyRead')}`);
   return refuse('BodyAlreadyRead');

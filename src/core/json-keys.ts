@@ -2,7 +2,10 @@ import { visit } from 'jsonc-parser';
 
 const maxDepth = 64;
 
-/** OData annotations (`@odata.type`, `status@odata.type`) say something of a property and are none; no name has an `@`. */
+/**
+ * Whether a key is an OData annotation (`@odata.type`, `status@odata.type`) instead of a property; no property name
+ * has an `@`.
+ */
 export const isAnnotation = (key: string): boolean => key.includes('@');
 
 /**

@@ -3,7 +3,7 @@ export interface JsonObject {
   readonly [name: string]: Json | undefined;
 }
 
-/** The value of a JSON text; undefined: it is none. */
+/** The value of a JSON text; undefined: the text is not JSON. */
 export function parseJsonText(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

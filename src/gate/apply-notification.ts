@@ -22,7 +22,7 @@ import type { GateDeps } from './context.ts';
 import { operationKey, type Operations } from './operations.ts';
 import type { StopMark } from './stop-marks.ts';
 
-/** One notification, and whose it is by its token. */
+/** A notification, and its owner according to its token. */
 export interface ReceivedNotice {
   readonly by: Binding;
   readonly notice: Notice;
@@ -30,7 +30,7 @@ export interface ReceivedNotice {
   readonly stopMark?: StopMark | undefined;
 }
 
-/** `again`: the store or a status change under way is in the way for now. */
+/** `again`: retry later, because the store does not answer or a status change is in progress. */
 export type Applied = NoticeOutcome | 'again';
 
 export interface NotificationDeps extends GateDeps {
@@ -46,7 +46,7 @@ const graceMs = 30_000;
 
 type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 
-/** Takes one notification into the state of its call. Nothing that is learned here ever opens a gate. */
+/** Applies one notification to the state of its call. A notification never opens a gate. */
 export async function applyNotification(
   deps: NotificationDeps,
   { by, notice }: ReceivedNotice,
@@ -94,7 +94,7 @@ async function applyCall(
   return ended.ok || ended.reason === 'CallEnded' ? 'learned' : 'again';
 }
 
-/** How the call has ended, if the notification says so. */
+/** The reason for which the call has ended, if the notification reports an end. */
 export function endOf(notice: Notice): CallEnd | undefined {
   if (notice.kind !== 'call') return undefined;
   return notice.state === 'terminated'

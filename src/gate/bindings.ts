@@ -9,13 +9,15 @@ import { sleep, type GateDeps } from './context.ts';
 /** A call's binding as far as it is known: `undefined` when the store does not answer. */
 export type KnownBinding = Binding | null | undefined;
 
-/** How Graph has shown whose a call is: it took a request of theirs, or told them of it. */
+/**
+ * How Graph has confirmed the owner of a call: it accepted a request of the owner, or notified the owner of the call.
+ */
 export type Acceptance = 'request' | 'notification';
 
 const rememberedBindings = 10_000;
 const storeWaitMs = 250;
 
-/** Who each call belongs to: the first whom Graph accepted for it, or told of it. */
+/** The owner of each call: the first caller whose request Graph accepted, or whom Graph notified of it. */
 export class Bindings {
   readonly #deps: GateDeps;
   readonly #instance: () => string;

@@ -13,7 +13,7 @@ export interface Author {
   readonly instance: string;
 }
 
-/** What is to happen to a call as it is now. */
+/** A proposed change to the current state of a call. */
 export interface Proposal {
   readonly event: CallEvent;
   readonly detail?: JsonObject;
@@ -87,8 +87,8 @@ export async function change(
 }
 
 /**
- * For what Graph has already answered: the store must learn it. Tries again until `deadline` (local clock);
- * a change whose reply was lost is recognised by its event being refused or repeated harmlessly.
+ * Stores a response that Graph has already given. Retries until `deadline` (local clock); if the reply to a
+ * successful change was lost, the event is refused or repeated without effect.
  */
 export async function changeInsistently(
   deps: GateDeps,

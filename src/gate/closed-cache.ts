@@ -6,7 +6,7 @@ const remembered = 10_000;
 /** For how long what the store said of a closed call is repeated where it is not asked again, ms. */
 const forMs = 2000;
 
-/** Of which calls the store has just said that they are not recorded. */
+/** Calls that the store has just reported as not recording. */
 export class ClosedCache {
   readonly #clock: Clock;
   readonly #seen = new LRUCache<CallKey, number>({ max: remembered });

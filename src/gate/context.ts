@@ -29,7 +29,7 @@ export interface GateTimes {
   readonly evidenceWaitMs?: number;
 }
 
-/** How much is kept in memory; absent: no limit is needed. */
+/** Limits of what is kept in memory; absent: no limit is needed. */
 export interface GateSizes {
   /** Calls for which this instance may admit media. */
   readonly maxGrants?: number;
@@ -41,7 +41,7 @@ export interface GateSizes {
   readonly evidenceBytes?: number;
 }
 
-/** What a root supplies. */
+/** Parts supplied by the composition root. */
 export interface GateParts {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
@@ -57,12 +57,12 @@ export interface GateParts {
   readonly probe?: CallProbe;
 }
 
-/** What the use cases need. */
+/** Dependencies of the use cases. */
 export interface GateDeps extends GateParts {
   readonly watch: UnchangedSince;
 }
 
-/** What start and stop share besides. */
+/** Additional dependencies shared by start and stop. */
 export interface StatusDeps extends GateDeps {
   readonly operations: Operations;
   readonly backlog: EvidenceBacklog;

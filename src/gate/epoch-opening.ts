@@ -7,18 +7,24 @@ import type { UnchangedSince } from './unchanged-since.ts';
 
 const watchedAs = (call: CallKey, epoch: number): string => `${call} ${epoch} open`;
 
-/** This instance knows now that the epoch is open. */
+/** Records that this instance now knows that the epoch is open. */
 export const seenOpen = (watch: UnchangedSince, call: CallKey, epoch: number): void =>
   void watch.elapsedMs(watchedAs(call, epoch));
 
-/** The latest moment at which an epoch can have been opened, local clock: by what the store knows, or was seen here. */
+/**
+ * The latest time at which an epoch can have been opened, local clock, from the store and from what this instance has
+ * seen.
+ */
 export const openedAt = (
   { clock, watch }: { readonly clock: Clock; readonly watch: UnchangedSince },
   call: CallKey,
   { epoch, openForMs }: { readonly epoch: number; readonly openForMs: number },
 ): number => clock.now() - Math.max(openForMs, watch.elapsedMs(watchedAs(call, epoch)));
 
-/** Refuses a write that may have begun before its interval was opened; undefined: it is asked nothing, or began in it. */
+/**
+ * Refuses a write that may have begun before its interval opened; undefined: it began within the interval, or this is
+ * not checked.
+ */
 export function tooEarly(
   meter: Meter,
   { openedAt: opened }: { readonly openedAt: number },

@@ -32,8 +32,9 @@ interface Seen extends Backlog {
 }
 
 /**
- * Watches how much evidence waits in the store to be made durable, and for how long, whoever writes it or does not.
- * Beyond either bound nothing new begins: what is recorded could not be shown later. What closes a gate goes on.
+ * Watches size and age of the evidence in the store that is not yet written, whichever instance writes it. Beyond
+ * either limit no recording starts and no write is admitted, because it could not be proven later. Closing gates
+ * continues.
  */
 export class EvidenceBacklog {
   readonly #deps: BacklogDeps;

@@ -13,7 +13,7 @@ import type { JsonObject } from '../core/json.ts';
 import { change, type Author } from './change.ts';
 import type { StatusDeps } from './context.ts';
 
-/** What the evidence says of an outcome. */
+/** Facts about an outcome for the evidence. */
 export const outcomeFacts = (outcome: StatusOutcome): JsonObject => {
   switch (outcome.kind) {
     case 'completed':
@@ -26,7 +26,7 @@ export const outcomeFacts = (outcome: StatusOutcome): JsonObject => {
   }
 };
 
-/** A status change that was sent, and how its operation can be read. */
+/** A status change that was sent, with a way to read its operation. */
 export interface SentChange<Answer extends GraphAnswer> {
   readonly call: CallKey;
   readonly author: Author;
@@ -49,8 +49,8 @@ export interface Resolved<Answer extends GraphAnswer> {
 }
 
 /**
- * What a sent status change came to: Graph's answer, or for a pending operation our own reading of it, again and again
- * and whenever a notification tells of its end. A 404 on an operation says nothing about success.
+ * Resolves the outcome of a sent status change: the response from Graph or, for a pending operation, our own reads of
+ * it, repeated and triggered by notifications of its end. A 404 on an operation is not evidence of success.
  */
 export async function resolve<Answer extends GraphAnswer>(
   deps: StatusDeps,

@@ -24,8 +24,9 @@ export interface IdleCallsOwner extends GateDeps {
 }
 
 /**
- * Ends calls of which nothing was heard for too long: a bot that died, a notification that never came. What is heard is
- * told to the store once a round for all calls, so that no keepAlive and no media waits for it or costs a command.
+ * Ends calls that have been idle for too long, for example because a bot crashed or a notification was lost. Activity
+ * is reported to the store once per round for all calls, so that no keepAlive or media request waits for it or costs
+ * a command.
  */
 export class IdleCalls {
   readonly #deps: IdleCallsOwner;

@@ -2,7 +2,10 @@ import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import { stateOf } from './change.ts';
 
-/** The interval that ends here: when it was open, what was done in it, and what every instance has reported since the last. */
+/**
+ * The recording interval that ends with this event: when it was open, and the totals that all instances reported for
+ * it.
+ */
 export function intervalOf(view: CallView): JsonObject {
   const { openedAt, epoch } = stateOf(view);
   // Who was away when its interval ended reports late; that is among the holders, with the epoch it is about.

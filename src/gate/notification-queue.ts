@@ -23,8 +23,8 @@ const weightOf = ({ notice }: ReceivedNotice): number =>
   notice.kind === 'roster' ? 1 + notice.entries.length : 1;
 
 /**
- * What Graph's notifications teach, taken in behind the bot's back: in order per call, tried again for as long as the
- * store is away, bounded. Nobody waits for it.
+ * Processes notifications independently of the bot: in order per call, retried while the store is unavailable, and
+ * bounded. No request waits for it.
  */
 export class NotificationQueue {
   readonly #deps: NotificationDeps;

@@ -1,14 +1,14 @@
 import type { CallKey } from '../core/call/key.ts';
 import type { Clock } from '../core/ports/clock.ts';
 
-/** One status operation of Graph whose end is awaited here. */
+/** A status operation of Graph whose completion is awaited on this instance. */
 export interface Awaited {
   /** Resolves after `ms`, or as soon as somebody tells that the operation has ended. */
   pause(ms: number): Promise<void>;
   close(): void;
 }
 
-/** The operations whose end this instance awaits. A notification only wakes who reads the operation itself. */
+/** The operations that this instance awaits. A notification only wakes the reader of the operation. */
 export class Operations {
   readonly #clock: Clock;
   readonly #awaited = new Map<string, () => void>();
@@ -59,5 +59,8 @@ export class Operations {
 
 const nameOf = (call: CallKey, operation: string): string => `${call} ${operationKey(operation)}`;
 
-/** Graph spells one id with hyphens in lower case, and without them in upper case. */
+/**
+ * Canonical form of an operation id: Graph writes the same id with hyphens in lower case, and without hyphens in
+ * upper case.
+ */
 export const operationKey = (operation: string): string => operation.replaceAll('-', '').toLowerCase();

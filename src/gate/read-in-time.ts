@@ -6,7 +6,7 @@ import { type GateDeps, sleep } from './context.ts';
 /** How long a write waits for what the store says of a call that this instance cannot hold, ms. */
 const waitMs = 250;
 
-/** What the store says of a call; undefined: it does not answer, or not in time. */
+/** Reads a call from the store; undefined: the store does not answer in time. */
 export async function readInTime(
   { calls, clock }: Pick<GateDeps, 'calls' | 'clock'>,
   call: CallKey,

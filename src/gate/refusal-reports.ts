@@ -22,9 +22,9 @@ interface Batch {
 const nothing: Batch = { lines: [], gone: [] };
 
 /**
- * Refused writes that become no record of their call: one line for each application and period. From the first of them
- * on this instance is on a list in the store, until it leaves in order; so others find out that it is gone, and say that
- * counts of it may be lost.
+ * Reports refused writes that are not in the records of their calls: one line per application and period. From its
+ * first report on, the instance is listed in the store until it leaves in order; if it crashes, the others notice and
+ * report that its latest counts may be lost.
  */
 export class RefusalReports {
   readonly #deps: GateDeps;

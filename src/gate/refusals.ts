@@ -19,8 +19,8 @@ const onlyReported: ReadonlySet<ReasonCode> = new Set(['TooManyUnknownCalls', 'E
 type OfCall = Map<string, RefusedCount>;
 
 /**
- * Refused writes, counted in memory. Once a second those of calls that are bound become records of their calls: early
- * media is proof that nothing of it was kept. The others leave nothing for each call, and are reported together.
+ * Counts refused writes in memory. Once a second, those of bound calls become records of their calls, which proves
+ * that early media was not persisted. The others are reported together, without a record per call.
  */
 export class Refusals {
   readonly #deps: GateDeps;

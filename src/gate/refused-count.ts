@@ -4,7 +4,7 @@ import type { ReasonCode } from '../core/reasons.ts';
 
 const maxCalls = 20;
 
-/** Counts of one application have one name; the empty one is for nobody in particular. */
+/** Key of the counts of one application; empty: no application. */
 export const nameOf = (by: Binding | null): string => (by === null ? '' : `${by.tenant} ${by.app}`);
 
 /** Refused writes of one application, in bounded memory. Times are of the local clock, ms. */

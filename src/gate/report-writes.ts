@@ -1,7 +1,7 @@
 import type { StatusDeps } from './context.ts';
 import type { Grant } from './write.ts';
 
-/** Counts the writes of a grant that is over, and tells the operator of those that its handler may have stored. */
+/** Counts the writes of an ended grant, and warns the operator of those that the handler may have stored. */
 export function reportWrites(grant: Grant, { meter, log }: Pick<StatusDeps, 'meter' | 'log'>): void {
   meter.bytesAdmitted(grant.bytes);
   meter.writesAborted(grant.aborted);

@@ -4,13 +4,13 @@ import type { CallView } from '../core/ports/call-store.ts';
 import type { Revocation } from '../core/ports/session-store.ts';
 import type { GateDeps } from './context.ts';
 
-/** How this instance takes a revocation of its own without a round trip. */
+/** How this instance applies a revocation of its own session without a round trip. */
 export interface OwnSession {
   readonly id: SessionId | undefined;
   readonly revoke: (revocations: readonly Revocation[]) => void;
 }
 
-/** The state of a call and who held it, as they were read. */
+/** The state of a call and its holders, as read from the store. */
 export type Held = Pick<CallView, 'state' | 'holders'>;
 
 /** So long after it was told a holder is told again, ms: its inbox keeps what it was told, unless its session is gone. */
@@ -18,7 +18,10 @@ const againMs = 50;
 
 const nameOf = ({ session, epoch }: Holder): string => `${epoch} ${session}`;
 
-/** Tells the holders of one call that is stopping, for as long as there are any, and knows whose session stands still. */
+/**
+ * Sends revocations to the holders of a stopping call until there are none left, and tracks which sessions have
+ * stalled.
+ */
 export class HolderRevocations {
   readonly #deps: GateDeps;
   readonly #own: OwnSession;
@@ -64,7 +67,7 @@ export class HolderRevocations {
   }
 }
 
-/** Pushes a revocation to every holder, and returns for how long the session of each had stood still before, ms. */
+/** Sends a revocation to every holder; returns for how long each session had stalled before, ms. */
 export async function revokeAll(
   { sessions, clock, watch }: GateDeps,
   own: OwnSession,

@@ -4,7 +4,7 @@ import type { Revocation } from '../core/ports/session-store.ts';
 import { type GateDeps, sessionTimes } from './context.ts';
 import { StoreSweep } from './store-sweep.ts';
 
-/** What a session tells its owner. All are synchronous: when they return, the instance has acted. */
+/** Callbacks of a session. All are synchronous: when they return, the instance has acted. */
 export interface SessionOwner {
   /** Stop admitting for these calls at once. */
   take(revocations: readonly Revocation[]): void;

@@ -9,16 +9,16 @@ const maxOthers = 50_000;
 /** For how long a call is closed when another instance does not know which recording is meant, ms; it tells again before. */
 const unknownForMs = 15_000;
 
-/** What a store tells of a recording that it would let this instance admit. */
+/** A recording that the store would let this instance admit, as the store reports it. */
 export interface Opening {
   readonly epoch: number;
   readonly binding: Binding | null;
 }
 
-/** Whose a stop is, and whether it still means anything, once the store tells. */
+/** Owner of a stop, and whether the stop still applies, once the store has answered. */
 export type Meaning = 'own' | 'stranger' | 'lapsed';
 
-/** A stop that was asked for here, from when it was heard until the store has it. */
+/** A stop requested on this instance, from its arrival until it is stored. */
 export interface StopMark {
   /** By whom it was asked for; null: nobody in particular. */
   readonly by: Binding | null;
@@ -46,8 +46,8 @@ const isSame = (one: Binding | null, other: Binding | null): boolean =>
   one === null || other === null ? one === other : isSameBinding(one, other);
 
 /**
- * Rule R6: the calls of which nothing more is admitted here since a stop was heard, until a later recording is
- * confirmed. For a stop whose epoch is not known every recording is an earlier one until the store has told.
+ * Rule R6: calls for which this instance admits nothing after it has received a stop, until a later recording is
+ * confirmed. If the epoch of the stop is unknown, every recording counts as earlier until the store answers.
  */
 export class StopMarks {
   readonly #maxWaiting: number;

@@ -13,7 +13,7 @@ interface Surroundings {
 /** Whether a recording of the call was stopped and Graph has answered. A call that a store has forgotten tells nothing. */
 const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epoch > 0;
 
-/** Settles what the mark of a stop closes here by what the store says of the call. */
+/** Resolves the mark of a stop on this instance according to the state of the call in the store. */
 export function stopObserver(
   { cause, onlyBound }: Pick<StopRequest<never>, 'cause' | 'onlyBound'>,
   mark: StopMark,

@@ -22,7 +22,7 @@ const passing: readonly ReasonCode[] = ['StoreUnavailable', 'StatusInProgress', 
 /** Those that nobody outside has asked for, and that whoever asked asks for again where it is still to be done. */
 const repeatedElsewhere: readonly StopCause[] = ['silence', 'silenceUnconfirmed', 'confirmation'];
 
-/** Whether it comes from the watch for silent calls, or from a start that needs a confirmation. */
+/** Whether the stop comes from the idle-call check, or from a start that needs a confirmation. */
 export const isAskedAgain = (cause: StopCause): boolean => repeatedElsewhere.includes(cause);
 
 type Attempt = (request: StopRequest<GraphAnswer>, mark: StopMark) => Promise<Decision<Stopped<GraphAnswer>>>;
@@ -44,9 +44,9 @@ interface Carried extends Unfinished {
 }
 
 /**
- * Rule R6: a stop that could not be completed is repeated by the instance that heard it, so that a bot that gives up
- * leaves no call open elsewhere and no banner on. Bounded, and it does not outlive the process: who asked was told to
- * ask again.
+ * Rule R6: the instance that received a stop retries it until it completes, so that a bot that gives up leaves no
+ * gate open on other instances and no recording banner on. The retries are bounded and end with the process; the
+ * client was told to send the stop again.
  */
 export class StopRetries {
   readonly #deps: GateDeps;
@@ -186,7 +186,7 @@ function covers(asked: Asked, other: Asked): boolean {
   return statusOnly.includes(other.cause) || asked.cause === other.cause;
 }
 
-/** These say something of the recording alone; whatever ends the call says it as well. */
+/** Causes that concern only the recording; causes that end the call imply them. */
 export const statusOnly: readonly StopCause[] = ['notRecording', 'failed', 'notPolicyCall'];
 
 const nameOf = (by: Binding | null): string => (by === null ? '' : `${by.tenant} ${by.app}`);

@@ -17,7 +17,7 @@ import { intervalOf } from './interval.ts';
 import { type Held, type OwnSession, revokeAll, HolderRevocations } from './revoke-holders.ts';
 import type { Meaning } from './stop-marks.ts';
 
-/** What a stop is for; the end of a call closes its gate as well. */
+/** Cause of a stop; the end of a call closes its gate as well. */
 export type StopCause =
   'notRecording' | 'failed' | 'notPolicyCall' | 'tenantMismatch' | 'confirmation' | CallEnd;
 
@@ -35,7 +35,7 @@ export interface StopRequest<Answer extends GraphAnswer> {
   readonly onlyBound?: boolean;
 }
 
-/** What this instance makes of a stop it has heard, as the store tells of the call. */
+/** Handling of a received stop on this instance, once the store has reported the state of the call. */
 export interface StopObserver {
   judge(state: CallState): Meaning;
   /** The store lets nobody in any more up to this epoch. */
@@ -168,7 +168,7 @@ async function drain<Answer extends GraphAnswer>(
   }
 }
 
-/** Closes the gate of a call that is stopping on every instance, for a handler that cannot or could not. */
+/** Closes the gate of a stopping call on every instance, on behalf of a handler that cannot do so itself. */
 export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call: CallKey): Promise<void> {
   try {
     await revokeAll(deps, own, await deps.calls.read(call), call);

@@ -5,7 +5,7 @@ const everyMs = 60_000;
 /** How many calls are forgotten at a time at most; what is left over waits for the next. */
 const maxPerRound = 2000;
 
-/** Lets the store forget, once a minute, what nobody needs any more. Every instance does so; nothing depends on it. */
+/** Deletes expired data in the store once a minute. Every instance does so; nothing depends on it. */
 export class StoreSweep {
   readonly #deps: Pick<GateDeps, 'calls' | 'clock' | 'log'>;
   #dueAt: number;

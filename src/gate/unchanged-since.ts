@@ -4,9 +4,9 @@ import type { Clock } from '../core/ports/clock.ts';
 const remembered = 20_000;
 
 /**
- * For how long this instance has itself seen something unchanged in the store, by its own clock: what others left there is
- * over when it has stood for the time that they gave it. It outlives requests, so that who asks again goes on counting;
- * what is forgotten for want of room is counted anew, which only takes longer.
+ * Measures by the local clock how long this instance has seen an item unchanged in the store. An item that another
+ * instance left has expired once it stayed unchanged for its time. The measurement survives individual requests, so a
+ * repeated request continues it; if it is evicted, it restarts, which only takes longer.
  */
 export class UnchangedSince {
   readonly #clock: Clock;

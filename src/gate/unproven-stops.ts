@@ -15,7 +15,7 @@ const maxHeld = 1000;
 const firstPauseMs = 500;
 const longestPauseMs = 10_000;
 
-/** A stop of which Graph cannot say yet whether it is the call's own. */
+/** A stop whose token Graph has not accepted or refused yet. */
 export interface UnprovenStop {
   readonly call: CallKey;
   /** Whom the unverified token names. */
@@ -32,7 +32,7 @@ export interface UnprovenStop {
   readonly stop: () => Promise<Decision<unknown>>;
 }
 
-/** A gate that is held closed while the request that asked for it is still being judged. */
+/** A gate that is kept closed while the request that asked for it is being verified. */
 export interface Hold {
   /** Graph has not answered that request: it is asked again until it does. */
   askOn(): void;
@@ -68,9 +68,9 @@ interface Held {
 }
 
 /**
- * Stops that were asked for while Graph itself did not answer, so that nobody can say whether their tokens are good. As long
- * as that lasts the gate is closed here, bounded by client address; then Graph's word makes an ordinary stop of it, or
- * opens the same recording again.
+ * Stops that arrived while Graph did not answer, so their tokens cannot be verified. Meanwhile the gates stay closed
+ * on this instance, bounded per client address. When Graph answers, either a normal stop follows, or the same
+ * recording is admitted again.
  */
 export class UnprovenStops {
   readonly #deps: GateDeps;

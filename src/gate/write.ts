@@ -9,18 +9,18 @@ import type { Clock } from '../core/ports/clock.ts';
 const ignore = (): void => undefined;
 const unmeasured = (): Reached => 'part';
 
-/** Has the handler of a write discard it, within so many ms; resolves with whether it has agreed. */
+/** Asks the handler of a write to discard it within so many ms; resolves with whether the handler agreed. */
 export type Discard = (withinMs: number) => Promise<boolean>;
 
 /** How many writes that a handler did not agree to discard are named in the evidence of one grant. */
 const maxNamed = 16;
 const leastDiscardMs = 100;
 
-/** The last part of a drain limit, which is kept for asking handlers to discard what was cut. */
+/** The last part of a drain limit, reserved for asking handlers to discard aborted writes. */
 export const discardMs = (limitMs: number): number =>
   Math.min(limitMs, Math.max(limitMs / 4, leastDiscardMs));
 
-/** This instance's right to admit writes of one call in one epoch, and what it did with it. */
+/** The permission of this instance to admit writes of one call in one epoch, and its counts. */
 export class Grant {
   readonly call: CallKey;
   readonly session: SessionId;
@@ -175,7 +175,7 @@ export class Grant {
   }
 }
 
-/** A write that was let through and is not over. */
+/** An admitted write that has not ended. */
 export class Write {
   readonly grant: Grant;
   /** Names the write towards its handler. */

@@ -10,8 +10,8 @@ import type { Write } from '../gate/write.ts';
 import type { StageDeps } from './ports.ts';
 
 /**
- * For a call of which this instance knows nothing the store would be asked: whoever has too many looked up that are not
- * theirs is refused before.
+ * Rate limit for calls that this instance does not know and must look up in the store: refuses callers with too many
+ * look-ups of calls that are not theirs.
  */
 export const knownOrRated = (
   { gate, limits }: StageDeps,
@@ -53,8 +53,8 @@ function countUnknown({ gate, limits, policyFor, log }: StageDeps, call: CallKey
 }
 
 /**
- * Stage 3 of a media write: the one decision that the proxy and the middleware share. Where this instance holds a
- * grant, no promise is waited for and no store is asked.
+ * Stage 3 of a media write: the decision shared by the proxy and the middleware. If this instance holds a grant, it
+ * decides synchronously, without the store.
  */
 export async function admitWrite(
   deps: StageDeps,

@@ -5,8 +5,8 @@ import type { StageDeps } from './ports.ts';
 import { answerRefusal } from './problem.ts';
 
 /**
- * Runs the stages of one request. A refusal is answered; a fault becomes one, so that nothing opens by accident.
- * `granted` runs outside the stages: what goes wrong there is not theirs, but it may still refuse.
+ * Runs the stages of one request. A refusal is answered; a fault becomes a refusal, so that an error never opens a
+ * gate. `granted` runs after the stages and may still refuse.
  */
 export function answering<Granted>(
   { log, meter, newId }: StageDeps,

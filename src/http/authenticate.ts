@@ -9,7 +9,7 @@ import { repeatedHeader } from './repeated-header.ts';
 
 const scheme = 'Bearer ';
 
-/** Who asks on the control plane. */
+/** A caller on the control plane. */
 export interface Caller {
   /** null: a Graph token that cannot be read, where the settings allow it. */
   readonly who: Binding | null;
@@ -28,7 +28,7 @@ export interface Caller {
   readonly expiresAt?: number | undefined;
 }
 
-/** The one token of a request, unjudged. */
+/** Returns the token of a request without verifying it; there must be exactly one. */
 export const tokenOf = (req: IncomingMessage): Decision<string> =>
   repeatedHeader(req) ?? bearerToken(req.headers.authorization);
 
@@ -67,7 +67,10 @@ export async function authenticateControl(
   return grant({ who, verified: true, authorization, another, tokenHash });
 }
 
-/** Media always carries a token for our audience. Where that is in a header of its own, no other header stands in for it. */
+/**
+ * Media always carries a token for the audience of the proxy. If a dedicated header field carries it, no other header
+ * field replaces it.
+ */
 export async function authenticateMedia(
   verifier: Verifier,
   req: IncomingMessage,

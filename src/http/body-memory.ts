@@ -11,7 +11,7 @@ export const noMemory = refuse('Overloaded', {
   retryAfterMs,
 });
 
-/** What one request holds of the memory for bodies. */
+/** Memory for bodies that one request has reserved. */
 export interface BodyMemory {
   /** Takes room for what came with the head, without having been asked for; false: there is none. */
   readonly holdsAhead: (bytes: number) => boolean;

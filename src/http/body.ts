@@ -18,7 +18,7 @@ export interface BodyLimit {
   readonly withinMs: number;
 }
 
-/** Reads a body that must be judged: one JSON object without duplicate keys. */
+/** Reads a body that must be inspected: one JSON object without duplicate keys. */
 export async function readJson(req: IncomingMessage, limit: BodyLimit): Promise<Decision<JsonBody>> {
   const unfit = notJsonContent(req);
   if (unfit !== undefined) return unfit;
@@ -28,7 +28,7 @@ export async function readJson(req: IncomingMessage, limit: BodyLimit): Promise<
   return value.ok ? grant({ value: value.value, raw: raw.value }) : value;
 }
 
-/** Why the head of a request says that its body is no JSON that can be judged here. */
+/** The reason why the header of a request shows that its body is not JSON that can be inspected; undefined: none. */
 export function notJsonContent({ headers }: IncomingMessage): Refusal | undefined {
   if (!isUtf8Json(headers['content-type'] ?? '')) return refuse('ContentTypeUnsupported');
   if (!['', 'identity'].includes(headers['content-encoding'] ?? ''))
@@ -48,7 +48,7 @@ export function readBody(
   return readAll(req, limit, () => tooLarge(limit.maxBytes));
 }
 
-/** Reads a whole body within its limit; one that is larger is given as a stream, with what was read of it already. */
+/** Reads a body within its limit; a larger body is returned as a stream that includes the bytes read so far. */
 export function readOrStream(
   req: IncomingMessage,
   limit: BodyLimit,

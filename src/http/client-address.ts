@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv6, SocketAddress } from 'node:net';
 
-/** Whose request it is where nothing better is known: an IPv4 address, or the /64 of an IPv6 address. */
+/** Identity of a client that is known only by its address: an IPv4 address, or the /64 of an IPv6 address. */
 export type ClientAddress = (
   req: Pick<IncomingMessage, 'headers'> & {
     readonly socket: { readonly remoteAddress?: string | undefined };
@@ -28,7 +28,7 @@ export function clientAddress(trusted: readonly string[]): ClientAddress {
   };
 }
 
-/** Whether the other end of a connection is one of those that are listed. */
+/** Whether the peer of a connection is one of the listed proxies. */
 export function trustedPeers(trusted: readonly string[]): (remoteAddress: string | undefined) => boolean {
   const proxies = trustList(trusted);
   return (remoteAddress = '') => {

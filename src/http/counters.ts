@@ -5,7 +5,9 @@ export type Release = () => void;
 /** undefined: there is no room. */
 export type Take = (name: string, amount?: number) => Release | undefined;
 
-/** Counts by name what is under way; a name with nothing under way is forgotten, so there are never more than those. */
+/**
+ * Counts items in progress by name; names without items are removed, so memory is bounded by the items in progress.
+ */
 export function counters(max: number): Take {
   const counts = new Map<string, number>();
   return (name, amount = 1) => {
@@ -20,10 +22,10 @@ export function counters(max: number): Take {
   };
 }
 
-/** What is to be taken, and how a lack of it is called. */
+/** A counter to increment, with the text for the case that it is exhausted. */
 export type Part = readonly [take: Take, name: string, lack: string];
 
-/** Takes all of the parts or none: the way to give them back, or what was lacking. */
+/** Takes all parts or none; returns how to release them, or the text of the exhausted part. */
 export function takeAll(parts: readonly Part[], amount = 1): Release | string {
   const taken: Release[] = [];
   const release = (): void => {
@@ -43,7 +45,7 @@ export function takeAll(parts: readonly Part[], amount = 1): Release | string {
 /** Callers whose rate is remembered; a forgotten one begins anew. */
 const rememberedCallers = 10_000;
 
-/** Token buckets, a name each, which hold one second's worth. */
+/** Token buckets by name; each holds the tokens of one second. */
 export interface TokenBuckets {
   left(name: string): number;
   take(name: string): void;

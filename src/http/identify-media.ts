@@ -10,8 +10,8 @@ export interface IdentifyDeps extends StageDeps {
 }
 
 /**
- * Stages 1 and 2 of a media request: who asks, and for which call. The order is the same for the proxy and the
- * middleware: without a good token nobody learns whether a call id or a route is right.
+ * Stages 1 and 2 of a media request: identify the caller and the call. The order is the same for the proxy and the
+ * middleware: without a valid token a client does not learn whether a call id or a route is valid.
  */
 export async function identifyMedia<Target>(
   deps: IdentifyDeps,
@@ -30,7 +30,7 @@ export async function identifyMedia<Target>(
 export const expectsContinue = (req: IncomingMessage): boolean =>
   req.headers.expect?.toLowerCase() === '100-continue';
 
-/** Puts a refusal of a media request into the numbers. */
+/** Counts a refusal of a media request in the metrics. */
 export function counted<T>({ meter }: Pick<StageDeps, 'meter'>, decision: Decision<T>): Decision<T> {
   if (!decision.ok) meter.decision('media', decision.reason);
   return decision;

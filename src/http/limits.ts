@@ -5,7 +5,7 @@ import type { BodyLimit } from './body.ts';
 import { counters, takeAll, tokenBuckets, type Release, type Take } from './counters.ts';
 import { isOfAll, retryAfterMs, shares, turns, type Lane, type Share } from './shares.ts';
 
-/** How much one instance takes on; whole numbers. */
+/** Limits of one instance; whole numbers. */
 export interface LimitSizes {
   /** Uploads at a time: of one call, of one caller (tenant and application), of all. */
   readonly maxUploadsPerCall: number;
@@ -32,7 +32,7 @@ export interface LimitSizes {
   readonly answerTimeoutMs: number;
 }
 
-/** Room for one request to Graph. */
+/** Capacity for one request to Graph. */
 export interface Place {
   readonly lane: Lane;
   readonly release: Release;
@@ -134,7 +134,7 @@ export function createLimits(sizes: LimitSizes, now: () => number): Limits {
   };
 }
 
-/** How a tenant's application is called in every count. */
+/** Key of an application of a tenant in all counters. */
 export const nameOf = ({ tenant, app }: Binding): string => `${tenant} ${app}`;
 
 const given = (taken: Release | string): Release | undefined =>
@@ -165,7 +165,7 @@ function quarters(total: number): Take {
     );
 }
 
-/** Where somebody else keeps the measure: only what is read here is bounded. */
+/** Limits for hosts that enforce their own: only the size of bodies is bounded. */
 export const noLimits = (): Limits =>
   createLimits(
     {

@@ -6,17 +6,17 @@ import { trustedPeers } from './client-address.ts';
 const takenHeaders =
   /^(?:authorization|connection|content-.*|expect|forwarded|host|http2-settings|keep-alive|proxy-.*|sec-.*|tallylight-.*|te|trailer|transfer-encoding|upgrade|via|x-forwarded-.*)$/i;
 
-/** Whether a stamp may be in a header of this name. */
+/** Whether a header field of this name may carry the request start time. */
 export const mayBeStamp = (name: string): boolean =>
   /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i.test(name) && !takenHeaders.test(name);
 
-/** Whose stamps count, in which header, and how they are written. */
+/** Trusted proxies, header field and format of the request start time. */
 export interface RequestStartOptions extends StartStamp {
   readonly header: string;
   readonly trustedProxies: readonly string[];
 }
 
-/** When a request began at the latest, by the clock of the process; or why that is not known. */
+/** The latest time at which a request can have begun, by the clock of the process; or why it is unknown. */
 export type RequestStart = (
   req: Pick<IncomingMessage, 'rawHeaders'> & {
     readonly socket: { readonly remoteAddress?: string | undefined };

@@ -1,6 +1,6 @@
 import { counters, takeAll, type Part, type Release } from './counters.ts';
 
-/** For whom a request for Graph is counted. */
+/** The caller against whose share a request to Graph counts. */
 export interface Share {
   /** A tenant and an application, or the address of a client. */
   readonly name: string;
@@ -9,24 +9,24 @@ export interface Share {
 }
 
 /**
- * `kept`: stops, hang-ups and keepAlives of calls that are known here, which have as much room again for themselves.
- * `common`: everything else, of which what is not proven may take half.
+ * `kept`: reserved capacity for stops, hang-ups and keepAlives of known calls, as large as the common one. `common`:
+ * everything else; unverified callers together may use half of it.
  */
 export type Lane = 'kept' | 'common';
 
-/** Takes a share of something, or says what there is no room for. */
+/** Takes capacity for a caller, or returns the text of the limit that is exhausted. */
 export type TakeShare = (share: Share, lane: Lane, amount?: number) => Release | string;
 
 const ofAll = 'limit of the instance';
 const ofAllUnproven = 'limit of all callers whose token Graph has not accepted yet';
-/** A lack that no caller alone is the cause of. */
+/** Whether a limit is shared by all callers, so that no single caller exhausted it. */
 export const isOfAll = (lack: string): boolean => lack === ofAll || lack === ofAllUnproven;
 const ofOne = ({ proven }: Share): string =>
   proven ? 'limit of this application' : 'limit of this client address';
 
 /**
- * Whatever is configured, nobody has more than half, nor have all who are not proven together: the rest is there for the
- * others. One address has a quarter of the latter.
+ * Capacity shared by callers. Whatever is configured, no caller may use more than half, nor may all unverified
+ * callers together; one client address may use a quarter of the latter half.
  */
 export function shares(total: number, perCaller: number): TakeShare {
   const half = Math.ceil(total / 2);
@@ -57,7 +57,7 @@ export function shares(total: number, perCaller: number): TakeShare {
   };
 }
 
-/** How long one that waited in vain should wait before it asks again, ms. */
+/** Retry-After for a caller that waited in vain, ms. */
 export const retryAfterMs = 1000;
 
 interface Waiting {
@@ -67,10 +67,13 @@ interface Waiting {
   readonly queue: ((release: Release) => void)[];
 }
 
-/** Resolves with the way to give the turn back; undefined: it did not come in time. */
+/** Resolves with the function that releases the turn; undefined: no turn became free in time. */
 export type TakeTurn = (share: Share, lane: Lane) => Promise<Release | undefined>;
 
-/** The same shares for those who wait for them, at most `waitMs`: callers take turns, however many each has waiting. */
+/**
+ * The same shares with a queue: requests wait at most `waitMs`, and callers take turns, however many requests each
+ * has queued.
+ */
 export function turns(take: TakeShare, waitMs: number): TakeTurn {
   const waiting = new Map<string, Waiting>();
   const keyOf = (share: Share, lane: Lane): string => `${lane} ${String(share.proven)} ${share.name}`;

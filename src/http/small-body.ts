@@ -4,7 +4,7 @@ import { grant, type Decision } from '../core/decision.ts';
 import { readOrStream, type BodyLimit } from './body.ts';
 import type { Release } from './counters.ts';
 
-/** A body as it goes on: whole, or as it comes, and why. */
+/** A body as it is forwarded: complete, or as a stream with the reason for streaming. */
 export type SmallBody =
   | { readonly kind: 'whole'; readonly body: Buffer }
   | { readonly kind: 'stream'; readonly body: Readable; readonly why: 'tooLarge' | 'noRoom' };

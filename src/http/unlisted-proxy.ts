@@ -5,8 +5,8 @@ import { clientAddress, type ClientAddress } from './client-address.ts';
 const manyRequests = 100;
 
 /**
- * The address of a client where no proxy is trusted. Says once if everybody seems to come through a proxy that is not
- * listed: then all share the room of one address.
+ * The address of a client if no proxy is trusted. Logs once if all clients seem to come through an unlisted proxy,
+ * because they then share the limits of one address.
  */
 export function addressWithoutProxies(log: Log): ClientAddress {
   const addressOf = clientAddress([]);

@@ -1,4 +1,6 @@
-/** Every way in which a call ends here. Whichever it is: the gate closes, writes drain, and the id is not used again. */
+/**
+ * Reasons for which this proxy ends a call. In each case the gate closes, writes drain, and the id is not used again.
+ */
 export const callEnds = {
   hangUp: 'The bot hung up, and Graph confirmed it.',
   terminated: 'A notification from Graph said that the call is terminated.',

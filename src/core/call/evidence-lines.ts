@@ -12,20 +12,23 @@ export const lineKinds = {
   refusedWrites: {
     version: 1,
     holds:
-      'Refused writes that belong to no record of a call: for one application, one instance and one period.',
+      'Refused writes that are not in the records of a call, of one application, one instance and one period.',
   },
-  moved: { version: 1, holds: 'The evidence of the store went to another directory before.' },
-  repair: { version: 1, holds: 'What recovery did where the line begins.' },
+  moved: { version: 1, holds: 'The evidence of the store was written to another directory before.' },
+  repair: { version: 1, holds: 'A repair that recovery made at this place.' },
 } as const satisfies Record<string, { readonly version: number; readonly holds: string }>;
 export type LineKind = keyof typeof lineKinds;
 
-/** The number of the last line that an instance had reported when it was found gone; 0: it had reported none. */
+/** Number of the last line that an instance had reported before it was found to be gone; 0: none. */
 export interface LostCounts {
   readonly instance: string;
   readonly number: number;
 }
 
-/** Writes that one instance refused, of calls that nobody is bound to or that did not fit into records of their calls. */
+/**
+ * Writes refused by one instance, of calls that are bound to nobody or that did not fit into the records of their
+ * calls.
+ */
 export interface RefusedWrites {
   readonly version: typeof lineKinds.refusedWrites.version;
   /** Times are of the store's raw clock, to within a round trip, RFC 3339 in UTC with milliseconds. */
@@ -48,7 +51,7 @@ export interface RefusedWrites {
   readonly countsLost: readonly LostCounts[];
 }
 
-/** What recovery did to the journal where this line begins. */
+/** A repair that recovery made to the journal at this place. */
 export interface Repair {
   readonly version: typeof lineKinds.repair.version;
   /** Clock of the instance, RFC 3339 in UTC with milliseconds. */
@@ -62,7 +65,9 @@ export interface Repair {
   readonly cut: { readonly bytes: number; readonly sha256: string } | null;
 }
 
-/** From here on the directory holds evidence of a store whose earlier evidence is in another. */
+/**
+ * From this line on, the directory continues the evidence of a store whose earlier evidence is in another directory.
+ */
 export interface Moved {
   readonly version: typeof lineKinds.moved.version;
   /** Clock of the instance, RFC 3339 in UTC with milliseconds. */
@@ -73,10 +78,10 @@ export interface Moved {
   readonly from: string;
 }
 
-/** What comes through the store's outbox. */
+/** Contents of the entries in the outbox of the store. */
 export type OutboxContent =
   | { readonly record: EvidenceRecord; readonly refusedWrites?: undefined }
   | { readonly record?: undefined; readonly refusedWrites: RefusedWrites };
 
-/** What a line of the journal holds besides its place in the chain. */
+/** Content of a journal line, without its place in the chain. */
 export type LineContent = OutboxContent | { readonly moved: Moved } | { readonly repair: Repair };

@@ -55,7 +55,7 @@ export const sha256 = (text: string | Uint8Array): string => createHash('sha256'
 
 export const hashOf = (record: UnsealedRecord): string => sha256(canonicalJson(record));
 
-/** What the caller knows of an event; the chain supplies the rest. */
+/** The facts of an event that the caller supplies; the chain adds the rest. */
 export interface EventFacts {
   readonly call: CallKey;
   /** The store's raw clock, ms since the epoch: it may have been set back. */

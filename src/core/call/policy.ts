@@ -1,7 +1,7 @@
 import { canonicalJson, sha256 } from './evidence.ts';
 import type { Binding } from './state.ts';
 
-/** What an organisation may choose. The two laws are code; nothing here can relax them. */
+/** Rules that an organisation may choose. The two laws are code; no policy can relax them. */
 export interface PolicyRules {
   /** How long accepted writes may go on after a stop, ms; null: the setting TALLYLIGHT_DRAIN_MS. */
   readonly drainMs: number | null;
@@ -48,7 +48,7 @@ export const specificity = ({ match }: Policy): number =>
 export const matches = ({ match }: Policy, who: Binding): boolean =>
   (match.tenants?.includes(who.tenant) ?? true) && (match.apps?.includes(who.app) ?? true);
 
-/** Whether some caller would be matched by both at the same level: then neither may decide. */
+/** Whether both match some caller at the same level of specificity, so that neither could decide. */
 export function collide(one: Policy, other: Policy): boolean {
   const overlap = (a: readonly string[] | undefined, b: readonly string[] | undefined): boolean =>
     a === undefined || b === undefined || a.some((value) => b.includes(value));
@@ -81,7 +81,9 @@ export function selectPolicy(policies: readonly PolicyInForce[], who: Binding | 
   return candidates[0] ?? defaultPolicy;
 }
 
-/** Whether `who` may upload for the bot a call belongs to. A call that nobody could be bound to belongs to no one in particular. */
+/**
+ * Whether `who` may upload for the bot to which a call belongs. For a call that is bound to nobody, everybody may.
+ */
 export const mayUpload = (policy: PolicyRules, owner: Binding | null, who: Binding): boolean =>
   owner === null ||
   (owner.tenant === who.tenant && (owner.app === who.app || policy.uploaders.includes(who.app)));

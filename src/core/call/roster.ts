@@ -1,4 +1,4 @@
-/** What the participants' own recording status has told of a call; an independent witness, which never moves the gate. */
+/** Recording status of a call as its participants report it: an independent check that never changes the gate. */
 export interface Roster {
   /** By participant id, those who show that this bot records, and those who told otherwise with a sequence number. */
   readonly participants: Readonly<Record<string, Sighting>>;
@@ -18,7 +18,7 @@ export interface Sighting {
 
 export const emptyRoster: Roster = { participants: {}, shownIn: 0, contradictedIn: {} };
 
-/** What the witness can say against the gate. */
+/** Kinds of contradictions between the roster and the gate. */
 export const contradictions = {
   neverShown: 'Graph confirmed the recording, but the roster has not shown it.',
   shownAfterStop: 'The roster still shows a recording after the stop.',

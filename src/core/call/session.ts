@@ -6,7 +6,7 @@ export interface Holder {
   readonly epoch: number;
 }
 
-/** The times of a session that others have to wait for. */
+/** The times of a session for which other instances have to wait. */
 export interface HolderTimes {
   /** How long it may admit media without hearing from the store, ms. */
   readonly ttlMs: number;
@@ -14,10 +14,10 @@ export interface HolderTimes {
   readonly graphTimeoutMs: number;
 }
 
-/** A holder, and how long to wait for it, by its own times. */
+/** A holder with the time to wait for it, derived from its own times. */
 export interface HeldFor extends Holder, HolderTimes {}
 
-/** The times of an instance, and the largest that its operator allows any instance. */
+/** The times of an instance, and the largest values that its operator allows for any instance. */
 export interface SessionTimes extends HolderTimes {
   readonly ttlMaxMs: number;
   readonly graphTimeoutMaxMs: number;

@@ -95,7 +95,7 @@ export interface Binding {
   readonly app: string;
 }
 
-/** The one status request of a call that may be on its way to Graph. */
+/** The status request of a call that may be outstanding at Graph; there is at most one. */
 export interface Exchange {
   readonly kind: 'start' | 'stop';
   /** Names the handler that holds it. */
@@ -108,13 +108,13 @@ export interface Exchange {
   readonly operation?: string;
 }
 
-/** A stop of unknown outcome that may still reach Graph, for so long after this was stored, ms. */
+/** A stop of unknown outcome that may still reach Graph within this time after it was stored, ms. */
 export interface Wire {
   readonly token: string;
   readonly forMs: number;
 }
 
-/** What Graph's notifications have told of a call. */
+/** What notifications from Graph have reported about a call. */
 export interface Told {
   /** Each state once, in the order in which they were first told. */
   readonly states: readonly GraphCallState[];
@@ -165,16 +165,21 @@ export const unknownCall: CallState = {
 
 const day = 24 * 60 * 60 * 1000;
 
-/** The states in which the store keeps a call until it leaves them. */
+/** States in which the store never expires a call. */
 export const keptStates: readonly StateName[] = stateNames.filter(
   (state) => state !== 'ended' && state !== 'idle',
 );
 
-/** How long a call is remembered after its last change, in watched time; `undefined`: until it ends, since a holder may exist. */
+/**
+ * How long the store keeps a call after its last change, in watched time; `undefined`: until it ends, since a holder
+ * may exist.
+ */
 export const retentionMs = (state: StateName): number | undefined =>
   keptStates.includes(state) ? undefined : 2 * day;
 
-/** Whether silence may end the call. One that is nobody's, and of which nothing is open, is only forgotten in time. */
+/**
+ * Whether the call can be ended for being idle. A call without an owner and without an open recording only expires.
+ */
 export const isWatched = ({ state, binding }: Pick<CallState, 'state' | 'binding'>): boolean =>
   state !== 'ended' && (state !== 'idle' || binding !== null);
 

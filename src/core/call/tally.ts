@@ -1,4 +1,7 @@
-/** What one session did for a call in one epoch. Totals, not increments: reporting twice changes nothing. */
+/**
+ * Totals of what one session did for a call in one epoch. Because they are totals, reporting them twice changes
+ * nothing.
+ */
 export interface Tally {
   readonly admitted: number;
   /** Writes that did not finish, and of which the handler has not had everything. */
@@ -21,5 +24,5 @@ export interface Tally {
   readonly notDiscardedIds?: readonly string[];
 }
 
-/** Whether a report knows nothing of what its session did, so that it never takes the place of one that does. */
+/** Whether a report contains no counts of its session, so that it must not replace one that does. */
 export const saysNothing = ({ left }: Tally): boolean => left === 'lost' || left === 'unused';

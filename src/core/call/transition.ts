@@ -18,7 +18,7 @@ interface Hold {
   readonly forMs: number;
 }
 
-/** Things that happen to a call. `token` names the handler that holds the exchange with Graph. */
+/** Events of a call. `token` names the handler that holds the exchange with Graph. */
 export type CallEvent =
   | { readonly type: 'bound'; readonly binding: Binding }
   | { readonly type: 'startRequested'; readonly hold: Hold }
@@ -81,16 +81,16 @@ export interface Step {
 
 type Changes = Partial<Omit<CallState, 'state' | 'at' | 'seq' | 'head'>>;
 
-/** An exchange, or what is left of one on the wire, that others wait for. */
+/** An exchange, or the remainder of one that may still reach Graph, for which others wait. */
 export interface Live {
   readonly kind: Exchange['kind'];
   readonly remainingMs: number;
 }
 
-/** Under which name an exchange is watched: one that nobody can have seen before it was stored. */
+/** Name under which an exchange is watched; it did not exist before the exchange was stored. */
 export const watchedAs = ({ token, heldAt }: Exchange): string => `${token} ${heldAt}`;
 
-/** An exchange whose time is over holds nobody back. */
+/** The exchange that others must wait for; an expired exchange does not count. */
 export function liveExchange(
   { exchange }: CallState,
   remainingMs: TransitionContext['remainingMs'],

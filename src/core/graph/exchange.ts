@@ -3,7 +3,7 @@ import type { HeaderMap } from '../http/exchange.ts';
 import type { JsonObject } from '../json.ts';
 import type { GraphAnswer } from './outcome.ts';
 
-/** What came of sending one request to Graph. */
+/** Result of sending one request to Graph. */
 export type Sent<Answer extends GraphAnswer = GraphAnswer> =
   /** Graph answered. */
   | { readonly kind: 'answered'; readonly answer: Answer; readonly facts: JsonObject }
@@ -20,10 +20,10 @@ export type Send<Answer extends GraphAnswer = GraphAnswer> = (
   mayStill: () => boolean,
 ) => Promise<Sent<Answer>>;
 
-/** Reads the operation that Graph named to us. */
+/** Reads the operation that Graph returned. */
 export type Poll<Answer extends GraphAnswer = GraphAnswer> = (operationId: string) => Promise<Sent<Answer>>;
 
-/** Graph's answer with everything needed to pass it on unchanged. */
+/** Response from Graph with everything needed to forward it unchanged. */
 export interface RawAnswer extends GraphAnswer {
   readonly headers: HeaderMap;
   readonly raw: Uint8Array;

@@ -154,7 +154,7 @@ function matchFunction(template: string, segment: string): string | undefined {
   return `${wanted[1] ?? ''}(${args.map(([name, value]) => `${name}=${value}`).join(',')})`;
 }
 
-/** The action's short name, for numbers and evidence: a closed list. */
+/** Short name of the action for metrics and evidence, from a closed list. */
 export const actionName = ({ method, template, namespace }: ActionRow): string =>
   namespace === undefined
     ? `${method} ${template.replace('communications/', '')}`

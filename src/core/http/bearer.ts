@@ -5,11 +5,14 @@ import { isRecord, parseJsonText } from '../json.ts';
 /** RFC 6750 with the scheme in any letter case (RFC 9110, 11.1): one scheme, one token68, nothing else. */
 const credentials = /^bearer +([a-z0-9\-._~+/]+=*)$/i;
 
-/** Where a bot's token for the proxy can be. With a header of its own, `Authorization` is for what is behind the proxy. */
+/**
+ * Header fields that may carry a bot's token for the proxy. With the dedicated one, `Authorization` is left to the
+ * handler.
+ */
 export const tokenHeaders = ['Authorization', 'Tallylight-Authorization'] as const;
 export type TokenHeader = (typeof tokenHeaders)[number];
 
-/** The token of such a header, unjudged. */
+/** Returns the token in such a header field without verifying it. */
 export function bearerToken(
   header: string | undefined,
   name: TokenHeader = 'Authorization',
@@ -56,7 +59,7 @@ export function readGraphToken(token: string): Binding | undefined {
   return named?.ok === true ? named.value : undefined;
 }
 
-/** When a token ends by its own word (`exp`), ms since the epoch; `undefined`: it does not say. Unverified as well. */
+/** Expiry (`exp`) of a token, ms since the epoch; `undefined`: it has none. Not verified either. */
 export function graphTokenEnd(token: string): number | undefined {
   const exp = claimsIn(token)?.exp;
   return typeof exp === 'number' && exp > 0 ? exp * 1000 : undefined;

@@ -18,7 +18,7 @@ export interface CallbackMatch<Route extends CallbackRoute = CallbackRoute> {
 export const isGraphRoot = (segment: string | undefined): boolean =>
   /^(?:v1\.0|beta|app)$/i.test(segment ?? '');
 
-/** Without a literal segment a pattern would take the paths of everybody else. */
+/** Whether a pattern has a literal segment; without one it would match the paths of other planes. */
 export const hasLiteral = (path: string): boolean =>
   path.split('/').some((segment) => segment !== '' && isLiteral(segment));
 

@@ -1,4 +1,4 @@
-/** Where the notifications of a call will go, by the `callbackUri` of a body. */
+/** Destination of the notifications of a call according to the `callbackUri` in a body. */
 export type CallbackJudgement =
   | { readonly kind: 'absent' | 'proxied' | 'unreadable' }
   | {
@@ -9,7 +9,7 @@ export type CallbackJudgement =
       readonly instead: string | null;
     };
 
-/** Where this proxy takes notifications. */
+/** Where this proxy accepts notifications. */
 export interface CallbackPlace {
   /** Scheme, host and port under which Graph reaches the proxy. */
   readonly origin: string;

@@ -4,9 +4,9 @@ import { opcodes } from './websocket.ts';
 const longestHeader = 14;
 
 /**
- * Follows the frames of one direction of a WebSocket through any split of their bytes. It reads headers only, keeps no
- * payload, and allocates nothing for a frame. A header goes on only once it is whole and nothing is wrong with it, so
- * that what went on so far always ends in a frame that may go on, or between two.
+ * Tracks the frames of one direction of a WebSocket, however their bytes are split into chunks. It parses frame
+ * headers only, buffers no payload, and allocates nothing per frame. A frame header is forwarded once it is complete
+ * and valid, so the forwarded bytes always end within a valid frame or between two frames.
  */
 export class FrameScanner {
   /** Frames that are whole. */

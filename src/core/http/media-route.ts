@@ -45,7 +45,7 @@ export interface RouteMatch<Route extends MediaRoute = MediaRoute> {
 export const defaultWriteMethods = ['POST', 'PUT', 'PATCH', 'DELETE'];
 export const readMethods: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
-/** Reads the target of a request that may be for one of the routes: an encoded slash is kept where its route says so. */
+/** Parses the target of a request for one of the routes. An encoded slash is preserved if the route says so. */
 export function parseMediaTarget(routes: readonly MediaRoute[], text: string): Decision<RequestTarget> {
   const plain = parseRequestTarget(text);
   if (plain.ok || !hasEncodedSlash(text) || !routes.some(({ encodedSlash }) => encodedSlash === 'keep'))
@@ -81,17 +81,17 @@ export const spelledAsItCame = <Route extends MediaRoute>(
   text: string,
 ): RouteMatch<Route> => (keepsAuthorization(match.route) ? { ...match, path: writtenTarget(text) } : match);
 
-/** The route that the path of a request leads to, whatever else is wrong with the request. */
+/** The route to which the path of a request leads, even if the request is invalid otherwise. */
 export const routeOf = <Route extends MediaRoute>(
   routes: readonly Route[],
   target: RequestTarget,
 ): Route | undefined => closest(routes, target.segments)?.route;
 
-/** Whether what a client sends as `Authorization` is for the handler. */
+/** Whether the `Authorization` header field of a client is meant for the handler. */
 export const keepsAuthorization = ({ token = 'Authorization' }: Pick<MediaRoute, 'token'>): boolean =>
   token !== 'Authorization';
 
-/** Whether a route takes nothing but WebSockets. */
+/** Whether a route accepts only WebSockets. */
 export const onlyWebSockets = ({ websocket, methods, reads }: MediaRoute): boolean =>
   websocket === true && methods.length === 0 && reads === 'refuse';
 

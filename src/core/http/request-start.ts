@@ -2,13 +2,15 @@
 export const startUnits = { s: 1000, ms: 1, us: 0.001 } as const;
 export type StartUnit = keyof typeof startUnits;
 
-/** How the proxy in front writes when a request began, and how far its clock may be from ours. */
+/**
+ * Format of the request start time set by the proxy in front, and the tolerated difference of its clock from ours.
+ */
 export interface StartStamp {
   readonly unit: StartUnit;
   readonly toleranceMs: number;
 }
 
-/** Why it is not known when a request began, or known that it began too early. */
+/** Reasons why the start of a request is unknown or too early. */
 export const startProblems = {
   untrusted: 'the connection does not come from a trusted proxy',
   missing: 'the header is missing',
@@ -19,14 +21,17 @@ export const startProblems = {
 } as const;
 export type StartProblem = keyof typeof startProblems;
 
-/** How old a request may be, ms: at least as old as it is, where the two clocks differ by no more than is allowed. */
+/** Upper bound of the age of a request, ms, if the two clocks differ by no more than the tolerance. */
 export type RequestAge =
   { readonly ok: true; readonly ageMs: number } | { readonly ok: false; readonly problem: StartProblem };
 
 /** `t=1750000000000`, or the number alone; nginx writes a fraction. */
 const stampForm = /^(?:t=)?(\d{1,17}(?:\.\d{1,9})?)$/;
 
-/** The age of a request by the stamp of the proxy in front. `wallNow` is our own time of day, cut to whole ms. */
+/**
+ * The age of a request, from the start time set by the proxy in front. `wallNow` is our own time of day in whole ms,
+ * rounded down.
+ */
 export function requestAge(
   values: readonly string[],
   { unit, toleranceMs }: StartStamp,

@@ -10,7 +10,7 @@ export interface RequestTarget {
   readonly query: string;
 }
 
-/** What becomes of a segment with a slash in it that was written as `%2F`. */
+/** How to treat a segment that contains an encoded slash (`%2F`). */
 export type EncodedSlash = 'refuse' | 'keep';
 
 const invalid = (detail: string): Decision<never> => refuse('TargetInvalid', { detail });
@@ -59,7 +59,7 @@ function decodeOnce(raw: string): string | undefined {
   }
 }
 
-/** Of what was decoded, nothing would decode again. */
+/** Whether a parsed segment was preserved because it contains an encoded slash; all others are decoded. */
 export const hasEncodedSlash = (segment: string): boolean => /%2f/i.test(segment);
 
 /** OData's sub-delimiters are kept readable, everything else is encoded; what has stayed as it came stays so. */
@@ -73,7 +73,7 @@ const encodeSegment = (segment: string): string =>
 export const formatPath = (segments: readonly string[]): string =>
   '/' + segments.map(encodeSegment).join('/');
 
-/** The target of a request that could be read, spelled as it came, but for what is no segment. */
+/** The target of a parsed request in its original spelling, without empty and dot segments. */
 export function writtenTarget(target: string): string {
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);

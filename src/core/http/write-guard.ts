@@ -1,20 +1,28 @@
 import { type Refusal, refuse } from '../decision.ts';
 
-/** Why a write may not go on: its recording ended, this instance is leaving, or it has lost its session in the store. */
+/**
+ * Why a write is aborted: its recording ended, this instance is shutting down, or it lost its session in the store.
+ */
 export const stopReasons = ['RecordingStopped', 'ShuttingDown', 'SessionLost'] as const;
 export type StopReason = (typeof stopReasons)[number];
 
 export const isStopReason = (reason: string): reason is StopReason =>
   (stopReasons as readonly string[]).includes(reason);
 
-/** What the client of a write that was cut is told. Only where its recording has ended is it of no use to send it again. */
+/**
+ * The refusal that the client of an aborted write receives. Only if the recording has ended must the client not
+ * retry.
+ */
 export const cutRefusal = (why: StopReason): Refusal =>
   why === 'RecordingStopped' ? refuse(why) : refuse(why, { retryAfterMs: 1000 });
 
-/** How much of a write may be with its handler. What has left this process counts: it cannot be called back. */
+/**
+ * How much of a write may have reached its handler. Bytes that left this process count, since they cannot be
+ * recalled.
+ */
 export type Reached = 'nothing' | 'part' | 'whole';
 
-/** What a media handler is told of a write that it should discard. */
+/** Description of a write that a media handler is asked to discard. */
 export interface DiscardedWrite {
   /** The id that came with the write as `Tallylight-Write`. */
   readonly write: string;
@@ -26,7 +34,7 @@ export interface DiscardedWrite {
   readonly stream: boolean;
 }
 
-/** Watches the bytes of a write that was admitted. */
+/** Counts the bytes of an admitted write and aborts it if required. */
 export interface WriteGuard {
   /** Whether bytes may go on; asked for every chunk. */
   mayContinue(): boolean;

@@ -2,8 +2,8 @@ import type { CallFacts } from './notice.ts';
 import { fieldsOf, readId, readLabel, readList, readText, readWord } from './values.ts';
 
 /**
- * What the `resourceData` of a call tells besides its state. Fields are taken by name and never copied whole: the same
- * data holds a meeting's join token, names and phone numbers.
+ * Reads the facts in the `resourceData` of a call other than its state. Fields are copied by name and never as a
+ * whole, because the same data holds a meeting's join token, names and phone numbers.
  */
 export function readCallFacts(data: Readonly<Record<string, unknown>>): CallFacts {
   const context = fieldsOf(data.incomingContext);

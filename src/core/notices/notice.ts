@@ -3,8 +3,8 @@ import type { CallKey } from '../call/key.ts';
 import type { JsonObject } from '../json.ts';
 
 /**
- * What a notification tells of a call's leg besides its state: who recorded whom and why, and what it belongs to.
- * Ids only; never a token, a name or a number.
+ * Facts about the leg of a call in a notification, other than its state: who was recorded, why, and what the leg
+ * belongs to. Ids only; never a token, a name or a number.
  */
 export interface CallFacts extends JsonObject {
   readonly tenant: string | null;
@@ -80,7 +80,7 @@ export type Notice =
       readonly entries: readonly RosterEntry[];
     };
 
-/** Why a notification taught nothing. */
+/** Reasons why a notification was not processed. */
 export const ignoredNotices = {
   unreadable: 'The notification cannot be parsed.',
   resourceUnknown: 'The resource is not a call, its operations or its participants.',
@@ -90,7 +90,7 @@ export const ignoredNotices = {
 } as const;
 export type IgnoredNotice = keyof typeof ignoredNotices;
 
-/** What one POST of Graph tells, in its order. */
+/** The contents of one POST from Graph, in order. */
 export interface NoticeBatch {
   readonly notices: readonly Notice[];
   readonly ignored: Readonly<Partial<Record<IgnoredNotice, number>>>;

@@ -1,6 +1,6 @@
 import { ignoredNotices } from './notice.ts';
 
-/** What became of each notification that Graph sent. */
+/** Outcomes of processing a notification from Graph. */
 export const noticeOutcomes = {
   learned: 'New information; the state of the call was updated.',
   known: 'Nothing new: the notification was a duplicate or arrived out of order.',

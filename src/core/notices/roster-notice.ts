@@ -10,8 +10,9 @@ const maxParticipants = 1000;
 const listedAtMost = 100;
 
 /**
- * Reads a notification about one participant or all of them; `undefined`: it names two. A roster of which something
- * could not be read, or was too much, is no full one: who is missing has not left.
+ * Reads a notification about one participant or all of them; `undefined`: it names two different ones. If a part of a
+ * roster could not be read or exceeded the limit, it is not treated as complete: a participant that is missing has
+ * not necessarily left.
  */
 export function readRosterNotice(
   about: Extract<NoticeResource, { kind: 'participants' }>,

@@ -1,7 +1,7 @@
 import type { Roster, Sighting } from '../call/roster.ts';
 import type { Notice, RosterEntry } from './notice.ts';
 
-/** By what a roster names this bot; null: not known. */
+/** Ids by which a roster names this bot; null: unknown. */
 export interface Recorder {
   readonly application: string | null;
   readonly applicationInstance: string | null;
@@ -23,8 +23,8 @@ export interface RosterReading {
 }
 
 /**
- * Takes a full roster, or merges a delta: a participant's entry that is older than the one known is skipped, since
- * deliveries come twice and out of order.
+ * Applies a full roster or merges a delta. An entry older than the known one is skipped, because deliveries may be
+ * repeated and out of order.
  */
 export function readRoster(
   known: Roster,

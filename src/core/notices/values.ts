@@ -11,13 +11,13 @@ const none: Fields = {};
 const maxLength = 128;
 const maxListed = 16;
 
-/** An object's fields; of anything else there are none. */
+/** The fields of an object; empty for any other value. */
 export const fieldsOf = (value: unknown): Fields => (isRecord(value) ? value : none);
 
-/** A string that says something. */
+/** Whether a value is a non-empty string. */
 export const isNamed = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
-/** Only ASCII letters have two cases here: `toLowerCase` alone takes the Kelvin sign for a k. */
+/** Lower-cases ASCII letters only; `toLowerCase` would also map the Kelvin sign to k. */
 export const foldCase = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
 /** A word of Graph's enumerations: its documentation, its metadata and its SDKs differ in the letter case. */

@@ -3,8 +3,9 @@ import type { CallState } from '../call/state.ts';
 import type { RosterReading } from './roster.ts';
 
 /**
- * What the roster says against the gate, once per epoch and kind. `watched` is the watched time of its part of
- * the store, ms: a clock that is set invents nothing. `graceMs` is how long the roster may lag. While a status change is under way nothing is known that could be contradicted.
+ * Returns the contradiction between the roster and the gate, at most once per epoch and kind. `watched` is the
+ * watched time of the call's part of the store, ms, so that setting a clock cannot cause a contradiction. `graceMs`
+ * is how long the roster may lag. While a status change is in progress there is no contradiction.
  */
 export function contradictionOf(
   state: CallState,

@@ -2,21 +2,21 @@ import type { CallKey } from '../call/key.ts';
 import type { Binding } from '../call/state.ts';
 import type { Decision } from '../decision.ts';
 
-/** Who asks: from a verified token. */
+/** Identity of a caller, from a verified token. */
 export interface Identity extends Binding {
   readonly issuer: string;
   /** ms since the epoch. */
   readonly expiresAt: number;
 }
 
-/** Tells "verified as bad" from "cannot verify". */
+/** Distinguishes an invalid token from one that cannot be verified. */
 export interface Verifier {
   verify(token: string): Promise<Decision<Identity>>;
 }
 
 /**
- * Asks Graph whether a call is still there, with a credential of our own for those it belongs to. `unknown`: no answer
- * that tells; `noCredential`: there is none to ask with.
+ * Queries Graph whether a call still exists, with a credential of the proxy for the owner of the call. `unknown`: no
+ * conclusive response; `noCredential`: there is no credential.
  */
 export type CallProbe = (
   call: CallKey,

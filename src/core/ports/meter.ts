@@ -8,7 +8,7 @@ import type { NoticeOutcome } from '../notices/outcomes.ts';
 import type { ReasonCode } from '../reasons.ts';
 import type { Census } from './call-store.ts';
 
-/** The numbers the gate and the stages report; one implementation in `metrics`. */
+/** The metrics that the gate and the stages report; implemented in `metrics`. */
 export interface Meter {
   decision(surface: 'control' | 'media' | 'notification', reason: ReasonCode | 'admitted' | 'passed'): void;
   /** A media write is refused since it is not known to have begun in the open interval. */

@@ -1,15 +1,15 @@
 import type { LostCounts, OutboxContent, RefusedWrites } from '../call/evidence-lines.ts';
 
-/** Evidence that waits; `id` names the entry for `remove`. */
+/** An evidence entry that is not yet written; `id` identifies it for `remove`. */
 export type OutboxEntry = OutboxContent & { readonly id: string };
 
-/** An instance that has refused writes and has not left, as its last report said. */
+/** An instance that has refused writes and has not left in order, according to its last report. */
 export interface Reporter extends LostCounts {
   /** Grows with every report. */
   readonly beat: number;
 }
 
-/** What an instance reports of the writes that it refused. */
+/** Report of the writes that an instance refused. */
 export interface Report {
   readonly from: Omit<Reporter, 'number'>;
   /** To be appended, in the order of their numbers. Reported again with a number that is known, a line is left out. */
@@ -26,7 +26,7 @@ export interface Reported {
   readonly others: readonly Reporter[];
 }
 
-/** What waits in the outbox. */
+/** Size and age of the evidence in the outbox. */
 export interface Backlog {
   /** The entry that waits longest, and how long that is by the store's clock; null: nothing waits. */
   readonly oldest: { readonly id: string; readonly ageMs: number } | null;

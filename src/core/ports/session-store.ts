@@ -6,7 +6,7 @@ export interface Revocation {
   readonly epoch: number;
 }
 
-/** A stop that one instance has heard, for all the others. */
+/** A stop that one instance has received and announces to all others. */
 export interface AnnouncedStop {
   readonly call: CallKey;
   /** Up to which epoch it closes; null: whatever an instance holds of the call. */
@@ -15,7 +15,7 @@ export interface AnnouncedStop {
   readonly from: string;
 }
 
-/** Why an instance must not take part in a store: a sentence for its operator. */
+/** Why an instance must not join a store: a sentence for the operator. */
 export interface JoinRefusal {
   readonly why: 'format' | 'times';
   readonly text: string;

@@ -6,7 +6,7 @@ import { expectsContinue } from '../identify-media.ts';
 import type { CallbackDeps, Match } from './context.ts';
 import { applyNotices } from './notices.ts';
 
-/** Forwards the notification, and learns from it. */
+/** Forwards the notification to the bot, and processes it. */
 export async function forwardNotification(
   deps: CallbackDeps,
   req: IncomingMessage,

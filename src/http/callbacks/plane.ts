@@ -7,12 +7,12 @@ import { tokenOf } from '../authenticate.ts';
 import type { CallbackDeps, Match } from './context.ts';
 import { forwardNotification } from './forward.ts';
 
-/** Answers what comes to the callback paths; false: the path is none of them. */
+/** Answers requests for callback paths; false: no callback path matches. */
 export type CallbackPlane = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 /**
- * Graph's notifications: authenticate, forward to the bot unchanged, learn. The bot never waits for what is learned,
- * and gets its notifications also while the store is down.
+ * Notifications from Graph: authenticate, forward to the bot unchanged, process. Forwarding never waits for
+ * processing, and works while the store is down.
  */
 export function callbackPlane(deps: CallbackDeps): CallbackPlane {
   return (req, res) => {

@@ -4,8 +4,8 @@ const remembered = 10_000;
 const rememberedMs = 10 * 60_000;
 
 /**
- * Graph tokens that Graph has accepted for anything within the last minutes, by hash: their claims are true, so whoever
- * brings one is known by them. It says nothing about a call.
+ * Graph tokens that Graph has accepted in the last minutes for any request, by hash: their claims are true, so they
+ * identify the caller. This says nothing about a call.
  */
 export class AcceptedTokens {
   readonly #tokens = new LRUCache<string, true>({ max: remembered, ttl: rememberedMs });

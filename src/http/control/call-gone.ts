@@ -19,8 +19,8 @@ export function polling(request: CallRequest): Poll<RawAnswer> {
 }
 
 /**
- * Graph does not know an operation of the call, which may only mean that the operation is over: so it is asked for the
- * call itself, and a call that it does not know either is ended. Nobody waits for it.
+ * Called when Graph does not know an operation of the call. This may only mean that the operation has expired, so
+ * Graph is queried for the call; if Graph does not know the call either, the call is ended. No request waits for it.
  */
 export function operationNotFound(request: CallRequest): void {
   const { deps, call, caller } = request;

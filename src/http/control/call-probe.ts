@@ -9,7 +9,7 @@ interface Credentials {
   replace(who: Binding, refused: string): Promise<string | undefined> | undefined;
 }
 
-/** Asks Graph for a call with a credential of our own. */
+/** Queries Graph for a call with a credential of the proxy. */
 export const callProbe =
   (graph: GraphPort, credentials: Credentials): CallProbe =>
   async (call, who) => {

@@ -9,7 +9,7 @@ import { noMemory } from '../body-memory.ts';
 import { readSmall, type SmallBody } from '../small-body.ts';
 import { askedFacts, type ControlRequest } from './context.ts';
 
-/** The body of an action that may say where Graph sends a call's notifications. */
+/** Body of an action that may contain the callback URI of a call. */
 export interface CallbackBody {
   /** As it goes on to Graph. */
   readonly body: Buffer | Readable;
@@ -19,8 +19,8 @@ export interface CallbackBody {
 }
 
 /**
- * Reads and judges the `callbackUri`, and puts the proxy's own address in its place where the policy says so. A body
- * that cannot be read passes as it came, since signalling is sacred, and counts as a bypass.
+ * Reads and checks the `callbackUri`, and replaces it with the address of the proxy if the policy says so. A body
+ * that cannot be read is forwarded unchanged, because signalling must not be blocked, and counts as a bypass.
  */
 export async function readCallbackBody(request: ControlRequest): Promise<Decision<CallbackBody>> {
   const { deps, req, policy, share, keeps } = request;
@@ -54,7 +54,7 @@ function unjudged(
 const judge = ({ deps }: ControlRequest, value: unknown): CallbackJudgement =>
   deps.callbacks === undefined ? { kind: 'absent' } : judgeCallbackUri(value, deps.callbacks);
 
-/** Graph has taken it: a call whose notifications will not come this way is flagged. */
+/** Called after Graph accepted the callback URI: flags a call whose notifications will not reach the proxy. */
 export function reportCallback(
   request: ControlRequest,
   call: CallKey | undefined,

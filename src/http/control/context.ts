@@ -58,7 +58,7 @@ interface Outgoing {
   readonly body: Buffer | null;
 }
 
-/** Sends a small request with the caller's credential; the answer is judged. */
+/** Sends a small request with the caller's credential and inspects the response. */
 export const sending =
   (request: ControlRequest, outgoing: Outgoing, guard?: WriteGuard): Send<RawAnswer> =>
   async (mayStill) => {
@@ -99,7 +99,7 @@ export function insteadOf(
   });
 }
 
-/** A write is over when what it was let in for is, whatever came of it. */
+/** Ends a write when the work it was admitted for has finished, whatever the result. */
 export async function duringWrite(
   write: Write,
   run: () => Promise<Decision<number>>,
@@ -114,7 +114,7 @@ export async function duringWrite(
   }
 }
 
-/** Headers of a request of our own on behalf of the caller's. */
+/** Header fields of a request that the proxy sends on behalf of the caller. */
 export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>
   Object.fromEntries(
     ['client-request-id', 'scenario-id', 'user-agent'].map((name) => [name, header(req, name)]),
@@ -127,7 +127,7 @@ export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>
 export const notThere = ({ isUnowned = false }: ControlRequest, status: number): Refusal | undefined =>
   isUnowned && status === 404 ? refuse('CallNotFound') : undefined;
 
-/** Passes a judged answer on: status and body unchanged, headers end to end, `Location` rewritten. */
+/** Forwards an inspected response: status and body unchanged, end-to-end header fields, `Location` rewritten. */
 export function relay(
   request: ControlRequest,
   answer: RawAnswer,

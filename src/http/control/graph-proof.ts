@@ -9,7 +9,7 @@ import { tokenVerdict } from './token-verdict.ts';
 /** Graph that has said nothing for so long does not answer for now, ms. */
 const silentAfterMs = 1000;
 
-/** What Graph says of a token for a call; `answer` is what the client gets. */
+/** Graph's verdict on a token for a call; `answer` is the response for the client. */
 export type Proof =
   /** `isNew`: Graph was asked for this very request. */
   | { readonly kind: 'proven'; readonly isNew: boolean }
@@ -64,7 +64,7 @@ async function askInTime(request: CallRequest): Promise<Sent<RawAnswer> | undefi
 
 const pause = (ms: number): Promise<undefined> => sleep(ms, undefined, { ref: false });
 
-/** What Graph says of the token of a stop that is held closed now, without an answer to anybody. */
+/** Graph's verdict on the token of a stop that is held closed, without a response to a client. */
 export async function graphAccepts(request: CallRequest): Promise<'accepted' | 'refused' | 'unanswered'> {
   const sent = await askForCall(request).sent;
   const verdict = tokenVerdict(sent);
@@ -140,7 +140,10 @@ export async function accept({
   if (caller.who !== null && binds) await deps.gate.bind(call, caller.who);
 }
 
-/** Others get the same answer as for a call that does not exist. An unknown binding refuses nothing: signalling is sacred. */
+/**
+ * Callers other than the owner get the same response as for a call that does not exist. If the binding is unknown,
+ * nobody is refused, because signalling must not be blocked.
+ */
 export function belongs(
   binding: Awaited<ReturnType<CallRequest['deps']['gate']['bindingOf']>>,
   who: CallRequest['caller']['who'],

@@ -6,8 +6,8 @@ import type { GraphPort } from '../ports.ts';
 import { readSmall } from '../small-body.ts';
 
 /**
- * Graph, as one request may use it: each connection is waited for among those of the same caller, and a small body is
- * whole before one is taken.
+ * Access to Graph for one request: connections are queued per caller, and a small body is read completely before a
+ * connection is taken.
  */
 export function graphInTurn(request: ControlRequest, accepted: AcceptedTokens, lane: Lane): GraphPort {
   const { req, caller, share, keeps } = request;

@@ -7,7 +7,10 @@ import type { JsonBody } from '../body.ts';
 import { accept } from './graph-proof.ts';
 import { askedFacts, duringWrite, relay, sending, type CallRequest, type Handler } from './context.ts';
 
-/** updateMetadata: validated, and passed where the policy allows it; a digest stands in the evidence, never the blob. */
+/**
+ * updateMetadata: validated, and forwarded if the policy allows it. The evidence contains a digest, never the
+ * metadata.
+ */
 export const updateMetadata: Handler = async (request) => {
   const { deps, call, caller, policy } = request;
   if (policy.updateMetadata === 'refuse') return refusedBy(policy.name, 'updateMetadata');
@@ -28,7 +31,7 @@ export const updateMetadata: Handler = async (request) => {
   return duringWrite(write, () => update(write));
 };
 
-/** PATCH of an operation: whatever is answered, it never opens a gate. */
+/** PATCH of an operation: no response to it opens a gate. */
 export const patchOperation: Handler = async (request) => {
   const { deps, call, caller, policy, action } = request;
   if (policy.operationPatch === 'refuse') return refusedBy(policy.name, 'PATCH of an operation');

@@ -64,7 +64,7 @@ export async function streamToGraph(
 const isTokenRefused = (forwarded: Forwarded): boolean =>
   forwarded.kind === 'failed' && forwarded.refusal === tokenRefused;
 
-/** Signalling passes, also with the store down; what Graph accepts binds the call. */
+/** Forwards signalling, even while the store is down; what Graph accepts binds the call. */
 export const pass: Handler<ControlRequest> = async (request) => {
   const { action, deps } = request;
   const judgesCallback = deps.callbacks !== undefined && action.row.callbackUri === true;

@@ -3,7 +3,10 @@ import { actionName } from '../../core/graph/identify-action.ts';
 import { askedFacts, duringWrite, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
 
-/** recordResponse and its older twin: Graph itself persists media, so the request is a write like any other. */
+/**
+ * recordResponse and its predecessor `record`: Graph itself persists media, so the request is treated as a media
+ * write.
+ */
 export const persistMedia: Handler = async (request) => {
   const { deps, call, caller, policy, action } = request;
   if (policy.recordResponse === 'refuse') {

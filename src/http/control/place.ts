@@ -10,12 +10,12 @@ import type { ControlDeps } from '../ports.ts';
 import type { Share } from '../shares.ts';
 import type { ControlRequest } from './context.ts';
 
-/** A request that has no place yet. */
+/** A request before it is counted against a limit. */
 export type Arrived = Omit<ControlRequest, 'share' | 'keeps'>;
 
 /**
- * Runs a request in a place of its caller's share; whatever it asks of Graph waits for its turn among that caller's.
- * Stops, hang-ups and keepAlives of a call whose owner is known here have places of their own.
+ * Runs a request within the share of its caller; its requests to Graph are queued with those of the same caller.
+ * Stops, hang-ups and keepAlives of a call with a known owner have reserved capacity.
  */
 export async function inPlace(
   arrived: Arrived,

@@ -14,7 +14,7 @@ const asPlainJson = {
   etag: undefined,
 };
 
-/** What can fetch a recording that Graph made is withheld while the gate is closed. */
+/** Removes location and access token of a recording made by Graph from the response while the gate is closed. */
 export const readOperation: Handler = async (request) => {
   const { deps, call, caller, action } = request;
   const admitted = await deps.gate.admitSoon(call, caller.who);

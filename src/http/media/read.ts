@@ -5,7 +5,7 @@ import type { Reads } from '../../core/http/media-route.ts';
 import { counted, expectsContinue } from '../identify-media.ts';
 import { factsFor, type MediaRequest } from './context.ts';
 
-/** The stricter of what the route and the policy say decides about reads. */
+/** Reads are allowed only if both the route and the policy allow them. */
 export async function read({ deps, req, res, match, who }: MediaRequest): Promise<Decision<void>> {
   // A handler could keep the body of what is only called a read.
   if (hasBody(req.headers))

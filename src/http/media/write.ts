@@ -38,7 +38,7 @@ async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<
   return counted(deps, passed.refusal);
 }
 
-/** What is on its way when the write is cut may be with the handler already; a route may say how that is discarded. */
+/** Bytes sent before a write is aborted may have reached the handler; the route may define how to discard them. */
 export function discardWhenCut({ match }: MediaRequest, guard: Write, stream = false): void {
   const { discard } = match.route.handler;
   if (discard === undefined) return;

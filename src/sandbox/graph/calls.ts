@@ -128,7 +128,8 @@ function createCall({ state, caller, body, base }: GraphRequest): Outcome {
 
 function answerCall({ call, state, body }: CallRequest): Outcome {
   const callbackUri = (isRecord(body) ? body.callbackUri : undefined) ?? null;
-  if (typeof callbackUri !== 'string' && callbackUri !== null) return badRequest('callbackUri is no string.');
+  if (typeof callbackUri !== 'string' && callbackUri !== null)
+    return badRequest('callbackUri is not a string.');
   const effect = (): void => state.answerCall(call, callbackUri, wantsDelta(body));
   return { answer: { status: 202 }, effect };
 }

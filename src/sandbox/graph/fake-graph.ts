@@ -123,7 +123,7 @@ export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGra
       send(
         res,
         wrong
-          ? reply(400, { error: 'the body is no JSON, or is too long' })
+          ? reply(400, { error: 'the body is not JSON, or is too long' })
           : await control(graph, (id) => scripts.find(id), request),
       );
       return;
@@ -144,7 +144,8 @@ export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGra
   ): Promise<Wire> {
     const caller = await authenticate(req);
     if (caller === undefined)
-      return graphError(401, 'InvalidAuthenticationToken', 'The access token is missing or not good.').answer;
+      return graphError(401, 'InvalidAuthenticationToken', 'The access token is missing or not valid.')
+        .answer;
     entry.app = caller?.app ?? null;
     entry.tenant = caller?.tenant ?? null;
     const found = findRoute([...callRoutes, ...recordRoutes], entry.method, segments);

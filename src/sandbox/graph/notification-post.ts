@@ -28,7 +28,7 @@ export async function post(
   ca?: string,
 ): Promise<Posted> {
   const target = new URL(url);
-  if (!isLoopback(target.hostname)) throw new Error(`${target.host} is not on this machine`);
+  if (!isLoopback(target.hostname)) throw new Error(`${target.host} is not a loopback address`);
   const request = target.protocol === 'https:' ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
     const req = request(target, {

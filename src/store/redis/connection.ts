@@ -150,9 +150,9 @@ export function connect(
     const reply = await send();
     const patience = String(Math.ceil(commandTimeoutMs / 2));
     const acknowledged = Number((await server?.call('wait', String(waitReplicas), patience)) ?? 0);
-    if (server !== wire.serverOf(key)) throw new Error('the server changed meanwhile');
+    if (server !== wire.serverOf(key)) throw new Error('the server changed while the command was running');
     if (acknowledged < waitReplicas)
-      throw new Error(`${acknowledged} of ${waitReplicas} replicas have the change`);
+      throw new Error(`${acknowledged} of ${waitReplicas} replicas acknowledged the change`);
     return reply;
   };
 
@@ -167,7 +167,7 @@ export function connect(
       return reply;
     } catch (error) {
       if (isFault(error)) throw error;
-      throw new Fault('StoreUnavailable', `the store failed at ${name}: ${messageOf(error)}`, {
+      throw new Fault('StoreUnavailable', `the store command ${name} failed: ${messageOf(error)}`, {
         cause: error,
       });
     } finally {

@@ -213,7 +213,7 @@ describe('the user the store connects as', () => {
       await connected();
     }
     expect(said.filter((text) => text.includes('ACL SETUSER'))).toEqual([
-      expect.stringMatching(/^the Redis user may not use the channels tallylight:\*: .* &tallylight:\*/),
+      expect.stringMatching(/^the Redis user may not use the channels tallylight:\*\. .* &tallylight:\*/),
     ]);
   });
 

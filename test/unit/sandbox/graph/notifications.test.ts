@@ -151,7 +151,7 @@ describe('notifications', () => {
     await settled(3);
     expect(graph.deliveries[2]).toMatchObject({
       status: 'failed',
-      error: 'bot.example is not on this machine',
+      error: 'bot.example is not a loopback address',
     });
   });
 
