@@ -125,7 +125,7 @@ describe('media routes', () => {
     );
   });
 
-  test.each(['media-routes', 'handler', 'storage'])('are as the examples of %s.md show them', (page) => {
+  test.each(['media-routes', 'websockets', 'handler', 'storage'])('are as the examples of %s.md show them', (page) => {
     const text = readFileSync(new URL(`../../../docs/bots/${page}.md`, import.meta.url), 'utf8');
     const examples = [...text.matchAll(/```json\n(.*?)```/gs)].map(
       ([, json = '']) => JSON.parse(json) as object,
