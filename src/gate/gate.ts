@@ -36,7 +36,7 @@ const learningMs = 3000;
 /** Whether a recording of the call was stopped and Graph has answered. A call that a store has forgotten tells nothing. */
 const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epoch > 0;
 
-/** The gate of every call, as one instance sees it (design, section 3). */
+/** The gate of every call, as one instance sees it (docs/design/protocol.md). */
 export class Gate {
   readonly #deps: StatusDeps;
   readonly #admission: Admission;

@@ -58,9 +58,12 @@ describe('the packed package', () => {
     expect(packed).toEqual(expect.arrayContaining(['LICENSE', 'package.json', 'dist/middleware/index.d.ts']));
     expect(packed).toEqual(expect.arrayContaining(['policies/default.json', 'middleware/README.md']));
     expect(packed).toEqual(expect.arrayContaining(['SECURITY.md', 'dist/sbom.cdx.json', 'docs/README.md']));
+    expect(packed).toContain('docs/images/overview.svg');
     const elsewhere = packed.filter(
       (path) =>
-        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|policies\/.*|docs\/\w+(\/[\w-]+)?\.md)$/.test(path),
+        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|policies\/.*|docs\/\w+(\/[\w-]+)?\.md|docs\/images\/\w+\.svg)$/.test(
+          path,
+        ),
     );
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'middleware/README.md'];
     papers.push('dist/sbom.cdx.json', 'package.json');

@@ -2,7 +2,7 @@ import type { ReasonCode } from '../reasons.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
-/** What an action does to the gate; the words are the column of the README's table. */
+/** What an action does to the gate; the words are a column of docs/reference/actions.md. */
 export const effects = {
   pass: 'passes',
   create: 'passes; binds the new call',
@@ -61,7 +61,7 @@ const row = (method: Method, template: string, effect: Effect = 'pass', why?: st
 
 const undocumented = 'no documentation offers this; it exists only in generated descriptions';
 
-/** Every Graph request that is known here (design, section 5). What is not on this list is refused. */
+/** Every Graph request that is known here (docs/design/spellings.md). What is not on this list is refused. */
 export const actions: readonly ActionRow[] = [
   onCall('updateRecordingStatus', 'recordingStatus'),
   row('DELETE', call, 'hangUp'),

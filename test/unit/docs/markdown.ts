@@ -16,7 +16,7 @@ export const blocksOf = (document: string): CodeBlock[] =>
 const withoutBlocks = (document: string): string => document.replace(fenced, '');
 
 /** The document without code, so that nothing in code is taken for a link. */
-export const proseOf = (document: string): string =>
+const proseOf = (document: string): string =>
   withoutBlocks(document).replace(/(`+)(?!`).*?[^`]\1(?!`)/gs, ' ');
 
 /** Where links and pictures lead, in their order; definitions of links come last. */
