@@ -38,6 +38,13 @@ describe.each(documents)('%s', (name) => {
     expect(relativeLinks(name).filter((link) => leadsNowhere(name, link))).toEqual([]);
   });
 
+  test('names only files of the repository that exist', () => {
+    const named = [...read(name).matchAll(/`((?:deploy|src|test)\/[\w./-]+\.\w+)`/g)].map(
+      ([, path = '']) => path,
+    );
+    expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
   test('names only settings that exist', () => {
     const named = read(name).match(/\bTALLYLIGHT_[A-Z0-9_]*[A-Z0-9]/g) ?? [];
     expect(named.filter((each) => !knownNames.has(each))).toEqual([]);
