@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { strictestRules } from '../../../src/core/call/policy.ts';
 import { policySchema } from '../../../src/policies/schema.ts';
 
-const root = join(import.meta.dirname, '../../policies');
+const root = join(import.meta.dirname, '../../../policies');
 const file = join(root, 'policy.schema.json');
 const generated = z.toJSONSchema(policySchema, { io: 'input', target: 'draft-2020-12' });
 
