@@ -67,7 +67,7 @@ const commands = [
 const short = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const long = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Every number the proxy reports. docs/reference/metrics.md is generated from it. */
+/** Every number the proxy reports. The metrics table of the documentation is generated from it. */
 export const metrics = {
   decisions: {
     name: 'tallylight_gate_decisions_total',
