@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { parseCallKey } from '../../../src/core/call/key.ts';
 import { callEnds } from '../../../src/core/call/ends.ts';
@@ -10,6 +13,8 @@ import { noticeOutcomes } from '../../../src/core/notices/outcomes.ts';
 import { reasons } from '../../../src/core/reasons.ts';
 import { emptyHead, encodeLine } from '../../../src/evidence/journal/journal.ts';
 import { legFlags } from '../../../src/evidence/verify/call.ts';
+import { reportInWords } from '../../../src/evidence/verify/text-report.ts';
+import { verifyJournal } from '../../../src/evidence/verify/verify.ts';
 import { metricsTable } from '../../../src/metrics/metrics.ts';
 import { policySchema } from '../../../src/policies/schema.ts';
 import { sandboxControl, usualScripts } from '../../../src/sandbox/control-table.ts';
@@ -41,7 +46,7 @@ function stateDiagram(): string {
       .filter(([from, to]) => from !== to && reached.has(from as StateName))
       .map(([from, to]) => `  ${from} --> ${to}: ${event}`),
   );
-  return ['```mermaid', 'stateDiagram-v2', `  [*] --> ${stateNames[0]}`, ...arrows, '```'].join('\n');
+  return block('mermaid', `${['stateDiagram-v2', `  [*] --> ${stateNames[0]}`, ...arrows].join('\n')}\n`);
 }
 
 /** A refused start, whose answer came when the clock had been set back, and writes of a call that nobody knows. */
@@ -66,7 +71,7 @@ function evidenceExample(): string {
   const first = encodeLine(emptyHead, { record: asked.record });
   const second = encodeLine(first.head, { record: refused.record });
   const third = encodeLine(second.head, { refusedWrites: refusedWrites() });
-  return `\`\`\`jsonl\n${first.text}${second.text}${third.text}\`\`\``;
+  return first.text + second.text + third.text;
 }
 
 interface FieldSchema {
@@ -74,6 +79,20 @@ interface FieldSchema {
   readonly default?: unknown;
   readonly enum?: readonly string[];
 }
+
+/** What the verifier reports of a journal of one file. */
+async function reportOf(journal: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'tallylight-report-'));
+  try {
+    const file = join(directory, 'evidence-2026-01-31.jsonl');
+    await writeFile(file, journal);
+    return reportInWords(await verifyJournal([file])).replaceAll(`${directory}/`, '');
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+const block = (language: string, text: string): string => `\`\`\`${language}\n${text}\`\`\``;
 
 /** The fields that a policy may choose, from the schema that the program checks. */
 function policyFields(): string {
@@ -92,6 +111,9 @@ function policyFields(): string {
   );
 }
 
+const journal = evidenceExample();
+const changedJournal = journal.replace('"outcome":"refused"', '"outcome":"unknown"');
+
 /** The generated parts of the documents, by name. */
 export const sections: Readonly<Record<string, string>> = {
   states: stateDiagram(),
@@ -105,7 +127,9 @@ export const sections: Readonly<Record<string, string>> = {
     ['kind', 'version', 'what it holds'],
     Object.entries(lineKinds).map(([kind, { version, holds }]) => [`\`${kind}\``, String(version), holds]),
   ),
-  example: evidenceExample(),
+  example: block('jsonl', journal),
+  report: block('text', await reportOf(journal)),
+  misfit: block('text', await reportOf(changedJournal)),
   flags: named('note', legFlags),
   actions: table(
     ['method', 'path below `/v1.0/` or `/beta/`', 'what it does to the gate', 'note'],
@@ -140,7 +164,7 @@ export const sections: Readonly<Record<string, string>> = {
     ['code', 'what it means', 'what to do'],
     Object.entries(obstacles).map(([code, [meaning, cure]]) => [`\`${code}\``, meaning, cure]),
   ),
-  acl: ['```', aclLine('tallylight'), '```'].join('\n'),
+  acl: block('', `${aclLine('tallylight')}\n`),
   metrics: table(
     ['metric', 'type', 'labels', 'what it counts'],
     metricsTable.map((row) => [`\`${row.name}\``, row.type, row.labels.join(', '), row.help]),
