@@ -20,7 +20,7 @@ const bot = (request: string, body: string, what: string): ControlRow => ({
   what,
 });
 
-/** What a test of a bot can make the sandbox do. docs/reference/sandbox-control.md is generated from it. */
+/** What a test of a bot can make the sandbox do. The table of the documentation is generated from it. */
 export const sandboxControl: readonly ControlRow[] = [
   graph(
     'POST /sandbox/calls',
