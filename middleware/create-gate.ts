@@ -110,7 +110,7 @@ async function startEvidence(
   if (directory === undefined) {
     log.warn(
       {},
-      'no evidence.directory is given: evidence stays in the store until another instance writes it, and a memory store loses it',
+      'evidence.directory is not set: evidence stays in the store until another instance writes it; a memory store loses it',
     );
     return () => Promise.resolve();
   }

@@ -55,9 +55,9 @@ function hostAuth(
   ) => {
     try {
       const token = bearerToken(await authorization(req as Request, who));
-      return token.ok ? token : unavailable('authorization() gave no "Bearer" and one token');
+      return token.ok ? token : unavailable('authorization() did not return "Bearer" followed by one token');
     } catch (error) {
-      log.error({ error: messageOf(error) }, 'authorization() gave no credential for Graph');
+      log.error({ error: messageOf(error) }, 'authorization() returned no valid credential for Graph');
       return unavailable('authorization() failed');
     }
   };

@@ -117,7 +117,7 @@ export const gateOptions = z
     graphTimeoutMaxMs: ms(100, 60_000).optional(),
     requestStart: z
       .strictObject({
-        header: z.string().refine(mayBeStamp, 'must be the name of a header of its own'),
+        header: z.string().refine(mayBeStamp, 'must be the name of a dedicated header field'),
         trustedProxies: z
           .array(
             z.string().refine(isAddressOrNetwork, 'must be an IP address or a network such as 10.0.0.0/8'),
@@ -131,7 +131,7 @@ export const gateOptions = z
       .custom<MetricsRegistry>(has('registerMetric', 'metrics'), 'must be a Registry of prom-client')
       .optional(),
     log: z
-      .custom<Log>(has('debug', 'info', 'warn', 'error'), 'must have debug, info, warn and error')
+      .custom<Log>(has('debug', 'info', 'warn', 'error'), 'must have the methods debug, info, warn and error')
       .optional(),
   })
   .refine(({ sessionTtlMs, sessionTtlMaxMs = sessionTtlMs }) => sessionTtlMaxMs >= sessionTtlMs, {

@@ -1,5 +1,5 @@
 import { Fault } from '../src/core/errors.ts';
-import type { IdentifyDeps } from '../src/http/identify-call.ts';
+import type { IdentifyDeps } from '../src/http/identify-media.ts';
 import type { GraphPort } from '../src/http/ports.ts';
 
 /** What the handlers of one gate share. */
@@ -24,6 +24,6 @@ export const register = (gate: RecordingGate, parts: GateParts): void => void pa
 export function partsOf(gate: RecordingGate): GateParts {
   const parts = partsByGate.get(gate);
   if (parts === undefined)
-    throw new Fault('ConfigurationInvalid', 'gate: must be what createGate() resolved to (await it)');
+    throw new Fault('ConfigurationInvalid', 'gate: must be the result of createGate() (await the promise)');
   return parts;
 }

@@ -107,13 +107,16 @@ export function follow(
     hold(work) {
       controller.signal.throwIfAborted();
       if (pending === 0)
-        throw new Fault('Internal', 'hold() came after the write was over: nothing waits for it');
-      if (!isThenable(work)) throw new Fault('Internal', 'hold() takes a promise');
+        throw new Fault(
+          'Internal',
+          'hold() was called after the write had ended, so nothing waits for the promise',
+        );
+      if (!isThenable(work)) throw new Fault('Internal', 'hold() requires a promise');
       pending += 1;
       work.then(
         () => settle(true),
         (error: unknown) => {
-          log.warn({ call, error: messageOf(error) }, 'held work of a write failed');
+          log.warn({ call, error: messageOf(error) }, 'a promise passed to hold() was rejected');
           failed = true;
           settle(false);
         },

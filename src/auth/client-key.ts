@@ -21,7 +21,7 @@ export function clientKey(config: ClientKeyConfig): () => Promise<ClientAuth> {
   if (!fits(key, algorithm))
     throw new Fault(
       'ConfigurationInvalid',
-      `the private key of a Graph credential is not one for ${algorithm}`,
+      `the private key of a Graph credential cannot be used with ${algorithm}`,
     );
   const thumbprints = config.certificatePem === undefined ? {} : thumbprintsOf(config.certificatePem, key);
   const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -56,7 +56,10 @@ function thumbprintsOf(pem: string, key: KeyObject): { x5t: string; 'x5t#S256': 
     throw new Fault('ConfigurationInvalid', 'the certificate of a Graph credential cannot be read');
   }
   if (!certificate.checkPrivateKey(key))
-    throw new Fault('ConfigurationInvalid', 'the certificate of a Graph credential is not that of its key');
+    throw new Fault(
+      'ConfigurationInvalid',
+      'the certificate of a Graph credential does not belong to its private key',
+    );
   const thumbprint = (hash: string): string => createHash(hash).update(certificate.raw).digest('base64url');
   return { x5t: thumbprint('sha1'), 'x5t#S256': thumbprint('sha256') };
 }

@@ -28,8 +28,8 @@ export function otherEntraVersion(
   if (given === undefined || !known.some((one) => one?.tenant === given.tenant)) return undefined;
   const [is, wanted] = given.version === '1.0' ? ['1.0', '2.0'] : ['2.0', '1.0'];
   return (
-    `it is an Entra token of version ${is}, and only the issuer of version ${wanted} is configured for its tenant: ` +
-    `set accessTokenAcceptedVersion (api.requestedAccessTokenVersion) of the application that it is for to ` +
+    `it is an Entra token of version ${is}, but for its tenant only the issuer of version ${wanted} is configured: ` +
+    `in the registration of the application that is its audience, set api.requestedAccessTokenVersion (accessTokenAcceptedVersion) to ` +
     `${wanted === '2.0' ? '2' : '1'}, or configure both issuers`
   );
 }

@@ -50,7 +50,8 @@ async function readAll(
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw new Fault('IssuerUnreachable', `the answer is larger than ${maxBytes} bytes`);
+    if (bytes > maxBytes)
+      throw new Fault('IssuerUnreachable', `the response is larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -70,7 +71,7 @@ export function secureUrl(name: string, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined) throw new Fault('ConfigurationInvalid', `${name} is not a URL`);
   if (url.username !== '' || url.password !== '')
-    throw new Fault('ConfigurationInvalid', `${name} must not carry a user name or a password`);
+    throw new Fault('ConfigurationInvalid', `${name} must not contain a user name or a password`);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.test(url.hostname)))
     throw new Fault('ConfigurationInvalid', `${name} must be https (http only to a loopback address)`);
   return url;

@@ -87,7 +87,7 @@ export function createGraphCredentials(
     clientId: each.clientId,
     mayUse: callersOf(each),
     source: tokenSource(each, options),
-    obstacle: 'no token was obtained yet',
+    obstacle: 'no access token has been obtained yet',
   }));
   let isClosed = false;
   const tokenOf = async (entry: Entry): Promise<Decision<string>> => {
@@ -114,7 +114,7 @@ export function createGraphCredentials(
     },
     missing: () =>
       entries.flatMap(({ clientId, obstacle }) =>
-        obstacle === undefined ? [] : [`no Graph token for client ${clientId}: ${obstacle}`],
+        obstacle === undefined ? [] : [`no Graph access token for client ${clientId}: ${obstacle}`],
       ),
     close() {
       isClosed = true;
@@ -163,7 +163,10 @@ function tokenSource(
       return grant(value);
     } catch (error) {
       const detail = reportable(error);
-      log?.warn({ client: config.clientId, endpoint: config.tokenEndpoint, error: detail }, 'no Graph token');
+      log?.warn(
+        { client: config.clientId, endpoint: config.tokenEndpoint, error: detail },
+        'could not obtain a Graph access token',
+      );
       failure = {
         at: now(),
         refusal: refuse('GraphCredentialUnavailable', { detail, retryAfterMs: failureCooldownMs }),
@@ -204,7 +207,7 @@ function tokenSource(
       replacedAt = now();
       log?.warn(
         { client: config.clientId },
-        'Graph refused a token that has not expired; a new one is fetched',
+        'Graph refused an access token that has not expired; requesting a new one',
       );
       return renewed(refused);
     },
@@ -237,7 +240,7 @@ function tokenRequest(
     );
     const answer = await processClientCredentialsResponse(server, client, response);
     if (answer.token_type !== 'bearer' || !/^[\x21-\x7e]+$/.test(answer.access_token))
-      throw new Fault('IssuerUnreachable', 'the token endpoint gave no bearer token');
+      throw new Fault('IssuerUnreachable', 'the token endpoint returned no bearer token');
     // Without a lifetime the token is good for the request it was fetched for.
     return { value: answer.access_token, lifetimeMs: (answer.expires_in ?? 0) * 1000 };
   };
@@ -253,13 +256,16 @@ function clientAuthentication({
     return () => Promise.resolve(secret);
   }
   if (clientSecret === undefined && privateKey !== undefined) return clientKey(privateKey);
-  throw new Fault('ConfigurationInvalid', `Graph client ${clientId} needs either a secret or a private key`);
+  throw new Fault(
+    'ConfigurationInvalid',
+    `Graph client ${clientId} needs either a client secret or a private key`,
+  );
 }
 
 /** What may be told of a failure. A token endpoint may quote what it was sent, so only codes are taken from it. */
 function reportable(error: unknown): string {
   if (isFault(error)) return error.message;
-  if (!(error instanceof ResponseBodyError)) return 'the token endpoint gave an answer that cannot be used';
+  if (!(error instanceof ResponseBodyError)) return 'the response of the token endpoint is not valid';
   const code = /^[a-z_]{1,40}$/.exec(error.error)?.[0];
   const entra = /\bAADSTS\d{1,10}\b/.exec(error.error_description ?? '')?.[0];
   const said = [code, entra].filter((part) => part !== undefined).join(' ');

@@ -34,7 +34,7 @@ export function checkIssuer(
   audience: readonly string[],
   algorithms: readonly string[],
 ): void {
-  if (issuer === '') throw new Fault('ConfigurationInvalid', 'an issuer has no name');
+  if (issuer === '') throw new Fault('ConfigurationInvalid', 'an entry has no issuer');
   if (audience.length === 0 || audience.includes(''))
     throw new Fault('ConfigurationInvalid', `issuer ${issuer} has no audience`);
   const unfit = algorithms.find((name) => !asymmetric.test(name));
@@ -65,7 +65,7 @@ export function readIssuer(config: IssuerConfig): TrustedIssuer<Binding> {
     keys: keysAt(issuer, config.jwksUri),
     judge(claims) {
       if (Object.hasOwn(claims, 'scp'))
-        return refuse('TokenInvalid', { detail: 'it is the token of a user (scp), not of an application' });
+        return refuse('TokenInvalid', { detail: 'it is a user token (scp), not an application token' });
       const named = claimedBinding(claims);
       if (!named.ok) return named;
       const { tenant, app } = named.value;
@@ -78,7 +78,7 @@ export function readIssuer(config: IssuerConfig): TrustedIssuer<Binding> {
 }
 
 export const notAllowed = (what: string): Decision<never> =>
-  refuse('TokenNotAllowed', { detail: `the ${what} is not on the list` });
+  refuse('TokenNotAllowed', { detail: `the ${what} is not allowed` });
 
 /** Without a list everybody is a member; letter case does not matter. */
 export function memberOf(list: readonly string[] | undefined): (value: string) => boolean {

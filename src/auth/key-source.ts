@@ -30,7 +30,7 @@ export function keysOfMetadata(issuer: string, address: string): KeySource {
     async download(fetch) {
       const named = keyAddress(await get(fetch, url, 'the metadata server'));
       if (named.origin !== url.origin)
-        throw new Fault('IssuerUnreachable', 'the metadata names keys at another host (jwks_uri)');
+        throw new Fault('IssuerUnreachable', 'jwks_uri in the metadata is at another origin');
       return get(fetch, named, 'the key server');
     },
   };
@@ -41,7 +41,7 @@ function keyAddress(metadata: string): URL {
     const read: unknown = JSON.parse(metadata);
     return secureUrl('jwks_uri', isRecord(read) ? String(read.jwks_uri) : '');
   } catch (error) {
-    throw new Fault('IssuerUnreachable', `the metadata cannot be used: ${messageOf(error)}`, {
+    throw new Fault('IssuerUnreachable', `the metadata is not valid: ${messageOf(error)}`, {
       cause: error,
     });
   }

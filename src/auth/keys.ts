@@ -66,13 +66,16 @@ export function createKeySet(source: KeySource, { fetch, now, onChange, log }: K
       const find = createLocalJWKSet(JSON.parse(content) as JSONWebKeySet);
       known = { find, content };
       if (before !== undefined) onChange();
-      log?.info({ keys: source.name }, before === undefined ? 'key set fetched' : 'key set changed');
+      log?.info(
+        { keys: source.name },
+        before === undefined ? 'signing keys fetched' : 'signing keys changed',
+      );
       return find;
     } catch (error) {
       failedAt = now();
       const why = messageOf(error);
-      log?.warn({ keys: source.name, error: why }, 'the key set could not be fetched');
-      throw new Fault('IssuerUnreachable', `no key set: ${why}`, { cause: error });
+      log?.warn({ keys: source.name, error: why }, 'the signing keys could not be fetched');
+      throw new Fault('IssuerUnreachable', `no signing keys: ${why}`, { cause: error });
     }
   }
 
@@ -85,7 +88,7 @@ export function createKeySet(source: KeySource, { fetch, now, onChange, log }: K
 
   async function refreshOrRest(): Promise<FindKey> {
     if (within(failureCooldownMs, failedAt))
-      throw new Fault('IssuerUnreachable', 'the key server did not answer a moment ago');
+      throw new Fault('IssuerUnreachable', 'the last request to the key server failed');
     return refresh();
   }
 

@@ -63,7 +63,7 @@ export function readNotificationIssuer(config: NotificationIssuerConfig): Truste
       if (other !== undefined) return invalid(other);
       const { tid, aud } = claims;
       // The audience is the bot that the notification is for, so it must be one.
-      if (typeof aud !== 'string') return invalid('it is for several audiences (aud)');
+      if (typeof aud !== 'string') return invalid('it has several audiences (aud)');
       const checked = apps.length > 0;
       const named = claimedBinding(checked ? claims : { tid, azp: aud });
       if (!named.ok) return named;
@@ -87,13 +87,13 @@ function keySource({ issuer, jwksUri, metadataUri }: NotificationIssuerConfig): 
 /** Other tokens of the same issuer, some for the same bot. */
 function lookAlike(claims: JWTPayload): string | undefined {
   if (Object.keys(claims).some((name) => name.toLowerCase() === 'serviceurl'))
-    return 'it is the token of a Bot Framework message (serviceurl), not of a notification';
+    return 'it is a Bot Framework message token (serviceurl), not a notification token';
   if ([claims.aud].flat().includes(joinTokenAudience))
-    return `it is a meeting join token (aud is ${joinTokenAudience}), not the token of a notification`;
+    return `it is a meeting join token (aud is ${joinTokenAudience}), not a notification token`;
   if (Object.hasOwn(claims, 'scp'))
-    return 'it is the token of a user (scp), not of the service that sends notifications';
+    return 'it is a user token (scp), not a token of the service that sends notifications';
   const { exp, nbf } = claims;
   if (exp !== undefined && nbf !== undefined && exp - nbf > maxLifetimeSeconds)
-    return 'it is valid for more than two hours (nbf, exp), which no token of a notification is';
+    return 'it is valid for more than two hours (nbf, exp); notification tokens are not';
   return undefined;
 }

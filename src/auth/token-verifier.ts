@@ -102,7 +102,7 @@ export function createTokenVerifier<T>(
   function ofUnknownIssuer(issuer: string | undefined): Refusal {
     const names = trusted.map((each) => each.issuer);
     const version = otherEntraVersion(issuer, names);
-    if (version === undefined) return invalid('it is not a token of an issuer known here');
+    if (version === undefined) return invalid('its issuer (iss) is not configured');
     // Nothing of such a token is verified: whoever sends many of them is told of once.
     if (!told.has(version)) log?.warn({ configured: names }, `a token was refused: ${version}`);
     told.add(version);
@@ -176,13 +176,13 @@ function mostTelling(refusals: readonly Refusal[]): Refusal {
 
 /** What jose throws for a token that is bad; anything else it throws means that keys or server are bad. */
 const badToken: readonly (readonly [new (...args: never[]) => Error, string])[] = [
-  [errors.JWSSignatureVerificationFailed, 'the signature is not that of its issuer'],
-  [errors.JWKSNoMatchingKey, 'its issuer has no such key (kid)'],
-  [errors.JWKSMultipleMatchingKeys, 'it does not say which key of its issuer signed it (kid)'],
+  [errors.JWSSignatureVerificationFailed, 'the signature is not valid'],
+  [errors.JWKSNoMatchingKey, 'its issuer has no key with this id (kid)'],
+  [errors.JWKSMultipleMatchingKeys, 'it does not identify its signing key (kid)'],
   [errors.JOSEAlgNotAllowed, 'the signature algorithm (alg) is not accepted'],
-  [errors.JOSENotSupported, 'its header asks for what is not supported'],
-  [errors.JWSInvalid, 'it is not a signed token'],
-  [errors.JWTInvalid, 'its claims cannot be read'],
+  [errors.JOSENotSupported, 'its header requires an unsupported feature'],
+  [errors.JWSInvalid, 'it is not a signed JWT'],
+  [errors.JWTInvalid, 'its claims cannot be parsed'],
 ];
 
 function refusalFor(
@@ -197,11 +197,13 @@ function refusalFor(
   if (known !== undefined) return invalid(known[1]);
   // The key set says by itself, and not for every token, that it cannot be fetched.
   if (!isFault(error, 'IssuerUnreachable'))
-    log?.error({ error: messageOf(error) }, 'a published key cannot be used');
+    log?.error({ error: messageOf(error) }, 'a published signing key cannot be used');
   return refuse('CannotVerify', { retryAfterMs: failureCooldownMs });
 }
 
 function claimDetail({ claim, reason }: errors.JWTClaimValidationFailed): string {
   if (reason !== 'check_failed') return `the claim ${claim} is ${reason}`;
-  return claim === 'nbf' ? 'it is not valid yet (nbf)' : `the claim ${claim} is not the one expected here`;
+  return claim === 'nbf'
+    ? 'it is not valid yet (nbf)'
+    : `the claim ${claim} does not have the expected value`;
 }

@@ -27,17 +27,17 @@ const times = {
 /** A bot's whole life, law by law. Each throws where the law does not hold. */
 const laws: readonly (readonly [string, (place: Place) => Promise<void>])[] = [
   ['Law 1, no byte before: an upload is refused until Graph has confirmed recording', noByteBefore],
-  ['Law 1, no byte before: an answer that is pending, refused or lost opens nothing', onlyConfirmedOpens],
-  ['Law 2, no byte after: when Graph receives notRecording, no upload is in flight', noByteAfter],
-  ['Law 2, no byte after: a WebSocket ends between two frames before Graph hears of the stop', streamEnds],
-  ['Law 2, no byte after: a hang-up ends recording first', hangUpEndsRecording],
+  ['Law 1, no byte before: a pending, refused or lost response opens no gate', onlyConfirmedOpens],
+  ['Law 2, no byte after: when Graph receives notRecording, no upload is in progress', noByteAfter],
+  ['Law 2, no byte after: a WebSocket ends at a frame boundary before Graph receives the stop', streamEnds],
+  ['Law 2, no byte after: recording ends before a hang-up is sent', hangUpEndsRecording],
   [
-    'Promise 3, signalling is sacred: keepAlive passes while the store is down, media does not',
+    'Promise 3, signalling continues: keepAlive is forwarded while the store is down, media is refused',
     signallingPasses,
   ],
-  ['Promise 4, every stop ends: a stalled upload is cut within the drain limit', everyStopEnds],
-  ['Notifications: a call that Graph ends closes its gate without a word from the bot', graphEndsCalls],
-  ['Notifications: they open nothing; only what Graph itself answers does', notificationsOpenNothing],
+  ['Promise 4, every stop completes: a stalled upload is aborted within the drain limit', everyStopEnds],
+  ['Notifications: when Graph ends a call, its gate closes without a request from the bot', graphEndsCalls],
+  ['Notifications: they open no gate; only a response from Graph does', notificationsOpenNothing],
 ];
 
 async function noByteBefore({ sandbox, bot }: Place): Promise<void> {
@@ -84,8 +84,8 @@ async function noByteAfter({ sandbox, bot }: Place): Promise<void> {
     'the upload ended',
   );
   if (stop === undefined || (write?.lastByteAt ?? 0) > stop.receivedAt)
-    throw broken('a byte arrived after Graph heard of the stop');
-  same(write?.complete, false, 'the cut upload is complete');
+    throw broken('a byte arrived after Graph received the stop');
+  same(write?.complete, false, 'completeness of the aborted upload');
   same((await it.upload('late', 640)).status, 403, 'an upload after the stop');
 }
 
@@ -106,15 +106,15 @@ async function streamEnds({ sandbox, bot }: Place): Promise<void> {
   for (let frame = 0; frame < 50; frame++) stream.send(Buffer.alloc(640, frame));
   await until(() => received(sandbox, it).some(({ bytes }) => bytes > 0), 'the stream reached the sink');
   same((await it.report('notRecording')).status, 200, 'notRecording');
-  same((await stream.over)?.code, 1008, 'the code of the Close frame');
+  same((await stream.over)?.code, 1008, 'the status code of the Close frame');
   const stop = sandbox.graph.log.find(
     ({ call, asked }) => asked === 'notRecording' && samePlace(call, it.call),
   );
   const [write] = received(sandbox, it);
   if (stop === undefined || (write?.endedAt ?? Infinity) > stop.receivedAt)
-    throw broken('the stream was not over when Graph heard of the stop');
-  same(write?.complete, true, 'the stream that was ended in order is complete');
-  same((write?.bytes ?? 0) % 640, 0, 'bytes of a frame that was cut');
+    throw broken('the stream had not ended when Graph received the stop');
+  same(write?.complete, true, 'completeness of the stream that was closed in order');
+  same((write?.bytes ?? 0) % 640, 0, 'bytes of a truncated frame');
 }
 
 async function hangUpEndsRecording({ sandbox, bot }: Place): Promise<void> {
@@ -202,10 +202,10 @@ async function notificationsOpenNothing({ sandbox, bot }: Place): Promise<void> 
         .length > asked.length,
     'the proxy reads the operation again',
   );
-  same((await it.upload('told', 640)).status, 403, 'an upload before Graph itself has answered');
+  same((await it.upload('told', 640)).status, 403, 'an upload before Graph has responded');
   pending.release();
   same((await answer).status, 200, 'recording, once Graph has completed it');
-  same((await it.upload('confirmed', 640)).status, 201, 'an upload then');
+  same((await it.upload('confirmed', 640)).status, 201, 'an upload after the confirmation');
 }
 
 async function main(): Promise<void> {
@@ -231,7 +231,7 @@ async function main(): Promise<void> {
       process.stdout.write(`FAILED  ${law}\n        ${messageOf(error)}\n`);
     }
   };
-  if (store === undefined) throw new Fault('Internal', 'the sandbox opened no store');
+  if (store === undefined) throw new Fault('Internal', 'the sandbox has opened no store');
   const place: Place = {
     sandbox,
     store,
@@ -244,7 +244,7 @@ async function main(): Promise<void> {
   };
   for (const [law, check] of laws) await tell(law, () => check(place));
   await sandbox.close();
-  await tell('Evidence: every chain verifies, and every step fits the table of states', async () => {
+  await tell('Evidence: every hash chain is valid, and every state change is allowed', async () => {
     const folder = join(directory, 'evidence');
     const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl'));
     const { misfit, records } = await verifyJournal(files.map((name) => join(folder, name)));
@@ -279,7 +279,7 @@ async function until<T>(probe: () => T | Promise<T>, what: string): Promise<T> {
   for (;;) {
     const value = await probe();
     if (Array.isArray(value) ? value.length > 0 : value) return value;
-    if (performance.now() > end) throw broken(`it did not come true that ${what}`);
+    if (performance.now() > end) throw broken(`timed out waiting until ${what}`);
     await sleep(10);
   }
 }

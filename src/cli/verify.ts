@@ -9,31 +9,31 @@ import { listJournalFiles, verifyJournal, type Report } from '../evidence/verify
 import { leadsNowhere } from '../evidence/verify/lines.ts';
 import { Conversations, type Conversation } from '../evidence/verify/links.ts';
 import { replay } from '../evidence/verify/replay.ts';
-import { conversationInWords, reportInWords } from '../evidence/verify/text-report.ts';
+import { conversationText, reportText } from '../evidence/verify/text-report.ts';
 
 const help = `Usage: tallylight-verify [--expect-head HASH] [--partial] [--store-lost] [--legs] [--json] FILE...
 
-Checks that evidence is complete, in order and unchanged, and that each call lived by the rules.
-FILE is a journal file, or a directory: then all its evidence-*.jsonl files are read. All files are
-read to their end; each place that does not fit is listed, up to 100 of them.
+Checks that evidence is complete, in order and unchanged, and that each call followed the rules.
+FILE is a journal file, or a directory whose evidence-*.jsonl files are all read. All files are
+read to the end; up to 100 problems are listed.
 
-  --expect-head HASH  The hash that the last line must have. Without it nobody can see that lines
-                      at the end of the newest file are missing: the files alone cannot tell.
-                      Keep the head that this program prints in a place of its own.
-  --partial           The files before the first one are not at hand.
-  --store-lost        The store is known to have lost its data once: calls may begin anew.
-  --legs              If the evidence fits, tell of every call when it was recorded, what was refused
-                      and how it ended, and show the calls of one conversation together. Calls of
-                      one tenant are linked by the same call chain; by the same meeting thread,
-                      while a call of it lives or within 15 minutes; and by a transfer: to the
-                      likeliest call of the user who transferred, while it lives or within 5 minutes
-                      of its end. Links are for reading only: each call has its own gate. What the
-                      files do not hold is not linked.
+  --expect-head HASH  Expected hash of the last line. Without it, missing lines at the end of the
+                      newest file cannot be detected from the files alone. Store the head that
+                      this program prints on another system.
+  --partial           Earlier files are missing, so the first file may begin in the middle.
+  --store-lost        The store has lost its data: the histories of calls may restart.
+  --legs              If the evidence is valid, list for each call when it was recorded, what was
+                      refused and how it ended, grouped by conversation. Calls of one tenant are
+                      linked by call chain; by meeting thread, if they overlap or are at most
+                      15 minutes apart; and by transfer: to the most likely call of the user who
+                      transferred, if that call is active or ended at most 5 minutes before.
+                      Links are informational: each call has its own gate. Calls that are not in
+                      the files are not linked.
   --json              Print one JSON document: the report, and with --legs the conversations
-                      (null if the evidence does not fit).
+                      (null if the evidence is not valid).
   --help              Print this text.
 
-Exit status: 0 the evidence fits, 1 it does not, 2 it could not be checked.
+Exit status: 0 the evidence is valid, 1 it is not valid, 2 it could not be checked.
 `;
 
 const options = {
@@ -54,7 +54,7 @@ async function main(args: string[]): Promise<number> {
     }
     const expectHead = values['expect-head'];
     if (expectHead !== undefined && !/^[0-9a-f]{64}$/.test(expectHead))
-      return refuse('--expect-head takes a SHA-256 in lower-case hexadecimal');
+      return refuse('--expect-head must be a SHA-256 in lower-case hexadecimal');
     const files = (await Promise.all(positionals.map(filesAt))).flat();
     if (files.length === 0) return refuse('no evidence file was given');
     const report = await verifyJournal(files, {
@@ -63,7 +63,7 @@ async function main(args: string[]): Promise<number> {
       storeLost: values['store-lost'],
     });
     const legs = values.legs === true && report.ok ? await conversationsIn(files, report) : null;
-    if (legs === undefined) return refuse('the files changed while they were read');
+    if (legs === undefined) return refuse('the files changed while they were being read');
     await print(values.json === true ? asJson(report, legs, values.legs === true) : asWords(report, legs));
     return report.ok ? 0 : 1;
   } catch (error) {
@@ -92,11 +92,11 @@ async function conversationsIn(
 }
 
 function* asWords(report: Report, conversations: readonly Conversation[] | null): Generator<string> {
-  yield reportInWords(report);
+  yield reportText(report);
   if (conversations === null) return;
   yield `\n${report.calls} calls in ${conversations.length} conversations\n`;
   for (const [index, conversation] of conversations.entries())
-    yield `\n${conversationInWords(conversation, index + 1)}`;
+    yield `\n${conversationText(conversation, index + 1)}`;
 }
 
 /** One conversation a line, since the whole may be longer than a string can be. */

@@ -31,7 +31,7 @@ export function ambiguity(text: string, nameOf: (key: string) => string | undefi
       const keys = open.at(-1);
       if (name === undefined || keys === undefined) return;
       if (keys.has(name) && !path().some((above) => typeof above === 'string' && nameOf(above) === undefined))
-        found ??= `the key "${key.slice(0, 64)}" is there twice`;
+        found ??= `the key "${key.slice(0, 64)}" is repeated`;
       keys.add(name);
     },
     onObjectEnd: () => {

@@ -7,13 +7,13 @@ import { type Decision, grant as granted, refuse } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Revocation } from '../core/ports/session-store.ts';
 import { stateOf } from './change.ts';
-import { SeenClosed } from './closed-cache.ts';
+import { ClosedCache } from './closed-cache.ts';
 import type { StatusDeps } from './context.ts';
 import { openedAt, tooEarly } from './epoch-opening.ts';
-import { readSoon } from './read-in-time.ts';
+import { readInTime } from './read-in-time.ts';
 import { reportWrites } from './report-writes.ts';
 import { Session } from './session.ts';
-import type { HeardStops } from './stop-marks.ts';
+import type { StopMarks } from './stop-marks.ts';
 import { Grant, Write } from './write.ts';
 
 interface Leaving {
@@ -36,7 +36,7 @@ interface Revoked {
  */
 export class Admission {
   readonly #deps: StatusDeps;
-  readonly #heardStops: HeardStops;
+  readonly #stopMarks: StopMarks;
   readonly #grants = new Map<CallKey, Grant>();
   readonly #draining = new Set<Grant>();
   readonly #leaving = new Set<Leaving>();
@@ -47,18 +47,18 @@ export class Admission {
   #done = new Map<CallKey, Revocation>();
   /** Calls of which nothing is admitted for now, though this instance may be a holder: it goes on or is revoked. */
   readonly #suspended = new Map<CallKey, () => void>();
-  readonly seenClosed: SeenClosed;
+  readonly closedCache: ClosedCache;
   #closing = false;
   /** What the ids of all writes of this process begin with, and how many there were. */
   readonly #writePrefix: string;
   #writes = 0;
   readonly session: Session;
 
-  constructor(deps: StatusDeps, heardStops: HeardStops) {
+  constructor(deps: StatusDeps, stopMarks: StopMarks) {
     this.#deps = deps;
-    this.#heardStops = heardStops;
+    this.#stopMarks = stopMarks;
     this.#writePrefix = `${deps.newId().replaceAll('-', '')}-`;
-    this.seenClosed = new SeenClosed(deps.clock);
+    this.closedCache = new ClosedCache(deps.clock);
     this.session = new Session(deps, {
       take: (revocations) => this.revoke(revocations),
       expire: (session) => this.#expire(session),
@@ -221,16 +221,16 @@ export class Admission {
     if (session === undefined) return await this.#refuseUnheld(call);
     try {
       if (!this.#hasRoom()) return await this.#refuseForRoom(call);
-      if (this.#heardStops.needsTime) this.#heardStops.timeIs((await this.#deps.calls.read(call)).now);
+      if (this.#stopMarks.needsTime) this.#stopMarks.timeIs((await this.#deps.calls.read(call)).now);
       const reply = await this.#deps.calls.acquire(call, session);
       if (reply.state !== 'recording') {
-        this.seenClosed.see(call);
+        this.closedCache.add(call);
         return refuse('RecordingNotActive');
       }
       const grant = new Grant(call, session, reply, openedAt(this.#deps, call, reply));
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
-      const stopWasHeard = this.#heardStops.covers(call, reply);
+      const stopWasHeard = this.#stopMarks.covers(call, reply);
       if (outdated || stopWasHeard || this.#closing) {
         // While writes of the same hold are still ending, it is theirs to leave it.
         if (!this.#isDraining(grant)) this.#startLeaving(grant, grant.tally('unused', null));
@@ -251,13 +251,13 @@ export class Admission {
    * that only takes nobody in, since it is full, may still tell that the call is not recorded.
    */
   async #refuseUnheld(call: CallKey): Promise<Decision<Grant>> {
-    if (this.#heardStops.isWaiting(call)) return refuse('RecordingNotActive');
-    const view = await readSoon(this.#deps, call);
+    if (this.#stopMarks.isWaiting(call)) return refuse('RecordingNotActive');
+    const view = await readInTime(this.#deps, call);
     if (view === undefined) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
     const known = stateOf(view);
-    if (known.state !== 'recording') this.seenClosed.see(call);
+    if (known.state !== 'recording') this.closedCache.add(call);
     // The stop may be known here before the store has taken it.
-    else if (!this.#heardStops.covers(call, known)) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    else if (!this.#stopMarks.covers(call, known)) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
     return refuse('RecordingNotActive');
   }
 
@@ -311,7 +311,7 @@ export class Admission {
       // Retried with the next heartbeat; until then the stop waits for this session, or waits it out.
       this.#deps.log.warn(
         { call: grant.call, error: messageOf(error) },
-        'could not leave a call in the store',
+        'this instance could not be removed from the holders of a call in the store',
       );
       return;
     }

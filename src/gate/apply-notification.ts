@@ -16,30 +16,30 @@ import {
   isSameBinding,
   type Proposal,
   stateOf,
-  type Witness,
+  type Author,
 } from './change.ts';
 import type { GateDeps } from './context.ts';
 import { operationKey, type Operations } from './operations.ts';
-import type { HeardStop } from './stop-marks.ts';
+import type { StopMark } from './stop-marks.ts';
 
 /** One notification, and whose it is by its token. */
-export interface Lesson {
+export interface ReceivedNotice {
   readonly by: Binding;
   readonly notice: Notice;
   /** Where it tells of an end: what closes the gate here until that is taken in. */
-  readonly heard?: HeardStop | undefined;
+  readonly stopMark?: StopMark | undefined;
 }
 
 /** `again`: the store or a status change under way is in the way for now. */
-export type Taken = NoticeOutcome | 'again';
+export type Applied = NoticeOutcome | 'again';
 
-export interface Teaching extends GateDeps {
+export interface NotificationDeps extends GateDeps {
   readonly bindings: Bindings;
   readonly operations: Operations;
   readonly instance: () => string;
   /** Closes, drains and ends the call. */
   readonly end: (call: CallKey, by: Binding, cause: CallEnd) => Promise<Decision<unknown>>;
-  readonly heard: (call: CallKey) => void;
+  readonly touch: (call: CallKey) => void;
 }
 
 const graceMs = 30_000;
@@ -47,22 +47,25 @@ const graceMs = 30_000;
 type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 
 /** Takes one notification into the state of its call. Nothing that is learned here ever opens a gate. */
-export async function take(teaching: Teaching, { by, notice }: Lesson): Promise<Taken> {
+export async function applyNotification(
+  deps: NotificationDeps,
+  { by, notice }: ReceivedNotice,
+): Promise<Applied> {
   const { call } = notice;
-  const owner = await teaching.bindings.bind(call, by, 'notification');
+  const owner = await deps.bindings.bind(call, by, 'notification');
   if (owner === undefined) return 'again';
   if (owner === null) return 'ended';
   if (!isSameBinding(owner, by)) return 'stranger';
-  teaching.heard(call);
-  const witness = { by, instance: teaching.instance() };
+  deps.touch(call);
+  const author = { by, instance: deps.instance() };
   try {
     switch (notice.kind) {
       case 'call':
-        return await takeCall(teaching, witness, by, notice);
+        return await applyCall(deps, author, by, notice);
       case 'operation':
-        return await takeOperation(teaching, notice);
+        return await applyOperation(deps, notice);
       case 'roster':
-        return await takeRoster(teaching, witness, by, notice);
+        return await applyRoster(deps, author, by, notice);
     }
   } catch (error) {
     asRefusal(error);
@@ -70,24 +73,22 @@ export async function take(teaching: Teaching, { by, notice }: Lesson): Promise<
   }
 }
 
-async function takeCall(
-  teaching: Teaching,
-  witness: Witness,
+async function applyCall(
+  deps: NotificationDeps,
+  author: Author,
   by: Binding,
   notice: NoticeOf<'call'>,
-): Promise<Taken> {
+): Promise<Applied> {
   const { call } = notice;
   const end = endOf(notice);
-  const told = await learn(teaching, call, witness, ({ state }) => tell(state, notice)).catch(
-    (error: unknown) => {
-      // A store that takes no news may still take an end.
-      if (end === undefined) throw error;
-      asRefusal(error);
-      return 'again' as const;
-    },
-  );
+  const told = await learn(deps, call, author, ({ state }) => tell(state, notice)).catch((error: unknown) => {
+    // A store that takes no news may still take an end.
+    if (end === undefined) throw error;
+    asRefusal(error);
+    return 'again' as const;
+  });
   if (end === undefined || told === 'ended' || told === 'stranger') return told;
-  const ended = await teaching.end(call, by, end);
+  const ended = await deps.end(call, by, end);
   if (!ended.ok && ended.reason === 'CallNotFound') return 'stranger';
   // A state that is in the way passes; until then the gate is closed, or closing.
   return ended.ok || ended.reason === 'CallEnded' ? 'learned' : 'again';
@@ -127,10 +128,10 @@ function tell(state: CallState, { changeType, state: told, leg, result }: Notice
   };
 }
 
-async function takeOperation(
-  { operations, calls }: Teaching,
+async function applyOperation(
+  { operations, calls }: NotificationDeps,
   { call, operation, type, final }: NoticeOf<'operation'>,
-): Promise<Taken> {
+): Promise<Applied> {
   if (type === 'other') return 'otherOperation';
   if (!final) return 'known';
   if (operations.wake(call, operation)) return 'awaited';
@@ -142,25 +143,25 @@ async function takeOperation(
  * First whether it contradicts the gate, then who shows a recording: once that is stored, the notification says nothing
  * new, so what failed before it would be lost when it is tried again.
  */
-async function takeRoster(
-  teaching: Teaching,
-  witness: Witness,
+async function applyRoster(
+  deps: NotificationDeps,
+  author: Author,
   by: Binding,
   notice: NoticeOf<'roster'>,
-): Promise<Taken> {
+): Promise<Applied> {
   const { call } = notice;
   let kind: Contradiction | undefined;
-  const objected = await learn(teaching, call, witness, ({ state, watched }) => {
+  const objected = await learn(deps, call, author, ({ state, watched }) => {
     const reading = readFor(state, by, notice);
-    kind = contradictionOf(state, reading.roster, reading, watched, teaching.times.witnessGraceMs ?? graceMs);
+    kind = contradictionOf(state, reading.roster, reading, watched, deps.times.witnessGraceMs ?? graceMs);
     return kind === undefined ? null : object(state, reading, kind);
   });
   if (objected !== 'learned' && objected !== 'known') return objected;
   if (objected === 'learned' && kind !== undefined) {
-    teaching.meter.contradiction(kind);
-    teaching.log.warn({ call, kind }, 'the roster contradicts the gate, which does not move for it');
+    deps.meter.contradiction(kind);
+    deps.log.warn({ call, kind }, 'the roster disagrees with the gate; the gate is unchanged');
   }
-  const seen = await learn(teaching, call, witness, ({ state }) =>
+  const seen = await learn(deps, call, author, ({ state }) =>
     see(state, readFor(state, by, notice), notice.delta),
   );
   return seen === 'known' ? objected : seen;
@@ -203,14 +204,14 @@ const selfOf = (
 
 /** `propose` on the newest state: `known` where it has nothing to change. */
 async function learn(
-  teaching: Teaching,
+  deps: NotificationDeps,
   call: CallKey,
-  witness: Witness,
+  author: Author,
   propose: (view: { readonly state: CallState; readonly watched: number }) => Proposal | null,
 ): Promise<'learned' | 'known' | 'ended' | 'stranger' | 'again'> {
-  const changed = await change(teaching, call, witness, (view: CallView) => {
+  const changed = await change(deps, call, author, (view: CallView) => {
     const state = stateOf(view);
-    if (!belongsTo(state, witness.by)) return refuse('CallNotFound');
+    if (!belongsTo(state, author.by)) return refuse('CallNotFound');
     return state.state === 'ended' ? refuse('CallEnded') : grant(propose({ state, watched: view.watched }));
   });
   if (!changed.ok) {

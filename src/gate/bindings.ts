@@ -116,7 +116,7 @@ export class Bindings {
       const { log } = this.#deps;
       // Notifications are tried again by themselves, and there may be many.
       const tell = from === 'request' ? log.warn.bind(log) : log.debug.bind(log);
-      tell({ call, error: messageOf(error) }, 'a call could not be bound; it is tried again');
+      tell({ call, error: messageOf(error) }, 'a call could not be bound to its caller; trying again');
       return undefined;
     }
   }

@@ -8,7 +8,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import { type GateDeps, sessionTimes, sleep } from './context.ts';
 
-export interface Witness {
+export interface Author {
   readonly by: Binding | null;
   readonly instance: string;
 }
@@ -41,7 +41,7 @@ const attempts = 100;
 export async function change(
   deps: GateDeps,
   call: CallKey,
-  witness: Witness,
+  author: Author,
   propose: (view: CallView) => Decision<Proposal | null>,
   known?: CallView,
 ): Promise<Decision<Changed>> {
@@ -58,9 +58,9 @@ export async function change(
       ...{ call, now, clock, watched },
       remainingMs: deps.watch.remainingMs,
       wireMs: deps.times.graphTimeoutMs,
-      instance: witness.instance,
-      policy: deps.policyFor(before.binding ?? witness.by).digest,
-      by: witness.by,
+      instance: author.instance,
+      policy: deps.policyFor(before.binding ?? author.by).digest,
+      by: author.by,
       detail,
     });
     if (!step.ok) return step;
@@ -82,7 +82,7 @@ export async function change(
   }
   throw new Fault(
     'StoreUnavailable',
-    `the state of call ${call} changed ${attempts} times while it was being changed`,
+    `the state of call ${call} could not be changed: ${attempts} attempts conflicted with other instances`,
   );
 }
 
@@ -93,13 +93,13 @@ export async function change(
 export async function changeInsistently(
   deps: GateDeps,
   call: CallKey,
-  witness: Witness,
+  author: Author,
   propose: (view: CallView) => Decision<Proposal>,
   deadline: number,
 ): Promise<Decision<Changed>> {
   for (;;) {
     try {
-      return await change(deps, call, witness, propose);
+      return await change(deps, call, author, propose);
     } catch (error) {
       if (!isFault(error, 'StoreUnavailable') || deps.clock.now() >= deadline) throw error;
       await sleep(deps.clock, 50);

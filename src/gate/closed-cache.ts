@@ -7,7 +7,7 @@ const remembered = 10_000;
 const forMs = 2000;
 
 /** Of which calls the store has just said that they are not recorded. */
-export class SeenClosed {
+export class ClosedCache {
   readonly #clock: Clock;
   readonly #seen = new LRUCache<CallKey, number>({ max: remembered });
 
@@ -15,7 +15,7 @@ export class SeenClosed {
     this.#clock = clock;
   }
 
-  see(call: CallKey): void {
+  add(call: CallKey): void {
     this.#seen.set(call, this.#clock.now());
   }
 

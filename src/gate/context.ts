@@ -9,7 +9,7 @@ import type { Outbox } from '../core/ports/outbox.ts';
 import type { SessionStore } from '../core/ports/session-store.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
 import type { Operations } from './operations.ts';
-import type { Watch } from './unchanged-since.ts';
+import type { UnchangedSince } from './unchanged-since.ts';
 
 export interface GateTimes {
   /** How long a session lives in the store without a heartbeat, ms. */
@@ -36,7 +36,7 @@ export interface GateSizes {
   /** Notifications, and participants named in them, that may wait for the store. */
   readonly maxWaitingNotices?: number;
   /** Stops that wait for the store and are remembered one by one. */
-  readonly maxHeardStops?: number;
+  readonly maxStopMarks?: number;
   /** How much evidence may wait in the store to be made durable before nothing new begins. */
   readonly evidenceBytes?: number;
 }
@@ -59,7 +59,7 @@ export interface GateParts {
 
 /** What the use cases need. */
 export interface GateDeps extends GateParts {
-  readonly watch: Watch;
+  readonly watch: UnchangedSince;
 }
 
 /** What start and stop share besides. */

@@ -3,17 +3,17 @@ import { type Refusal, refuse } from '../core/decision.ts';
 import { startProblems } from '../core/http/request-start.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Meter } from '../core/ports/meter.ts';
-import type { Watch } from './unchanged-since.ts';
+import type { UnchangedSince } from './unchanged-since.ts';
 
 const watchedAs = (call: CallKey, epoch: number): string => `${call} ${epoch} open`;
 
 /** This instance knows now that the epoch is open. */
-export const seenOpen = (watch: Watch, call: CallKey, epoch: number): void =>
+export const seenOpen = (watch: UnchangedSince, call: CallKey, epoch: number): void =>
   void watch.elapsedMs(watchedAs(call, epoch));
 
 /** The latest moment at which an epoch can have been opened, local clock: by what the store knows, or was seen here. */
 export const openedAt = (
-  { clock, watch }: { readonly clock: Clock; readonly watch: Watch },
+  { clock, watch }: { readonly clock: Clock; readonly watch: UnchangedSince },
   call: CallKey,
   { epoch, openForMs }: { readonly epoch: number; readonly openForMs: number },
 ): number => clock.now() - Math.max(openForMs, watch.elapsedMs(watchedAs(call, epoch)));

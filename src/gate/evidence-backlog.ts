@@ -74,7 +74,7 @@ export class EvidenceBacklog {
     if (!this.isExceeded() || this.#seen === undefined) return undefined;
     const seconds = Math.round(this.#ageMs(this.#seen) / 1000);
     const megabytes = Math.ceil(this.#seen.bytes / megabyte);
-    return `evidence has been waiting in the store for ${seconds} s (about ${megabytes} MiB), more than TALLYLIGHT_EVIDENCE_BACKLOG allows: see why it is not written`;
+    return `evidence has been waiting in the store for ${seconds} s (about ${megabytes} MiB), which exceeds TALLYLIGHT_EVIDENCE_BACKLOG: find out why it is not written`;
   }
 
   async #turn(): Promise<void> {
@@ -83,7 +83,7 @@ export class EvidenceBacklog {
     } catch (error) {
       if (!isFault(error)) throw error;
       // Without the store nothing is admitted either, and what was seen goes on to age.
-      this.#deps.log.debug({ error: messageOf(error) }, 'how much evidence waits is unknown');
+      this.#deps.log.debug({ error: messageOf(error) }, 'the evidence backlog could not be read');
     }
     this.#tell();
     if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#pauseMs(), () => void this.#turn());
@@ -112,9 +112,9 @@ export class EvidenceBacklog {
     if (exceeded)
       this.#deps.log.error(
         { obstacle: this.obstacle() },
-        'too much evidence waits to be made durable: no recording is started and no write is let in until it is written; stops go on',
+        'the evidence backlog exceeds its limit: no recording starts and no write is admitted until the evidence is written; stops are still sent',
       );
-    else this.#deps.log.info({}, 'evidence is written again; recordings may start');
+    else this.#deps.log.info({}, 'the evidence backlog is within its limit again; recordings can start');
   }
 
   #pauseMs(): number {

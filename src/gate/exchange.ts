@@ -10,7 +10,7 @@ import {
 } from '../core/graph/outcome.ts';
 import { grant } from '../core/decision.ts';
 import type { JsonObject } from '../core/json.ts';
-import { change, type Witness } from './change.ts';
+import { change, type Author } from './change.ts';
 import type { StatusDeps } from './context.ts';
 
 /** What the evidence says of an outcome. */
@@ -29,7 +29,7 @@ export const outcomeFacts = (outcome: StatusOutcome): JsonObject => {
 /** A status change that was sent, and how its operation can be read. */
 export interface SentChange<Answer extends GraphAnswer> {
   readonly call: CallKey;
-  readonly witness: Witness;
+  readonly author: Author;
   /** Names the handler that holds the exchange. */
   readonly token: string;
   /** Whose the call is once Graph has taken the request; null: it binds nobody. */
@@ -90,11 +90,11 @@ async function read<Answer extends GraphAnswer>(
 /** Other instances must know the operation: its end may be told to them. */
 async function tellPending<Answer extends GraphAnswer>(
   deps: StatusDeps,
-  { call, witness, token, binding }: SentChange<Answer>,
+  { call, author, token, binding }: SentChange<Answer>,
   operation: string,
 ): Promise<void> {
   try {
-    await change(deps, call, witness, () =>
+    await change(deps, call, author, () =>
       grant({
         event: { type: 'operationPending', token, operation, binding },
         detail: { operation },
@@ -103,6 +103,6 @@ async function tellPending<Answer extends GraphAnswer>(
   } catch (error) {
     // The outcome does not depend on it.
     if (!isFault(error, 'StoreUnavailable')) throw error;
-    deps.log.warn({ call, error: messageOf(error) }, 'a pending operation could not be noted in the store');
+    deps.log.warn({ call, error: messageOf(error) }, 'a pending operation could not be stored');
   }
 }

@@ -1,6 +1,6 @@
 import type { CallEnd } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
-import type { Binding, CallState } from '../core/call/state.ts';
+import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/call/evidence.ts';
@@ -10,21 +10,22 @@ import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
-import { CarriedStops, isAskedAgain, statusOnly } from './stop-retries.ts';
+import { StopRetries, isAskedAgain } from './stop-retries.ts';
 import { asRefusal, belongsTo, change } from './change.ts';
 import { sleep, type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
-import { HeardStops, type HeardStop } from './stop-marks.ts';
+import { StopMarks, type StopMark } from './stop-marks.ts';
+import { stopObserver } from './stop-observer.ts';
 import { endOf } from './apply-notification.ts';
-import { Learner } from './notification-queue.ts';
+import { NotificationQueue } from './notification-queue.ts';
 import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
-import { Silence } from './idle-calls.ts';
+import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import { revokeWherePossible, stop, type Hearing, type Stopped, type StopRequest } from './stop.ts';
+import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './revoke-holders.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
-import { Watch } from './unchanged-since.ts';
+import { UnchangedSince } from './unchanged-since.ts';
 import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
@@ -33,19 +34,16 @@ const storeWaitMs = 250;
 /** How long what notifications taught may still be taken in when the instance leaves, ms. */
 const learningMs = 3000;
 
-/** Whether a recording of the call was stopped and Graph has answered. A call that a store has forgotten tells nothing. */
-const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epoch > 0;
-
 /** The gate of every call, as one instance sees it (docs/design/protocol.md). */
 export class Gate {
   readonly #deps: StatusDeps;
   readonly #admission: Admission;
   readonly #refusals: Refusals;
   readonly #bindings: Bindings;
-  readonly #learner: Learner;
-  readonly #silence: Silence | undefined;
-  readonly #heardStops: HeardStops;
-  readonly #carried: CarriedStops;
+  readonly #notificationQueue: NotificationQueue;
+  readonly #idleCalls: IdleCalls | undefined;
+  readonly #stopMarks: StopMarks;
+  readonly #stopRetries: StopRetries;
   readonly #unproven: UnprovenStops;
   /** Names this instance where it announces stops. */
   readonly #name: string;
@@ -55,18 +53,18 @@ export class Gate {
     const operations = new Operations(given.clock);
     const { times, sizes } = given;
     const backlog = new EvidenceBacklog(given, { waitMs: times.evidenceWaitMs, bytes: sizes?.evidenceBytes });
-    const deps = { ...given, operations, backlog, watch: new Watch(given.clock) };
+    const deps = { ...given, operations, backlog, watch: new UnchangedSince(given.clock) };
     const instance = (): string => this.#instance;
     const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
       this.stop({ call, by, cause });
     this.#deps = deps;
     this.#name = deps.newId();
-    this.#heardStops = new HeardStops(() => deps.clock.now(), { maxWaiting: sizes?.maxHeardStops });
-    this.#admission = new Admission(deps, this.#heardStops);
-    this.#carried = new CarriedStops(deps, (request, heard) => {
-      if (heard.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
-        this.#announce(request.call, heard.epoch ?? null);
-      return stop(deps, this.#own(), request, this.#hearing(request, heard, true));
+    this.#stopMarks = new StopMarks(() => deps.clock.now(), { maxWaiting: sizes?.maxStopMarks });
+    this.#admission = new Admission(deps, this.#stopMarks);
+    this.#stopRetries = new StopRetries(deps, (request, mark) => {
+      if (mark.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
+        this.#announce(request.call, mark.epoch ?? null);
+      return stop(deps, this.#own(), request, this.#observer(request, mark, true));
     });
     this.#unproven = new UnprovenStops(deps, {
       ownerOf: (call) => this.bindingOf(call),
@@ -77,8 +75,14 @@ export class Gate {
     });
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
-    const heard = (call: CallKey): void => this.heard(call);
-    this.#learner = new Learner({ ...deps, bindings: this.#bindings, instance, end, heard });
+    const touch = (call: CallKey): void => this.touch(call);
+    this.#notificationQueue = new NotificationQueue({
+      ...deps,
+      bindings: this.#bindings,
+      instance,
+      end,
+      touch,
+    });
     const { silenceMs } = deps.times;
     const listening = {
       ...deps,
@@ -86,7 +90,7 @@ export class Gate {
       isLive: () => this.isReady(),
       end: (call: CallKey, cause: CallEnd) => end(call, null, cause),
     };
-    this.#silence = silenceMs === undefined ? undefined : new Silence(listening, silenceMs);
+    this.#idleCalls = silenceMs === undefined ? undefined : new IdleCalls(listening, silenceMs);
   }
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
@@ -97,12 +101,12 @@ export class Gate {
 
   /** Stops admitting, drains, leaves the store. */
   async close(): Promise<void> {
-    this.#silence?.close();
+    this.#idleCalls?.close();
     this.#deps.backlog.close();
-    this.#carried.close();
+    this.#stopRetries.close();
     this.#unproven.close();
     this.#stopListening();
-    await this.#learner.close(learningMs);
+    await this.#notificationQueue.close(learningMs);
     await this.#admission.close();
     await this.#refusals.close();
   }
@@ -149,7 +153,11 @@ export class Gate {
       (late) => {
         if (late.ok) late.value.end(true);
       },
-      (error: unknown) => this.#deps.log.error({ call, error: messageOf(error) }, 'a late admission failed'),
+      (error: unknown) =>
+        this.#deps.log.error(
+          { call, error: messageOf(error) },
+          'admission to a call failed after its request was refused',
+        ),
     );
     return refuse('StoreUnavailable', { retryAfterMs: 1000 });
   }
@@ -172,7 +180,7 @@ export class Gate {
       this.#instance,
       request,
       (first) => this.stop(first),
-      (call, opening) => this.#heardStops.covers(call, opening),
+      (call, opening) => this.#stopMarks.covers(call, opening),
     );
     if (started.ok) this.#bindings.remember(request.call, started.value.owner);
     return started;
@@ -183,24 +191,24 @@ export class Gate {
    * tells Graph. What could not be completed is repeated in the background.
    */
   async stop<Answer extends GraphAnswer>(request: StopRequest<Answer>): Promise<Decision<Stopped<Answer>>> {
-    const heard = this.#hear(request.call, request.by);
-    if (heard === undefined) return refuse('CallNotFound');
-    const hearing = this.#hearing(request, heard, false);
-    const joined = await this.#carried.join(request);
+    const mark = this.#mark(request.call, request.by);
+    if (mark === undefined) return refuse('CallNotFound');
+    const observer = this.#observer(request, mark, false);
+    const joined = await this.#stopRetries.join(request);
     if (joined?.ok === true && (await this.#isStopped(request.call))) {
-      heard.drop();
+      mark.drop();
       // Whoever may stop a call of a gate brings the same kind of answer.
       return joined as Decision<Stopped<Answer>>;
     }
-    const stopped = await stop(this.#deps, this.#own(), request, hearing);
+    const stopped = await stop(this.#deps, this.#own(), request, observer);
     if (stopped.ok) return stopped;
-    if (!this.#carried.carry(request, heard, stopped.reason)) {
+    if (!this.#stopRetries.add(request, mark, stopped.reason)) {
       // Nobody would tell any more which recording was meant, and a later one would be closed here for good.
-      if (heard.epoch === undefined && isAskedAgain(request.cause)) heard.drop();
+      if (mark.epoch === undefined && isAskedAgain(request.cause)) mark.drop();
       return stopped;
     }
     const detail =
-      'the gate of this call is closed on this instance, and the stop is repeated; send it again until it succeeds';
+      'the gate of this call is closed on this instance, and the instance retries the stop; send it again until it succeeds';
     return { ...stopped, detail };
   }
 
@@ -230,7 +238,7 @@ export class Gate {
     if (!stopped.ok && stopped.reason !== 'CallEnded' && stopped.reason !== 'CallNotFound') {
       this.#deps.log.warn(
         { call, reason: stopped.reason },
-        'a call is gone, but its gate could not be ended yet',
+        'a call does not exist any more, but it could not be ended in the store yet',
       );
     }
   }
@@ -239,19 +247,19 @@ export class Gate {
    * Takes in what Graph's notifications tell, by whom their token is for. Returns at once; nothing that is learned here
    * opens a gate.
    */
-  learn(by: Binding, notices: readonly Notice[]): void {
+  receiveNotices(by: Binding, notices: readonly Notice[]): void {
     // What is told in them may have to wait for the store; a gate does not (rule R6).
-    const lessons = notices.map((notice) => ({
+    const received = notices.map((notice) => ({
       by,
       notice,
-      heard: endOf(notice) === undefined ? undefined : this.#hear(notice.call, by),
+      stopMark: endOf(notice) === undefined ? undefined : this.#mark(notice.call, by),
     }));
-    this.#learner.learn(lessons);
+    this.#notificationQueue.add(received);
   }
 
   /** Something was heard of the call, so it is not silent. */
-  heard(call: CallKey): void {
-    this.#silence?.heard(call);
+  touch(call: CallKey): void {
+    this.#idleCalls?.touch(call);
   }
 
   /**
@@ -274,7 +282,7 @@ export class Gate {
 
   /** Whether the store said just now that the call is not recorded. */
   wasSeenClosed(call: CallKey): boolean {
-    return this.#admission.seenClosed.has(call);
+    return this.#admission.closedCache.has(call);
   }
 
   /** Who a call belongs to, as far as this instance knows without asking the store. */
@@ -320,15 +328,15 @@ export class Gate {
    * Rule R6: from now on nothing more of the call is admitted here, and what is in flight ends within the drain limit.
    * undefined: it is known here to be somebody else's.
    */
-  #hear(call: CallKey, by: Binding | null): HeardStop | undefined {
+  #mark(call: CallKey, by: Binding | null): StopMark | undefined {
     const grant = this.#admission.grantOf(call);
     const owner = this.#ownerOf(call);
     if (owner !== undefined && !belongsTo({ binding: owner }, by)) return undefined;
-    const heard = this.#heardStops.hear(call, by, grant?.epoch);
+    const mark = this.#stopMarks.add(call, by, grant?.epoch);
     if (grant !== undefined) this.#admission.shut(call, grant.epoch);
     if (owner !== undefined) this.#unproven.over(call);
     if (grant !== undefined) this.#announce(call, grant.epoch);
-    return heard;
+    return mark;
   }
 
   /** Whose the call is, where a grant or what was learned before tells; undefined: the store has to be asked. */
@@ -337,32 +345,13 @@ export class Gate {
     return grant === undefined ? this.#bindings.known(call) : grant.binding;
   }
 
-  #hearing(
-    { call, cause, onlyBound }: Pick<StopRequest<GraphAnswer>, 'call' | 'cause' | 'onlyBound'>,
-    heard: HeardStop,
-    isRepeated: boolean,
-  ): Hearing {
-    let isAnnounced = isRepeated || this.#admission.grantOf(call) !== undefined;
-    return {
-      judge: (state) => {
-        const meaning = heard.judge(state, isRepeated);
-        // Another request has completed it.
-        if (meaning === 'own' && isRepeated && isDone(state) && statusOnly.includes(cause)) {
-          heard.stored(state.epoch);
-          return 'lapsed';
-        }
-        if (meaning === 'own' && onlyBound === true && state.binding === null) {
-          heard.drop();
-          return 'stranger';
-        }
-        // What is held here was announced when it was closed.
-        if (meaning === 'own' && !isAnnounced && state.state === 'recording')
-          this.#announce(call, state.epoch);
-        isAnnounced = true;
-        return meaning;
-      },
-      stored: (epoch) => heard.stored(epoch),
-    };
+  #observer(request: StopRequest<GraphAnswer>, mark: StopMark, isRepeated: boolean): StopObserver {
+    const { call } = request;
+    return stopObserver(request, mark, {
+      isRepeated,
+      isAnnounced: isRepeated || this.#admission.grantOf(call) !== undefined,
+      announce: (epoch) => this.#announce(call, epoch),
+    });
   }
 
   /** Tells the other instances at once: they close what they hold, whatever becomes of the stop in the store. */
@@ -378,12 +367,15 @@ export class Gate {
     try {
       this.#stopListening = await sessions.onStop(({ call, epoch, from }) => {
         if (from === this.#name) return;
-        this.#heardStops.announced(call, epoch ?? this.#admission.grantOf(call)?.epoch ?? null);
+        this.#stopMarks.announced(call, epoch ?? this.#admission.grantOf(call)?.epoch ?? null);
         this.#admission.shut(call, epoch);
         this.#unproven.over(call);
       });
     } catch (error) {
-      log.debug({ error: messageOf(error) }, 'stops that are announced are not heard here');
+      log.debug(
+        { error: messageOf(error) },
+        'could not subscribe to the stops that other instances announce',
+      );
     }
   }
 

@@ -15,7 +15,7 @@ const roundsBeforeJudging = 3;
 const unsureRounds = 2;
 const maxUnsure = 5000;
 
-export interface Listening extends GateDeps {
+export interface IdleCallsOwner extends GateDeps {
   /** Calls whose media moved on this instance since this was asked last. */
   readonly moved: () => readonly CallKey[];
   /** Whether this instance may speak for the calls. */
@@ -27,8 +27,8 @@ export interface Listening extends GateDeps {
  * Ends calls of which nothing was heard for too long: a bot that died, a notification that never came. What is heard is
  * told to the store once a round for all calls, so that no keepAlive and no media waits for it or costs a command.
  */
-export class Silence {
-  readonly #deps: Listening;
+export class IdleCalls {
+  readonly #deps: IdleCallsOwner;
   readonly #silenceMs: number;
   readonly #roundMs: number;
   #heard = new Set<CallKey>();
@@ -40,14 +40,14 @@ export class Silence {
   #cancel: () => void = () => undefined;
   #closed = false;
 
-  constructor(deps: Listening, silenceMs: number) {
+  constructor(deps: IdleCallsOwner, silenceMs: number) {
     this.#deps = deps;
     this.#silenceMs = silenceMs;
     this.#roundMs = Math.min(longestRoundMs, Math.max(shortestRoundMs, silenceMs / 10));
     this.#later();
   }
 
-  heard(call: CallKey): void {
+  touch(call: CallKey): void {
     if (this.#heard.size < maxHeard) this.#heard.add(call);
   }
 
@@ -80,8 +80,8 @@ export class Silence {
     } catch (error) {
       const { log } = this.#deps;
       if (isFault(error, 'StoreUnavailable'))
-        log.debug({ error: messageOf(error) }, 'silence is not watched');
-      else log.error({ error: messageOf(error) }, 'the watch for silent calls failed');
+        log.debug({ error: messageOf(error) }, 'idle calls are not checked');
+      else log.error({ error: messageOf(error) }, 'the check for idle calls failed');
       return false;
     }
   }
@@ -92,9 +92,9 @@ export class Silence {
     for (const call of this.#deps.moved()) heard.add(call);
     if (heard.size === 0) return;
     try {
-      await this.#deps.calls.heard([...heard]);
+      await this.#deps.calls.touch([...heard]);
     } catch (error) {
-      for (const call of heard) this.heard(call);
+      for (const call of heard) this.touch(call);
       throw error;
     }
   }
@@ -121,7 +121,7 @@ export class Silence {
       return await run();
     } catch (error) {
       if (isFault(error, 'StoreUnavailable')) throw error;
-      this.#deps.log.error({ call, error: messageOf(error) }, 'a silent call could not be looked at');
+      this.#deps.log.error({ call, error: messageOf(error) }, 'an idle call could not be checked');
       this.#notSoon(call);
       return undefined;
     }
@@ -132,7 +132,7 @@ export class Silence {
     for (const [call, until] of this.#unsure) if (until <= this.#round) this.#unsure.delete(call);
     // What another instance heard may reach the store a round later.
     const forMs = this.#silenceMs + this.#roundMs;
-    const calls = await this.#deps.calls.silent(forMs, maxPerRound + this.#unsure.size);
+    const calls = await this.#deps.calls.idle(forMs, maxPerRound + this.#unsure.size);
     return calls.filter((call) => !this.#unsure.has(call)).slice(0, maxPerRound);
   }
 
@@ -147,11 +147,11 @@ export class Silence {
     if (found === 'gone') return 'silence';
     if (found === 'noCredential') return 'silenceUnconfirmed';
     if (found === 'found') {
-      log.info({ call }, 'nothing was heard of a call for long, but Graph still knows it');
-      await calls.heard([call]);
+      log.info({ call }, 'a call is idle, but Graph confirms that it exists');
+      await calls.touch([call]);
       return undefined;
     }
-    log.warn({ call }, 'nothing was heard of a call for long, and Graph does not say whether it is there');
+    log.warn({ call }, 'a call is idle, and Graph did not say whether it exists');
     this.#notSoon(call);
     return undefined;
   }
@@ -163,6 +163,6 @@ export class Silence {
   async #end(call: CallKey, cause: CallEnd): Promise<void> {
     const ended = await this.#deps.end(call, cause);
     if (!ended.ok && ended.reason !== 'CallEnded')
-      this.#deps.log.warn({ call, reason: ended.reason }, 'a silent call could not be ended yet');
+      this.#deps.log.warn({ call, reason: ended.reason }, 'an idle call could not be ended yet');
   }
 }

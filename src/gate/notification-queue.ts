@@ -1,7 +1,12 @@
 import type { CallKey } from '../core/call/key.ts';
 import { messageOf } from '../core/errors.ts';
 import { sleep } from './context.ts';
-import { take, type Lesson, type Taken, type Teaching } from './apply-notification.ts';
+import {
+  applyNotification,
+  type ReceivedNotice,
+  type Applied,
+  type NotificationDeps,
+} from './apply-notification.ts';
 
 /** How many calls are attended to at a time. */
 const maxBusy = 128;
@@ -14,18 +19,19 @@ const slowMs = 250;
 const firstRetryMs = 100;
 const longestRetryMs = 5000;
 
-const weightOf = ({ notice }: Lesson): number => (notice.kind === 'roster' ? 1 + notice.entries.length : 1);
+const weightOf = ({ notice }: ReceivedNotice): number =>
+  notice.kind === 'roster' ? 1 + notice.entries.length : 1;
 
 /**
  * What Graph's notifications teach, taken in behind the bot's back: in order per call, tried again for as long as the
  * store is away, bounded. Nobody waits for it.
  */
-export class Learner {
-  readonly #teaching: Teaching;
-  readonly #waiting = new Map<CallKey, Lesson[]>();
+export class NotificationQueue {
+  readonly #deps: NotificationDeps;
+  readonly #waiting = new Map<CallKey, ReceivedNotice[]>();
   readonly #ready: CallKey[] = [];
   #weight = 0;
-  /** Wakes lessons that are to be tried again. */
+  /** Wakes notices that are to be tried again. */
   readonly #resting = new Set<() => void>();
   #busy = 0;
   #isDue = false;
@@ -33,13 +39,13 @@ export class Learner {
   #closed = false;
   #whenIdle: () => void = () => undefined;
 
-  constructor(teaching: Teaching) {
-    this.#teaching = teaching;
+  constructor(deps: NotificationDeps) {
+    this.#deps = deps;
   }
 
   /** Returns at once: whoever needs to know whose a call is before it is learned finds it among the bindings. */
-  learn(lessons: readonly Lesson[]): void {
-    for (const lesson of lessons) this.#add(lesson);
+  add(notices: readonly ReceivedNotice[]): void {
+    for (const received of notices) this.#add(received);
     this.#attend();
   }
 
@@ -49,28 +55,31 @@ export class Learner {
     for (const wake of [...this.#resting]) wake();
     if (this.#waiting.size === 0) return;
     const idle = new Promise<void>((resolve) => (this.#whenIdle = resolve));
-    await Promise.race([idle, sleep(this.#teaching.clock, withinMs)]);
+    await Promise.race([idle, sleep(this.#deps.clock, withinMs)]);
     this.#closed = true;
   }
 
-  #add(lesson: Lesson): void {
-    const { meter, log, sizes } = this.#teaching;
+  #add(received: ReceivedNotice): void {
+    const { meter, log, sizes } = this.#deps;
     const { maxWaitingNotices = defaultMaxWaiting } = sizes ?? {};
-    const weight = weightOf(lesson);
-    const { call, kind } = lesson.notice;
+    const weight = weightOf(received);
+    const { call, kind } = received.notice;
     if (this.#closing || this.#weight + weight > maxWaitingNotices) {
       meter.notice(kind, 'dropped', 1);
-      log.error({ call, kind }, 'a notification reached the bot, but there was no room to learn from it');
+      log.error(
+        { call, kind },
+        'a notification was forwarded to the bot but not processed: the queue is full',
+      );
       return;
     }
     this.#weight += weight;
-    this.#teaching.bindings.expect(call, lesson.by);
+    this.#deps.bindings.expect(call, received.by);
     const queue = this.#waiting.get(call);
     if (queue !== undefined) {
-      queue.push(lesson);
+      queue.push(received);
       return;
     }
-    this.#waiting.set(call, [lesson]);
+    this.#waiting.set(call, [received]);
     this.#ready.push(call);
   }
 
@@ -88,19 +97,19 @@ export class Learner {
   #attendLater(): void {
     if (this.#isDue || this.#ready.length === 0 || this.#busy >= maxBusy) return;
     this.#isDue = true;
-    this.#teaching.clock.after(0, () => {
+    this.#deps.clock.after(0, () => {
       this.#isDue = false;
       this.#attend();
     });
   }
 
-  /** The lessons of one call, in order; one that cannot be taken now keeps the later ones waiting. */
+  /** The notices of one call, in order; one that cannot be taken now keeps the later ones waiting. */
   async #teach(call: CallKey): Promise<void> {
     const queue = this.#waiting.get(call) ?? [];
     let taught = 0;
     for (let retryMs = firstRetryMs; queue[0] !== undefined;) {
-      const [lesson] = queue;
-      const taken = await this.#inSlot(() => this.#take(lesson));
+      const [received] = queue;
+      const taken = await this.#inSlot(() => this.#take(received));
       if (taken === 'again' && !this.#closed) {
         // Meanwhile others are attended to.
         this.#busy -= 1;
@@ -113,13 +122,13 @@ export class Learner {
       retryMs = firstRetryMs;
       queue.shift();
       // The store lets nobody in any more, or the call is somebody else's: nothing is left to close here.
-      if (taken === 'ended' || taken === 'stranger') lesson.heard?.drop();
-      if ((taught += 1) % perTurn === 0) await sleep(this.#teaching.clock, 0);
-      this.#weight -= weightOf(lesson);
-      this.#teaching.meter.notice(lesson.notice.kind, taken === 'again' ? 'dropped' : taken, 1);
+      if (taken === 'ended' || taken === 'stranger') received.stopMark?.drop();
+      if ((taught += 1) % perTurn === 0) await sleep(this.#deps.clock, 0);
+      this.#weight -= weightOf(received);
+      this.#deps.meter.notice(received.notice.kind, taken === 'again' ? 'dropped' : taken, 1);
     }
     this.#waiting.delete(call);
-    this.#teaching.bindings.learned(call);
+    this.#deps.bindings.learned(call);
     this.#busy -= 1;
     this.#attendLater();
     if (this.#waiting.size === 0) this.#whenIdle();
@@ -128,7 +137,7 @@ export class Learner {
   /** A call that drains, or waits for the store, keeps nobody else waiting. */
   async #inSlot<T>(run: () => Promise<T>): Promise<T> {
     const slot = { isGiven: false };
-    const cancel = this.#teaching.clock.after(slowMs, () => {
+    const cancel = this.#deps.clock.after(slowMs, () => {
       slot.isGiven = true;
       this.#busy -= 1;
       this.#attendLater();
@@ -143,27 +152,24 @@ export class Learner {
 
   /** Until the time is over, or the end of this instance is near. */
   #rest(ms: number): Promise<void> {
-    if (this.#closing) return sleep(this.#teaching.clock, firstRetryMs);
+    if (this.#closing) return sleep(this.#deps.clock, firstRetryMs);
     return new Promise((resolve) => {
       const over = (): void => {
         cancel();
         this.#resting.delete(over);
         resolve();
       };
-      const cancel = this.#teaching.clock.after(ms, over);
+      const cancel = this.#deps.clock.after(ms, over);
       this.#resting.add(over);
     });
   }
 
-  async #take(lesson: Lesson): Promise<Taken> {
+  async #take(received: ReceivedNotice): Promise<Applied> {
     try {
-      return await take(this.#teaching, lesson);
+      return await applyNotification(this.#deps, received);
     } catch (error) {
-      const { call, kind } = lesson.notice;
-      this.#teaching.log.error(
-        { call, kind, error: messageOf(error) },
-        'a notification could not be learned',
-      );
+      const { call, kind } = received.notice;
+      this.#deps.log.error({ call, kind, error: messageOf(error) }, 'a notification could not be processed');
       return 'dropped';
     }
   }

@@ -7,7 +7,7 @@ import { type GateDeps, sleep } from './context.ts';
 const waitMs = 250;
 
 /** What the store says of a call; undefined: it does not answer, or not in time. */
-export async function readSoon(
+export async function readInTime(
   { calls, clock }: Pick<GateDeps, 'calls' | 'clock'>,
   call: CallKey,
 ): Promise<CallView | undefined> {

@@ -79,7 +79,7 @@ export class RefusalReports {
     const untold = [...this.#counts.values()].reduce((sum, { total }) => sum + total, 0);
     this.#deps.log.warn(
       { untold, lines: this.#batch.lines.length, instance: this.#instance },
-      'refused writes could not be reported to the store, so the evidence does not tell of them',
+      'refused writes could not be reported to the store and are missing in the evidence',
     );
   }
 
@@ -113,7 +113,10 @@ export class RefusalReports {
       return true;
     } catch (error) {
       if (!isFault(error)) throw error;
-      log.debug({ error: messageOf(error) }, 'refused writes are counted until the store takes the report');
+      log.debug(
+        { error: messageOf(error) },
+        'the report of refused writes failed; it is kept until the store answers',
+      );
       return false;
     }
   }

@@ -87,7 +87,10 @@ export class Refusals {
         calls.delete(call);
       } catch (error) {
         if (!isFault(error)) throw error;
-        this.#deps.log.debug({ error: messageOf(error) }, 'refused writes are kept until the store answers');
+        this.#deps.log.debug(
+          { error: messageOf(error) },
+          'refused writes could not be recorded; they are kept in memory until the store answers',
+        );
         break;
       }
     }

@@ -10,6 +10,6 @@ export function reportWrites(grant: Grant, { meter, log }: Pick<StatusDeps, 'met
   if (grant.notDiscarded === 0) return;
   log.warn(
     { call: grant.call, epoch: grant.epoch, count: grant.notDiscarded, writes: grant.notDiscardedIds },
-    'a media handler did not agree in time to discard writes that were cut: find out whether it has stored them',
+    'a media handler did not confirm in time that it discards aborted writes: check whether it has stored them',
   );
 }

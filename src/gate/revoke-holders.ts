@@ -19,7 +19,7 @@ const againMs = 50;
 const nameOf = ({ session, epoch }: Holder): string => `${epoch} ${session}`;
 
 /** Tells the holders of one call that is stopping, for as long as there are any, and knows whose session stands still. */
-export class Telling {
+export class HolderRevocations {
   readonly #deps: GateDeps;
   readonly #own: OwnSession;
   readonly #call: CallKey;
@@ -32,7 +32,7 @@ export class Telling {
     this.#call = call;
   }
 
-  async tell({ state, holders }: Held): Promise<void> {
+  async revoke({ state, holders }: Held): Promise<void> {
     const at = this.#deps.clock.now();
     const before = this.#told;
     this.#told = new Map();
@@ -55,7 +55,7 @@ export class Telling {
   }
 
   /** Whether no holder is left from which a heartbeat is to be expected: it would have come long before. */
-  areSilent(holders: readonly HeldFor[]): boolean {
+  areIdle(holders: readonly HeldFor[]): boolean {
     return holders.every((holder) => this.#stillMs(holder) >= holder.ttlMs / 2);
   }
 

@@ -2,7 +2,7 @@ import type { SessionId } from '../core/call/session.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Revocation } from '../core/ports/session-store.ts';
 import { type GateDeps, sessionTimes } from './context.ts';
-import { Upkeep } from './store-sweep.ts';
+import { StoreSweep } from './store-sweep.ts';
 
 /** What a session tells its owner. All are synchronous: when they return, the instance has acted. */
 export interface SessionOwner {
@@ -34,12 +34,12 @@ export class Session {
   #obstacle: string | undefined;
   #hasJoined = false;
   #wasAsked = false;
-  readonly #upkeep: Upkeep;
+  readonly #storeSweep: StoreSweep;
 
   constructor(deps: GateDeps, owner: SessionOwner) {
     this.#deps = deps;
     this.#owner = owner;
-    this.#upkeep = new Upkeep(deps);
+    this.#storeSweep = new StoreSweep(deps);
   }
 
   /** Joins the store; if it does not answer now, goes on trying in the background. */
@@ -99,7 +99,10 @@ export class Session {
       await this.#deps.sessions.quit(id);
     } catch (error) {
       if (!isFault(error)) throw error;
-      this.#deps.log.debug({ session: id, error: messageOf(error) }, 'the session is left to run out');
+      this.#deps.log.debug(
+        { session: id, error: messageOf(error) },
+        'the session could not be ended; it will expire',
+      );
     }
   }
 
@@ -110,7 +113,7 @@ export class Session {
         await this.#beatOnce();
       } catch (error) {
         if (!isFault(error)) throw error;
-        this.#deps.log.debug({ error: messageOf(error) }, 'no heartbeat got through');
+        this.#deps.log.debug({ error: messageOf(error) }, 'a heartbeat failed');
       }
       if (!this.#isAskedAgain()) return;
     }
@@ -133,14 +136,14 @@ export class Session {
     // The deadline may have passed while the reply was on its way: then everything was cut, and the reply is void.
     if (this.#id !== id || !this.isLive()) return;
     if (reply === 'lost') {
-      log.warn({ session: id }, 'the store has lost this session; joining again');
+      log.warn({ session: id }, 'the store has lost the session of this instance; joining again');
       this.#expire();
       await this.#join();
       return;
     }
     this.#owner.take(reply);
     this.#extend(sentAt + times.ttlMs);
-    this.#upkeep.beat();
+    this.#storeSweep.beat();
   }
 
   async #join(): Promise<void> {
@@ -167,7 +170,7 @@ export class Session {
   /** Told once, and again when it has changed. */
   #refused(why: string | undefined): void {
     if (why !== undefined && why !== this.#obstacle)
-      this.#deps.log.error({}, `this instance does not join the store, and its gates stay closed: ${why}`);
+      this.#deps.log.error({}, `this instance cannot join the store; its gates stay closed: ${why}`);
     this.#obstacle = why;
   }
 
@@ -203,7 +206,7 @@ export class Session {
     this.#deps.meter.session(false);
     this.#deps.log.warn(
       { session: id },
-      'the session ran out: no gate is open on this instance, its writes are cut',
+      'the session expired: all gates of this instance are closed and its writes are aborted',
     );
     this.#owner.expire(id);
   }

@@ -12,7 +12,7 @@ import {
   changeInsistently,
   freshForMs,
   stateOf,
-  type Witness,
+  type Author,
 } from './change.ts';
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
@@ -64,11 +64,11 @@ export async function start<Answer extends GraphAnswer>(
   stopFirst: StopFirst<Answer>,
   isStopHeard: IsStopHeard,
 ): Promise<Decision<Started<Answer>>> {
-  const witness = { by: request.by, instance };
+  const author = { by: request.by, instance };
   try {
-    const begun = await begin(deps, witness, request, stopFirst, isStopHeard);
+    const begun = await begin(deps, author, request, stopFirst, isStopHeard);
     if (!begun.ok) return begun;
-    const settled = await sendAndSettle(deps, witness, request, begun.value);
+    const settled = await sendAndSettle(deps, author, request, begun.value);
     if (!settled.ok) return settled;
     const started = settled.value;
     const cause = voided(started.outcome, begun.value.repeated, started.owner !== null);
@@ -97,7 +97,7 @@ function voided(
 
 async function begin<Answer extends GraphAnswer>(
   deps: StatusDeps,
-  witness: Witness,
+  author: Author,
   request: StartRequest<Answer>,
   stopFirst: StopFirst<Answer>,
   isStopHeard: IsStopHeard,
@@ -111,7 +111,7 @@ async function begin<Answer extends GraphAnswer>(
     const sendBefore = clock.now() + times.graphTimeoutMs;
     const hold = { token, forMs: 3 * times.graphTimeoutMs };
     let found: StateName = 'idle';
-    const requested = await change(deps, call, witness, (view) => {
+    const requested = await change(deps, call, author, (view) => {
       const state = stateOf(view);
       found = state.state;
       if (!belongsTo(state, by)) return refuse('CallNotFound');
@@ -124,7 +124,7 @@ async function begin<Answer extends GraphAnswer>(
       if (type === 'startRequested' && deps.backlog.isExceeded()) return deps.backlog.refusal();
       return grant({ event: { type, hold }, detail });
     }).catch((error: unknown) => {
-      void release(deps, call, witness, token);
+      void release(deps, call, author, token);
       throw error;
     });
     if (requested.ok) {
@@ -141,13 +141,13 @@ async function begin<Answer extends GraphAnswer>(
  * The reservation may be in the store though its reply was lost. Nothing was sent and nothing will be, so it must
  * not keep a stop waiting until its time is over.
  */
-async function release(deps: GateDeps, call: CallKey, witness: Witness, token: string): Promise<void> {
+async function release(deps: GateDeps, call: CallKey, author: Author, token: string): Promise<void> {
   const deadline = deps.clock.now() + 3 * deps.times.graphTimeoutMs;
   try {
     await changeInsistently(
       deps,
       call,
-      witness,
+      author,
       (view) => {
         const { state, epoch, exchange } = stateOf(view);
         if (exchange?.token !== token) return refuse('StatusInProgress');
@@ -163,7 +163,7 @@ async function release(deps: GateDeps, call: CallKey, witness: Witness, token: s
     // Its time ends by itself.
     deps.log.warn(
       { call, error: messageOf(error) },
-      'a start that was not sent still holds its place in the store',
+      'a start that was not sent could not be withdrawn from the store',
     );
   }
 }
@@ -192,7 +192,7 @@ async function makeWay<Answer extends GraphAnswer>(
 
 async function sendAndSettle<Answer extends GraphAnswer>(
   deps: StatusDeps,
-  witness: Witness,
+  author: Author,
   { call, by, send, poll, detail = {} }: StartRequest<Answer>,
   { token, epoch, repeated, sendBefore }: Begun,
 ): Promise<Decision<Started<Answer>>> {
@@ -211,7 +211,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   };
   const { outcome, sent } = await resolve(deps, {
     call,
-    witness,
+    author,
     token,
     binding: by,
     sent: first,
@@ -227,7 +227,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   const settled = await changeInsistently(
     deps,
     call,
-    witness,
+    author,
     () => {
       if (repeated) return grant({ event: { type: 'repeatSettled', token }, detail: facts });
       if (outcome.kind === 'completed') {

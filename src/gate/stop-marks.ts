@@ -19,7 +19,7 @@ export interface Opening {
 export type Meaning = 'own' | 'stranger' | 'lapsed';
 
 /** A stop that was asked for here, from when it was heard until the store has it. */
-export interface HeardStop {
+export interface StopMark {
   /** By whom it was asked for; null: nobody in particular. */
   readonly by: Binding | null;
   /** The highest epoch it is for; undefined: nobody has told yet. */
@@ -49,7 +49,7 @@ const isSame = (one: Binding | null, other: Binding | null): boolean =>
  * Rule R6: the calls of which nothing more is admitted here since a stop was heard, until a later recording is
  * confirmed. For a stop whose epoch is not known every recording is an earlier one until the store has told.
  */
-export class HeardStops {
+export class StopMarks {
   readonly #maxWaiting: number;
   readonly #maxOthers: number;
   readonly #waiting = new Map<CallKey, Waiting[]>();
@@ -73,7 +73,7 @@ export class HeardStops {
   }
 
   /** A stop was asked for. `epoch`: of the grant that is held here; undefined: the store has to tell. */
-  hear(call: CallKey, by: Binding | null, epoch: number | undefined): HeardStop {
+  add(call: CallKey, by: Binding | null, epoch: number | undefined): StopMark {
     const known = this.#waiting.get(call) ?? [];
     let stop = known.find((one) => isSame(one.by, by));
     if (stop === undefined) {
@@ -131,7 +131,7 @@ export class HeardStops {
     if (this.#everyCall === null) this.#everyCall = now;
   }
 
-  #handle(call: CallKey, stop: Waiting): HeardStop {
+  #handle(call: CallKey, stop: Waiting): StopMark {
     return {
       by: stop.by,
       get epoch() {

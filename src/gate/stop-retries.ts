@@ -5,7 +5,7 @@ import { messageOf } from '../core/errors.ts';
 import type { GraphAnswer } from '../core/graph/outcome.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { GateDeps } from './context.ts';
-import type { HeardStop } from './stop-marks.ts';
+import type { StopMark } from './stop-marks.ts';
 import type { StopCause, Stopped, StopRequest } from './stop.ts';
 
 /** How many stops one instance repeats at a time, each of another call. */
@@ -25,14 +25,11 @@ const repeatedElsewhere: readonly StopCause[] = ['silence', 'silenceUnconfirmed'
 /** Whether it comes from the watch for silent calls, or from a start that needs a confirmation. */
 export const isAskedAgain = (cause: StopCause): boolean => repeatedElsewhere.includes(cause);
 
-type Attempt = (
-  request: StopRequest<GraphAnswer>,
-  heard: HeardStop,
-) => Promise<Decision<Stopped<GraphAnswer>>>;
+type Attempt = (request: StopRequest<GraphAnswer>, mark: StopMark) => Promise<Decision<Stopped<GraphAnswer>>>;
 
 interface Unfinished {
   readonly request: StopRequest<GraphAnswer>;
-  readonly heard: HeardStop;
+  readonly mark: StopMark;
   /** Local clock: nobody tries any more after this, once it is known which recording is meant. */
   readonly until: number;
 }
@@ -51,7 +48,7 @@ interface Carried extends Unfinished {
  * leaves no call open elsewhere and no banner on. Bounded, and it does not outlive the process: who asked was told to
  * ask again.
  */
-export class CarriedStops {
+export class StopRetries {
   readonly #deps: GateDeps;
   readonly #attempt: Attempt;
   readonly #carried = new Map<CallKey, Carried>();
@@ -76,22 +73,25 @@ export class CarriedStops {
   }
 
   /** Whether the stop is repeated from now on. */
-  carry(request: StopRequest<GraphAnswer>, heard: HeardStop, reason: ReasonCode): boolean {
+  add(request: StopRequest<GraphAnswer>, mark: StopMark, reason: ReasonCode): boolean {
     const { call, cause } = request;
     if (this.#closed || !passing.includes(reason) || isAskedAgain(cause)) return false;
     const until = this.#deps.clock.now() + carriedForMs;
     const before = this.#carried.get(call);
     if (before !== undefined && !covers(request, before.request))
-      return wait(before.behind, { request, heard, until });
+      return wait(before.behind, { request, mark, until });
     if (before !== undefined) this.#end(before);
-    const unfinished = { request, heard: untold(before === undefined ? [] : [before], heard), until };
+    const unfinished = { request, mark: outstanding(before === undefined ? [] : [before], mark), until };
     if (this.#carried.size >= maxCarried) {
-      this.#deps.log.error({ call, cause, reason }, 'too many stops are being repeated; this one is not');
+      this.#deps.log.error(
+        { call, cause, reason },
+        'too many stops are being retried; this one is not retried',
+      );
       return false;
     }
     this.#deps.log.warn(
       { call, cause, reason },
-      'a stop could not be completed: the gate of the call is closed on this instance, and the stop is repeated',
+      'a stop could not be completed: the gate of the call is closed on this instance, and the stop is retried',
     );
     this.#begin(unfinished, before?.behind ?? []);
     return true;
@@ -122,21 +122,21 @@ export class CarriedStops {
       await this.#pause(carried, pauseMs);
       if (carried.isOver) return;
       // As long as the store has not told which recording is meant, every later one would be closed here as well.
-      if (clock.now() >= carried.until && carried.heard.epoch !== undefined) {
+      if (clock.now() >= carried.until && carried.mark.epoch !== undefined) {
         log.error(
           { call, cause },
-          'a stop could not be completed for too long and is not repeated any more; the gate stays closed on this instance',
+          'a stop could not be completed for too long and is no longer retried; the gate stays closed on this instance',
         );
         break;
       }
-      carried.attempt = this.#attempt(carried.request, carried.heard);
+      carried.attempt = this.#attempt(carried.request, carried.mark);
       const stopped = await carried.attempt.catch((error: unknown) => {
-        log.error({ call, cause, error: messageOf(error) }, 'a repeated stop failed inside the gate');
+        log.error({ call, cause, error: messageOf(error) }, 'a retried stop failed with an internal error');
         return undefined;
       });
       carried.attempt = undefined;
       if (stopped === undefined || (!stopped.ok && passing.includes(stopped.reason))) continue;
-      log.info({ call, cause, reason: stopped.ok ? null : stopped.reason }, 'a repeated stop is over');
+      log.info({ call, cause, reason: stopped.ok ? null : stopped.reason }, 'a retried stop has finished');
       break;
     }
     this.#finish(carried);
@@ -166,8 +166,8 @@ function wait(behind: Unfinished[], unfinished: Unfinished): boolean {
   const isReplaced = ({ request }: Unfinished): boolean => covers(unfinished.request, request);
   const others = behind.filter((one) => !isReplaced(one));
   if (others.length >= maxBehind) return false;
-  const heard = untold(behind.filter(isReplaced), unfinished.heard);
-  behind.splice(0, Infinity, ...others, { ...unfinished, heard });
+  const mark = outstanding(behind.filter(isReplaced), unfinished.mark);
+  behind.splice(0, Infinity, ...others, { ...unfinished, mark });
   return true;
 }
 
@@ -175,8 +175,8 @@ function wait(behind: Unfinished[], unfinished: Unfinished): boolean {
  * What is carried on in place of others: one of which nobody has told yet which recording is meant, if there is one. Left
  * behind, it would close every later recording.
  */
-const untold = (replaced: readonly Unfinished[], heard: HeardStop): HeardStop =>
-  replaced.find((one) => one.heard.epoch === undefined)?.heard ?? heard;
+const outstanding = (replaced: readonly Unfinished[], mark: StopMark): StopMark =>
+  replaced.find((one) => one.mark.epoch === undefined)?.mark ?? mark;
 
 type Asked = Pick<StopRequest<GraphAnswer>, 'by' | 'cause'>;
 

@@ -10,11 +10,11 @@ import type { Poll, Send, Sent } from '../core/graph/exchange.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph/outcome.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports/call-store.ts';
-import { asRefusal, change, changeInsistently, freshForMs, stateOf, type Witness } from './change.ts';
+import { asRefusal, change, changeInsistently, freshForMs, stateOf, type Author } from './change.ts';
 import { type GateDeps, sleep, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
 import { intervalOf } from './interval.ts';
-import { type Held, type OwnSession, revokeAll, Telling } from './revoke-holders.ts';
+import { type Held, type OwnSession, revokeAll, HolderRevocations } from './revoke-holders.ts';
 import type { Meaning } from './stop-marks.ts';
 
 /** What a stop is for; the end of a call closes its gate as well. */
@@ -36,7 +36,7 @@ export interface StopRequest<Answer extends GraphAnswer> {
 }
 
 /** What this instance makes of a stop it has heard, as the store tells of the call. */
-export interface Hearing {
+export interface StopObserver {
   judge(state: CallState): Meaning;
   /** The store lets nobody in any more up to this epoch. */
   stored(epoch: number): void;
@@ -50,9 +50,9 @@ export interface Stopped<Answer extends GraphAnswer> {
 /** A call whose gate is closing, as this handler drives it. */
 interface Stop<Answer extends GraphAnswer> {
   readonly request: StopRequest<Answer>;
-  readonly heard: Hearing;
+  readonly observer: StopObserver;
   readonly token: string;
-  readonly witness: Witness;
+  readonly author: Author;
   /** Local clock: the stop is sent or refused by then (promise 4 of docs/design/protocol.md). */
   readonly bound: number;
 }
@@ -65,15 +65,15 @@ export async function stop<Answer extends GraphAnswer>(
   deps: StatusDeps,
   own: OwnSession,
   request: StopRequest<Answer>,
-  heard: Hearing,
+  observer: StopObserver,
 ): Promise<Decision<Stopped<Answer>>> {
   const { clock, times, policyFor } = deps;
   const drainMs = policyFor(request.by).drainMs ?? times.drainMs;
   const doing: Stop<Answer> = {
     request,
-    heard,
+    observer,
     token: deps.newId(),
-    witness: { by: request.by, instance: own.id ?? 'none' },
+    author: { by: request.by, instance: own.id ?? 'none' },
     bound: (request.askedAt ?? clock.now()) + drainMs + times.ttlMs,
   };
   try {
@@ -93,14 +93,14 @@ export async function stop<Answer extends GraphAnswer>(
 async function begin<Answer extends GraphAnswer>(
   deps: GateDeps,
   own: OwnSession,
-  { request, heard, token, witness, bound }: Stop<Answer>,
+  { request, observer, token, author, bound }: Stop<Answer>,
 ): Promise<Decision<Held>> {
   const { call, cause, detail = {} } = request;
   for (;;) {
     let epoch = 0;
-    const requested = await change(deps, call, witness, (view) => {
+    const requested = await change(deps, call, author, (view) => {
       const state = stateOf(view);
-      const meaning = heard.judge(state);
+      const meaning = observer.judge(state);
       if (meaning === 'stranger') return refuse('CallNotFound');
       if (meaning === 'lapsed') return refuse('RecordingNotActive');
       epoch = state.epoch;
@@ -115,7 +115,7 @@ async function begin<Answer extends GraphAnswer>(
     });
     // Refused for either reason, it is stopping or has ended.
     if (requested.ok || requested.reason === 'StatusInProgress' || requested.reason === 'CallEnded')
-      heard.stored(epoch);
+      observer.stored(epoch);
     if (requested.ok && requested.value.state.exchange?.token === token) return grant(requested.value);
     if (!requested.ok && requested.reason !== 'StatusInProgress') return requested;
     // While a start in flight, or another stop, is waited for, the gate is closed all the same.
@@ -142,23 +142,23 @@ interface Drained {
 async function drain<Answer extends GraphAnswer>(
   deps: GateDeps,
   own: OwnSession,
-  { request: { call }, witness, bound }: Stop<Answer>,
+  { request: { call }, author, bound }: Stop<Answer>,
   begun: Held,
 ): Promise<Decision<Drained>> {
   const { clock, times, calls } = deps;
-  const telling = new Telling(deps, own, call);
+  const revocations = new HolderRevocations(deps, own, call);
   // Holders with nothing in flight leave within a few round trips, so the first pauses are those of the store.
   for (let held = begun, pauseMs = 1 / 8; ; pauseMs = Math.min(50, pauseMs * 2)) {
-    const told = telling.tell(held);
+    const told = revocations.revoke(held);
     const asked = clock.now();
     const [view] = await Promise.all([calls.read(call), told]);
     held = view;
     const freshMs = freshForMs(deps, view);
     if (view.holders.length === 0 && freshMs <= 0) return grant({ view, asked });
-    for (const holder of telling.lost(view.holders)) await waitedOut(deps, call, witness, holder);
+    for (const holder of revocations.lost(view.holders)) await waitedOut(deps, call, author, holder);
     // A holder that is being waited out needs its own whole TTL, which may be longer than ours.
     const longerMs = Math.max(0, ...view.holders.map(({ ttlMs }) => ttlMs - times.ttlMs));
-    const mustWait = freshMs > 0 || !telling.areSilent(view.holders);
+    const mustWait = freshMs > 0 || !revocations.areIdle(view.holders);
     if (mustWait && clock.now() >= bound + (freshMs > 0 ? 0 : longerMs)) {
       return freshMs > 0
         ? refuse('StoreFresh', { retryAfterMs: freshMs })
@@ -178,7 +178,7 @@ export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call:
   }
 }
 
-async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder: HeldFor): Promise<void> {
+async function waitedOut(deps: GateDeps, call: CallKey, author: Author, holder: HeldFor): Promise<void> {
   const unknown: Tally = {
     admitted: 0,
     aborted: 0,
@@ -188,7 +188,7 @@ async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder
     left: 'lost',
     drainMs: null,
   };
-  await change(deps, call, witness, () =>
+  await change(deps, call, author, () =>
     grant({
       event: { type: 'holderLost' },
       detail: { session: holder.session, ttlMs: holder.ttlMs, graphTimeoutMs: holder.graphTimeoutMs },
@@ -201,10 +201,10 @@ async function waitedOut(deps: GateDeps, call: CallKey, witness: Witness, holder
 /** The gate stays closed; whoever asks next takes over. */
 async function defer<Answer extends GraphAnswer>(
   deps: GateDeps,
-  { request, token, witness }: Stop<Answer>,
+  { request, token, author }: Stop<Answer>,
   refusal: Refusal,
 ): Promise<Refusal> {
-  await change(deps, request.call, witness, () =>
+  await change(deps, request.call, author, () =>
     grant({ event: { type: 'stopDeferred', token }, detail: { reason: refusal.reason } }),
   );
   return refusal;
@@ -216,7 +216,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   { view: drained, asked }: Drained,
 ): Promise<Decision<Stopped<Answer>>> {
   const { clock, times } = deps;
-  const { request, token, witness } = doing;
+  const { request, token, author } = doing;
   const { call, graph } = request;
   const hold = { token, forMs: 2 * times.graphTimeoutMs };
   // Local time before the store was asked, so that we give up before the store lets another one in.
@@ -224,7 +224,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   const closed = await change(
     deps,
     call,
-    witness,
+    author,
     (view) => grant({ event: { type: 'drained', hold }, detail: intervalOf(view), dropTallies: true }),
     drained,
   );
@@ -237,7 +237,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   const deadline = sendBefore + times.graphTimeoutMs;
   const { outcome, sent } = await resolve(deps, {
     call,
-    witness,
+    author,
     token,
     // To ask for a stop does not make the call one's own.
     binding: null,
@@ -252,17 +252,15 @@ async function sendAndSettle<Answer extends GraphAnswer>(
 /** Graph has already said what it had to say. */
 async function withoutGraph<Answer extends GraphAnswer>(
   deps: GateDeps,
-  { request: { call, cause }, token, witness }: Stop<Answer>,
+  { request: { call, cause }, token, author }: Stop<Answer>,
 ): Promise<void> {
-  if (isEnd(cause)) return end(deps, call, witness, cause);
-  await change(deps, call, witness, () =>
-    grant({ event: { type: 'stopRefused', token }, detail: { cause } }),
-  );
+  if (isEnd(cause)) return end(deps, call, author, cause);
+  await change(deps, call, author, () => grant({ event: { type: 'stopRefused', token }, detail: { cause } }));
 }
 
 async function settle<Answer extends GraphAnswer>(
   deps: GateDeps,
-  { request, token, witness }: Stop<Answer>,
+  { request, token, author }: Stop<Answer>,
   sent: Sent<Answer>,
   outcome: StatusOutcome,
   deadline: number,
@@ -281,29 +279,29 @@ async function settle<Answer extends GraphAnswer>(
     const settled = await changeInsistently(
       deps,
       call,
-      witness,
+      author,
       () => grant({ event: { type, token }, detail }),
       deadline,
     );
     // For a call that nobody is bound to, a 404 may only mean that it is somebody else's.
     const gone =
       outcome.kind === 'refused' && outcome.gone && settled.ok && settled.value.state.binding !== null;
-    if (gone) await end(deps, call, witness, 'statusNotFound');
-    else if (taken && cause === 'hangUp') await end(deps, call, witness, 'hangUp');
+    if (gone) await end(deps, call, author, 'statusNotFound');
+    else if (taken && cause === 'hangUp') await end(deps, call, author, 'hangUp');
   } catch (error) {
     // The store still says `unconfirmed`: closed, and to be confirmed before the next start.
     if (!isFault(error)) throw error;
     deps.log.error(
       { call, error: messageOf(error) },
-      'the answer to a stop could not be stored; the gate stays closed',
+      'the response from Graph to a stop could not be stored; the gate stays closed',
     );
   }
 }
 
 const isEnd = (cause: StopCause): cause is CallEnd => Object.hasOwn(callEnds, cause);
 
-async function end(deps: GateDeps, call: CallKey, witness: Witness, cause: CallEnd): Promise<void> {
-  const ended = await change(deps, call, witness, () =>
+async function end(deps: GateDeps, call: CallKey, author: Author, cause: CallEnd): Promise<void> {
+  const ended = await change(deps, call, author, () =>
     grant({ event: { type: 'ended' }, detail: { cause } }),
   );
   if (ended.ok) deps.meter.callEnded(cause);

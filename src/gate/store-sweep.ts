@@ -6,7 +6,7 @@ const everyMs = 60_000;
 const maxPerRound = 2000;
 
 /** Lets the store forget, once a minute, what nobody needs any more. Every instance does so; nothing depends on it. */
-export class Upkeep {
+export class StoreSweep {
   readonly #deps: Pick<GateDeps, 'calls' | 'clock' | 'log'>;
   #dueAt: number;
   #isBusy = false;
@@ -25,8 +25,9 @@ export class Upkeep {
     calls
       .sweep(maxPerRound)
       .catch((error: unknown) => {
-        if (isFault(error)) log.debug({ error: messageOf(error) }, 'the store was not swept');
-        else log.error({ error: messageOf(error) }, 'the store could not be swept');
+        if (isFault(error))
+          log.debug({ error: messageOf(error) }, 'the cleanup of expired calls in the store was skipped');
+        else log.error({ error: messageOf(error) }, 'the cleanup of expired calls in the store failed');
       })
       .finally(() => (this.#isBusy = false));
   }

@@ -8,7 +8,7 @@ const remembered = 20_000;
  * over when it has stood for the time that they gave it. It outlives requests, so that who asks again goes on counting;
  * what is forgotten for want of room is counted anew, which only takes longer.
  */
-export class Watch {
+export class UnchangedSince {
   readonly #clock: Clock;
   readonly #firstSeen = new LRUCache<string, number>({ max: remembered });
 

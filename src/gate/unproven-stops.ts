@@ -96,7 +96,7 @@ export class UnprovenStops {
     if (this.#closed || ofAddress >= maxPerAddress || this.#held.size >= maxHeld) {
       log.warn(
         { call, from, held: ofAddress },
-        'Graph does not answer, and too many stops are held without its word',
+        'Graph does not answer, and too many unverified stops are held; this one is not held',
       );
       return undefined;
     }
@@ -110,7 +110,7 @@ export class UnprovenStops {
     this.#closing.suspend(call);
     log.warn(
       { call, from, cause },
-      'Graph does not answer, so a stop is not proven: the gate of the call is closed on this instance until it does',
+      'Graph does not answer, so the token of a stop is unverified: the gate of the call is closed on this instance until Graph answers',
     );
     const handle = this.#handle(key, held);
     void this.#settle(key, held);
@@ -160,12 +160,12 @@ export class UnprovenStops {
         if (held.isOver || this.#closed) return;
         const word = await held.stop.ask();
         if (word === 'unanswered') continue;
-        log.info({ call, word }, 'Graph has answered whether a stop is proven');
+        log.info({ call, word }, 'Graph has answered for an unverified stop');
         // It closes before this one is released.
         if (word === 'accepted') void this.#stop(held);
         break;
       } catch (error) {
-        log.error({ call, error: messageOf(error) }, 'a stop that is not proven could not be looked after');
+        log.error({ call, error: messageOf(error) }, 'an unverified stop could not be checked with Graph');
         await sleep(clock, longestPauseMs);
       }
     }
@@ -178,11 +178,14 @@ export class UnprovenStops {
     try {
       const stopped = await stop.stop();
       if (!stopped.ok)
-        log.warn({ call, reason: stopped.reason }, 'a stop that Graph has proven by now is not complete yet');
+        log.warn(
+          { call, reason: stopped.reason },
+          'a stop whose token Graph has accepted meanwhile is not complete yet',
+        );
     } catch (error) {
       log.error(
         { call, error: messageOf(error) },
-        'a stop that Graph has proven by now failed inside the gate',
+        'a stop whose token Graph has accepted meanwhile failed with an internal error',
       );
     }
   }
@@ -218,12 +221,16 @@ export class UnprovenStops {
       );
       // Refused: the call has ended.
       held.isNoted = true;
-      if (!noted.ok) this.#deps.log.debug({ call, reason: noted.reason }, 'a stop came after the end');
+      if (!noted.ok)
+        this.#deps.log.debug(
+          { call, reason: noted.reason },
+          'an unverified stop arrived after the call had ended',
+        );
     } catch (error) {
       if (!isFault(error)) throw error;
       this.#deps.log.debug(
         { call, error: messageOf(error) },
-        'a stop that is not proven waits for the store',
+        'an unverified stop could not be recorded: the store does not answer',
       );
     }
   }

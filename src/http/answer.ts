@@ -19,7 +19,7 @@ export function answering<Granted>(
   const requestId = newId();
   stages(requestId)
     .catch((error: unknown) => {
-      log.error({ requestId, surface, error: messageOf(error) }, 'a request failed inside the gate');
+      log.error({ requestId, surface, error: messageOf(error) }, 'a request failed with an internal error');
       meter.decision(surface, 'InternalFault');
       return refuse('InternalFault');
     })
@@ -28,7 +28,7 @@ export function answering<Granted>(
       if (refusal !== undefined) answerRefusal(req, res, refusal, requestId);
     })
     .catch((error: unknown) => {
-      log.error({ requestId, surface, error: messageOf(error) }, 'an answer could not be given');
+      log.error({ requestId, surface, error: messageOf(error) }, 'a response could not be sent');
       res.destroy();
     });
 }

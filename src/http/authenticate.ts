@@ -83,7 +83,7 @@ function ownToken(req: IncomingMessage, tokenIn: TokenHeader): Decision<string> 
   const token = repeatedHeader(req) ?? bearerToken(typeof own === 'string' ? own : undefined, tokenIn);
   return token.ok && authorization.includes(token.value)
     ? refuse('TokenInvalid', {
-        detail: `it must be in ${tokenIn} alone: Authorization goes on to the handler`,
+        detail: `send it in ${tokenIn} only: Authorization is forwarded to the handler`,
       })
     : token;
 }

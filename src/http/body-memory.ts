@@ -7,7 +7,7 @@ import { retryAfterMs, type Share } from './shares.ts';
 const withPlace = 4 * 1024;
 
 export const noMemory = refuse('Overloaded', {
-  detail: 'too many bodies are read at the moment',
+  detail: 'too many bodies are being read',
   retryAfterMs,
 });
 

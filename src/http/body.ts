@@ -20,7 +20,7 @@ export interface BodyLimit {
 
 /** Reads a body that must be judged: one JSON object without duplicate keys. */
 export async function readJson(req: IncomingMessage, limit: BodyLimit): Promise<Decision<JsonBody>> {
-  const unfit = unfitForJson(req);
+  const unfit = notJsonContent(req);
   if (unfit !== undefined) return unfit;
   const raw = await readBody(req, limit);
   if (!raw.ok) return raw;
@@ -29,7 +29,7 @@ export async function readJson(req: IncomingMessage, limit: BodyLimit): Promise<
 }
 
 /** Why the head of a request says that its body is no JSON that can be judged here. */
-export function unfitForJson({ headers }: IncomingMessage): Refusal | undefined {
+export function notJsonContent({ headers }: IncomingMessage): Refusal | undefined {
   if (!isUtf8Json(headers['content-type'] ?? '')) return refuse('ContentTypeUnsupported');
   if (!['', 'identity'].includes(headers['content-encoding'] ?? ''))
     return refuse('ContentEncodingUnsupported');
@@ -129,6 +129,6 @@ export function replaceText(raw: Uint8Array, key: string, value: string): Buffer
   const text = new TextDecoder().decode(raw);
   const property = parseTree(text)?.children?.find(({ children }) => children?.[0]?.value === key);
   const old = property?.children?.[1];
-  if (old === undefined) throw new Fault('Internal', `the property "${key}" is not there`);
+  if (old === undefined) throw new Fault('Internal', `the property "${key}" is missing`);
   return Buffer.from(text.slice(0, old.offset) + JSON.stringify(value) + text.slice(old.offset + old.length));
 }

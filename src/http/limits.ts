@@ -100,9 +100,9 @@ export function createLimits(sizes: LimitSizes, now: () => number): Limits {
     answerMs: sizes.answerTimeoutMs,
     upload(call, who) {
       const taken = takeAll([
-        [perCall, call, 'of this call'],
-        [perCaller, nameOf(who), 'of this application'],
-        [uploads, '', 'of all'],
+        [perCall, call, 'limit of this call'],
+        [perCaller, nameOf(who), 'limit of this application'],
+        [uploads, '', 'limit of the instance'],
       ]);
       return typeof taken === 'string'
         ? refuse('TooManyUploads', { detail: taken, retryAfterMs })
@@ -111,8 +111,8 @@ export function createLimits(sizes: LimitSizes, now: () => number): Limits {
     controlRequest(share, keptFor) {
       if (keptFor !== undefined) {
         const kept = takeAll([
-          [ofCall, keptFor, 'of this call'],
-          [(_, amount) => given(control(share, 'kept', amount)), '', 'of this caller'],
+          [ofCall, keptFor, 'limit of this call'],
+          [(_, amount) => given(control(share, 'kept', amount)), '', 'limit of this caller'],
         ]);
         if (typeof kept !== 'string') return grant({ lane: 'kept', release: kept });
       }
@@ -123,8 +123,8 @@ export function createLimits(sizes: LimitSizes, now: () => number): Limits {
     unprovenStream: async (share) => inTime(await streamTurn(share, 'common')),
     notification(who) {
       const taken = takeAll([
-        [notificationsOf, nameOf(who), 'of this application'],
-        [notifications, '', 'of all'],
+        [notificationsOf, nameOf(who), 'limit of this application'],
+        [notifications, '', 'limit of the instance'],
       ]);
       return typeof taken === 'string' ? noRoom(taken) : grant(taken);
     },
@@ -146,7 +146,7 @@ const noRoom = (lack: string): Refusal =>
 
 const inTime = (turn: Release | undefined): Decision<Release> =>
   turn === undefined
-    ? refuse('Overloaded', { detail: 'no connection to Graph was free in time', retryAfterMs })
+    ? refuse('Overloaded', { detail: 'no connection to Graph became free in time', retryAfterMs })
     : grant(turn);
 
 /** Bytes, of which nobody has more than a quarter. */
@@ -157,8 +157,8 @@ function quarters(total: number): Take {
     given(
       takeAll(
         [
-          [each, name, 'of this caller'],
-          [all, '', 'of all'],
+          [each, name, 'limit of this caller'],
+          [all, '', 'limit of the instance'],
         ],
         bytes,
       ),

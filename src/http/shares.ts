@@ -17,11 +17,12 @@ export type Lane = 'kept' | 'common';
 /** Takes a share of something, or says what there is no room for. */
 export type TakeShare = (share: Share, lane: Lane, amount?: number) => Release | string;
 
-const ofAll = 'of all';
-const ofAllUnproven = 'of all callers that Graph has not accepted yet';
+const ofAll = 'limit of the instance';
+const ofAllUnproven = 'limit of all callers whose token Graph has not accepted yet';
 /** A lack that no caller alone is the cause of. */
 export const isOfAll = (lack: string): boolean => lack === ofAll || lack === ofAllUnproven;
-const ofOne = ({ proven }: Share): string => (proven ? 'of this application' : 'from this address');
+const ofOne = ({ proven }: Share): string =>
+  proven ? 'limit of this application' : 'limit of this client address';
 
 /**
  * Whatever is configured, nobody has more than half, nor have all who are not proven together: the rest is there for the
@@ -99,7 +100,7 @@ export function turns(take: TakeShare, waitMs: number): TakeTurn {
   return (share, lane) => {
     const key = keyOf(share, lane);
     const before = waiting.get(key);
-    const release = before === undefined ? take(share, lane) : 'others of this caller were first';
+    const release = before === undefined ? take(share, lane) : 'earlier requests of this caller are waiting';
     if (typeof release !== 'string') return Promise.resolve(ending(release));
     return new Promise((resolve) => {
       const granted = (given: Release): void => {

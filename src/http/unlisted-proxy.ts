@@ -23,7 +23,7 @@ export function addressWithoutProxies(log: Log): ClientAddress {
       isSettled = true;
       log.warn(
         { address },
-        'every client seems to have the same address, so all of them share the limits of one: if a proxy or load balancer is in front, list it in TALLYLIGHT_TRUSTED_PROXIES',
+        'all clients have the same address, so they share the limits of one client: if a reverse proxy or load balancer is in front, list it in TALLYLIGHT_TRUSTED_PROXIES',
       );
     } else if (address !== first) isSettled = true;
     return address;

@@ -7,20 +7,20 @@ export type Samples = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
  * The numbers of several workers as those of one process. What a worker had counted stays when it goes: a counter that
  * shrinks would be taken for one that began anew, and all of it be counted again.
  */
-export class WorkerNumbers {
+export class WorkerMetrics {
   readonly #latest = new Map<number, Samples>();
   #first: number | undefined;
   #departed: Samples = [];
   #departing = Promise.resolve();
 
   /** `first`: it has asked the store, so that what all tell alike is taken from it. */
-  take(worker: number, samples: Samples, first = false): void {
+  add(worker: number, samples: Samples, first = false): void {
     this.#latest.set(worker, samples);
     if (first) this.#first = worker;
   }
 
   /** Its counters and histograms stay as they were last told; its gauges are about nothing any more. */
-  depart(worker: number): Promise<void> {
+  remove(worker: number): Promise<void> {
     // One after the other: each adds to what the one before left.
     this.#departing = this.#departing.then(async () => {
       const last = this.#latest.get(worker) ?? [];

@@ -97,7 +97,7 @@ function conflicts(loaded: readonly Loaded[]): Problem[] {
       found.push({
         file: one.file,
         line: one.lines.name,
-        text: `the name "${one.policy.name}" is also used at ${at}; every policy needs a name of its own`,
+        text: `the name "${one.policy.name}" is also used at ${at}; each policy must have a unique name`,
       });
     }
     if (collide(one.policy, two.policy)) {
@@ -105,7 +105,7 @@ function conflicts(loaded: readonly Loaded[]): Problem[] {
       found.push({
         file: one.file,
         line: one.lines.match,
-        text: `"${one.policy.name}" and "${two.policy.name}" (${at}) match the same callers equally well; make one of them more specific`,
+        text: `"${one.policy.name}" and "${two.policy.name}" (${at}) match the same callers equally specifically; make one of them more specific`,
       });
     }
     return found;
@@ -147,7 +147,7 @@ export function createPolicySet(
       } catch (error) {
         log.error(
           { directory: place, error: messageOf(error) },
-          'the policies were not reloaded; the old ones stay',
+          'the policies were not reloaded; the previous policies stay in force',
         );
         meter.policyReload(false);
       }
@@ -169,6 +169,6 @@ function ownDirectory(): string {
   const found = ['../../policies/', '../../../policies/']
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(join(path, schemaFile)));
-  if (found === undefined) throw new Fault('Internal', 'the package has lost its policies');
+  if (found === undefined) throw new Fault('Internal', 'the policies of the package are missing');
   return found;
 }

@@ -16,7 +16,10 @@ export function breakable(inner: Store): BreakableStore {
         const member: unknown = Reflect.get(target, name, target);
         if (typeof member !== 'function') return member;
         return (...args: unknown[]): unknown => {
-          if (broken) return Promise.reject(new Fault('StoreUnavailable', 'the store was broken on purpose'));
+          if (broken)
+            return Promise.reject(
+              new Fault('StoreUnavailable', 'the store is unavailable: it was broken on purpose'),
+            );
           return Reflect.apply(member, target, args) as unknown;
         };
       },
@@ -27,7 +30,7 @@ export function breakable(inner: Store): BreakableStore {
     outbox: guard(inner.outbox),
     ping: () =>
       broken
-        ? Promise.reject(new Fault('StoreUnavailable', 'the store was broken on purpose'))
+        ? Promise.reject(new Fault('StoreUnavailable', 'the store is unavailable: it was broken on purpose'))
         : inner.ping(),
     close: () => inner.close(),
     break: () => {

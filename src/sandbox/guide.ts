@@ -13,44 +13,47 @@ export function guide(sandbox: Sandbox, call: string): string {
     `curl -s -X POST ${body === undefined ? '' : `-d '${JSON.stringify(body)}' `}${graph.url}/sandbox/${what}`;
   const rows: readonly (readonly [string, string])[] = [
     ['Set up', `PROXY=${proxy.url} CALL=${call} TOKEN=$(curl -s ${mint.url}/token)`],
-    ['1. An upload before the notice is refused', upload('early')],
-    ['2. The bot reports recording; Graph confirms', status('recording')],
-    ['3. Now the upload is stored', upload('first')],
+    ['1. An upload before recording is confirmed is refused', upload('early')],
+    ['2. The bot reports recording; Graph confirms it', status('recording')],
+    ['3. An upload is now stored', upload('first')],
     [
-      '4. A long upload, and notRecording while it runs: it is cut before Graph hears of the stop',
+      '4. notRecording during a long upload: the upload is aborted before Graph receives the stop',
       `(head -c 3000000 /dev/zero | curl -s -H "Authorization: Bearer $TOKEN" --limit-rate 100k -T - $PROXY/media/$CALL/long &) ; sleep 1 ; ${status('notRecording')}`,
     ],
-    ['5. After the stop the upload is refused again', upload('late')],
+    ['5. After the stop an upload is refused again', upload('late')],
     ['What participants saw', `curl -s ${graph.url}/sandbox/banner`],
     ['What Graph received', `curl -s ${graph.url}/sandbox/log`],
     ['What was stored', `curl -s -H "Authorization: Bearer $TOKEN" $PROXY/media/$CALL/`],
-    ['Numbers and readiness', `curl -s ${proxy.adminUrl}/metrics ${proxy.adminUrl}/readyz`],
-    ['Check the evidence', `node ${verifier} ${directory}/evidence`],
+    ['Metrics and readiness', `curl -s ${proxy.adminUrl}/metrics ${proxy.adminUrl}/readyz`],
+    ['Verify the evidence', `node ${verifier} ${directory}/evidence`],
     [
-      'Another call: Graph invites the bot, which takes the call through the proxy',
+      'Another call: Graph invites the bot, and the bot answers through the proxy',
       `CALL=$(${tell('calls', {})} | grep -o '[0-9a-f-]\\{36\\}')`,
     ],
-    ['What the bot was sent, and which calls it took', `curl -s ${callbackBot.url}/sandbox/received`],
-    ['What Graph delivered, and what it was answered', `curl -s ${graph.url}/sandbox/notifications`],
     [
-      'Graph answers the next status change with a pending operation, which it completes by a notification after 3 s',
+      'Notifications that the bot received, and calls that it answered',
+      `curl -s ${callbackBot.url}/sandbox/received`,
+    ],
+    ['Notifications that Graph delivered, and the responses', `curl -s ${graph.url}/sandbox/notifications`],
+    [
+      'Graph responds to the next status change with a pending operation, which it completes after 3 s with a notification',
       tell('script', { action: 'updateRecordingStatus', answer: { pending: { afterMs: 3000 } } }),
     ],
     [
-      'Notifications are held back, and let go',
+      'Hold notifications, then release them',
       `${tell('notifications', { mode: 'hold' })} ; ${tell('notifications/release')} ; ${tell('notifications', { mode: 'send' })}`,
     ],
-    ['Somebody joins the call', tell('calls/$CALL/participants', {})],
-    ['Graph ends the call', tell('calls/$CALL/terminate', { code: 200, subcode: 5001 })],
+    ['Add a participant to the call', tell('calls/$CALL/participants', {})],
+    ['Let Graph end the call', tell('calls/$CALL/terminate', { code: 200, subcode: 5001 })],
     [
-      "The bot's next answer is late and another one",
+      'Let the bot respond late and with 500 to the next notification',
       `curl -s -d '{"status":500,"delayMs":2000}' ${callbackBot.url}/sandbox/answers`,
     ],
   ];
   return [
-    'Tallylight sandbox: everything is on loopback, nothing leaves this machine.',
+    'Tallylight sandbox: everything runs on loopback; nothing leaves this machine.',
     '',
-    `  proxy       ${proxy.url}   (health and numbers: ${proxy.adminUrl})`,
+    `  proxy       ${proxy.url}   (health and metrics: ${proxy.adminUrl})`,
     `  fake Graph  ${graph.url}`,
     `  media sink  ${sink.url}   (stores in ${directory}/media)`,
     `  token mint  ${mint.url}`,
@@ -58,7 +61,7 @@ export function guide(sandbox: Sandbox, call: string): string {
       ? `  bot         ${callbackBot.url}   (Graph notifies it at ${proxy.url}/callbacks/calls)`
       : `  bot         ${ownBot}   (Graph notifies it at ${proxy.url}${new URL(ownBot).pathname})`,
     '',
-    'What to try, line by line, in another terminal:',
+    'Try these commands, one after the other, in another terminal:',
     '',
     ...rows.flatMap(([what, line]) => [`  # ${what}`, `  ${line}`, '']),
   ].join('\n');

@@ -4,7 +4,7 @@ import express from 'express';
 import { statusOf } from '../core/reasons.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
 import { ignoringUpgrades } from './ignored-upgrade.ts';
-import { lastWords } from './connection-errors.ts';
+import { connectionErrors } from './connection-errors.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface AdminDeps {
@@ -47,7 +47,7 @@ export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
   });
   const server = http.createServer();
   const serveAnyway = ignoringUpgrades(server);
-  const { unanswered } = lastWords(server);
+  const { unanswered } = connectionErrors(server);
   server.on('upgrade', (req, socket: Socket, head) => serveAnyway(req, socket, head, unanswered(socket)));
   server.on('request', app);
   return server;

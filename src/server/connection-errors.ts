@@ -8,7 +8,7 @@ interface Exchange {
 }
 
 /** What may still be written on a connection on which no further request can be read. */
-export type LastWord =
+export type FinalResponse =
   /** An answer: what is wrong has none, and it is its turn. */
   | { readonly kind: 'answer' }
   /** Nothing: what is wrong has been answered, or nothing was asked. */
@@ -22,8 +22,8 @@ export type LastWord =
  * An answer out of turn would be taken for that of an earlier request, or for a part of it; so what is said last
  * depends on what is still unanswered on the connection.
  */
-export function lastWords(server: Server): {
-  readonly lastWord: (socket: Duplex) => LastWord;
+export function connectionErrors(server: Server): {
+  readonly lastWord: (socket: Duplex) => FinalResponse;
   /** The answers of a connection that are not over, in order. */
   readonly unanswered: (socket: Duplex) => readonly ServerResponse[];
 } {
@@ -46,7 +46,7 @@ export function lastWords(server: Server): {
   };
 }
 
-function after({ req, res }: Exchange, socket: Duplex): LastWord {
+function after({ req, res }: Exchange, socket: Duplex): FinalResponse {
   // Answers go out in order: when the latest is done, all are.
   if (res.writableFinished) return { kind: req.complete ? 'answer' : 'nothing' };
   if (req.complete) return { kind: 'earlier', res };

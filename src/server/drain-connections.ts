@@ -15,7 +15,7 @@ const requestEvents = ['request', 'checkContinue', 'checkExpectation'] as const;
  * Prepares a listener for being left while clients go on. The function returned takes no new connections, asks the
  * clients of the others to close them after the next answer, and resolves when none is left, or after `withinMs`.
  */
-export function leaving(server: Server): (withinMs: number) => Promise<void> {
+export function drainConnections(server: Server): (withinMs: number) => Promise<void> {
   const open = new Map<ServerResponse, IncomingMessage>();
   let left = false;
   const note = (req: IncomingMessage, res: ServerResponse): void => {

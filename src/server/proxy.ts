@@ -22,7 +22,7 @@ import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { connectAdapters, named } from './adapters.ts';
 import { createAdmin } from './admin.ts';
-import { askToReconnect, leaving } from './drain-connections.ts';
+import { askToReconnect, drainConnections } from './drain-connections.ts';
 import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { usableTls, watchTls } from './tls.ts';
@@ -162,7 +162,7 @@ export async function startInstance(
 
   const sink = await openFileSink(settings.evidenceDir, { log });
   const owner = randomUUID();
-  log.info({ instance: owner }, 'this instance is named so in the repairs of the evidence');
+  log.info({ instance: owner }, 'instance id used in evidence repair records');
   await gate.open();
   const writer = startEvidenceWriter({
     outbox: store.outbox,
@@ -180,7 +180,7 @@ export async function startInstance(
 
   const server = createListener(adapters.planes(stages), tls, settings.limits);
   // A process alone is never left while it goes on; to be ready for it costs every request a little.
-  const leave = settings.workers === undefined ? () => Promise.resolve() : leaving(server);
+  const leave = settings.workers === undefined ? () => Promise.resolve() : drainConnections(server);
   const { port, host, limits } = settings;
   const address = await listenAs('TALLYLIGHT_PORT', server, { port, host, backlog: limits.maxConnections });
   const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);
@@ -237,7 +237,7 @@ async function step(log: Log, what: string, work: Promise<unknown>): Promise<voi
   try {
     await work;
   } catch (error) {
-    log.error({ step: what, error: messageOf(error) }, 'a step of the shutdown failed');
+    log.error({ step: what, error: messageOf(error) }, 'a shutdown step failed');
   }
 }
 
@@ -255,7 +255,7 @@ async function freshStore(deps: GateParts): Promise<string | undefined> {
   try {
     const ms = noCall === undefined ? 0 : freshForMs(deps, await deps.calls.read(noCall));
     return ms > 0
-      ? `the store began without data: starts wait for ${(ms / 1000).toFixed(1)} s more`
+      ? `the store started without data: status changes are refused for another ${(ms / 1000).toFixed(1)} s`
       : undefined;
   } catch {
     return undefined;

@@ -3,41 +3,41 @@
  * docs/operate/readiness.md is generated from it.
  */
 export const obstacles = {
-  Starting: ['The instance has not started yet.', 'Wait. The log says what the start waits for.'],
-  ShuttingDown: ['The instance was told to end.', 'Nothing: send traffic to another instance.'],
+  Starting: ['The instance has not started yet.', 'Wait. The log says what the instance is waiting for.'],
+  ShuttingDown: ['The instance is shutting down.', 'Send traffic to another instance.'],
   StoreUnavailable: [
-    'The store did not answer a moment ago, or is refused as unsuitable.',
-    'Look at Redis and the network; the text says what failed. Signalling goes on, gates stay closed.',
+    'The store did not answer the last request, or is unsuitable and not used.',
+    'Check Redis and the network; the text names the failure. Signalling continues; gates stay closed.',
   ],
   SessionMissing: [
-    'The instance has no live session in the store, so that nothing can be admitted.',
-    'If it lasts while the store answers, the text and the log say why the store did not take the instance.',
+    'The instance has no live session in the store, so it cannot admit media.',
+    'If this persists although the store answers, see the text and the log: they say why the instance could not join.',
   ],
   StoreFresh: [
-    'The store began without data, so status changes are refused (`StoreFresh`) until nothing from before can be under way any more.',
-    'Wait: the text says for how long. If Redis was not new, find out why it lost its data.',
+    'The store started without data, so status changes are refused (`StoreFresh`) until no earlier request can still be in progress.',
+    'Wait; the text says for how long. If Redis is not new, find out why it lost its data.',
   ],
   KeysMissing: [
-    'The keys of an issuer have not been fetched since the start, so its tokens cannot be verified.',
-    'Let the instance reach the key server that the text names. It is asked again and again.',
+    'The signing keys of an issuer have not been fetched yet, so its tokens cannot be verified.',
+    'Make the key server of the issuer that the text names reachable from this instance. The instance retries.',
   ],
   GraphCredentialUnavailable: [
-    'With `jwt`: no Graph token has been obtained since the start for one of the credentials.',
-    'Correct the credential or let the instance reach the token endpoint; the text has the code that Entra answered. It is asked again and again.',
+    'With `jwt`: no Graph access token has been obtained yet with one of the credentials.',
+    'Correct the credential, or make the token endpoint reachable from this instance; the text has the error code of Entra. The instance retries.',
   ],
   EvidenceUnwritable: [
-    'Evidence cannot be written by this instance, and no other is known to write it.',
-    'Look at the evidence directory; the text says what failed. Records stay in the store meanwhile.',
+    'This instance cannot write evidence, and no other instance is known to write it.',
+    'Check the evidence directory; the text names the failure. Meanwhile records stay in the store.',
   ],
   EvidenceBacklog: [
-    'More evidence waits in the store, or for longer, than `TALLYLIGHT_EVIDENCE_BACKLOG` allows, so nothing new is recorded.',
-    'Let an instance write the evidence: look at the evidence directory and its disk. Stops go through meanwhile.',
+    'The evidence in the store that is not written yet exceeds `TALLYLIGHT_EVIDENCE_BACKLOG`, so no recording starts and no write is admitted.',
+    'Check the evidence directory and its disk, so that an instance can write the evidence. Meanwhile stops are still sent.',
   ],
   WorkerSilent: [
     'A worker did not answer in time.',
-    'Nothing: one that goes on to give no answer is killed and replaced.',
+    'No action needed: a worker that stays silent is killed and replaced.',
   ],
-  NoWorker: ['No worker serves.', 'The log says why the workers ended.'],
+  NoWorker: ['No worker is serving.', 'See the log: it says why the workers ended.'],
 } as const satisfies Record<string, readonly [meaning: string, cure: string]>;
 
 export type ObstacleCode = keyof typeof obstacles;
@@ -68,7 +68,9 @@ export const readinessWith = (signalling: boolean, found: readonly Obstacle[]): 
     : { signalling, gates: found.map(({ text }) => text).join('; '), obstacles: found };
 
 export const shuttingDown = readinessWith(false, [{ code: 'ShuttingDown', text: 'shutting down' }]);
-export const notStarted = readinessWith(false, [{ code: 'Starting', text: 'the start is not over' }]);
+export const notStarted = readinessWith(false, [
+  { code: 'Starting', text: 'the instance is still starting' },
+]);
 
 /** Looks at all of them at the same time. */
 export async function judgeReadiness(conditions: readonly Condition[]): Promise<Readiness> {

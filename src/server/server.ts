@@ -5,16 +5,18 @@ import type { Duplex } from 'node:stream';
 import express from 'express';
 import { refuse } from '../core/decision.ts';
 import { Fault } from '../core/errors.ts';
-import { statusOf, type ReasonCode } from '../core/reasons.ts';
-import { callbackPlane, type CallbackDeps } from '../http/callbacks/plane.ts';
+import { type ReasonCode, statusOf } from '../core/reasons.ts';
+import type { CallbackDeps } from '../http/callbacks/context.ts';
+import { callbackPlane } from '../http/callbacks/plane.ts';
 import { controlPlane } from '../http/control/plane.ts';
-import { mediaPlane, type MediaDeps, type MediaPlane } from '../http/media/plane.ts';
+import type { MediaDeps } from '../http/media/context.ts';
+import { mediaPlane, type MediaPlane } from '../http/media/plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
+import { connectionErrors } from './connection-errors.ts';
 import { asksForWebSocketToo, ignoringUpgrades, type ServeAnyway } from './ignored-upgrade.ts';
-import { lastWords } from './connection-errors.ts';
-import { unfitMessage } from './malformed-request.ts';
+import { malformedRequest } from './malformed-request.ts';
 
 const keepAliveTimeoutMs = 65_000;
 const maxCheckingIntervalMs = 1000;
@@ -61,7 +63,7 @@ export function createListener(
   const refuseUnfit = (req: http.IncomingMessage, res: http.ServerResponse): boolean => {
     // Node reads on until the answer is out.
     if (ending.has(req.socket)) return true;
-    const unfit = unfitMessage(req);
+    const unfit = malformedRequest(req);
     if (unfit === undefined) return false;
     ending.add(req.socket);
     res.setHeader('Connection', 'close');
@@ -126,7 +128,7 @@ function endConnections(
   mediaRoutes: Pick<MediaPlane, 'upgrade'>,
   serveAnyway: ServeAnyway,
 ): void {
-  const { lastWord, unanswered } = lastWords(server);
+  const { lastWord, unanswered } = connectionErrors(server);
   const ending = new WeakSet<Duplex>();
   const end = (socket: Duplex, status: number, reason: ReasonCode, earlierMayFinish: boolean): void => {
     // What comes after an error is another error.

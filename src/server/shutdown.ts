@@ -42,7 +42,7 @@ export function endingWith({ delayMs, retire, close, log }: Steps): Ending {
       state = 'retired';
       log.info(
         { signal: name, delayMs: delay },
-        'not ready any more; requests are served until the delay is over',
+        'not ready any more; requests are served until the shutdown delay ends',
       );
       retire();
       timer = setTimeout(() => now({ signal: name }), delay);
@@ -59,7 +59,7 @@ export function onEndSignals(ending: Ending): void {
 export async function shutDown(close: () => Promise<void>, log: Log, why: JsonObject): Promise<void> {
   log.info(why, 'shutting down');
   const force = setTimeout(() => {
-    log.error({}, 'the shutdown did not end in time');
+    log.error({}, 'the shutdown did not finish in time; the process exits');
     process.exit(1);
   }, shutdownMs);
   await close();

@@ -21,7 +21,7 @@ export function usableTls(paths: TlsPaths): { cert: string; key: string } {
   } catch (error) {
     throw new Fault(
       'ConfigurationInvalid',
-      `TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE are not a certificate and its key: ${messageOf(error)}`,
+      `TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE are not a matching certificate and private key: ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -49,7 +49,7 @@ export function watchTls(server: http.Server, paths: TlsPaths, log: Log): () => 
     } catch (error) {
       log.error(
         { certFile: paths.certFile, error: messageOf(error) },
-        'the TLS files cannot be used; the old certificate stays',
+        'the TLS files could not be reloaded; the previous certificate stays in use',
       );
     }
   };

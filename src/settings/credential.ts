@@ -20,7 +20,8 @@ const base = strictObject({
   tenant: z
     .string()
     .regex(/^(?!(?:common|organizations|consumers)$)[A-Za-z0-9][A-Za-z0-9.-]*$/i, {
-      error: 'must be the id or a domain of one tenant; "common" and its like give no application tokens',
+      error:
+        'must be the id or a domain of one tenant; "common" and similar names issue no application tokens',
     })
     .exactOptional(),
   clientId: text,
@@ -45,7 +46,11 @@ export const graphCredential = base.superRefine((given, context) => {
     context.addIssue(`must have exactly one of ${secrets.join(', ')}`);
   for (const name of forKeys) {
     if (given[name] !== undefined && given.privateKeyFile === undefined)
-      context.addIssue({ code: 'custom', path: [name], message: 'belongs to "privateKeyFile" only' });
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: 'is only allowed together with "privateKeyFile"',
+      });
   }
 });
 
@@ -76,7 +81,7 @@ export function resolveCredential(
   const secret = clientSecret ?? fileAt('clientSecretFile');
   const stray = clientSecret === undefined && secret !== undefined ? strayWhiteSpace(secret) : undefined;
   if (stray !== undefined)
-    issues.push({ path: ['clientSecretFile'], text: `names a file whose content ${stray}` });
+    issues.push({ path: ['clientSecretFile'], text: `is a file whose content ${stray}` });
   const pem = fileAt('privateKeyFile');
   const certificatePem = fileAt('certificateFile');
   return {
@@ -107,9 +112,9 @@ export function readText(
   try {
     // Editors and `echo` end a file with a line break, which is no part of a secret.
     const content = readFile(path).replace(/\r?\n$/, '');
-    return content === '' ? { wrong: 'names a file that is empty' } : { text: content };
+    return content === '' ? { wrong: 'is an empty file' } : { text: content };
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    return { wrong: `names a file that cannot be read (${code})` };
+    return { wrong: `is a file that cannot be read (${code})` };
   }
 }

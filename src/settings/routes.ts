@@ -24,7 +24,7 @@ const discard = z
 
 const headerName = z
   .string()
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, fails('must be the name of a header'));
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, fails('must be the name of a header field'));
 
 /** Where a route without `{callId}` finds the call id. */
 const callId = z.union([strictObject({ header: headerName }), strictObject({ query: text })], {
@@ -36,7 +36,7 @@ const writeMethod = z
   .refine(
     (method) => METHODS.includes(method) && ![...readMethods, 'CONNECT', 'TRACE'].includes(method),
     fails(
-      `must be a method that writes, in capitals, such as ${defaultWriteMethods.join(', ')}; ${readMethods.join(', ')} are reads, see "reads"`,
+      `must be a writing method in upper case, such as ${defaultWriteMethods.join(', ')}; ${readMethods.join(', ')} are configured with "reads"`,
     ),
   );
 
@@ -63,14 +63,14 @@ const mediaRoute = strictObject({
     context.addIssue({
       code: 'custom',
       path: ['encodedSlash'],
-      message: 'must be left out: only what stands for a final "*" may have an encoded slash',
+      message: 'must be omitted: an encoded slash is allowed only in the part that a final "*" matches',
     });
   const inPath = route.path.split('/').includes('{callId}');
   if (inPath && route.callId !== undefined)
     context.addIssue({
       code: 'custom',
       path: ['callId'],
-      message: 'must be left out: the path already has {callId}',
+      message: 'must be omitted: the path already has {callId}',
     });
   if (!inPath && route.callId === undefined)
     context.addIssue({
@@ -100,7 +100,7 @@ const distinct = (
       context.addIssue({
         code: 'custom',
         path: [index, 'path'],
-        message: `is also the path of entry ${first}; every path leads to one handler`,
+        message: `is also the path of entry ${first}; each path must have exactly one handler`,
       });
   }
 };
@@ -120,9 +120,9 @@ export const sandboxBot = z.string().superRefine((given, context) => {
   else if (path.includes('*')) context.addIssue('must have no "*" in its path');
   else {
     const wrong = wrongCallbackPath(path);
-    if (wrong !== undefined) context.addIssue(`names the path ${path}, which ${wrong}`);
+    if (wrong !== undefined) context.addIssue(`has the path ${path}, which ${wrong}`);
     else if (sharesPath(sandboxMediaPath, `${path}/*`))
-      context.addIssue('names a path below /media, which is for media');
+      context.addIssue('has a path below /media, which is reserved for media');
   }
 });
 
@@ -143,14 +143,14 @@ function wrongPattern(
   const fixed = segments.at(-1) === '*' ? segments.slice(0, -1) : segments;
   if (fixed.some((segment) => segment === '.' || segment === '..')) return 'must have no dot segments';
   if (fixed.some((segment) => !mayBe(segment) && !plainSegment.test(segment)))
-    return `must have plain segments with neither an empty one nor percent-encoding; "*" only as the last, ${placeholders} only as a whole`;
+    return `must have plain segments, none of them empty or percent-encoded; "*" only as the last segment, ${placeholders} only as a whole segment`;
   const names = fixed.filter((segment) => !isLiteral(segment));
   const twice = names.find((name, index) => names.indexOf(name) < index);
-  if (twice !== undefined) return `must have ${twice} only once`;
+  if (twice !== undefined) return `must contain ${twice} only once`;
   return undefined;
 }
 
-const forGraph = 'must not begin with /v1.0, /beta or /app: those are for Graph';
+const forGraph = 'must not begin with /v1.0, /beta or /app: those paths belong to Graph';
 
 function wrongMediaPath(path: string): string | undefined {
   const mayBe = (segment: string): boolean => segment === '{callId}';
@@ -158,7 +158,7 @@ function wrongMediaPath(path: string): string | undefined {
   if (wrong !== undefined) return wrong;
   const [, first = ''] = path.split('/');
   if (!isLiteral(first))
-    return 'must begin with a literal segment, since it would hide the paths of Graph otherwise';
+    return 'must begin with a literal segment; otherwise it would hide the paths of Graph';
   return isGraphRoot(first) ? forGraph : undefined;
 }
 
@@ -170,6 +170,6 @@ function wrongCallbackPath(path: string): string | undefined {
     mayBe,
   });
   if (wrong !== undefined) return wrong;
-  if (!hasLiteral(path)) return 'must have a literal segment, since it would take every path otherwise';
+  if (!hasLiteral(path)) return 'must have a literal segment; otherwise it would match every path';
   return isGraphRoot(path.split('/')[1]) ? forGraph : undefined;
 }

@@ -7,7 +7,7 @@ export function judgeTogether(values: Partial<SettingValues>, has: (key: Setting
   const { port, adminPort } = values;
   return [
     ...(port !== undefined && port !== 0 && port === adminPort
-      ? ['TALLYLIGHT_PORT and TALLYLIGHT_ADMIN_PORT are the same: give each a port of its own']
+      ? ['TALLYLIGHT_PORT and TALLYLIGHT_ADMIN_PORT are the same: set two different ports']
       : []),
     ...judgeLargest(values, 'sessionTtlMaxMs', 'sessionTtlMs'),
     ...judgeLargest(values, 'graphTimeoutMaxMs', 'graphTimeoutMs'),
@@ -22,7 +22,9 @@ function judgeLargest(
 ): string[] {
   const [max, value] = [values[largest], values[own]];
   return max !== undefined && value !== undefined && max < value
-    ? [`${settings[largest].name} is smaller than ${settings[own].name}: it is the largest of all instances`]
+    ? [
+        `${settings[largest].name} is smaller than ${settings[own].name}: it must be the largest value of any instance`,
+      ]
     : [];
 }
 
@@ -33,12 +35,12 @@ function judgeSandbox({ host }: Partial<SettingValues>, has: (key: SettingKey) =
   return [
     ...(misplaced.length > 0
       ? [
-          `TALLYLIGHT_GRAPH_URL is missing: without it the sandbox would start, where ${misplaced.join(', ')} would mean nothing`,
+          `TALLYLIGHT_GRAPH_URL is missing: without it the sandbox would start, which does not use ${misplaced.join(', ')}`,
         ]
       : []),
     ...(host !== undefined && !isLoopback(host)
       ? [
-          'TALLYLIGHT_HOST must be a loopback address in the sandbox, which anybody can use; for a proxy set TALLYLIGHT_GRAPH_URL',
+          'TALLYLIGHT_HOST must be a loopback address in the sandbox, because anybody can use the sandbox; to start a proxy, set TALLYLIGHT_GRAPH_URL',
         ]
       : []),
   ];
@@ -47,25 +49,29 @@ function judgeSandbox({ host }: Partial<SettingValues>, has: (key: SettingKey) =
 function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
   const problems = namesOnlyFor('sandbox')
     .filter(has)
-    .map((key) => `${settings[key].name} is for the sandbox, which does not start with TALLYLIGHT_GRAPH_URL`);
+    .map(
+      (key) =>
+        `${settings[key].name} is only for the sandbox, which does not start if TALLYLIGHT_GRAPH_URL is set: remove one of the two`,
+    );
   const [first, second] = [settings.tlsCertFile.name, settings.tlsKeyFile.name];
   if (has('tlsCertFile') !== has('tlsKeyFile'))
-    problems.push(`${has('tlsCertFile') ? second : first} is missing: ${first} and ${second} go together`);
-  if (!has('evidenceDir')) problems.push('TALLYLIGHT_EVIDENCE_DIR is missing: evidence must be kept');
+    problems.push(`${has('tlsCertFile') ? second : first} is missing: set both ${first} and ${second}`);
+  if (!has('evidenceDir'))
+    problems.push('TALLYLIGHT_EVIDENCE_DIR is missing: set the directory to which evidence is written');
   if (!has('controlAuth'))
     problems.push(
-      'TALLYLIGHT_CONTROL_AUTH is missing: "jwt" (bots present a token for the proxy, which brings its own Graph credential) or "graph" (the Graph token of the bot is passed on)',
+      'TALLYLIGHT_CONTROL_AUTH is missing: set "jwt" (bots present a token for the proxy, which uses its own Graph credential) or "graph" (the Graph token of the bot is forwarded)',
     );
   const jwt = values.controlAuth === 'jwt';
   if (!has('issuers') && has('mediaRoutes'))
     problems.push('TALLYLIGHT_ISSUERS is missing: media is never accepted without authentication');
   else if (!has('issuers') && jwt)
     problems.push(
-      'TALLYLIGHT_ISSUERS is missing: with TALLYLIGHT_CONTROL_AUTH=jwt bots present a token of an issuer',
+      'TALLYLIGHT_ISSUERS is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy must know the issuers of the tokens of bots',
     );
   if (!has('graphCredential') && jwt)
     problems.push(
-      'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy brings the Graph token',
+      'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy needs its own Graph credential',
     );
   if (values.workers !== undefined && values.workers !== 1 && !has('redisUrl'))
     problems.push(
@@ -76,11 +82,11 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
   const exposed = host !== undefined && !isLoopback(host);
   if (exposed && !has('tlsCertFile') && !has('tlsKeyFile') && publicUrl?.startsWith('https:') !== true)
     problems.push(
-      `TALLYLIGHT_HOST is not a loopback address, so tokens would travel in the clear: set ${first} and ${second}, or set TALLYLIGHT_PUBLIC_URL to the https origin of what ends TLS in front of the proxy`,
+      `TALLYLIGHT_HOST is not a loopback address, so tokens would be sent without TLS: set ${first} and ${second}, or, if TLS is terminated in front of the proxy, set TALLYLIGHT_PUBLIC_URL to that https origin`,
     );
   else if (host !== undefined && isWildcard(host) && publicUrl === undefined)
     problems.push(
-      'TALLYLIGHT_PUBLIC_URL is missing: TALLYLIGHT_HOST names every address, so the one that bots see cannot be derived from it',
+      'TALLYLIGHT_PUBLIC_URL is missing: TALLYLIGHT_HOST is a wildcard address, so the origin for bots cannot be derived from it',
     );
   return problems;
 }
@@ -93,12 +99,12 @@ function judgeRequestStart(has: (key: SettingKey) => boolean): string[] {
   return [
     ...(has('requestStartHeader') && !has('trustedProxies')
       ? [
-          `${proxies.name} is missing: with ${header.name} only writes that come through one of them are let in`,
+          `${proxies.name} is missing: with ${header.name} only writes that come through a trusted proxy are admitted`,
         ]
       : []),
     ...(aimless.length > 0
       ? [
-          `${header.name} is missing: without it ${aimless.map((key) => settings[key].name).join(' and ')} would mean nothing`,
+          `${header.name} is missing: it is required by ${aimless.map((key) => settings[key].name).join(' and ')}`,
         ]
       : []),
   ];
@@ -117,13 +123,13 @@ function judgeCallbacks(
   );
   if (aimless.length > 0)
     problems.push(
-      `${paths.name} is missing: without it no notification is taken, and ${aimless.map((key) => settings[key].name).join(' and ')} would mean nothing`,
+      `${paths.name} is missing: it is required by ${aimless.map((key) => settings[key].name).join(' and ')}`,
     );
   for (const [index, { path }] of callbacks.entries()) {
     const shared = mediaRoutes.findIndex((route) => sharesPath(route.path, path));
     if (shared >= 0)
       problems.push(
-        `${paths.name}[${index}].path and ${media.name}[${shared}].path could match one path: begin one of them with a segment that the other cannot have`,
+        `${paths.name}[${index}].path and ${media.name}[${shared}].path can match the same path: begin one of them with a segment that the other cannot match`,
       );
   }
   return problems;

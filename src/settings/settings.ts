@@ -195,7 +195,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir, sandboxBot };
   const count = values.workers === 'auto' ? availableParallelism() : values.workers;
   if (controlAuth === undefined || evidenceDir === undefined)
-    throw new Fault('Internal', 'settings were not judged before they were put together');
+    throw new Fault('Internal', 'settings were assembled before they were validated');
   return {
     mode: 'proxy',
     ...common,

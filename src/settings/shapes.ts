@@ -18,7 +18,7 @@ export const text = z.string().min(1);
 /** What is left at the end of a value that was taken from a file, and is no part of it; undefined: nothing. */
 export const strayLineBreak = (value: string): string | undefined =>
   /[\r\n]$/.test(value)
-    ? 'ends with a line break, as from a file: remove it where the value is made'
+    ? 'ends with a line break, probably read from a file: remove the line break'
     : undefined;
 
 /** The same, and blanks at either end. */
@@ -52,7 +52,7 @@ export const host = z
 
 export const headerName = z
   .string()
-  .refine(mayBeStamp, fails('must be the name of a header of its own, such as X-Request-Start'));
+  .refine(mayBeStamp, fails('must be the name of a dedicated header field, such as X-Request-Start'));
 
 const network = z
   .string()
@@ -95,7 +95,7 @@ export const graphOrigin = z
     const version = /\/(v1\.0|beta)\/*$/i.exec(given)?.[1];
     if (version !== undefined)
       context.addIssue(
-        `must be an origin such as https://graph.microsoft.com, without /${version}: every request brings its version`,
+        `must be an origin such as https://graph.microsoft.com, without /${version}: the version comes with each request`,
       );
     else if (!isOrigin(given))
       context.addIssue('must be an origin such as https://graph.microsoft.com, without a path');
@@ -140,12 +140,12 @@ export const evidenceBacklog = strictObject({
 );
 
 export const sinkId = z
-  .guid(fails('must be the UUID that is in the file sink-id of the directory before'))
+  .guid(fails('must be the UUID in the file sink-id of the previous directory'))
   .toLowerCase();
 
 const guid = z.guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')).toLowerCase();
 /** An empty list would lock everybody out, which nobody means. */
-export const someGuids = z.array(guid).min(1, fails('must not be empty: leave it out to allow all'));
+export const someGuids = z.array(guid).min(1, fails('must not be empty: omit it to allow all'));
 
 const callerId = z
   .string()
@@ -154,7 +154,7 @@ const callerId = z
     (given) => given.split('/').length <= 2 && given.split('/').every((id) => z.guid().safeParse(id).success),
     fails('must be the id of an application, or of a tenant and an application: <tenant>/<app>'),
   );
-export const someCallers = z.array(callerId).min(1, fails('must not be empty: leave it out to allow all'));
+export const someCallers = z.array(callerId).min(1, fails('must not be empty: omit it to allow all'));
 
 const algorithms = z
   .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']))

@@ -37,33 +37,33 @@ export const settings = {
     name: 'TALLYLIGHT_CONFIG',
     default: '',
     description:
-      'A YAML file with settings under these same names. A setting may be in the file and in the environment only with the same value.',
+      'Path of a YAML file with settings, under these same names. A setting given in both the file and the environment must have the same value in both.',
     schema: text,
   },
   host: {
     name: 'TALLYLIGHT_HOST',
     default: '127.0.0.1',
     description:
-      'Address to listen on. Other than loopback it needs TLS files, or a `TALLYLIGHT_PUBLIC_URL` that is https.',
+      'Address to listen on. An address other than loopback needs the TLS files, or an https `TALLYLIGHT_PUBLIC_URL`.',
     schema: host,
   },
   port: {
     name: 'TALLYLIGHT_PORT',
     default: '8080',
-    description: 'Port for bots and uploaders; 0: any free one.',
+    description: 'Port for bots and uploaders; 0: any free port.',
     schema: wholeNumber(0, 65_535),
   },
   adminPort: {
     name: 'TALLYLIGHT_ADMIN_PORT',
     default: '9090',
-    description: 'Port for health checks and metrics, always plain http; 0: any free one.',
+    description: 'Port for health checks and metrics, always plain http; 0: any free port.',
     schema: wholeNumber(0, 65_535),
   },
   workers: {
     name: 'TALLYLIGHT_WORKERS',
     default: '1',
     description:
-      'How many processes serve the port: 1 to 256, or `auto` for as many as there are processors. More than one, and `auto`, need `TALLYLIGHT_REDIS_URL`; each is an instance of its own, with limits of its own.',
+      'Number of worker processes that serve the port: 1 to 256, or `auto` for one per processor. Values other than 1 need `TALLYLIGHT_REDIS_URL`. Each worker is an instance with its own limits.',
     schema: workerCount,
     only: 'proxy',
   },
@@ -71,7 +71,7 @@ export const settings = {
     name: 'TALLYLIGHT_WORKER_LEAVE_MS',
     default: '300000',
     description:
-      'How long a worker that is replaced may go on with what it had begun, ms (0 to 86400000). Then it drains like any instance that ends, and the rest is cut.',
+      'How long a replaced worker may continue requests that it has begun, ms (0 to 86400000). Then it drains like any instance that shuts down and aborts the rest.',
     schema: wholeNumber(0, 86_400_000),
     only: 'proxy',
   },
@@ -79,7 +79,7 @@ export const settings = {
     name: 'TALLYLIGHT_SHUTDOWN_DELAY_MS',
     default: '0',
     description:
-      'How long to go on serving after SIGTERM or SIGINT, ms (0 to 600000). `/readyz` answers 503 from the signal on, so that load balancers can send traffic elsewhere before the port closes; a second signal ends the delay.',
+      'How long the instance keeps serving after SIGTERM or SIGINT, ms (0 to 600000). `/readyz` answers 503 from the signal on, so that load balancers stop sending traffic before the port closes. A second signal ends the delay.',
     schema: wholeNumber(0, 600_000),
     only: 'proxy',
   },
@@ -101,14 +101,14 @@ export const settings = {
     name: 'TALLYLIGHT_PUBLIC_URL',
     default: '',
     description:
-      'Origin under which bots see the proxy; derived from the listener if absent. An https one declares that TLS ends in front of the proxy.',
+      'Origin at which bots reach the proxy; default: derived from the listener. An https origin declares that TLS is terminated in front of the proxy.',
     schema: origin,
   },
   trustedProxies: {
     name: 'TALLYLIGHT_TRUSTED_PROXIES',
     default: '',
     description:
-      'Addresses and networks of the proxies in front, such as `10.0.0.0/8, fd00::/8`. What they say in `X-Forwarded-For` or `Forwarded` counts as the address of a client; anybody else is known by the address of the connection.',
+      'Addresses and networks of the reverse proxies in front, such as `10.0.0.0/8, fd00::/8`. Only from these the client address is taken from `X-Forwarded-For` or `Forwarded`; otherwise it is the peer address of the connection.',
     schema: networks,
     structured: true,
     only: 'proxy',
@@ -117,7 +117,7 @@ export const settings = {
     name: 'TALLYLIGHT_REQUEST_START_HEADER',
     default: '',
     description:
-      'Header in which the proxies in front say when a request began, such as `X-Request-Start`. With it a media write is let in only if it began after recording was confirmed, and came through one of `TALLYLIGHT_TRUSTED_PROXIES`; see docs/operate/edges.md.',
+      'Header field in which the reverse proxies in front report the start time of a request, such as `X-Request-Start`. If set, a media write is admitted only if it comes through one of `TALLYLIGHT_TRUSTED_PROXIES` and began after recording was confirmed; see docs/operate/edges.md.',
     schema: headerName,
     only: 'proxy',
   },
@@ -125,7 +125,7 @@ export const settings = {
     name: 'TALLYLIGHT_REQUEST_START_UNIT',
     default: 'ms',
     description:
-      'The unit of the time in that header, since 1970: `s`, `ms` or `us`; a fraction may follow, and `t=` may stand before.',
+      'Unit of the time in that header field (Unix time): `s`, `ms` or `us`. The value may have a fraction and the prefix `t=`.',
     schema: z.enum(Object.keys(startUnits) as StartUnit[]),
     only: 'proxy',
   },
@@ -133,7 +133,7 @@ export const settings = {
     name: 'TALLYLIGHT_REQUEST_START_TOLERANCE_MS',
     default: '100',
     description:
-      'By how much the clocks of those proxies may differ from the one of this machine, ms (1 to 60000). What began so shortly after the confirmation, or is stamped further in the future, is refused.',
+      'Tolerated difference between the clocks of those proxies and of this machine, ms (1 to 60000). Writes that began within this time after the confirmation, or whose time is further in the future, are refused.',
     schema: wholeNumber(1, 60_000),
     only: 'proxy',
   },
@@ -141,21 +141,21 @@ export const settings = {
     name: 'TALLYLIGHT_GRAPH_URL',
     default: '',
     description:
-      'Origin of Microsoft Graph, such as https://graph.microsoft.com. Without it the sandbox starts: everything on loopback, with a Graph of its own.',
+      'Origin of Microsoft Graph, such as https://graph.microsoft.com. If absent, the sandbox starts: everything on loopback, with a fake Graph.',
     schema: graphOrigin,
     only: 'proxy',
   },
   graphTimeoutMs: {
     name: 'TALLYLIGHT_GRAPH_TIMEOUT_MS',
     default: '10000',
-    description: 'How long an answer of Graph is waited for, ms (100 to 60000).',
+    description: 'Timeout of a request to Graph, ms (100 to 60000).',
     schema: wholeNumber(100, 60_000),
   },
   graphCredential: {
     name: 'TALLYLIGHT_GRAPH_CREDENTIAL',
     default: '',
     description:
-      'Clients whose Graph tokens the proxy uses: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first that a caller may use counts; `apps` names the applications, by their ids or as `<tenant>/<app>`. Needed with `jwt`.',
+      'Client credentials with which the proxy obtains Graph access tokens: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first entry that matches a caller is used; `apps` lists application ids, or `<tenant>/<app>`. Required with `jwt`.',
     schema: z.array(graphCredential).min(1),
     structured: true,
     orOne: true,
@@ -165,7 +165,7 @@ export const settings = {
     name: 'TALLYLIGHT_CONTROL_AUTH',
     default: '',
     description:
-      'How bots prove themselves: `jwt`, a token for the proxy, which brings its own Graph credential; or `graph`, the Graph token of the bot, passed on. No default.',
+      'How bots authenticate: `jwt`: with a token for the proxy, which uses its own Graph credential; `graph`: with their Graph token, which is forwarded. No default.',
     schema: z.enum(['jwt', 'graph']),
     only: 'proxy',
   },
@@ -173,7 +173,7 @@ export const settings = {
     name: 'TALLYLIGHT_OPAQUE_GRAPH_TOKENS',
     default: 'refuse',
     description:
-      'With `graph`: whether Graph tokens that name no tenant and application are refused, or allowed though they bind a call to nobody (`allow`).',
+      'With `graph`: whether Graph tokens without a readable tenant and application are refused (`refuse`) or accepted without binding the call to a caller (`allow`).',
     schema: z.enum(['refuse', 'allow']),
     only: 'proxy',
   },
@@ -181,7 +181,7 @@ export const settings = {
     name: 'TALLYLIGHT_ISSUERS',
     default: '',
     description:
-      'Whose tokens are accepted: a list of `{ issuer, audience, jwksUri, tenants, apps, roles, algorithms }`. Needed with `jwt`, and for media routes.',
+      'Accepted issuers of tokens: a list of `{ issuer, audience, jwksUri, tenants, apps, roles, algorithms }`. Required with `jwt` and with media routes.',
     schema: z.array(issuer).min(1),
     structured: true,
     only: 'proxy',
@@ -199,7 +199,7 @@ export const settings = {
     name: 'TALLYLIGHT_CALLBACKS',
     default: '',
     description:
-      'Routes for Graph\'s notifications to bots: a list of `{ path, upstream }`, such as `{ "path": "/{pod}/api/calling/*", "upstream": "http://bot:9441" }`. Needs `TALLYLIGHT_NOTIFICATION_ISSUERS`.',
+      'Routes for notifications from Graph to bots: a list of `{ path, upstream }`, such as `{ "path": "/{pod}/api/calling/*", "upstream": "http://bot:9441" }`. Requires `TALLYLIGHT_NOTIFICATION_ISSUERS`.',
     schema: callbacks,
     structured: true,
     only: 'proxy',
@@ -207,7 +207,7 @@ export const settings = {
   callbackUrl: {
     name: 'TALLYLIGHT_CALLBACK_URL',
     default: '',
-    description: 'Origin under which Graph sees the proxy; `TALLYLIGHT_PUBLIC_URL` if absent.',
+    description: 'Origin at which Graph reaches the proxy; default: `TALLYLIGHT_PUBLIC_URL`.',
     schema: origin,
     only: 'proxy',
   },
@@ -215,7 +215,7 @@ export const settings = {
     name: 'TALLYLIGHT_NOTIFICATION_ISSUERS',
     default: '',
     description:
-      'Whose tokens notifications may bring: a list of `{ issuer, audience, jwksUri or metadataUri, tenants, apps, algorithms }`, where `audience` is the application id of a bot or a list of them. Needed with `TALLYLIGHT_CALLBACKS`.',
+      'Accepted issuers of notification tokens: a list of `{ issuer, audience, jwksUri or metadataUri, tenants, apps, algorithms }`, where `audience` is the application id of a bot or a list of such ids. Required with `TALLYLIGHT_CALLBACKS`.',
     schema: z.array(notificationIssuer).min(1),
     structured: true,
     only: 'proxy',
@@ -225,14 +225,14 @@ export const settings = {
   logLevel: {
     name: 'TALLYLIGHT_LOG_LEVEL',
     default: 'info',
-    description: 'The least level that is logged: trace, debug, info, warn, error, fatal or silent.',
+    description: 'Lowest level that is logged: trace, debug, info, warn, error, fatal or silent.',
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
   },
   sandboxDir: {
     name: 'TALLYLIGHT_SANDBOX_DIR',
     default: '',
     description:
-      'Where the sandbox stores evidence and media; `.tallylight` in the working directory if absent.',
+      'Directory in which the sandbox stores evidence and media; default: `.tallylight` in the working directory.',
     schema: text,
     only: 'sandbox',
   },
@@ -240,7 +240,7 @@ export const settings = {
     name: 'TALLYLIGHT_SANDBOX_BOT',
     default: '',
     description:
-      "Where a bot of your own on this machine takes notifications, such as `http://127.0.0.1:9441/api/calling`: it takes the place of the sandbox's bot.",
+      'Notification endpoint of your own bot on this machine, such as `http://127.0.0.1:9441/api/calling`. It replaces the bot of the sandbox.',
     schema: sandboxBot,
     only: 'sandbox',
   },

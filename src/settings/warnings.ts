@@ -7,7 +7,7 @@ export function warnAbout(settings: ProxySettings, log: Log): void {
   for (const facts of sharedCredentials(settings))
     log.warn(
       facts,
-      'several applications share a Graph credential that names no "apps": Graph cannot tell them apart, so each may act on a call of the others until the call is bound. Name in "apps" the application that the credential is for',
+      'several applications share a Graph credential without "apps". Graph cannot distinguish them, so each can act on calls of the others until the call is bound. Set "apps" of the credential to the application it is for',
     );
 }
 

@@ -122,7 +122,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       acquire: (key, session) =>
         step((now) => {
           const joined = sessions.get(session);
-          if (joined === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
+          if (joined === undefined)
+            throw new Fault('StoreUnavailable', 'the session has not joined the store');
           const call = calls.get(key);
           if (call === undefined) return { state: 'idle' };
           const { state, epoch, binding } = call.state;
@@ -150,11 +151,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           }
           return Object.fromEntries(counts);
         }),
-      heard: (keys) =>
+      touch: (keys) =>
         step((now) => {
           for (const key of keys) if (heard.has(key)) heard.set(key, now);
         }),
-      silent: (forMs, limit) =>
+      idle: (forMs, limit) =>
         step((now) =>
           [...heard]
             .filter(([, at]) => at <= now - forMs)

@@ -74,7 +74,7 @@ export function pipeWebSocket({
     /** What is still on its way to the handler is discarded. */
     const cutOff = (): void => {
       measure();
-      handler.destroy(new Error('the WebSocket was cut off'));
+      handler.destroy(new Error('the WebSocket was aborted'));
     };
     const end = (how: StreamEnd, complete: boolean): void => {
       if (over) return;

@@ -5,7 +5,7 @@ import type { Pool } from 'undici';
 import { refuse } from '../core/decision.ts';
 import type { StreamOver, Upgraded } from '../core/http/exchange.ts';
 import type { FrameDirection } from '../core/http/stream-end.ts';
-import { unfitAcceptance } from '../core/http/websocket.ts';
+import { invalidAcceptance } from '../core/http/websocket.ts';
 import type { WriteGuard } from '../core/http/write-guard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
@@ -54,7 +54,7 @@ export async function openWebSocket(
       faults: mediaFaults,
       guard,
       onWebSocket(accepted, handler) {
-        const unfit = unfitAcceptance(req.headers, accepted);
+        const unfit = invalidAcceptance(req.headers, accepted);
         if (unfit !== undefined || !isSocket(handler)) {
           handler.once('error', () => undefined).destroy();
           return refuse('UpstreamFailed', { detail: unfit });

@@ -83,8 +83,8 @@ test.each([
     what: 'goes on after a stop that could not be stored',
     line: {
       file: 'gate/gate.js',
-      find: '#hear(call, by) {',
-      replace: `#hear(call, by) {
+      find: '#mark(call, by) {',
+      replace: `#mark(call, by) {
         return { by, judge: () => 'own', stored() {}, drop() {} };`,
     },
     under: 'Redis forbids what stores evidence',

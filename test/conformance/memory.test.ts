@@ -22,7 +22,7 @@ test('a store in memory goes by the clock it is given, whatever the time of day'
   now += 999;
   date += 3 * 24 * 60 * minute;
   expect(await store.calls.sweep(10)).toBe(0);
-  expect(await store.calls.silent(minute, 10)).toEqual([]);
+  expect(await store.calls.idle(minute, 10)).toEqual([]);
   now += 1;
   expect(await store.calls.read(kept)).toMatchObject({ now, clock: date, livedMs: 1005 });
   expect(await store.calls.sweep(10)).toBe(1);
@@ -44,12 +44,12 @@ test('a store in memory tells silence to the millisecond, and forgets what has e
   await move(store, kept, 'starting');
 
   now += 999;
-  expect(await store.calls.silent(1000, 10)).toEqual([expired]);
+  expect(await store.calls.idle(1000, 10)).toEqual([expired]);
   now += 1;
-  expect(await store.calls.silent(1000, 10)).toEqual([expired, kept]);
+  expect(await store.calls.idle(1000, 10)).toEqual([expired, kept]);
   expect(await store.calls.sweep(0)).toBe(0);
   expect(await store.calls.sweep(10)).toBe(1);
-  expect(await store.calls.silent(0, 10)).toEqual([kept]);
+  expect(await store.calls.idle(0, 10)).toEqual([kept]);
 });
 
 test('a store in memory may be told by a date since when it has had no data', async () => {

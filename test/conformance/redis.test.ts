@@ -47,10 +47,10 @@ test('hearing of many calls takes one command per part of the store, and a commi
     await store.calls.commit(commit);
     expect([...commands]).toEqual([['commit', 1]]);
     commands.clear();
-    await store.calls.heard([]);
+    await store.calls.touch([]);
     expect([...commands]).toEqual([]);
-    await store.calls.heard(calls);
-    expect([...commands]).toEqual([['heard', new Set(calls.map(shardOf)).size]]);
+    await store.calls.touch(calls);
+    expect([...commands]).toEqual([['touch', new Set(calls.map(shardOf)).size]]);
   } finally {
     await store.close();
   }
@@ -81,12 +81,12 @@ test('a call of which something was heard this very millisecond is silent for no
   try {
     await store.ready();
     await move(store, newCall(), 'starting');
-    await store.calls.silent(0, 1);
+    await store.calls.idle(0, 1);
     // Sent together, the two often run within one millisecond, and always in this order.
     for (let round = 0; round < 40; round += 1) {
       const call = newCall();
       const commit = commitOn(await store.calls.read(call), call, 'starting');
-      const [, found] = await Promise.all([store.calls.commit(commit), store.calls.silent(0, 100)]);
+      const [, found] = await Promise.all([store.calls.commit(commit), store.calls.idle(0, 100)]);
       expect(found).toContain(call);
     }
   } finally {

@@ -39,7 +39,7 @@ async function inTurn(store: Store, calls: readonly CallKey[]): Promise<void> {
 /** What every store must tell of calls of which nothing is heard. */
 export function describeSilence(stores: () => Fixture): void {
   describe('silence', () => {
-    const all = (): Promise<readonly CallKey[]> => stores().peer.calls.silent(0, 10_000);
+    const all = (): Promise<readonly CallKey[]> => stores().peer.calls.idle(0, 10_000);
 
     test.each(stateNames)(
       'is measured from the commit of a call as %s, unless that is its end',
@@ -62,7 +62,7 @@ export function describeSilence(stores: () => Fixture): void {
       await move(store, first, 'recording');
       await later(store);
       expect(await all()).toEqual([second, third, first]);
-      await peer.calls.heard([second]);
+      await peer.calls.touch([second]);
       expect(await all()).toEqual([third, first, second]);
     });
 
@@ -70,9 +70,9 @@ export function describeSilence(stores: () => Fixture): void {
       const { store } = stores();
       const [first, second, third] = neighbours(3) as [CallKey, CallKey, CallKey];
       await inTurn(store, [first, second, third]);
-      expect(await store.calls.silent(0, 2)).toEqual([first, second]);
-      await store.calls.heard([first, third]);
-      expect(await store.calls.silent(0, 1)).toEqual([second]);
+      expect(await store.calls.idle(0, 2)).toEqual([first, second]);
+      await store.calls.touch([first, third]);
+      expect(await store.calls.idle(0, 1)).toEqual([second]);
     });
 
     test('of many calls is told longest first, at most as many as are asked for', async () => {
@@ -89,11 +89,11 @@ export function describeSilence(stores: () => Fixture): void {
       const listed = await all();
       expect(new Set(listed)).toEqual(new Set(groups.flat()));
       expect(listed.map(groupOf)).toEqual(turns(0, 1, 2));
-      expect((await store.calls.silent(0, 100)).map(groupOf)).toEqual(turns(0, 1, 2).slice(0, 100));
-      expect((await store.calls.silent(0, 1)).map(groupOf)).toEqual([0]);
-      expect(await store.calls.silent(0, 0)).toEqual([]);
+      expect((await store.calls.idle(0, 100)).map(groupOf)).toEqual(turns(0, 1, 2).slice(0, 100));
+      expect((await store.calls.idle(0, 1)).map(groupOf)).toEqual([0]);
+      expect(await store.calls.idle(0, 0)).toEqual([]);
 
-      await peer.calls.heard(groups[0]!);
+      await peer.calls.touch(groups[0]!);
       expect((await all()).map(groupOf)).toEqual(turns(1, 2, 0));
     });
 
@@ -102,9 +102,9 @@ export function describeSilence(stores: () => Fixture): void {
       const call = newCall();
       const before = await clockOf(store);
       await move(store, call, 'starting');
-      expect(await store.calls.silent(minute, 10)).toEqual([]);
+      expect(await store.calls.idle(minute, 10)).toEqual([]);
       const found = await eventually(async () => {
-        const calls = await store.calls.silent(40, 10);
+        const calls = await store.calls.idle(40, 10);
         return calls.length > 0 ? calls : undefined;
       });
       expect(found).toEqual([call]);
@@ -117,7 +117,7 @@ export function describeSilence(stores: () => Fixture): void {
       await move(store, kept, 'starting');
       await move(store, ended, 'unconfirmed');
       await move(store, ended, 'ended');
-      await store.calls.heard([stranger, ended, kept, kept]);
+      await store.calls.touch([stranger, ended, kept, kept]);
       await move(store, ended, 'ended');
       expect(await all()).toEqual([kept]);
       expect(await store.calls.read(stranger)).toMatchObject({ state: null, version: 0 });
@@ -127,7 +127,7 @@ export function describeSilence(stores: () => Fixture): void {
       const { store } = stores();
       const [first, second] = neighbours(2) as [CallKey, CallKey];
       await inTurn(store, [first, second]);
-      await store.calls.heard([]);
+      await store.calls.touch([]);
       expect(await all()).toEqual([first, second]);
     });
 
@@ -156,7 +156,7 @@ export function describeSilence(stores: () => Fixture): void {
       await later(store);
       expect(await all()).toEqual([call, kept]);
       await eventually(async () => (await peer.calls.sweep(10)) === 1);
-      await peer.calls.heard([call]);
+      await peer.calls.touch([call]);
       expect(await all()).toEqual([kept]);
       await move(store, call, 'starting');
       expect(await all()).toEqual([kept, call]);

@@ -104,10 +104,10 @@ const command: fc.Arbitrary<readonly [name: string, Command]> = fc.oneof(
     }),
   fc
     .array(call)
-    .map((keys) => [`heard ${keys.length}`, ({ store }: Subject) => store.calls.heard(keys)] as const),
+    .map((keys) => [`heard ${keys.length}`, ({ store }: Subject) => store.calls.touch(keys)] as const),
   fc.nat({ max: 2 }).map((limit) => {
     // Which calls are silent longest depends on the clock; how many there are does not.
-    const run: Command = async ({ store }) => (await store.calls.silent(0, limit)).length;
+    const run: Command = async ({ store }) => (await store.calls.idle(0, limit)).length;
     return [`silent ${limit}`, run] as const;
   }),
   session.map(
@@ -176,7 +176,7 @@ test('memory, Redis and a virtual Redis answer every sequence of commands alike'
         const answers = subjects.map((): unknown[] => []);
         for (const [index, subject] of subjects.entries()) {
           for (const [name, run] of sequence) answers[index]!.push([name, await run(subject)]);
-          answers[index]!.push((await subject.store.calls.silent(0, 100)).toSorted());
+          answers[index]!.push((await subject.store.calls.idle(0, 100)).toSorted());
           for (const key of calls) answers[index]!.push(await look(subject, key));
           answers[index]!.push(await drained(subject));
         }

@@ -60,7 +60,7 @@ export class EvidenceDisk {
         await this.#call(process, 'lock');
         const owner = this.#writer;
         if (this.#setting.oneHost && owner !== undefined && owner !== process && !owner.isDead)
-          throw unwritable('another process of this host is writing');
+          throw unwritable('another process on this host is writing');
         this.#writer = process;
         await this.#call(process, 'read');
         const whole = this.text.lastIndexOf('\n') + 1;
@@ -94,7 +94,7 @@ export class EvidenceDisk {
         }
         isRecovered = false;
         await this.#call(process, 'stat');
-        if (this.text.length !== size) throw unwritable('somebody else wrote');
+        if (this.text.length !== size) throw unwritable('another process wrote');
         if (!mayWrite()) return false;
         if (this.isFull) throw unwritable('the disk is full');
         const torn = this.#weather.fault(`${process.slot} torn`, this.#setting.odds.crash * 10, (chance) =>

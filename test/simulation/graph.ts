@@ -2,7 +2,7 @@ import type { CallKey } from '../../src/core/call/key.ts';
 import { refuse } from '../../src/core/decision.ts';
 import type { Poll, Send, Sent } from '../../src/core/graph/exchange.ts';
 import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
-import { readLegFacts } from '../../src/core/notices/call-facts.ts';
+import { readCallFacts } from '../../src/core/notices/call-facts.ts';
 import type { Notice } from '../../src/core/notices/notice.ts';
 import type { CallProbe } from '../../src/core/ports/identity.ts';
 import type { Chance, Weather } from './chance.ts';
@@ -323,6 +323,6 @@ export const callNotice = (call: CallKey, state: 'incoming' | 'established' | 't
   call,
   changeType: state === 'incoming' ? 'created' : state === 'terminated' ? 'deleted' : 'updated',
   state,
-  leg: readLegFacts({}),
+  leg: readCallFacts({}),
   result: null,
 });

@@ -59,7 +59,7 @@ export const mutants = {
       },
       {
         file: 'gate/stop.ts',
-        find: 'for (const holder of telling.lost(view.holders)) await waitedOut(deps, call, witness, holder);',
+        find: 'for (const holder of revocations.lost(view.holders)) await waitedOut(deps, call, author, holder);',
         replace: '',
       },
     ],
@@ -74,7 +74,7 @@ export const mutants = {
       },
       {
         file: 'gate/admit.ts',
-        find: 'const stopWasHeard = this.#heardStops.covers(call, reply);',
+        find: 'const stopWasHeard = this.#stopMarks.covers(call, reply);',
         replace: 'const stopWasHeard = false;',
       },
     ],

@@ -359,7 +359,7 @@ export class World {
       const ms = times * (fate?.ms ?? this.weather.delay(occasion));
       const slot = Math.floor(this.weather.delay(occasion) * 10) % 3;
       this.engine.schedule(ms, `Graph tells slot ${slot} of ${notice.kind}`, () =>
-        this.#arrive(slot, occasion, ({ gate }) => gate.learn(bot, [notice])),
+        this.#arrive(slot, occasion, ({ gate }) => gate.receiveNotices(bot, [notice])),
       );
     }
   }

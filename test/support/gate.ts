@@ -213,8 +213,8 @@ export class World {
       acquire: through('acquire', ({ calls }, ...args) => calls.acquire(...args)),
       leave: through('leave', ({ calls }, ...args) => calls.leave(...args)),
       census: through('census', ({ calls }) => calls.census()),
-      heard: through('heard', ({ calls }, heard) => calls.heard(heard)),
-      silent: through('silent', ({ calls }, ...args) => calls.silent(...args)),
+      touch: through('touch', ({ calls }, heard) => calls.touch(heard)),
+      idle: through('idle', ({ calls }, ...args) => calls.idle(...args)),
       sweep: through('sweep', ({ calls }, limit) => calls.sweep(limit)),
     };
     const sessions: SessionStore = {

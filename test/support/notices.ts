@@ -1,30 +1,30 @@
 import type { GraphCallState } from '../../src/core/call/graph-state.ts';
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import type { Binding } from '../../src/core/call/state.ts';
-import type { LegFacts, Notice, NoticeResult, RosterEntry } from '../../src/core/notices/notice.ts';
+import type { CallFacts, Notice, NoticeResult, RosterEntry } from '../../src/core/notices/notice.ts';
 import { nothingOfALeg } from '../fixtures/notifications/read.ts';
 import { bot, theCall, type World } from './gate.ts';
 
 type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 
 /** What a notification tells of a leg; nothing, unless given. */
-export const legOf = (facts: Partial<LegFacts> = {}): LegFacts => ({ ...nothingOfALeg, ...facts });
+export const legOf = (facts: Partial<CallFacts> = {}): CallFacts => ({ ...nothingOfALeg, ...facts });
 
-interface CallFacts {
+interface CallNoticeFacts {
   readonly call?: Notice['call'];
   readonly changeType?: NoticeOf<'call'>['changeType'];
-  readonly leg?: Partial<LegFacts>;
+  readonly leg?: Partial<CallFacts>;
   readonly result?: NoticeResult | null;
 }
 
 /** A call is in this state; null: none was given. */
 export const callIs = (
   state: GraphCallState | null,
-  { call = theCall, changeType = 'updated', leg = {}, result = null }: CallFacts = {},
+  { call = theCall, changeType = 'updated', leg = {}, result = null }: CallNoticeFacts = {},
 ): NoticeOf<'call'> => ({ kind: 'call', call, changeType, state, leg: legOf(leg), result });
 
 /** The invitation of a recording policy. */
-export const invitation = (facts: CallFacts = {}): NoticeOf<'call'> =>
+export const invitation = (facts: CallNoticeFacts = {}): NoticeOf<'call'> =>
   callIs('incoming', { changeType: 'created', ...facts });
 
 /** An operation has ended, or `final` false: goes on. */
@@ -83,7 +83,7 @@ export async function tell(
   notices: Notice | readonly Notice[],
   by: Binding = bot,
 ): Promise<void> {
-  world.instances[index]!.gate.learn(by, 'kind' in notices ? [notices] : notices);
+  world.instances[index]!.gate.receiveNotices(by, 'kind' in notices ? [notices] : notices);
   await world.clock.settle();
 }
 

@@ -56,7 +56,7 @@ export const sha256 = (text: string | Uint8Array): string => createHash('sha256'
 export const hashOf = (record: UnsealedRecord): string => sha256(canonicalJson(record));
 
 /** What the caller knows of an event; the chain supplies the rest. */
-export interface Testimony {
+export interface EventFacts {
   readonly call: CallKey;
   /** The store's raw clock, ms since the epoch: it may have been set back. */
   readonly at: number;
@@ -71,7 +71,7 @@ export interface Testimony {
 export function chain(
   before: CallState,
   after: Omit<CallState, 'seq' | 'head' | 'at'>,
-  testimony: Testimony,
+  testimony: EventFacts,
 ): { readonly state: CallState; readonly record: EvidenceRecord } {
   const at = Math.max(testimony.at, before.at);
   const unsealed: UnsealedRecord = {

@@ -20,9 +20,9 @@ export const emptyRoster: Roster = { participants: {}, shownIn: 0, contradictedI
 
 /** What the witness can say against the gate. */
 export const contradictions = {
-  neverShown: 'Graph has confirmed the recording, but the roster never showed it.',
-  shownAfterStop: 'The roster shows a recording after the stop.',
+  neverShown: 'Graph confirmed the recording, but the roster has not shown it.',
+  shownAfterStop: 'The roster still shows a recording after the stop.',
   shownUnconfirmed:
-    'The roster shows a recording that Graph never confirmed here: its answer was lost, or the bot went round the proxy.',
+    'The roster shows a recording that Graph did not confirm to this proxy: the response was lost, or the bot bypassed the proxy.',
 } as const;
 export type Contradiction = keyof typeof contradictions;

@@ -56,7 +56,7 @@ export type CallEvent =
     };
 
 /** What every event carries besides its type. */
-export interface Occasion {
+export interface TransitionContext {
   readonly call: CallKey;
   /** Protocol time, ms: epochs grow with it, and nothing else. */
   readonly now: number;
@@ -91,19 +91,22 @@ export interface Live {
 export const watchedAs = ({ token, heldAt }: Exchange): string => `${token} ${heldAt}`;
 
 /** An exchange whose time is over holds nobody back. */
-export function liveExchange({ exchange }: CallState, remainingMs: Occasion['remainingMs']): Live | null {
+export function liveExchange(
+  { exchange }: CallState,
+  remainingMs: TransitionContext['remainingMs'],
+): Live | null {
   if (exchange === null) return null;
   const left = remainingMs(watchedAs(exchange), exchange.forMs);
   return left > 0 ? { kind: exchange.kind, remainingMs: left } : null;
 }
 
-const wireMsLeft = ({ wire }: CallState, remainingMs: Occasion['remainingMs']): number =>
+const wireMsLeft = ({ wire }: CallState, remainingMs: TransitionContext['remainingMs']): number =>
   wire === null ? 0 : remainingMs(wire.token, wire.forMs);
 
 /**
  * The state machine: the next state and its evidence, or a refusal. Pure; the stores only compare and swap.
  */
-export function transition(state: CallState, event: CallEvent, occasion: Occasion): Decision<Step> {
+export function transition(state: CallState, event: CallEvent, occasion: TransitionContext): Decision<Step> {
   const judged = judge(state, event, occasion);
   if (!judged.ok) return judged;
   const { name, changes } = judged.value;
@@ -121,7 +124,7 @@ interface Judged {
 
 const happens = (name: EventName, changes: Changes = {}): Decision<Judged> => grant({ name, changes });
 
-function judge(state: CallState, event: CallEvent, occasion: Occasion): Decision<Judged> {
+function judge(state: CallState, event: CallEvent, occasion: TransitionContext): Decision<Judged> {
   const { now, clock, watched, remainingMs, wireMs } = occasion;
   switch (event.type) {
     case 'bound':
@@ -221,7 +224,10 @@ function judge(state: CallState, event: CallEvent, occasion: Occasion): Decision
 }
 
 /** What keeps a start from being sent now (rules R3 and R5). */
-function inTheWay(state: CallState, remainingMs: Occasion['remainingMs']): Decision<never> | undefined {
+function inTheWay(
+  state: CallState,
+  remainingMs: TransitionContext['remainingMs'],
+): Decision<never> | undefined {
   const live = liveExchange(state, remainingMs);
   if (live !== null) return inProgress(live);
   if (state.state === 'stopping' || state.state === 'unconfirmed') return refuse('StopUnconfirmed');
@@ -233,7 +239,7 @@ const inProgress = ({ remainingMs }: Live): Decision<never> =>
   refuse('StatusInProgress', { retryAfterMs: remainingMs });
 
 /** The handler before may have sent its stop at the last moment of its time. */
-function takeOver(state: CallState, hold: Hold, { remainingMs, wireMs }: Occasion): Changes {
+function takeOver(state: CallState, hold: Hold, { remainingMs, wireMs }: TransitionContext): Changes {
   const { exchange } = state;
   const next = held('stop', hold, state);
   if (exchange?.kind !== 'stop' || state.state !== 'unconfirmed') return { exchange: next };

@@ -4,17 +4,17 @@ export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
 /** What an action does to the gate; the words are a column of docs/reference/actions.md. */
 export const effects = {
-  pass: 'passes',
-  create: 'passes; binds the new call',
-  answer: 'passes; binds the call',
-  keepAlive: 'passes; a 404 ends the call',
-  recordingStatus: 'is a start (`recording`) or a stop (`notRecording`, `failed`)',
-  hangUp: 'is a stop, then hangs up',
-  persistMedia: 'persists media: needs the gate open and a policy that allows it',
-  readOperation: 'passes; location and token of a recording are withheld while the gate is closed',
-  updateMetadata: 'validated; passes where the policy allows it, with a digest in the evidence',
-  patchOperation: 'validated; passes where the policy allows it, and never opens a gate',
-  refuse: 'is refused',
+  pass: 'forwarded',
+  create: 'forwarded; binds the new call',
+  answer: 'forwarded; binds the call',
+  keepAlive: 'forwarded; a 404 ends the call',
+  recordingStatus: 'start (`recording`) or stop (`notRecording`, `failed`)',
+  hangUp: 'stop, then hang-up',
+  persistMedia: 'persists media: forwarded only while the gate is open and if the policy allows it',
+  readOperation: 'forwarded; location and access token of a recording are removed while the gate is closed',
+  updateMetadata: 'validated; forwarded if the policy allows it, with a digest in the evidence',
+  patchOperation: 'validated; forwarded if the policy allows it; never opens a gate',
+  refuse: 'refused',
 } as const;
 
 export type Effect = keyof typeof effects;
@@ -59,14 +59,16 @@ const row = (method: Method, template: string, effect: Effect = 'pass', why?: st
   ...(why === undefined ? {} : { why }),
 });
 
-const undocumented = 'no documentation offers this; it exists only in generated descriptions';
+const undocumented = 'not documented by Microsoft; it exists only in generated API descriptions';
 
 /** Every Graph request that is known here (docs/design/spellings.md). What is not on this list is refused. */
 export const actions: readonly ActionRow[] = [
   onCall('updateRecordingStatus', 'recordingStatus'),
   row('DELETE', call, 'hangUp'),
-  onCall('recordResponse', 'persistMedia', { why: 'Graph itself records and hands out the recording' }),
-  onCall('record', 'persistMedia', { version: 'beta', why: 'the older twin of recordResponse' }),
+  onCall('recordResponse', 'persistMedia', {
+    why: 'Graph itself records the call and returns the recording',
+  }),
+  onCall('record', 'persistMedia', { version: 'beta', why: 'the predecessor of recordResponse' }),
   onCall('updateMetadata', 'updateMetadata'),
   onCall('keepAlive', 'keepAlive'),
   onCall('answer', 'answer', { callbackUri: true }),
@@ -75,7 +77,7 @@ export const actions: readonly ActionRow[] = [
   onCall('transfer'),
   onCall('playPrompt'),
   onCall('subscribeToTone', 'pass', {
-    why: 'tones are derived data: what stores them belongs behind a media route',
+    why: 'tones are derived data: put what stores them behind a media route',
   }),
   onCall('cancelMediaProcessing'),
   onCall('mute'),
@@ -86,7 +88,7 @@ export const actions: readonly ActionRow[] = [
   { ...row('POST', 'communications/calls', 'create'), callbackUri: true },
   on('communications/calls')('logTeleconferenceDeviceQuality'),
   row('GET', call),
-  row('PATCH', call, 'refuse', 'it could point the notifications of the call elsewhere'),
+  row('PATCH', call, 'refuse', 'it could change where Graph sends the notifications of the call'),
   row('GET', 'communications/calls', 'refuse', undocumented),
 
   row('GET', `${call}/operations`, 'readOperation'),
@@ -127,7 +129,7 @@ export const actions: readonly ActionRow[] = [
   onRecords('getDirectRoutingCalls(fromDateTime,toDateTime)', 'pass', { method: 'GET' }),
 
   {
-    ...row('POST', '$batch', 'refuse', 'a batch hides status changes from the gate'),
+    ...row('POST', '$batch', 'refuse', 'a batch would hide status changes from the gate'),
     reason: 'BatchRefused',
   },
 ];

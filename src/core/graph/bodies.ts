@@ -15,7 +15,8 @@ export function judgeStatusBody(
   body: Body,
 ): Decision<{ status: RecordingStatus; clientContext: string | null }> {
   const strange = unknownKey(body, ['status', 'clientContext']);
-  if (strange !== undefined) return refuse('BodyInvalid', { detail: `"${strange}" is not known here` });
+  if (strange !== undefined)
+    return refuse('BodyInvalid', { detail: `the property "${strange}" is not supported` });
   const given = isText(body.status) ? body.status.toLowerCase() : undefined;
   const status = recordingStatuses.find((one) => one.toLowerCase() === given);
   if (status === undefined) return refuse('StatusInvalid');
@@ -26,7 +27,8 @@ export function judgeStatusBody(
 /** The body of updateMetadata: a string, and a client context. */
 export function judgeMetadataBody(body: Body): Decision<{ metadata: string; clientContext: string | null }> {
   const strange = unknownKey(body, ['metadata', 'clientContext']);
-  if (strange !== undefined) return refuse('BodyInvalid', { detail: `"${strange}" is not known here` });
+  if (strange !== undefined)
+    return refuse('BodyInvalid', { detail: `the property "${strange}" is not supported` });
   if (typeof body.metadata !== 'string')
     return refuse('BodyInvalid', { detail: '"metadata" must be a string' });
   const context = judgeClientContext(body.clientContext);
@@ -36,14 +38,15 @@ export function judgeMetadataBody(body: Body): Decision<{ metadata: string; clie
 /** The body of a PATCH of an operation: the properties in Graph's documentation, and nothing else. */
 export function judgeOperationBody(body: Body): Decision<{ status: string | null }> {
   const strange = unknownKey(body, ['id', 'status', 'clientContext', 'resultInfo']);
-  if (strange !== undefined) return refuse('BodyInvalid', { detail: `"${strange}" is not known here` });
+  if (strange !== undefined)
+    return refuse('BodyInvalid', { detail: `the property "${strange}" is not supported` });
   if (!optional(body.id, isText)) return refuse('BodyInvalid', { detail: '"id" must be a string' });
   if (!optional(body.status, (value) => isText(value) && operationStatuses.includes(value.toLowerCase()))) {
     return refuse('BodyInvalid', { detail: '"status" must be notStarted, running, completed or failed' });
   }
   if (!optional(body.resultInfo, isResultInfo)) {
     return refuse('BodyInvalid', {
-      detail: '"resultInfo" holds code, subcode (numbers) and message (a string)',
+      detail: '"resultInfo" must have only code, subcode (numbers) and message (a string)',
     });
   }
   const context = judgeClientContext(body.clientContext);

@@ -54,7 +54,7 @@ export function identifyAction(method: string, target: RequestTarget): Decision<
     }
     return judge(row, matched, version, appAlias, target.query);
   }
-  if (allowed.size > 0) return refuse('MethodNotAllowed', { detail: `offered: ${[...allowed].join(', ')}` });
+  if (allowed.size > 0) return refuse('MethodNotAllowed', { detail: `allowed: ${[...allowed].join(', ')}` });
   return refuse('ActionUnknown');
 }
 

@@ -25,9 +25,9 @@ export function readGraphJson(
   { maxBytes, decides }: ReadOptions,
 ): GraphJson {
   const plain = decompressed(raw, headers, maxBytes);
-  if (plain === undefined) return unreadable('it is compressed so that it cannot be read here');
+  if (plain === undefined) return unreadable('its content coding is not supported');
   const text = decoded(plain, headers);
-  if (text === undefined) return unreadable('it is not in UTF-8');
+  if (text === undefined) return unreadable('it is not UTF-8');
   try {
     const value = JSON.parse(text) as unknown;
     const wrong = decides ? ambiguity(text, (key) => key) : undefined;

@@ -15,10 +15,10 @@ export function bearerToken(
   name: TokenHeader = 'Authorization',
 ): Decision<string> {
   if (header === undefined || header === '')
-    return refuse('TokenMissing', name === 'Authorization' ? {} : { detail: `it belongs in ${name}` });
+    return refuse('TokenMissing', name === 'Authorization' ? {} : { detail: `send it in ${name}` });
   const token = credentials.exec(header)?.[1];
   return token === undefined
-    ? refuse('TokenInvalid', { detail: `the ${name} header is not "Bearer" and one token` })
+    ? refuse('TokenInvalid', { detail: `the ${name} header field is not "Bearer" followed by one token` })
     : grant(token);
 }
 
@@ -35,7 +35,7 @@ export function claimedBinding(claims: Readonly<Record<string, unknown>>): Decis
   const app = guidOf(azp ?? appid);
   if (app === undefined) return unnamed('the token names no application (azp or appid)');
   if (azp !== undefined && appid !== undefined && guidOf(appid) !== app)
-    return unnamed('the token names two applications (azp and appid)');
+    return unnamed('the token names two different applications (azp and appid)');
   return grant({ tenant, app });
 }
 

@@ -95,12 +95,12 @@ export class FrameScanner {
     else if (second >= 0x80 !== this.#masked)
       this.wrong = this.#masked ? 'a frame is not masked' : 'a frame is masked';
     else if (opcode > opcodes.pong || (opcode > opcodes.binary && !this.#control))
-      this.wrong = 'an opcode is reserved';
+      this.wrong = 'a reserved opcode is used';
     else if (this.#control && (!fin || length > 125))
       this.wrong = 'a control frame is fragmented or too long';
-    else if (opcode === opcodes.close && length === 1) this.wrong = 'a Close frame has half a code';
+    else if (opcode === opcodes.close && length === 1) this.wrong = 'a Close frame has a body of one byte';
     else if (!this.#control && (opcode === opcodes.continuation) !== this.#inMessage)
-      this.wrong = 'a message is continued out of turn';
+      this.wrong = 'a continuation frame is missing or unexpected';
     else if (!this.#control) this.#inMessage = !fin;
     this.#need = 2 + (length === 126 ? 2 : length === 127 ? 8 : 0) + (this.#masked ? 4 : 0);
   }
@@ -115,8 +115,8 @@ export class FrameScanner {
     const isShort = length === 126;
     const size = isShort ? header.readUInt16BE(2) : header.readUInt32BE(2) * 2 ** 32 + header.readUInt32BE(6);
     // Two readers of a length that could be written shorter might find two frames.
-    if (size < (isShort ? 126 : 0x10000)) this.wrong = 'a length is not minimal';
-    else if (!Number.isSafeInteger(size)) this.wrong = 'a frame is too long';
+    if (size < (isShort ? 126 : 0x10000)) this.wrong = 'a payload length is not minimally encoded';
+    else if (!Number.isSafeInteger(size)) this.wrong = 'a payload length is too large';
     else this.#left = size;
   }
 

@@ -10,12 +10,12 @@ export interface StartStamp {
 
 /** Why it is not known when a request began, or known that it began too early. */
 export const startProblems = {
-  untrusted: 'the connection does not come from one of the trusted proxies',
+  untrusted: 'the connection does not come from a trusted proxy',
   missing: 'the header is missing',
-  repeated: 'the header is there more than once',
-  malformed: 'the header does not hold a time, such as t=1750000000000',
-  future: 'the time in the header has not come yet',
-  early: 'the request began before recording was confirmed, or too shortly after to tell',
+  repeated: 'the header is repeated',
+  malformed: 'the header value is not a time such as t=1750000000000',
+  future: 'the time in the header is in the future',
+  early: 'the request began before recording was confirmed, or within the clock tolerance after it',
 } as const;
 export type StartProblem = keyof typeof startProblems;
 

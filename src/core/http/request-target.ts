@@ -25,7 +25,8 @@ export function parseRequestTarget(
 ): Decision<RequestTarget> {
   if (!target.startsWith('/')) return invalid('the target is not in origin form');
   if (target.length > 8192) return invalid('the target is longer than 8192 characters');
-  if (!/^[\x21-\x7e]+$/.test(target)) return invalid('the target has characters outside visible ASCII');
+  if (!/^[\x21-\x7e]+$/.test(target))
+    return invalid('the target contains characters other than visible ASCII');
   if (target.includes('#')) return invalid('the target has a fragment');
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);
@@ -35,16 +36,16 @@ export function parseRequestTarget(
     const segment = decodeOnce(raw);
     if (segment === undefined) return invalid(`"${raw.slice(0, 64)}" is not valid percent-encoding`);
     if (segment === '' || segment === '.') continue;
-    if (segment === '..') return invalid('the path climbs');
-    if (/%[0-9a-f]{2}/i.test(segment)) return invalid('a segment is encoded more than once');
+    if (segment === '..') return invalid('the path contains a ".." segment');
+    if (/%[0-9a-f]{2}/i.test(segment)) return invalid('a segment is percent-encoded more than once');
     const parts = encodedSlash === 'keep' ? segment.split('/') : [segment];
     // A server that decodes before it splits must find neither another folder nor an absolute path.
     if (parts.length > 1 && (parts[0] === '' || parts.some((part) => /^[. ]+$/.test(part))))
-      return invalid('the path climbs');
+      return invalid('an encoded slash next to an empty or dot segment');
     // Control characters, separators and parameters mean different things to different servers.
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     if (parts.some((part) => /[\x00-\x1f\x7f/\\;?#]/.test(part)))
-      return invalid('a segment holds a separator or a control character');
+      return invalid('a segment contains a separator or a control character');
     segments.push(parts.length > 1 ? raw : segment);
   }
   return grant({ segments, query });

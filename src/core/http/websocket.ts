@@ -17,21 +17,23 @@ export const asksForWebSocket = (method: string, httpVersion: string, headers: H
   method === 'GET' && httpVersion === '1.1' && oneOf(headers.upgrade).trim().toLowerCase() === 'websocket';
 
 /** What is wrong with an opening handshake (RFC 6455, section 4.2.1); undefined: nothing. */
-export function unfitHandshake(headers: HeaderMap): Refusal | undefined {
+export function invalidHandshake(headers: HeaderMap): Refusal | undefined {
   if (headers['sec-websocket-version'] !== '13') return refuse('UpgradeRequired');
-  if (headers.host === undefined) return refuse('UpgradeInvalid', { detail: 'there is no Host' });
-  if (hasBody(headers)) return refuse('UpgradeInvalid', { detail: 'it has a body' });
+  if (headers.host === undefined)
+    return refuse('UpgradeInvalid', { detail: 'the Host header field is missing' });
+  if (hasBody(headers)) return refuse('UpgradeInvalid', { detail: 'the request has a body' });
   // 16 bytes; two headers of this name would have been joined.
   if (!/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(oneOf(headers['sec-websocket-key'])))
-    return refuse('UpgradeInvalid', { detail: 'Sec-WebSocket-Key is not one key of 16 bytes' });
+    return refuse('UpgradeInvalid', { detail: 'Sec-WebSocket-Key is not a single base64 value of 16 bytes' });
   return undefined;
 }
 
 /** What is wrong with a handler's 101 (RFC 6455, section 4.1), where no extension was offered to it; undefined: nothing. */
-export function unfitAcceptance(asked: HeaderMap, answered: HeaderMap): string | undefined {
+export function invalidAcceptance(asked: HeaderMap, answered: HeaderMap): string | undefined {
   if (answered['sec-websocket-accept'] !== acceptFor(oneOf(asked['sec-websocket-key'])))
-    return 'Sec-WebSocket-Accept does not answer the key';
-  if (answered['sec-websocket-extensions'] !== undefined) return 'it uses an extension that was not offered';
+    return 'Sec-WebSocket-Accept does not match Sec-WebSocket-Key';
+  if (answered['sec-websocket-extensions'] !== undefined)
+    return 'the handler selected an extension that was not offered';
   return undefined;
 }
 

@@ -1,11 +1,11 @@
-import type { LegFacts } from './notice.ts';
+import type { CallFacts } from './notice.ts';
 import { fieldsOf, readId, readLabel, readList, readText, readWord } from './values.ts';
 
 /**
  * What the `resourceData` of a call tells besides its state. Fields are taken by name and never copied whole: the same
  * data holds a meeting's join token, names and phone numbers.
  */
-export function readLegFacts(data: Readonly<Record<string, unknown>>): LegFacts {
+export function readCallFacts(data: Readonly<Record<string, unknown>>): CallFacts {
   const context = fieldsOf(data.incomingContext);
   const bot = fieldsOf(fieldsOf(data.applicationMetadata).botData);
   const holder = fieldsOf(bot.user);

@@ -6,7 +6,7 @@ import type { JsonObject } from '../json.ts';
  * What a notification tells of a call's leg besides its state: who recorded whom and why, and what it belongs to.
  * Ids only; never a token, a name or a number.
  */
-export interface LegFacts extends JsonObject {
+export interface CallFacts extends JsonObject {
   readonly tenant: string | null;
   readonly direction: 'incoming' | 'outgoing' | null;
   /** Shared by the legs of one conversation, until a transfer. */
@@ -58,7 +58,7 @@ export type Notice =
       readonly changeType: 'created' | 'updated' | 'deleted';
       /** null: none was given. */
       readonly state: GraphCallState | null;
-      readonly leg: LegFacts;
+      readonly leg: CallFacts;
       readonly result: NoticeResult | null;
     }
   | {
@@ -82,11 +82,11 @@ export type Notice =
 
 /** Why a notification taught nothing. */
 export const ignoredNotices = {
-  unreadable: 'It is not a notification that can be read.',
-  resourceUnknown: 'It is about something else than a call, its operations or its participants.',
-  contradictory: 'It names two different calls, operations or participants.',
-  tenantMismatch: 'It is about another tenant than its token.',
-  tooLarge: 'It is larger than what is read here; it reached the bot all the same.',
+  unreadable: 'The notification cannot be parsed.',
+  resourceUnknown: 'The resource is not a call, its operations or its participants.',
+  contradictory: 'The notification names two different calls, operations or participants.',
+  tenantMismatch: 'The notification belongs to a different tenant than its token.',
+  tooLarge: 'The notification exceeds the size limit for processing; it was still forwarded to the bot.',
 } as const;
 export type IgnoredNotice = keyof typeof ignoredNotices;
 

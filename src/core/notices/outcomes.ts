@@ -2,15 +2,15 @@ import { ignoredNotices } from './notice.ts';
 
 /** What became of each notification that Graph sent. */
 export const noticeOutcomes = {
-  learned: 'It told something new, which is in the state of its call.',
-  known: 'It told what was known, or what has passed: deliveries come twice and out of order.',
-  ended: 'Its call had ended.',
-  awaited:
-    'It told of the end of an operation that is awaited here or by another instance, which reads it itself.',
-  otherOperation: 'It told of an operation that is no status change.',
-  unknownOperation: 'It told of an operation that Graph did not name here, or not any more; nothing follows.',
-  stranger: 'Its call belongs to another tenant or application than its token.',
-  dropped: 'There was no room to keep it until the store answers; it reached the bot all the same.',
+  learned: 'New information; the state of the call was updated.',
+  known: 'Nothing new: the notification was a duplicate or arrived out of order.',
+  ended: 'The call had already ended.',
+  awaited: 'An awaited operation has ended; the instance that waits for it reads the result from Graph.',
+  otherOperation: 'The operation is not a recording status change.',
+  unknownOperation: 'The operation is not known, or no longer known; the notification was ignored.',
+  stranger: 'The call belongs to a different tenant or application than the token.',
+  dropped:
+    'The queue of notifications that wait for the store was full; the notification was still forwarded to the bot.',
   ...ignoredNotices,
 } as const;
 

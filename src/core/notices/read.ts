@@ -1,7 +1,7 @@
 import { graphCallStates } from '../call/graph-state.ts';
 import { parseCallKey } from '../call/key.ts';
 import { isRecord } from '../json.ts';
-import { readLegFacts } from './call-facts.ts';
+import { readCallFacts } from './call-facts.ts';
 import type { IgnoredNotice, Notice, NoticeBatch, NoticeResult } from './notice.ts';
 import { type NoticeResource, parseNoticeResource, sameResource } from './resource.ts';
 import { readRosterNotice } from './roster-notice.ts';
@@ -75,7 +75,7 @@ function readCall(
     call: about.call,
     changeType,
     state: callStates.get(readWord(data.state) ?? '') ?? null,
-    leg: readLegFacts(data),
+    leg: readCallFacts(data),
     result: readResult(data.resultInfo),
   };
 }

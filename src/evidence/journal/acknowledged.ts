@@ -10,7 +10,7 @@ import type { Head } from './journal.ts';
 const slotSize = 256;
 
 const readAnew =
-  'the lines written last stay in the store until the journal has been read again, which happens by itself and begins a new note. Put the file back only if journal files are missing as well: it tells which lines must be there';
+  'the latest lines stay in the store until the journal has been read again. This happens automatically and creates a new acknowledgement file. Restore the old file only if journal files are missing as well: it says which lines must exist';
 
 /**
  * Remembers beside the journal the last line that was acknowledged: was durable before its record left the store. Only

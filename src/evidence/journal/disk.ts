@@ -50,7 +50,7 @@ export function otherThanFile(
 const unfit = (path: string, kind: string): Fault =>
   new Fault(
     'EvidenceUnwritable',
-    `${path} is ${kind}, not a regular file: move it out of the evidence directory, and put back the file that was there`,
+    `${path} is ${kind}, not a regular file: move it out of the evidence directory, and restore the original file`,
   );
 
 /** Opens a regular file, and never waits: a FIFO would have its opener wait for another process. */
@@ -74,17 +74,14 @@ export async function assertInPlace(path: string, handle: FileHandle, goesOn: st
   const opened = await handle.stat({ bigint: true });
   const named = await stat(path, { bigint: true }).catch(ifPresent);
   if (named === undefined)
-    throw new Fault(
-      'EvidenceUnwritable',
-      `${path} was moved or removed while evidence was written to it; ${goesOn}`,
-    );
+    throw new Fault('EvidenceUnwritable', `${path} was moved or removed while it was in use; ${goesOn}`);
   const kind = otherThanFile(named);
   if (kind !== undefined) throw unfit(path, kind);
   if (named.dev !== opened.dev || named.ino !== opened.ino)
-    throw new Fault('EvidenceUnwritable', `another file has taken the place of ${path}; ${goesOn}`);
+    throw new Fault('EvidenceUnwritable', `${path} was replaced by another file; ${goesOn}`);
   if (named.nlink > 1n)
     throw new Fault(
       'EvidenceUnwritable',
-      `${path} is a file with ${named.nlink} names (hard links), and what is done under another name is done to the evidence: remove the other names (find -samefile lists them), and make backups as copies; until then what was not acknowledged stays in the store`,
+      `${path} has ${named.nlink} hard links, so a change under another name would change the evidence: remove the other links (find -samefile lists them), and make backups as copies. Until then, evidence that is not acknowledged stays in the store`,
     );
 }

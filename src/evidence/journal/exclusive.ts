@@ -19,7 +19,7 @@ export async function takeExclusively(directory: string): Promise<(() => Promise
     if (server === undefined)
       throw new Fault(
         'EvidenceUnwritable',
-        `another process of this host is writing evidence to ${directory}`,
+        `another process on this host is writing evidence to ${directory}`,
       );
     return async () => {
       await new Promise((resolve) => server.close(resolve));

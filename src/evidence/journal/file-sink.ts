@@ -46,7 +46,7 @@ interface FileSinkOptions {
 }
 
 const goesOnBeside =
-  'what was not acknowledged stays in the store. Put the file back under its name, or run the verifier: evidence goes on in a file beside it, and the journal shows what is missing until it is back';
+  'evidence that is not acknowledged stays in the store. Restore the file under its name. Until then evidence continues in a new file, and the verifier shows what is missing';
 
 const tailLines = 2000;
 const knownRecords = 5 * tailLines;
@@ -106,7 +106,7 @@ class DirectorySink implements FileSink {
         if (this.#giveBack === undefined)
           this.#log.debug(
             { directory: this.#directory },
-            'the evidence directory cannot be held exclusively',
+            'the evidence directory cannot be locked for exclusive use',
           );
       }
       await assertSinkId(this.#directory, this.id);
@@ -140,7 +140,7 @@ class DirectorySink implements FileSink {
       const path = join(this.#directory, name);
       await assertInPlace(path, handle, goesOnBeside);
       if ((await handle.stat()).size !== size)
-        throw new Fault('EvidenceUnwritable', `somebody else wrote to ${name} in ${this.#directory}`);
+        throw new Fault('EvidenceUnwritable', `another process wrote to ${name} in ${this.#directory}`);
       if (!mayWrite()) return false;
       const end = size + bytes.length;
       this.#failed = { path, size, end };
@@ -211,7 +211,7 @@ class DirectorySink implements FileSink {
     if (known === undefined && found.contents.length > 0)
       this.#log.warn(
         { directory: this.#directory },
-        'nothing tells how much of the evidence was acknowledged: lines missing at its end would not be noticed',
+        'the acknowledgement file is missing: lines missing at the end of the evidence cannot be detected',
       );
     const now = this.#today();
     const repaired = await repairJournal(this.#directory, found, { now, instance, log: this.#log });

@@ -47,14 +47,11 @@ export async function repairJournal(
     if (missing) {
       log.error(
         { file: path, line: head.seq, hash: head.hash },
-        'evidence that was acknowledged is missing: restore the files, and run the verifier',
+        'acknowledged evidence is missing: restore the files, and run the verifier',
       );
     } else {
       cut = await keepAside(directory, await readAt(handle, wholeSize, size - wholeSize));
-      log.warn(
-        { file: path, ...cut },
-        'what a crash left behind the last whole line of the evidence was cut off',
-      );
+      log.warn({ file: path, ...cut }, 'an incomplete last line of the evidence was truncated');
     }
     const repair = { version: lineKinds.repair.version, at: now.toISOString(), instance, cut };
     const line = encodeLine(head, { repair });
@@ -75,7 +72,7 @@ function withoutMissing(directory: string, { newest }: Found, now: Date): NonNul
   if (name === undefined)
     throw new Fault(
       'EvidenceUnwritable',
-      `${directory} has lost too many journal files today: find out what removes them, and put them back`,
+      `too many journal files of today are missing in ${directory}: find out what removes them, and restore them`,
     );
   return { path: join(directory, name), size: 0, wholeSize: 0, endsLine: true };
 }

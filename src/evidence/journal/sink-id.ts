@@ -34,7 +34,8 @@ export async function sinkId(directory: string): Promise<string> {
     text = await readText(path);
   }
   const id = text?.trim() ?? '';
-  if (!uuid.test(id)) throw new Fault('EvidenceUnwritable', `${path} does not hold a UUID; restore it`);
+  if (!uuid.test(id))
+    throw new Fault('EvidenceUnwritable', `${path} does not contain a UUID; restore the file`);
   return id;
 }
 
@@ -44,7 +45,7 @@ export async function assertSinkId(directory: string, id: string): Promise<void>
   if (found !== id)
     throw new Fault(
       'EvidenceUnwritable',
-      `${directory} is not the evidence directory that was opened (its sink-id is ${found ?? 'missing'}, not ${id}): put that back, or start anew`,
+      `${directory} is not the evidence directory that was opened (its sink-id is ${found ?? 'missing'}, not ${id}): restore that directory, or restart the instance`,
     );
 }
 

@@ -7,7 +7,7 @@ interface Flush {
   readonly reject: (fault: Fault) => void;
 }
 
-export class Flushes {
+export class FlushWaiters {
   readonly #waiting = new Set<Flush>();
 
   add(ids: Iterable<string>): Promise<void> {

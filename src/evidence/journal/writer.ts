@@ -8,7 +8,7 @@ import type { Meter } from '../../core/ports/meter.ts';
 import type { Outbox, OutboxEntry } from '../../core/ports/outbox.ts';
 import type { FileSink } from './file-sink.ts';
 import { nameOf } from './journal.ts';
-import { Flushes } from './waiters.ts';
+import { FlushWaiters } from './waiters.ts';
 
 export interface EvidenceWriterDeps {
   readonly outbox: Outbox;
@@ -63,7 +63,7 @@ const maxTold = 20;
 export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
   const batch = deps.batch ?? 500;
   if (!Number.isInteger(batch) || batch < 1 || batch > 1000)
-    throw new Fault('ConfigurationInvalid', `an evidence batch has 1 to 1000 records, not ${batch}`);
+    throw new Fault('ConfigurationInvalid', `an evidence batch must have 1 to 1000 records, not ${batch}`);
   const writer = new Writer({
     leaseMs: 10_000,
     idleMs: 250,
@@ -80,7 +80,7 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
 
 class Writer implements EvidenceWriter {
   readonly #deps: Required<EvidenceWriterDeps>;
-  readonly #flushes = new Flushes();
+  readonly #flushes = new FlushWaiters();
   #state: EvidenceWriterState = 'waiting';
   /** Local clock: from then on another process may hold the lease. Counts from before the lease was asked for. */
   #leaseUntil = -Infinity;
@@ -221,7 +221,7 @@ class Writer implements EvidenceWriter {
     await sink.append([{ moved: { version: lineKinds.moved.version, at, instance: owner, from } }]);
     this.#recovered = true;
     if ((await outbox.claimSink(sink.id, from)) !== sink.id) return false;
-    log.info({ from, to: sink.id }, 'the evidence of this store goes on in another directory: this one');
+    log.info({ from, to: sink.id }, 'the evidence of this store continues in this directory');
     return true;
   }
 
@@ -249,16 +249,16 @@ class Writer implements EvidenceWriter {
   async #handOver(): Promise<void> {
     await this.#stepDown();
     await this.#deps.outbox.release(this.#deps.owner).catch((error: unknown) => {
-      this.#deps.log.debug({ error: messageOf(error) }, 'the evidence lease will lapse by itself');
+      this.#deps.log.debug({ error: messageOf(error) }, 'the evidence lease will expire by itself');
     });
   }
 
   #foreign(claimed: string): void {
     const { sink } = this.#deps;
     const text =
-      `the evidence of this store is kept in another directory (sink ${claimed}, not ${sink.id}): ` +
-      'all instances must share one evidence directory; nothing is written here. ' +
-      `If this directory is to take its place, set TALLYLIGHT_EVIDENCE_MOVED_FROM=${claimed}`;
+      `the evidence of this store is written to another directory (sink ${claimed}, not ${sink.id}): ` +
+      'all instances must share one evidence directory, so this instance writes nothing. ' +
+      `If this directory shall replace it, set TALLYLIGHT_EVIDENCE_MOVED_FROM=${claimed}`;
     this.#count(text, { sink: sink.id, claimed }, text);
     this.#state = 'foreign';
     this.#flushes.rejectAll(new Fault('EvidenceUnwritable', text));
@@ -270,7 +270,7 @@ class Writer implements EvidenceWriter {
     const failures = this.#count(
       `evidence cannot be written: ${fault.message}`,
       { code: fault.code, error: fault.message },
-      'evidence cannot be written; it stays in the store and is tried again',
+      'evidence cannot be written; it stays in the store, and writing is retried',
     );
     this.#state = 'failing';
     this.#nothingWaits = false;
@@ -323,7 +323,10 @@ class Writer implements EvidenceWriter {
       meter.evidence({ ...backlog, written: this.#written });
       this.#written = 0;
     } catch (error) {
-      this.#deps.log.debug({ error: messageOf(error) }, 'the depth of the outbox is unknown');
+      this.#deps.log.debug(
+        { error: messageOf(error) },
+        'the number of evidence records that wait is unknown',
+      );
     }
   }
 
@@ -359,6 +362,6 @@ const contentOf = ({ record, refusedWrites }: OutboxEntry): OutboxContent =>
 const notLeading = (): Fault =>
   new Fault(
     'EvidenceUnwritable',
-    'this instance takes no part in the store, so evidence that waits there is for another to write',
+    'this instance has not joined the store, so another instance must write the evidence that waits there',
   );
 const stopped = (): Fault => new Fault('EvidenceUnwritable', 'the evidence writer is stopped');

@@ -8,9 +8,9 @@ import {
   type FactList,
   factNames,
   factReaders,
-  type Leg,
-  type LegFlag,
-  legFlags,
+  type CallSummary,
+  type CallFlag,
+  callFlags,
   listNames,
   listReaders,
   type RecordedInterval,
@@ -46,7 +46,7 @@ class Counts {
 }
 
 /** The records of one call, in their order, in bounded memory. */
-export class LegHistory {
+export class CallHistory {
   readonly #call: string;
   readonly #first: string;
   readonly #facts: Record<Fact, string | null>;
@@ -56,7 +56,7 @@ export class LegHistory {
   readonly #failedStarts = new Counts();
   readonly #refusedWrites = new Counts();
   readonly #contradictions = new Counts();
-  readonly #flags = new Set<LegFlag>();
+  readonly #flags = new Set<CallFlag>();
   #last: string;
   #moreRecorded = 0;
   /** The recording that is open now. */
@@ -65,8 +65,8 @@ export class LegHistory {
   #claimed: EvidenceRecord['by'] = null;
   #begun = false;
   #state: EvidenceRecord['to'];
-  #ended: Leg['ended'] = null;
-  #result: Leg['result'] = null;
+  #ended: CallSummary['ended'] = null;
+  #result: CallSummary['result'] = null;
 
   constructor(record: EvidenceRecord) {
     this.#call = toGuid(record.call);
@@ -89,7 +89,7 @@ export class LegHistory {
     takers[record.event]?.(this, record);
   }
 
-  leg(): Leg {
+  leg(): CallSummary {
     const by = this.#proven ?? this.#claimed;
     return {
       call: this.#call,
@@ -107,7 +107,7 @@ export class LegHistory {
       contradictions: this.#contradictions.list,
       ended: this.#ended,
       result: this.#result,
-      flags: (Object.keys(legFlags) as LegFlag[]).filter((flag) => this.#isFlagged(flag)),
+      flags: (Object.keys(callFlags) as CallFlag[]).filter((flag) => this.#isFlagged(flag)),
     };
   }
 
@@ -153,7 +153,7 @@ export class LegHistory {
       if (this.#lists[name].length === 0) this.#lists[name] = readList(leg[name], listReaders[name]);
   }
 
-  flag(flag: LegFlag): void {
+  flag(flag: CallFlag): void {
     this.#flags.add(flag);
   }
 
@@ -175,7 +175,7 @@ export class LegHistory {
     else this.#moreRecorded += 1;
   }
 
-  #isFlagged(flag: LegFlag): boolean {
+  #isFlagged(flag: CallFlag): boolean {
     switch (flag) {
       case 'unbound':
         return this.#proven === null && !this.#flags.has('beginningMissing');
@@ -199,7 +199,7 @@ export class LegHistory {
   }
 }
 
-const takers: Readonly<Partial<Record<EventName, (history: LegHistory, record: EvidenceRecord) => void>>> = {
+const takers: Readonly<Partial<Record<EventName, (history: CallHistory, record: EvidenceRecord) => void>>> = {
   bound: (history, { by }) => history.prove(by),
   startConfirmed: (history, record) => {
     history.prove(record.by);

@@ -20,21 +20,22 @@ export interface RecordedInterval {
 }
 
 /** What a reader of the evidence should notice about a call. */
-export const legFlags = {
-  beginningMissing: 'The beginning of its history is not among the files.',
-  begunAnew: 'Its history began anew: the store had lost or forgotten it.',
-  unbound: 'Graph never accepted anybody for it; tenant and application are what was claimed.',
-  nothingTold: 'No notification told here what it belongs to, so nothing can link it to another call.',
-  callbackBypassed: 'The bot had its notifications sent past the proxy.',
-  neverConfirmed: 'Graph never confirmed a recording of it.',
-  notPolicyCall: 'Graph refused with 8506: no recording policy created this call, so it cannot be recorded.',
+export const callFlags = {
+  beginningMissing: 'The beginning of the history of the call is not in the files.',
+  begunAnew: 'The history of the call restarted: the store had lost or expired it.',
+  unbound: 'Graph never accepted a token for the call; tenant and application are unverified claims.',
+  nothingTold: 'No notification described the call, so it cannot be linked to other calls.',
+  callbackBypassed: 'The callback URI of the bot bypassed the proxy, so the proxy received no notifications.',
+  neverConfirmed: 'Graph never confirmed a recording of the call.',
+  notPolicyCall:
+    'Graph refused with error 8506: no recording policy created the call, so it cannot be recorded.',
   tenantMismatch:
-    'Graph refused with 7505: the token was of another tenant than the call, so it could not be recorded with it.',
-  stillOpen: 'A confirmed recording has no end among the records.',
+    'Graph refused with error 7505: the token belonged to a different tenant than the call, so the call could not be recorded with it.',
+  stillOpen: 'A confirmed recording has no recorded end.',
   stopUnconfirmed: 'Graph has not confirmed the last stop.',
-  notEnded: 'Its end is not among the records.',
+  notEnded: 'The end of the call is not recorded.',
 } as const;
-export type LegFlag = keyof typeof legFlags;
+export type CallFlag = keyof typeof callFlags;
 
 const nobody = '00000000-0000-0000-0000-000000000000';
 
@@ -69,7 +70,7 @@ export type FactList = keyof typeof listReaders;
 export const listNames = Object.keys(listReaders) as FactList[];
 
 /** One bot's call, as its records tell it. Ids as Graph gave them, no names; times are RFC 3339 in UTC, by the store's clock. */
-export interface Leg
+export interface CallSummary
   extends Readonly<Record<Fact, string | null>>, Readonly<Record<FactList, readonly string[]>> {
   /** As Graph spells it in REST URLs. */
   readonly call: string;
@@ -95,5 +96,5 @@ export interface Leg
   readonly ended: { readonly at: string; readonly cause: string | null } | null;
   /** Graph's last word on why the call ended. */
   readonly result: { readonly code: number | null; readonly subcode: number | null } | null;
-  readonly flags: readonly LegFlag[];
+  readonly flags: readonly CallFlag[];
 }

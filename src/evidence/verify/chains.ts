@@ -109,13 +109,13 @@ export class Calls {
   #first(record: EvidenceRecord, past: Past | undefined): Mismatch | undefined {
     if ((this.#options.partial || this.moves > 0) && past === undefined && record.seq > 1)
       return record.prev === null
-        ? { expected: 'the hash of the record of this call before', found: 'null' }
+        ? { expected: 'the hash of the previous record of the call', found: 'null' }
         : undefined;
     return (
       mustBe('the first record of the call, seq', 1, record.seq) ??
-      mustBe('no record of the call before, prev', null, record.prev) ??
-      mustBe('no record of the call before, step', null, record.step) ??
-      mustBe('the state of an unknown call,', 'idle', record.from) ??
+      mustBe('no previous record of the call, prev', null, record.prev) ??
+      mustBe('no previous record of the call, step', null, record.step) ??
+      mustBe('the initial state,', 'idle', record.from) ??
       epochOf(record, 0, past?.highestEpoch ?? 0)
     );
   }
@@ -125,11 +125,11 @@ export class Calls {
       (record.seq === 1
         ? {
             expected: `the next record of the call, seq ${past.seq + 1}`,
-            found: '1, as if the store had lost its data (see --store-lost)',
+            found: '1, as after a data loss of the store (see --store-lost)',
           }
         : mustBe('the next record of the call, seq', past.seq + 1, record.seq)) ??
-      mustBe('the hash of the record of this call before, prev', past.hash, record.prev) ??
-      mustBe('the state after the record before,', past.state, record.from) ??
+      mustBe('the hash of the previous record of the call, prev', past.hash, record.prev) ??
+      mustBe('the state after the previous record,', past.state, record.from) ??
       epochOf(record, past.epoch, past.highestEpoch) ??
       timeAfter(past.at, at, record)
     );
@@ -162,7 +162,7 @@ export class Calls {
 function transitionOf({ from, event, to }: EvidenceRecord): Mismatch | undefined {
   const next = nextState(from, event);
   return next === undefined
-    ? { expected: `an event that may happen while ${from}`, found: shown(event) }
+    ? { expected: `an event that is allowed in state ${from}`, found: shown(event) }
     : mustBe(`the state after ${event},`, next, to);
 }
 
@@ -170,7 +170,9 @@ function transitionOf({ from, event, to }: EvidenceRecord): Mismatch | undefined
 function timeAfter(before: number, at: number, { at: text, step }: EvidenceRecord): Mismatch | undefined {
   if (step === null ? at >= before : at === before) return undefined;
   const what =
-    step === null ? 'a time not before' : 'since its clock was behind, the time of the record before,';
+    step === null
+      ? 'a time not earlier than'
+      : 'the time of the previous record, because the clock was behind,';
   return { expected: `${what} ${new Date(before).toISOString()}`, found: text };
 }
 
@@ -179,5 +181,5 @@ function epochOf(record: EvidenceRecord, before: number, highest: number): Misma
   if (record.event !== 'startRequested') return mustBe('the epoch', before, record.epoch);
   return record.epoch > highest
     ? undefined
-    : { expected: `an epoch above ${highest}, for a new start`, found: shown(record.epoch) };
+    : { expected: `an epoch above ${highest} for a new start`, found: shown(record.epoch) };
 }

@@ -67,7 +67,7 @@ const object: Check = [isRecord, 'an object'];
 const journalFields = { seq: count(1), prev: orNull(hash) };
 const version = (known: number): Check => [
   (value) => value === known,
-  `${known}: this verifier knows no other version`,
+  `${known}: this verifier supports only this version`,
 ];
 const time: Check = [isTime, 'a time like 2026-01-31T12:00:00.000Z'];
 const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
@@ -82,7 +82,7 @@ const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
   to: oneOf(stateNames),
   epoch: count(0),
   instance: matching(/./, 'the name of a session'),
-  policy: orNull(matching(/^sha256:[0-9a-f]{64}$/, 'sha256: and a hash')),
+  policy: orNull(matching(/^sha256:[0-9a-f]{64}$/, 'sha256: followed by a hash')),
   by: orNull(object),
   enforced: [(value) => value === true, 'true'],
   detail: object,
@@ -93,7 +93,7 @@ const bindingFields = { tenant: text, app: text };
 const names: Check = [(value) => Array.isArray(value) && value.every(isCall), 'a list of call ids'];
 const reasons: Check = [
   (value) => isRecord(value) && Object.values(value).every((number) => count(1)[0](number)),
-  'numbers of writes by reason',
+  'counts of writes by reason',
 ];
 const refusedFields: Readonly<Record<keyof RefusedWrites, Check>> = {
   version: version(lineKinds.refusedWrites.version),
@@ -144,7 +144,10 @@ function fieldsOf(
 ): Mismatch | undefined {
   for (const name of Object.keys(value))
     if (!Object.hasOwn(fields, name))
-      return { expected: `no field of ${where} but ${Object.keys(fields).join(', ')}`, found: shown(name) };
+      return {
+        expected: `only these fields in ${where}: ${Object.keys(fields).join(', ')}`,
+        found: shown(name),
+      };
   for (const [name, [holds, expected]] of Object.entries(fields)) {
     const found: unknown = (value as Record<string, unknown>)[name];
     if (!holds(found)) return { expected: `${where}.${name}: ${expected}`, found: shown(found) };
@@ -162,7 +165,7 @@ export function readLine(textOfLine: string): JournalLine | Unfit {
     line = JSON.parse(textOfLine);
     canonical = canonicalJson(line);
   } catch {
-    return { mismatch: { expected: 'a line of JSON', found: shown(textOfLine) }, place: undefined };
+    return { mismatch: { expected: 'a JSON value', found: shown(textOfLine) }, place: undefined };
   }
   if (!isRecord(line)) return { mismatch: { expected: 'an object', found: shown(line) }, place: undefined };
   const kind = kinds.find((name) => Object.hasOwn(line, name)) ?? 'record';

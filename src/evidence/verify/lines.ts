@@ -24,7 +24,7 @@ export async function openLines(path: string): Promise<AsyncGenerator<Line> | st
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (await leadsNowhere(path)) return 'a symbolic link that leads to no file';
+    if (await leadsNowhere(path)) return 'a broken symbolic link';
     throw error;
   }
   if (!(await handle.stat()).isFile()) {

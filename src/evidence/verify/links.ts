@@ -1,6 +1,6 @@
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
-import type { Leg } from './call.ts';
-import { LegHistory } from './call-history.ts';
+import type { CallSummary } from './call.ts';
+import { CallHistory } from './call-history.ts';
 
 const minute = 60_000;
 
@@ -19,9 +19,9 @@ const maxOthers = 8;
 
 /** By what legs are linked; the words go before the id. */
 export const linkKinds = {
-  callChainId: 'the call chain',
-  threadId: 'the meeting thread',
-  transferor: 'a transfer by the user',
+  callChainId: 'call chain',
+  threadId: 'meeting thread',
+  transferor: 'transfer by user',
 } as const;
 
 /** Why legs are shown together. Ids of calls are GUIDs, as in `Leg.call`. */
@@ -41,7 +41,7 @@ export interface Conversation {
   readonly firstRecord: string;
   readonly lastRecord: string;
   /** In the order in which they appeared. */
-  readonly legs: readonly Leg[];
+  readonly legs: readonly CallSummary[];
   /** Empty for a leg that nothing links. */
   readonly links: readonly Link[];
 }
@@ -51,12 +51,12 @@ export interface Conversation {
  * with the calls, not with the records.
  */
 export class Conversations {
-  readonly #histories = new Map<string, LegHistory>();
+  readonly #histories = new Map<string, CallHistory>();
 
   take(record: EvidenceRecord): void {
     let history = this.#histories.get(record.call);
     if (history === undefined) {
-      history = new LegHistory(record);
+      history = new CallHistory(record);
       this.#histories.set(record.call, history);
     }
     history.take(record);
@@ -69,13 +69,13 @@ export class Conversations {
 }
 
 interface Lived {
-  readonly leg: Leg;
+  readonly leg: CallSummary;
   readonly from: number;
   readonly until: number;
   readonly users: ReadonlySet<string>;
 }
 
-function lifeOf(leg: Leg): Lived {
+function lifeOf(leg: CallSummary): Lived {
   const until = Date.parse(leg.ended?.at ?? leg.lastRecord);
   const lives = leg.ended === null && leg.flags.includes('stillOpen');
   return {
@@ -89,14 +89,14 @@ function lifeOf(leg: Leg): Lived {
 }
 
 /** Groups legs by everything that links two of them. */
-export function conversationsOf(legs: readonly Leg[]): Conversation[] {
+export function conversationsOf(legs: readonly CallSummary[]): Conversation[] {
   const lives = legs
     .map(lifeOf)
     .sort((a, b) => a.from - b.from || (a.leg.call < b.leg.call ? -1 : Number(a.leg.call > b.leg.call)));
   const links = [...chainLinks(lives), ...threadLinks(lives), ...transferLinks(lives)];
   const groups = new Groups();
   for (const { calls } of links) groups.join(calls);
-  const found = new Map<string, { legs: Leg[]; links: Link[] }>();
+  const found = new Map<string, { legs: CallSummary[]; links: Link[] }>();
   for (const { leg } of lives) {
     const root = groups.rootOf(leg.call);
     const group = found.get(root);
@@ -116,14 +116,14 @@ const earliest = (times: readonly string[]): string => times.reduce((a, b) => (a
 const latest = (times: readonly string[]): string => times.reduce((a, b) => (a > b ? a : b));
 
 /** What the same id means in another tenant is another thing. */
-const within = (leg: Leg, id: string | null): string | undefined =>
+const within = (leg: CallSummary, id: string | null): string | undefined =>
   leg.tenant === null || id === null ? undefined : `${leg.tenant} ${id}`;
 
-const linkOf = (by: Link['by'], id: string | null, legs: readonly Leg[]): Link[] =>
+const linkOf = (by: Link['by'], id: string | null, legs: readonly CallSummary[]): Link[] =>
   legs.length < 2 || id === null ? [] : [{ by, id, calls: legs.map(({ call }) => call), orFrom: [] }];
 
 function chainLinks(lives: readonly Lived[]): Link[] {
-  const chains = new Map<string, Leg[]>();
+  const chains = new Map<string, CallSummary[]>();
   for (const { leg } of lives) {
     const key = within(leg, leg.callChainId);
     if (key === undefined) continue;
@@ -136,7 +136,7 @@ function chainLinks(lives: readonly Lived[]): Link[] {
 
 /** Legs of one thread, as long as there is one living or the last has just ended. */
 function threadLinks(lives: readonly Lived[]): Link[] {
-  const meetings: { readonly legs: Leg[]; until: number }[] = [];
+  const meetings: { readonly legs: CallSummary[]; until: number }[] = [];
   const current = new Map<string, (typeof meetings)[number]>();
   for (const { leg, from, until } of lives) {
     const key = within(leg, leg.threadId);
@@ -192,7 +192,8 @@ function transferLinks(lives: readonly Lived[]): Link[] {
   return links;
 }
 
-const sameChain = (a: Leg, b: Leg): boolean => a.callChainId !== null && a.callChainId === b.callChainId;
+const sameChain = (a: CallSummary, b: CallSummary): boolean =>
+  a.callChainId !== null && a.callChainId === b.callChainId;
 
 /** A leg with another user of the transferred one, else the one that lived last, else the one that appeared last. */
 function likeliest({ leg, from, users }: Lived, origins: readonly Lived[]): Lived | undefined {

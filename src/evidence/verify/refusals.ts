@@ -48,13 +48,13 @@ export class RefusalLines {
     if ((this.#lost.get(instance) ?? Infinity) < number) this.#lost.delete(instance);
     if (before?.left === true)
       return {
-        expected: `no line after the last one of the instance ${instance}`,
+        expected: `no line after the final line of instance ${instance}`,
         found: `number ${number}`,
       };
     const expected = (before?.number ?? 0) + 1;
     const mayMiss =
       this.#options.storeLost || (before === undefined && (this.#options.partial || this.#moved));
     if (number === expected || (mayMiss && number > expected)) return undefined;
-    return { expected: `line number ${expected} of the instance ${instance}`, found: `number ${number}` };
+    return { expected: `line number ${expected} of instance ${instance}`, found: `number ${number}` };
   }
 }

@@ -131,7 +131,8 @@ export async function verifyJournal(
       const unfit = (mismatch: Mismatch, call: string | null = null, seq: number | null = null): void =>
         note({ file, line: number, call, seq, ...mismatch });
       const line = text === null || torn ? undefined : readLine(text);
-      if (text === null) unfit({ expected: 'a line of UTF-8 text', found: 'other bytes, or no end' });
+      if (text === null)
+        unfit({ expected: 'a line of UTF-8 text', found: 'invalid UTF-8, or a line that is too long' });
       else if (torn) unfit({ expected: 'a newline at the end of the line', found: 'the end of the file' });
       if (line === undefined) lostTrack = true;
       else if (isUnfit(line)) {
@@ -151,7 +152,7 @@ export async function verifyJournal(
       line: 0,
       call: null,
       seq: null,
-      expected: `the last line to have the hash ${expectHead}`,
+      expected: `the last line with hash ${expectHead}`,
       found: foundInstead(head, expectedAt),
     });
   const [misfit = null, ...otherMisfits] = misfits;
@@ -184,7 +185,7 @@ const headHash = (head: Report['head']): string | undefined => head?.hash;
 function foundInstead(head: Report['head'], expectedAt: number | undefined): string {
   if (head === null) return 'no line';
   if (expectedAt === undefined) return `${head.hash}; no line has the expected hash`;
-  return `${head.hash}; the expected line is there, and ${head.seq - expectedAt} more were added`;
+  return `${head.hash}; the expected line exists and is followed by ${head.seq - expectedAt} more`;
 }
 
 function continuation(head: Report['head'], line: JournalLine, partial: boolean): Mismatch | undefined {
@@ -192,13 +193,13 @@ function continuation(head: Report['head'], line: JournalLine, partial: boolean)
   if (head === null && partial && journal.seq > 1 && journal.prev !== null) return undefined;
   const seq = (head?.seq ?? 0) + 1;
   const isGap = line.kind === 'repair' && line.repair.cut === null;
-  const noted = isGap ? ', a repair that says that the line before was missing' : '';
+  const noted = isGap ? ', a repair line that reports the previous line as missing' : '';
   if (journal.seq !== seq)
     return { expected: `line ${seq} of the journal`, found: `line ${journal.seq}${noted}` };
   const prev = head?.hash ?? null;
   if (journal.prev !== prev)
     return {
-      expected: `the hash of the line before, ${shown(prev)}`,
+      expected: `the hash of the previous line, ${shown(prev)}`,
       found: `${shown(journal.prev)}${noted}`,
     };
   return undefined;

@@ -35,6 +35,9 @@ export function operationNotFound(request: CallRequest): void {
         await deps.gate.callEnded(call, who, 'operationNotFound');
     })
     .catch((error: unknown) =>
-      deps.log.error({ call, error: messageOf(error) }, 'whether a call is gone could not be looked at'),
+      deps.log.error(
+        { call, error: messageOf(error) },
+        'it could not be checked whether a call still exists',
+      ),
     );
 }

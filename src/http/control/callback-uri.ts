@@ -4,7 +4,7 @@ import { judgeCallbackUri, type CallbackJudgement } from '../../core/http/callba
 import { grant, type Decision } from '../../core/decision.ts';
 import { messageOf } from '../../core/errors.ts';
 import { actionName } from '../../core/graph/identify-action.ts';
-import { parseJson, replaceText, tooLarge, unfitForJson } from '../body.ts';
+import { parseJson, replaceText, tooLarge, notJsonContent } from '../body.ts';
 import { noMemory } from '../body-memory.ts';
 import { readSmall, type SmallBody } from '../small-body.ts';
 import { askedFacts, type ControlRequest } from './context.ts';
@@ -24,7 +24,7 @@ export interface CallbackBody {
  */
 export async function readCallbackBody(request: ControlRequest): Promise<Decision<CallbackBody>> {
   const { deps, req, policy, share, keeps } = request;
-  const unfit = unfitForJson(req);
+  const unfit = notJsonContent(req);
   const limit = deps.limits.callbackBody(share);
   const read = await readSmall(req, limit, keeps);
   if (!read.ok) return read;
@@ -55,7 +55,7 @@ const judge = ({ deps }: ControlRequest, value: unknown): CallbackJudgement =>
   deps.callbacks === undefined ? { kind: 'absent' } : judgeCallbackUri(value, deps.callbacks);
 
 /** Graph has taken it: a call whose notifications will not come this way is flagged. */
-export function tellCallback(
+export function reportCallback(
   request: ControlRequest,
   call: CallKey | undefined,
   { outcome, host }: CallbackBody,
@@ -66,11 +66,14 @@ export function tellCallback(
   const facts = { action: actionName(action.row), outcome, host };
   deps.log.warn(
     { ...facts, call: call ?? null },
-    'the notifications of a call will not come through the proxy: what Graph tells of it stays unknown here',
+    'the callback URI of a call bypasses the proxy or cannot be read: the notifications of the call do not reach the proxy',
   );
   if (call === undefined) return;
   const missing = (why: object): void =>
-    deps.log.error({ call, ...why }, 'a bypassed callback is not in the evidence');
+    deps.log.error(
+      { call, ...why },
+      'a callback URI that bypasses the proxy could not be recorded in the evidence',
+    );
   // Nobody waits for it: the answer is with the bot already.
   deps.gate
     .note('callbackBypassed', call, caller.who, { ...facts, ...askedFacts(request) })

@@ -52,7 +52,7 @@ async function askInTime(request: CallRequest): Promise<Sent<RawAnswer> | undefi
   const { call, deps } = request;
   const { sent, hasLeft } = askForCall(request);
   sent.catch((error: unknown) =>
-    deps.log.error({ call, error: messageOf(error) }, 'a Graph token could not be proven again'),
+    deps.log.error({ call, error: messageOf(error) }, 'a Graph token could not be verified again'),
   );
   const { proofMs } = deps.gate;
   const silentMs = Math.min(silentAfterMs, proofMs / 2);
@@ -134,7 +134,7 @@ export async function accept({
   action,
 }: Omit<CallRequest, 'json' | 'holdClosed'>): Promise<void> {
   proofs.add(call, caller);
-  deps.gate.heard(call);
+  deps.gate.touch(call);
   const { effect } = action.row;
   const binds = !caller.verified || effect === 'answer' || effect === 'create';
   if (caller.who !== null && binds) await deps.gate.bind(call, caller.who);

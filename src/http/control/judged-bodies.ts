@@ -31,7 +31,7 @@ export const updateMetadata: Handler = async (request) => {
 /** PATCH of an operation: whatever is answered, it never opens a gate. */
 export const patchOperation: Handler = async (request) => {
   const { deps, call, caller, policy, action } = request;
-  if (policy.operationPatch === 'refuse') return refusedBy(policy.name, 'a PATCH of an operation');
+  if (policy.operationPatch === 'refuse') return refusedBy(policy.name, 'PATCH of an operation');
   const body = await request.json();
   if (!body.ok) return body;
   const judged = judgeOperationBody(body.value.value);

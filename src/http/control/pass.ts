@@ -5,7 +5,7 @@ import { actionName } from '../../core/graph/identify-action.ts';
 import { type Forwarded, hasBody, type HeaderMap } from '../../core/http/exchange.ts';
 import type { WriteGuard } from '../../core/http/write-guard.ts';
 import type { GraphRequest } from '../ports.ts';
-import { readCallbackBody, tellCallback } from './callback-uri.ts';
+import { readCallbackBody, reportCallback } from './callback-uri.ts';
 import { type ControlRequest, type Handler, insteadOf, notThere } from './context.ts';
 import { accept } from './graph-proof.ts';
 
@@ -75,7 +75,7 @@ export const pass: Handler<ControlRequest> = async (request) => {
   const { status } = forwarded;
   const taken = status >= 200 && status < 300;
   const call = action.row.effect === 'create' ? createdCall(forwarded.headers) : action.call;
-  if (taken && callback !== undefined) tellCallback(request, call, callback.value);
+  if (taken && callback !== undefined) reportCallback(request, call, callback.value);
   if (call !== undefined) {
     if (taken) await accept({ ...request, call });
     const { who } = request.caller;

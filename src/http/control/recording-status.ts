@@ -34,7 +34,7 @@ async function startRecording(request: CallRequest, body: JsonBody): Promise<Dec
     if (!hungUp.ok)
       deps.log.warn(
         { call, reason: hungUp.reason },
-        'Graph refused a start, but the call could not be hung up',
+        'Graph refused a start, but the hang-up that the policy demands failed',
       );
   }
   return status;

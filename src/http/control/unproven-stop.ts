@@ -28,7 +28,7 @@ export class UnprovenRequest {
     if (this.#held !== undefined) return;
     const { call, deps } = this.#request;
     this.#held = this.#begin().catch((error: unknown) => {
-      deps.log.error({ call, error: messageOf(error) }, 'a stop that Graph could not confirm was not held');
+      deps.log.error({ call, error: messageOf(error) }, 'an unverified stop could not be held');
       return undefined;
     });
   }

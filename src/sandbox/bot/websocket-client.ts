@@ -12,7 +12,7 @@ export interface Refused {
 }
 
 /** How a stream ended; null: without a word. */
-export interface Farewell {
+export interface CloseFrame {
   readonly code: number;
   readonly reason: string;
 }
@@ -30,7 +30,7 @@ export interface Stream {
   destroy(): void;
   /** Messages of the other side. */
   readonly messages: readonly Buffer[];
-  readonly over: Promise<Farewell | null>;
+  readonly over: Promise<CloseFrame | null>;
   /** The connection, once it is open. */
   readonly socket: Promise<Socket>;
 }
@@ -45,7 +45,7 @@ export interface StreamOptions {
 /** Opens a WebSocket. A frame in several parts, and those of unknown kinds, are for tests to write themselves. */
 export function openStream(url: string, { token, protocol, headers, tls = {} }: StreamOptions = {}): Stream {
   const messages: Buffer[] = [];
-  let farewell: Farewell | null = null;
+  let farewell: CloseFrame | null = null;
   let open: Socket | undefined;
   const waiting: Uint8Array[] = [];
   const req = (url.startsWith('https:') ? requestTls : request)(url, {
@@ -61,7 +61,7 @@ export function openStream(url: string, { token, protocol, headers, tls = {} }: 
       ...headers,
     },
   });
-  const over = new Promise<Farewell | null>((resolve) => {
+  const over = new Promise<CloseFrame | null>((resolve) => {
     req.on('error', () => resolve(null));
     req.on('response', () => resolve(null));
     req.on('upgrade', (_res, socket) => socket.on('close', () => resolve(farewell)));

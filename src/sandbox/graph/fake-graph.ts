@@ -247,9 +247,7 @@ const oneOf = (header: string | string[] | undefined): string | undefined =>
   Array.isArray(header) ? header[0] : header;
 
 const noSigner = (): Promise<string> =>
-  Promise.reject(
-    new Fault('ConfigurationInvalid', 'the fake Graph was given nothing to sign notifications with'),
-  );
+  Promise.reject(new Fault('ConfigurationInvalid', 'the fake Graph has no key to sign notifications with'));
 
 function believe(token: string): Promise<GraphCaller | null> {
   try {

@@ -45,7 +45,7 @@ export function inviteBot(state: FakeGraphState, options: IncomingCall): FakeCal
     incomingCallSchema.parse(options);
   const other = pairedWith === undefined ? undefined : state.recall(pairedWith);
   if (pairedWith !== undefined && other === undefined)
-    throw new Fault('ConfigurationInvalid', 'pairedWith names no call');
+    throw new Fault('ConfigurationInvalid', 'pairedWith is not the id of a call');
   const call = state.makeCall({
     tenant: tenant ?? other?.tenant ?? sandboxTenant,
     app: app ?? sandboxApp,

@@ -131,7 +131,8 @@ export class Notifications implements NotificationControl {
     body: readonly unknown[] | string,
     { claims, url = call?.callbackUri ?? this.#webhook(), token }: ByHand,
   ): Promise<Delivery> {
-    if (url === undefined) throw new Fault('ConfigurationInvalid', 'the fake Graph knows no webhook');
+    if (url === undefined)
+      throw new Fault('ConfigurationInvalid', 'the fake Graph has no webhook configured');
     const [text, what] =
       typeof body === 'string' ? [body, 'by hand'] : [JSON.stringify(asBatch(body)), summarise(body)];
     return this.#deliver({ id: null, call, what, url, body: text }, claims, token);

@@ -1,21 +1,21 @@
 /** How often a worker is asked for a sign of life, ms. */
-export const pulseEveryMs = 1000;
+export const pingIntervalMs = 1000;
 
 /** How many rounds may pass without one. A start loads and compiles the program, and takes long on a busy machine. */
-export const silentRounds = { starting: 60, serving: 6, leaving: 6 } as const;
+export const missedRounds = { starting: 60, serving: 6, leaving: 6 } as const;
 
 /**
  * Counts the rounds in which one process owes an answer. A round counts only if whoever asks was awake for all of it:
  * one that was suspended itself has yet to read what was answered meanwhile.
  */
-export class Pulse {
+export class Liveness {
   #beganAt = -Infinity;
   #isAwaited = false;
   #silent = 0;
 
   /** Begins a round at `now` (monotonic, ms), in a state that allows `most` silent ones. */
   round(now: number, most: number): 'ask' | 'wait' | 'hung' {
-    const wasHeldUp = now - this.#beganAt > 2 * pulseEveryMs;
+    const wasHeldUp = now - this.#beganAt > 2 * pingIntervalMs;
     this.#beganAt = now;
     if (!this.#isAwaited) {
       this.#isAwaited = true;
@@ -26,7 +26,7 @@ export class Pulse {
   }
 
   /** Something was heard. */
-  heard(): void {
+  answered(): void {
     this.#isAwaited = false;
     this.#silent = 0;
   }

@@ -4,7 +4,7 @@ import type { Readiness } from '../readiness.ts';
 import type { ProxySettings } from '../../settings/settings.ts';
 
 /** What a worker works by. It is handed over whole: the files may say something else by the time a worker starts. */
-export interface Charge {
+export interface WorkerConfig {
   readonly settings: ProxySettings;
   readonly policies: readonly PolicyInForce[];
 }
@@ -22,7 +22,7 @@ export interface Answers {
 export type Question = keyof Answers;
 
 export type ToWorker =
-  | { readonly kind: 'begin'; readonly charge: Charge; readonly readyWithinMs: number }
+  | { readonly kind: 'begin'; readonly charge: WorkerConfig; readonly readyWithinMs: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** The whole process will end: serve on, and ask clients to connect anew. */
   | { readonly kind: 'retire' }

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { PrimaryMeter } from '../../metrics/metrics.ts';
-import type { WorkerNumbers } from '../../metrics/workers.ts';
+import type { WorkerMetrics } from '../../metrics/workers.ts';
 import { shutdownMs } from '../shutdown.ts';
-import { pulseEveryMs, silentRounds } from './liveness.ts';
-import type { Charge } from './messages.ts';
-import { type Exit, Member, type MemberState } from './worker-process.ts';
+import { pingIntervalMs, missedRounds } from './liveness.ts';
+import type { WorkerConfig } from './messages.ts';
+import { type Exit, WorkerProcess, type WorkerState } from './worker-process.ts';
 
 /** How long a new worker may take until it could open gates. */
 const readyMs = 30_000;
@@ -26,19 +26,19 @@ interface FleetDeps {
   readonly size: number;
   readonly log: Log;
   readonly meter: PrimaryMeter;
-  readonly numbers: WorkerNumbers;
+  readonly numbers: WorkerMetrics;
   /** Workers die faster than it makes sense to replace them; told once or more. */
   readonly onHopeless: (why: string) => void;
 }
 
 /** Keeps so many workers serving: replaces those that die, and renews all of them without a gap. */
-export class Fleet {
+export class WorkerPool {
   readonly #deps: FleetDeps;
-  readonly #members = new Set<Member>();
+  readonly #members = new Set<WorkerProcess>();
   /** What a worker gets that replaces one which died. */
-  #charge: Charge;
+  #charge: WorkerConfig;
   /** What all are to work by. */
-  #wanted: Charge;
+  #wanted: WorkerConfig;
   #renewing: Promise<boolean> | undefined;
   /** When workers died, ms. */
   #deaths: number[] = [];
@@ -47,25 +47,25 @@ export class Fleet {
   readonly #pulse: NodeJS.Timeout;
   #endedWell = true;
 
-  constructor(charge: Charge, deps: FleetDeps) {
+  constructor(charge: WorkerConfig, deps: FleetDeps) {
     this.#charge = charge;
     this.#wanted = charge;
     this.#deps = deps;
-    this.#pulse = setInterval(() => this.#feelPulses(performance.now()), pulseEveryMs);
+    this.#pulse = setInterval(() => this.#feelPulses(performance.now()), pingIntervalMs);
   }
 
   /** Returns where bots see the workers; rejects if one ends before it listens. */
   async start(): Promise<string> {
     // One alone at first, so that what is wrong for all is said once.
     const url = await this.#begun(this.#fork(this.#charge));
-    if (this.#closing) throw new Fault('Internal', 'the start was broken off');
+    if (this.#closing) throw new Fault('Internal', 'the start was aborted by a shutdown');
     const others = Array.from({ length: this.#deps.size - 1 }, () => this.#fork(this.#charge));
     await Promise.all(others.map((member) => this.#begun(member)));
     return url;
   }
 
   /** The workers in these states, the oldest first. */
-  of(...states: readonly MemberState[]): Member[] {
+  of(...states: readonly WorkerState[]): WorkerProcess[] {
     return [...this.#members].filter(({ state }) => states.includes(state));
   }
 
@@ -73,7 +73,7 @@ export class Fleet {
    * Replaces the workers by others with this charge: each of these must be able to open gates before an old one is told
    * to leave. One that cannot ends the attempt; false then, and the old ones that are left stay.
    */
-  renew(charge: Charge): Promise<boolean> {
+  renew(charge: WorkerConfig): Promise<boolean> {
     this.#wanted = charge;
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = undefined;
@@ -105,12 +105,12 @@ export class Fleet {
     return ended;
   }
 
-  #fork(charge: Charge, { onTrial = false } = {}): Member {
+  #fork(charge: WorkerConfig, { onTrial = false } = {}): WorkerProcess {
     const { numbers } = this.#deps;
-    const member = new Member(charge, {
+    const member = new WorkerProcess(charge, {
       onTrial,
       readyWithinMs: onTrial ? readyMs : soonReadyMs,
-      onFarewell: (id, samples) => numbers.take(id, samples),
+      onFarewell: (id, samples) => numbers.add(id, samples),
     });
     this.#members.add(member);
     if (this.#retired) member.tell({ kind: 'retire' });
@@ -124,24 +124,24 @@ export class Fleet {
     return member;
   }
 
-  async #begun(member: Member): Promise<string> {
+  async #begun(member: WorkerProcess): Promise<string> {
     const url = await member.listening;
-    if (url === undefined) throw new Fault('Internal', 'a worker ended before it listened');
+    if (url === undefined) throw new Fault('Internal', 'a worker ended before it was listening');
     return url;
   }
 
-  #gone(member: Member, exit: Exit): void {
+  #gone(member: WorkerProcess, exit: Exit): void {
     const { log, meter, numbers } = this.#deps;
     this.#members.delete(member);
     this.#count();
-    void numbers.depart(member.id);
+    void numbers.remove(member.id);
     const endedWell = exit.code === 0;
     // A signal to the whole group reaches workers as well, whose delay may end before that of this process.
     const asked = member.state === 'leaving' || this.#closing || (this.#retired && endedWell);
     meter.workerExit(member.isHung ? 'hung' : asked ? 'asked' : 'unexpected');
     const facts = { of: member.id, ...exit };
-    if (asked && endedWell) log.info(facts, 'a worker has left');
-    else log.error(facts, asked ? 'a worker did not end well' : 'a worker ended without being asked to');
+    if (asked && endedWell) log.info(facts, 'a worker has exited');
+    else log.error(facts, asked ? 'a worker exited with an error' : 'a worker exited unexpectedly');
     if (this.#closing && !endedWell) this.#endedWell = false;
     if (!asked && !member.onTrial) this.#replaceSoon();
   }
@@ -152,10 +152,10 @@ export class Fleet {
    */
   #feelPulses(now: number): void {
     for (const member of this.#members) {
-      if (member.isHung || member.feelPulse(now)) continue;
+      if (member.isHung || member.checkLiveness(now)) continue;
       const { state, onTrial } = member;
-      const seconds = (silentRounds[state] * pulseEveryMs) / 1000;
-      this.#deps.log.error({ of: member.id, seconds }, 'a worker does not answer: it is killed');
+      const seconds = (missedRounds[state] * pingIntervalMs) / 1000;
+      this.#deps.log.error({ of: member.id, seconds }, 'a worker does not respond and is killed');
       member.isHung = true;
       member.state = 'leaving';
       member.kill();
@@ -171,7 +171,9 @@ export class Fleet {
     this.#deaths = [...this.#deaths.filter((at) => now - at < deathsWithinMs), now];
     const { length } = this.#deaths;
     if (length > 2 * size + 3) {
-      onHopeless(`${length} workers ended within ${deathsWithinMs / 1000} s: they are not replaced any more`);
+      onHopeless(
+        `${length} workers exited unexpectedly within ${deathsWithinMs / 1000} s; the process exits (crash-loop protection)`,
+      );
       return;
     }
     setTimeout(() => this.#fill(), Math.min(longestPauseMs, firstPauseMs * 2 ** (length - 1)));
@@ -193,21 +195,21 @@ export class Fleet {
         this.#leave(fresh, 0);
         if (this.#wanted !== charge) continue;
         this.#deps.log.error(
-          { of: fresh.id, old: this.of('serving').filter((member) => member.charge !== charge).length },
-          'a new worker cannot open gates: it is ended, and the old workers stay',
+          { of: fresh.id, old: this.of('serving').filter((member) => member.config !== charge).length },
+          'a new worker cannot open gates and is shut down; the old workers keep serving',
         );
         return false;
       }
       fresh.onTrial = false;
       this.#charge = charge;
-      const old = this.of('serving', 'starting').find((member) => member.charge !== charge);
+      const old = this.of('serving', 'starting').find((member) => member.config !== charge);
       if (old !== undefined) this.#leave(old, charge.settings.workers?.leaveMs ?? 0);
     }
     return !this.#closing;
   }
 
-  #outdated(): Member | undefined {
-    return this.of('starting', 'serving').find((member) => member.charge !== this.#wanted);
+  #outdated(): WorkerProcess | undefined {
+    return this.of('starting', 'serving').find((member) => member.config !== this.#wanted);
   }
 
   /** As many may leave at a time as serve. */
@@ -219,7 +221,7 @@ export class Fleet {
     }
   }
 
-  async #mayOpenGates(member: Member): Promise<boolean> {
+  async #mayOpenGates(member: WorkerProcess): Promise<boolean> {
     const end = performance.now() + readyMs;
     const late = sleep(readyMs, undefined, { ref: false });
     if ((await Promise.race([member.listening, late])) === undefined) return false;
@@ -232,7 +234,7 @@ export class Fleet {
     return false;
   }
 
-  #leave(member: Member, withinMs: number): void {
+  #leave(member: WorkerProcess, withinMs: number): void {
     member.state = 'leaving';
     this.#count();
     member.tell({ kind: 'leave', withinMs });
@@ -241,7 +243,7 @@ export class Fleet {
   }
 
   #count(): void {
-    const number = (state: MemberState): number => this.of(state).length;
+    const number = (state: WorkerState): number => this.of(state).length;
     this.#deps.meter.workers({
       starting: number('starting'),
       serving: number('serving'),

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import { Fault, messageOf } from '../../core/errors.ts';
 import { createPrimaryMeter, createRegistry } from '../../metrics/metrics.ts';
-import { WorkerNumbers } from '../../metrics/workers.ts';
+import { WorkerMetrics } from '../../metrics/workers.ts';
 import { createAdmin } from '../admin.ts';
 import { createLog } from '../log.ts';
 import { originOf } from '../proxy.ts';
@@ -11,8 +11,8 @@ import { endingWith, onEndSignals } from '../shutdown.ts';
 import { closeServer, listenAs } from '../server.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../../settings/settings.ts';
 import { warnAbout } from '../../settings/warnings.ts';
-import { chargeOf, refuseChanges } from './settings.ts';
-import { answerMs, Fleet } from './pool.ts';
+import { prepareWorkerConfig, refuseChanges } from './settings.ts';
+import { answerMs, WorkerPool } from './pool.ts';
 
 /**
  * Serves the port with several workers. This process holds no state of calls: it reads and checks settings and
@@ -25,18 +25,18 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       'TALLYLIGHT_WORKERS must be 1 in a process that is itself a worker of a cluster',
     );
   const log = createLog(settings.logLevel, undefined, 0);
-  const charge = await chargeOf(settings, log);
+  const charge = await prepareWorkerConfig(settings, log);
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)), args: [] });
 
   const registry = createRegistry();
   const meter = createPrimaryMeter(registry);
-  const numbers = new WorkerNumbers();
+  const numbers = new WorkerMetrics();
   const onHopeless = (why: string): void => {
     log.error({}, why);
     fail(why);
   };
-  const fleet = new Fleet(charge, { size: count, log, meter, numbers, onHopeless });
+  const fleet = new WorkerPool(charge, { size: count, log, meter, numbers, onHopeless });
 
   /** `ending`: no readiness any more. */
   const state = { ending: false, listening: false, code: 0 };
@@ -72,19 +72,22 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   };
   const reload = async (): Promise<void> => {
     if (state.ending) {
-      log.info({}, 'settings and policies are not read again: the process is ending');
+      log.info({}, 'settings and policies were not reloaded: the process is shutting down');
       return;
     }
     try {
-      const next = await chargeOf(loadSettings(process.env), log);
+      const next = await prepareWorkerConfig(loadSettings(process.env), log);
       refuseChanges(charge.settings, next.settings);
       warnAbout(next.settings, log);
-      log.info({}, 'settings and policies were read again: the workers are replaced, one after the other');
+      log.info({}, 'settings and policies were reloaded; replacing the workers one after the other');
       const renewed = await fleet.renew(next);
       if (renewed) inForce = next;
       meter.policyReload(renewed);
     } catch (error) {
-      log.error({ error: messageOf(error) }, 'settings and policies were not taken: no worker is replaced');
+      log.error(
+        { error: messageOf(error) },
+        'settings and policies could not be reloaded; no worker is replaced',
+      );
       meter.policyReload(false);
     }
   };
@@ -112,7 +115,7 @@ const silent: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };
 const nobody: Obstacle = { code: 'NoWorker', text: 'no worker serves' };
 
 /** Connections go to any worker that serves: calls are carried if one can, and gates may open if all may open them. */
-async function readinessOf(fleet: Fleet, ending: boolean): Promise<Readiness> {
+async function readinessOf(fleet: WorkerPool, ending: boolean): Promise<Readiness> {
   if (ending) return shuttingDown;
   const said = await Promise.all(
     fleet
@@ -130,13 +133,13 @@ async function readinessOf(fleet: Fleet, ending: boolean): Promise<Readiness> {
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */
-async function takeNumbers(fleet: Fleet, numbers: WorkerNumbers): Promise<void> {
+async function takeNumbers(fleet: WorkerPool, numbers: WorkerMetrics): Promise<void> {
   const [first, ...others] = fleet.of('serving', 'leaving');
   await Promise.all([
-    first?.ask('census', answerMs).then((samples) => samples && numbers.take(first.id, samples, true)),
+    first?.ask('census', answerMs).then((samples) => samples && numbers.add(first.id, samples, true)),
     ...others.map(async (member) => {
       const samples = await member.ask('metrics', answerMs);
-      if (samples !== undefined) numbers.take(member.id, samples);
+      if (samples !== undefined) numbers.add(member.id, samples);
     }),
   ]);
 }

@@ -5,15 +5,15 @@ import { policiesOf } from '../../policies/load.ts';
 import type { ProxySettings, Settings } from '../../settings/settings.ts';
 import { checkAdapters, named } from '../adapters.ts';
 import { usableTls } from '../tls.ts';
-import type { Charge } from './messages.ts';
+import type { WorkerConfig } from './messages.ts';
 
 /**
  * What workers are to work by. Throws `ConfigurationInvalid`, with the name of the setting, for what no worker could
  * work by.
  */
-export async function chargeOf(settings: Settings, log: Log): Promise<Charge> {
+export async function prepareWorkerConfig(settings: Settings, log: Log): Promise<WorkerConfig> {
   if (settings.mode !== 'proxy')
-    throw new Fault('ConfigurationInvalid', 'TALLYLIGHT_GRAPH_URL is missing: it was set before');
+    throw new Fault('ConfigurationInvalid', 'TALLYLIGHT_GRAPH_URL is missing: it was set at the start');
   if (settings.tls !== undefined) usableTls(settings.tls);
   await checkAdapters(settings, log);
   const policies = named('TALLYLIGHT_POLICY_DIR', () => policiesOf(settings.policyDir));
@@ -44,6 +44,6 @@ export function refuseChanges(before: ProxySettings, after: ProxySettings): void
   if (changed.length > 0)
     throw new Fault(
       'ConfigurationInvalid',
-      `${changed.join(', ')} cannot change while workers are replaced one after the other: end the process and start it again`,
+      `${changed.join(', ')} cannot be changed by a rolling replacement of workers: restart the process`,
     );
 }

@@ -1,9 +1,9 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Samples } from '../../metrics/workers.ts';
-import { Pulse, silentRounds } from './liveness.ts';
-import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
+import { Liveness, missedRounds } from './liveness.ts';
+import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
-export type MemberState = 'starting' | 'serving' | 'leaving';
+export type WorkerState = 'starting' | 'serving' | 'leaving';
 
 export interface Exit {
   readonly code: number | null;
@@ -19,10 +19,10 @@ interface MemberOptions {
 }
 
 /** One worker, as the process that forked it sees it. */
-export class Member {
+export class WorkerProcess {
   readonly id: number;
-  readonly charge: Charge;
-  state: MemberState = 'starting';
+  readonly config: WorkerConfig;
+  state: WorkerState = 'starting';
   /** It is not missed if it dies. */
   onTrial: boolean;
   /** It gave no sign of life for too long, and was killed. */
@@ -37,10 +37,10 @@ export class Member {
   /** What is to be said once the worker hears. */
   readonly #unsaid: ToWorker[] = [];
   #hears = false;
-  readonly #pulse = new Pulse();
+  readonly #pulse = new Liveness();
 
-  constructor(charge: Charge, { onTrial, readyWithinMs, onFarewell }: MemberOptions) {
-    this.charge = charge;
+  constructor(charge: WorkerConfig, { onTrial, readyWithinMs, onFarewell }: MemberOptions) {
+    this.config = charge;
     this.onTrial = onTrial;
     this.#worker = cluster.fork();
     this.id = this.#worker.id;
@@ -52,7 +52,7 @@ export class Member {
     this.gone = Promise.all([exit, silent]).then(([how]) => how);
     const told = new Promise<string>((resolve) => {
       this.#worker.on('message', (message: FromWorker) => {
-        this.#pulse.heard();
+        this.#pulse.answered();
         if (message.kind === 'hears') this.#flush();
         else if (message.kind === 'listening') resolve(message.url);
         else if (message.kind === 'farewell') onFarewell(this.id, message.samples);
@@ -95,8 +95,8 @@ export class Member {
   }
 
   /** Begins a round in which the worker must give a sign of life; false: it has given none for too long. */
-  feelPulse(now: number): boolean {
-    const pulse = this.#pulse.round(now, silentRounds[this.state]);
+  checkLiveness(now: number): boolean {
+    const pulse = this.#pulse.round(now, missedRounds[this.state]);
     if (pulse === 'ask') this.tell({ kind: 'ask', id: 0, question: 'pulse' });
     return pulse !== 'hung';
   }

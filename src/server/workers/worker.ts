@@ -8,7 +8,7 @@ import { createLog } from '../log.ts';
 import { prepareMemory } from '../memory.ts';
 import { type Instance, startInstance } from '../proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../shutdown.ts';
-import type { Answers, Charge, FromWorker, Question, ToWorker } from './messages.ts';
+import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
 /** A process of its own: an instance like any other, whose port, settings and end come from the one that forked it. */
 interface Work {
@@ -21,7 +21,7 @@ const censusMs = 500;
 
 let work: Work | undefined;
 
-function begin({ settings, policies }: Charge, readyWithinMs: number): Work {
+function begin({ settings, policies }: WorkerConfig, readyWithinMs: number): Work {
   prepareMemory();
   const log = createLog(settings.logLevel, undefined, cluster.worker?.id);
   const instance = startInstance(settings, {
@@ -53,7 +53,7 @@ async function answer(question: Question): Promise<Answers[Question] | undefined
 
 async function leave(withinMs: number): Promise<void> {
   const instance = await work?.instance;
-  work?.log.info({ withinMs }, 'leaving: no new connections are taken, what was begun goes on');
+  work?.log.info({ withinMs }, 'leaving: new connections are refused; requests in progress continue');
   await instance?.leave(withinMs);
   ending.now({ why: 'left' });
 }
@@ -89,7 +89,7 @@ onEndSignals(ending);
 cluster.worker?.on('disconnect', () => {
   // Node would end the process at once, with what it had admitted.
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
-  ending.now({ why: 'the process that forked this worker is gone' });
+  ending.now({ why: 'the parent process of this worker has exited' });
 });
 process.on('message', (message: ToWorker) => {
   switch (message.kind) {

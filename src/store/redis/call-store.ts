@@ -92,7 +92,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
     acquire: async (call, session) => {
       const part = keys.shardOf(call);
       const times = hints.acquiring(session, part);
-      if (times === undefined) throw new Fault('StoreUnavailable', 'the session is not joined');
+      if (times === undefined) throw new Fault('StoreUnavailable', 'the session has not joined the store');
       return firstGrant(`${part} ${session}`, { call, session, times });
     },
     leave: async (call, { session, epoch }, tally) => {
@@ -121,7 +121,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       );
       return sumCensus(found);
     },
-    heard: async (calls) => {
+    touch: async (calls) => {
       const ids = new Map<number, CallKey[]>();
       for (const call of calls) {
         const part = keys.shardOf(call);
@@ -131,20 +131,20 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       }
       await Promise.all(
         [...ids].map(([part, list]) =>
-          connection.script(scripts.heard, keys.shard(part), {
+          connection.script(scripts.touch, keys.shard(part), {
             ids: JSON.stringify(list),
             ...shards.tell(part),
           }),
         ),
       );
     },
-    silent: async (forMs, limit) => {
+    idle: async (forMs, limit) => {
       // To Redis a limit below zero is none.
       if (limit <= 0) return [];
       const wanted = { forMs: String(Math.ceil(forMs)), limit: String(Math.floor(limit)) };
       const found = await Promise.all(
         all.map((part) =>
-          connection.script(scripts.silent, keys.shard(part), { ...wanted, ...shards.tell(part) }),
+          connection.script(scripts.idle, keys.shard(part), { ...wanted, ...shards.tell(part) }),
         ),
       );
       return found

@@ -83,7 +83,7 @@ export function connect(
   const demand = (doubts: readonly string[]): void => {
     if (durability === 'ignore') return;
     if (durability === 'require' && doubts.length > 0) throw unsuitable([...new Set(doubts)].join('; '));
-    for (const doubt of doubts) tellOnce(`the store cannot promise everything: ${doubt}`);
+    for (const doubt of doubts) tellOnce(`the store does not give all guarantees: ${doubt}`);
   };
 
   /** Judges every master. Only the latest round counts: connections may come and go meanwhile. */
@@ -115,7 +115,7 @@ export function connect(
         again = setTimeout(() => void judge(), judgeAgainMs).unref();
         return;
       }
-      log?.warn({ cause: messageOf(error) }, 'a server of the store could not be judged');
+      log?.warn({ cause: messageOf(error) }, 'the configuration of a store server could not be checked');
       if (obstacle !== undefined && wire.commands.status === 'ready') wire.commands.disconnect(true);
     }
   };

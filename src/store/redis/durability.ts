@@ -32,20 +32,20 @@ export async function durabilityOf(
   waitReplicas: number,
 ): Promise<Durability> {
   const field = await infoOf(server);
-  if (field('run_id') === undefined) throw unsuitable('it does not tell its run_id');
+  if (field('run_id') === undefined) throw unsuitable('it does not report its run_id');
   const replicas = Number(field('connected_slaves') ?? 0);
   const replicated = kind === 'sentinel' || replicas > 0;
   const config = await askConfig(server, ...settings);
   if (config === undefined)
     return {
       kept: kind === 'single' && !replicated ? undefined : false,
-      doubts: ['what it keeps cannot be told, since it does not allow CONFIG GET'],
+      doubts: ['its persistence cannot be checked, because it does not allow CONFIG GET'],
     };
   const synced = config.appendonly === 'yes' && config.appendfsync === 'always';
   const doubts = [...diskDoubts(config)];
   if (replicated && waitReplicas < Math.max(1, replicas))
     doubts.push(
-      `changes do not wait for ${count(replicas)}: a failover may forget the last of them, with their evidence`,
+      `changes are not confirmed by ${count(replicas)} (TALLYLIGHT_REDIS_WAIT_REPLICAS): a failover may lose the last changes, with their evidence`,
     );
   if (kind === 'cluster') doubts.push(...clusterDoubts(config));
   else if (replicated && waitReplicas < Math.max(1, replicas)) doubts.push(...fenceDoubts(config, replicas));
@@ -56,9 +56,9 @@ const count = (replicas: number): string => (replicas > 1 ? `its ${replicas} rep
 
 function* diskDoubts({ appendonly, appendfsync }: Config): Iterable<string> {
   if (appendonly !== 'yes')
-    yield `appendonly is ${appendonly ?? 'not told'}: a restart forgets every call, with the evidence that waits`;
+    yield `appendonly is ${appendonly ?? 'not reported'}: a restart loses all calls and the evidence that waits`;
   else if (appendfsync !== 'always')
-    yield `appendfsync is ${appendfsync ?? 'not told'}: a crash may forget the last changes, with their evidence, so a restart closes every gate`;
+    yield `appendfsync is ${appendfsync ?? 'not reported'}: a crash may lose the last changes, with their evidence, so a restart closes every gate`;
 }
 
 /** Two primaries at once are the one thing that closing gates does not cure. */
@@ -66,13 +66,13 @@ function* fenceDoubts(config: Config, replicas: number): Iterable<string> {
   const needed = Number(config['min-replicas-to-write'] ?? 0);
   const lagS = Number(config['min-replicas-max-lag'] ?? 0);
   if (needed < Math.max(1, replicas))
-    yield `min-replicas-to-write is ${needed}: a primary that is cut off from ${count(replicas)} goes on after another took its place, so media may be admitted after a stop`;
+    yield `min-replicas-to-write is ${needed}: a primary that is partitioned from ${count(replicas)} keeps accepting commands after it was replaced, so media may be admitted after a stop`;
   else if (lagS < 1 || lagS > longestLagS)
-    yield `min-replicas-max-lag is ${lagS}: a primary that was replaced may go on for longer than ${longestLagS} s`;
+    yield `min-replicas-max-lag is ${lagS}: a replaced primary may keep accepting commands for longer than ${longestLagS} s`;
 }
 
 function* clusterDoubts(config: Config): Iterable<string> {
   const timeoutMs = Number(config['cluster-node-timeout'] ?? fencedMs);
   if (timeoutMs > fencedMs)
-    yield `cluster-node-timeout is ${timeoutMs}: a primary that was replaced may go on for longer than ${fencedMs} ms`;
+    yield `cluster-node-timeout is ${timeoutMs}: a replaced primary may keep accepting commands for longer than ${fencedMs} ms`;
 }

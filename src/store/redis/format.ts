@@ -8,10 +8,10 @@ const shownChars = 40;
 export function otherFormat({ layout }: Pick<Keys, 'layout'>, found: string): string | undefined {
   if (found === String(formatNumber)) return undefined;
   if (!/^\d{1,9}$/.test(found))
-    return `the key ${layout} holds ${JSON.stringify(found.slice(0, shownChars))}, and not the number of a format as Tallylight writes it: use another database, or find out what wrote that key, and delete it while no instance runs`;
+    return `the key ${layout} holds ${JSON.stringify(found.slice(0, shownChars))}, not the number of a store format: use another database, or find out what wrote that key and delete it while no instance runs`;
   return Number(found) > formatNumber
-    ? `the store has format ${found}, and this build knows format ${formatNumber} only; use the build that the others have`
-    : `the store has format ${found}, of an earlier build. End all instances of that build after their evidence is written, then use another database or delete the old keys (docs/operate/redis.md, "Upgrading")`;
+    ? `the store has format ${found}, but this build supports only format ${formatNumber}; use the same build as the other instances`
+    : `the store has format ${found}, of an earlier build. Stop all instances of that build after their evidence is written. Then use another database, or delete the old keys (docs/operate/redis.md, "Upgrading")`;
 }
 
 /**

@@ -74,7 +74,7 @@ export interface Keys {
  */
 export function keysWith(prefix: string, shards = shardCount): Keys {
   if (!/^[\w.:-]+$/.test(prefix))
-    throw new Fault('ConfigurationInvalid', 'the key prefix may hold letters, digits and . : _ - only');
+    throw new Fault('ConfigurationInvalid', 'the key prefix may contain only letters, digits and . : _ -');
   const shard = (n: number): ShardKeys => ({
     outbox: `${prefix}:{${n}}:outbox`,
     shard: `${prefix}:{${n}}:shard`,

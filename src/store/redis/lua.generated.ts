@@ -93,6 +93,16 @@ for n = 5, #KEYS, 2 do
   replies[#replies + 1] = acquire(KEYS[n], KEYS[n + 1])
 end
 return replies`,
+  begin: `#!lua
+${prelude}
+${shard}
+local shard, mark = unpack(KEYS)
+local kept, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+if kept ~= '' then redis.call('HSET', shard, 'kept', kept) end
+return { decimal(known.time), known.life, known.fenced, known.settled and 1 or 0 }`,
   claim: `#!lua flags=allow-oom
 ${prelude}
 local sink = unpack(KEYS)
@@ -214,17 +224,6 @@ redis.call('SET', layout, format)
 redis.call('HSETNX', lease, 'beat', 0)
 redis.call('HSET', members, session, string.format('%s %s %s %s', ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs))
 return false`,
-  heard: `#!lua
-${prelude}
-${shard}
-local shard, mark, heard = unpack(KEYS)
-local ids, seen, elapsed = unpack(ARGV)
-ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { heard, 'zset', 'ZADD' })
-local known = shardNow(shard, mark, seen, elapsed)
-keepTimes(shard, known)
-local at = fraction(known.watched)
-for _, id in ipairs(cjson.decode(ids)) do redis.call('ZADD', heard, 'XX', at, id) end
-return 1`,
   heartbeat: `#!lua
 ${prelude}
 local session, inbox = unpack(KEYS)
@@ -238,6 +237,20 @@ for call, epoch in pairs(cjson.decode(done)) do
   if revoked and tonumber(revoked) <= epoch then redis.call('HDEL', inbox, call) end
 end
 return { fraction(clockNow()), redis.call('HGETALL', inbox) }`,
+  idle: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local shard, mark, heard = unpack(KEYS)
+local forMs, limit, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+local latest = fraction(known.watched - forMs)
+return {
+  fraction(known.time),
+  fraction(known.watched),
+  redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
+}`,
   join: `#!lua
 ${prelude}
 local session, inbox = unpack(KEYS)
@@ -339,20 +352,6 @@ ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
 if shardNow(shard, mark, seen, elapsed).life ~= life then return 0 end
 redis.call('HSET', shard, 'settled', '1')
 return 1`,
-  silent: `#!lua flags=allow-oom
-${prelude}
-${shard}
-local shard, mark, heard = unpack(KEYS)
-local forMs, limit, seen, elapsed = unpack(ARGV)
-ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
-local known = shardNow(shard, mark, seen, elapsed)
-keepTimes(shard, known)
-local latest = fraction(known.watched - forMs)
-return {
-  fraction(known.time),
-  fraction(known.watched),
-  redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
-}`,
   sweep: `#!lua flags=allow-oom
 ${prelude}
 ${shard}
@@ -377,11 +376,12 @@ return 1`,
   touch: `#!lua
 ${prelude}
 ${shard}
-local shard, mark = unpack(KEYS)
-local kept, seen, elapsed = unpack(ARGV)
-ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local shard, mark, heard = unpack(KEYS)
+local ids, seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { heard, 'zset', 'ZADD' })
 local known = shardNow(shard, mark, seen, elapsed)
 keepTimes(shard, known)
-if kept ~= '' then redis.call('HSET', shard, 'kept', kept) end
-return { decimal(known.time), known.life, known.fenced, known.settled and 1 or 0 }`,
+local at = fraction(known.watched)
+for _, id in ipairs(cjson.decode(ids)) do redis.call('ZADD', heard, 'XX', at, id) end
+return 1`,
 } as const;

@@ -85,11 +85,13 @@ function otherTimes(mine: SessionTimes, member: SessionId, theirs: SessionTimes)
     ],
   ] as const;
   const problems = facts.flatMap(([name, own, ownMax, other, otherMax]) => [
-    ...(own > otherMax ? [`${name} is ${own} here, and session ${member} allows ${otherMax} at most`] : []),
+    ...(own > otherMax
+      ? [`${name} is ${own} on this instance, but session ${member} allows at most ${otherMax}`]
+      : []),
     ...(other > ownMax
-      ? [`${name} is ${other} at session ${member}, and ${ownMax} at most is allowed here`]
+      ? [`${name} is ${other} at session ${member}, but this instance allows at most ${ownMax}`]
       : []),
   ]);
-  const text = `${problems.join('; ')}. Instances of one store wait for each other by these times: give all the same, or allow the largest with TALLYLIGHT_SESSION_TTL_MAX_MS and TALLYLIGHT_GRAPH_TIMEOUT_MAX_MS`;
+  const text = `${problems.join('; ')}. All instances of a store must agree on these times: set the same value everywhere, or allow the largest value with TALLYLIGHT_SESSION_TTL_MAX_MS and TALLYLIGHT_GRAPH_TIMEOUT_MAX_MS`;
   return { why: 'times', text };
 }

@@ -74,12 +74,12 @@ export async function assertPermitted(server: Redis, prefix: string): Promise<re
     const what = withKeys.every((name) => missing.includes(name))
       ? `use the keys ${prefix}:*`
       : `run ${needed.join(', ')}`;
-    throw unsuitable(`its user may not ${what}; grant what is needed: ${aclLine(prefix)}`);
+    throw unsuitable(`its user may not ${what}; grant the required permissions: ${aclLine(prefix)}`);
   }
   return missing.length === 0
     ? []
     : [
-        `the Redis user may not use the channels ${prefix}:*: instances hear of a stop only with their next heartbeat, so that stops take longer; grant them: ACL SETUSER <user> &${prefix}:* +publish +subscribe +unsubscribe`,
+        `the Redis user may not use the channels ${prefix}:*. Instances learn of a stop only with their next heartbeat, so stops take longer. Grant the channels: ACL SETUSER <user> &${prefix}:* +publish +subscribe +unsubscribe`,
       ];
 }
 

@@ -249,8 +249,8 @@ export const scripts = {
     acquired,
   ),
   leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
-  heard: script('heard', [...shardKeys, 'heard'], ['ids', ...shardArgs], yes),
-  silent: script('silent', [...shardKeys, 'heard'], ['forMs', 'limit', ...shardArgs], silences),
+  touch: script('touch', [...shardKeys, 'heard'], ['ids', ...shardArgs], yes),
+  idle: script('idle', [...shardKeys, 'heard'], ['forMs', 'limit', ...shardArgs], silences),
   due: script('due', [...shardKeys, 'retained'], ['limit', ...shardArgs], calls),
   sweep: script(
     'sweep',
@@ -258,7 +258,7 @@ export const scripts = {
     ['id', ...shardArgs],
     yes,
   ),
-  touch: script('touch', [...shardKeys], ['kept', ...shardArgs], touched),
+  begin: script('begin', [...shardKeys], ['kept', ...shardArgs], touched),
   settle: script('settle', [...shardKeys], ['life', ...shardArgs], yes),
   enrol: script(
     'enrol',

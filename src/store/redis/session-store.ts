@@ -62,7 +62,7 @@ export function redisSessions(
     isUnreadableTold = true;
     log?.warn(
       { channel: keys.stops },
-      'a message on the channel of announced stops cannot be read and is ignored, as all others like it will be: find out who else publishes there',
+      'an unreadable message on the channel for announced stops was ignored; further ones will be ignored without a log line: find out what else publishes there',
     );
   };
   /** On the connections of which count of losses every shard has been touched. */
@@ -71,7 +71,7 @@ export function redisSessions(
   /** Begins the life of a shard if need be, so that a call's first command does not look like a fresh start (rule R2). */
   const touch = async (shard: number): Promise<string> => {
     const asked = shards.now();
-    const facts = await connection.script(scripts.touch, keys.shard(shard), {
+    const facts = await connection.script(scripts.begin, keys.shard(shard), {
       kept: keptText(connection.kept()),
       ...shards.tell(shard),
     });
@@ -113,7 +113,7 @@ export function redisSessions(
   const inPassing = (work: Promise<void>): void => {
     work.catch((error: unknown) => {
       if (!isFault(error, 'StoreUnavailable'))
-        log?.error({ error: messageOf(error) }, 'what the store needs now and then could not be done');
+        log?.error({ error: messageOf(error) }, 'the periodic maintenance of the store failed');
     });
   };
 

@@ -43,7 +43,7 @@ export class StoreClock {
     const seconds = Math.round(Math.max(aheadMs, behindMs)) / 1000;
     this.#log?.warn(
       { seconds, direction: step },
-      'the clock of the store was set: recording goes on, no wait is shorter or longer for it, and the times in the evidence show it',
+      'the clock of the store was changed: recording continues and no deadline is affected; timestamps in the evidence show the change',
     );
   }
 }

@@ -40,14 +40,14 @@ export async function assertSuitable(server: Redis, eviction: EvictionRule = 'ch
   const field = await infoOf(server);
 
   const version = field('redis_version');
-  if (version === undefined) throw unsuitable('it does not tell its version');
+  if (version === undefined) throw unsuitable('it does not report its version');
   if (Number.parseInt(version, 10) < 7) throw unsuitable(`version ${version} is older than 7.0`);
 
   const policy = field('maxmemory_policy') ?? (await askConfig(server, policyName))?.[policyName];
   if (policy === undefined && eviction === 'vouched') return;
   if (policy === undefined)
     throw unsuitable(
-      `neither INFO nor CONFIG GET tells its ${policyName}; set that to noeviction, and vouch for it with TALLYLIGHT_REDIS_NOEVICTION=vouched`,
+      `neither INFO nor CONFIG GET reports its ${policyName}; set it to noeviction, and confirm that with TALLYLIGHT_REDIS_NOEVICTION=vouched`,
     );
   if (policy !== 'noeviction') throw unsuitable(`${policyName} is ${policy}; set it to noeviction`);
 }

@@ -35,10 +35,10 @@ export function parseRedisUrl(url: string): RedisTarget {
   const spelling = misspelled(url);
   if (spelling !== undefined) throw invalid(spelling);
   const parts = shape.exec(url)?.groups;
-  if (parts === undefined) throw invalid(`is none of ${forms}`);
+  if (parts === undefined) throw invalid(`does not have one of the forms ${forms}`);
   const kind = (parts.kind ?? 'single') as RedisTarget['kind'];
   if (kind === 'sentinel' && parts.tls !== undefined)
-    throw invalid('asks for TLS through Sentinel, which is not offered');
+    throw invalid('requests TLS with Sentinel, which is not supported');
 
   const [first, ...more] = (parts.hosts ?? '').split(',').map((text) => endpoint(text, kind));
   if (first === undefined) throw invalid('names no host');
@@ -69,8 +69,7 @@ export function parseRedisUrl(url: string): RedisTarget {
 }
 
 const escapes: Readonly<Partial<Record<string, string>>> = { '/': '%2F', '?': '%3F', '#': '%23' };
-const strayLineBreak =
-  'has a line break in it, as from a file that ends with one: remove it where the value is made';
+const strayLineBreak = 'contains a line break, probably read from a file: remove the line break';
 
 /** What would make a valid password look like another part of the URL, or the other way round. */
 function misspelled(url: string): string | undefined {
@@ -80,7 +79,7 @@ function misspelled(url: string): string | undefined {
   const raw = /[/?#]/.exec(credentials)?.[0];
   return raw === undefined
     ? undefined
-    : `has a "${raw}" in its user name or password: write it as ${escapes[raw] ?? ''} there`;
+    : `has a "${raw}" in its user name or password: encode it as ${escapes[raw] ?? ''}`;
 }
 
 function endpoint(text: string, kind: RedisTarget['kind']): Endpoint {
@@ -97,7 +96,7 @@ function decoded(text: string, what: string): string {
   try {
     value = decodeURIComponent(text);
   } catch {
-    throw invalid(`has a ${what} that is not percent-encoded correctly: write a "%" as %25 there`);
+    throw invalid(`has a ${what} that is not percent-encoded correctly: encode "%" as %25`);
   }
   if (/[\r\n]/.test(value)) throw invalid(strayLineBreak);
   return value;

@@ -71,7 +71,7 @@ describe('tallylight', () => {
 
   test.each([[[]], [['sandbox']]])('%j starts the sandbox, in which Graph and a bot talk', async (args) => {
     const { text, exited, stop } = start(args, anyPort);
-    await eventually(() => text.out.includes('What to try'));
+    await eventually(() => text.out.includes('Try these commands'));
     const urlOf = (peer: string): string =>
       new RegExp(`^ +${peer} +(http://\\S+)`, 'm').exec(text.out)?.[1] ?? '';
     const [graph, bot] = [urlOf('fake Graph'), urlOf('bot')];
@@ -108,7 +108,7 @@ describe('tallylight', () => {
       const own = { ...anyPort, TALLYLIGHT_SANDBOX_BOT: `${bot.url}/api/calling` };
       const { text, exited, stop } = start(['sandbox'], own);
       try {
-        await eventually(() => text.out.includes('What to try'));
+        await eventually(() => text.out.includes('Try these commands'));
         const urlOf = (peer: string): string =>
           new RegExp(`^ +${peer} +(http://\\S+)`, 'm').exec(text.out)?.[1] ?? '';
         const [proxy, graph, mint] = [urlOf('proxy'), urlOf('fake Graph'), urlOf('token mint')];

@@ -60,7 +60,7 @@ const countOf = (outcome: string): Promise<number> =>
   world.metric('tallylight_callback_uris_total', `outcome="${outcome}"`);
 const warnings = (call: string): string[] => {
   const key = call.replaceAll('-', '');
-  return world.logged.filter((line) => line.includes('will not come through') && line.includes(key));
+  return world.logged.filter((line) => line.includes('do not reach the proxy') && line.includes(key));
 };
 
 /** Sends, and checks that exactly this outcome was counted, once. */
@@ -231,14 +231,14 @@ describe('the callbackUri of a new call', () => {
     const [before, lines] = [await world.metric('tallylight_callback_uris_total'), world.logged.length];
     expect((await post('', json(body(elsewhere)))).status).toBe(403);
     expect(await world.metric('tallylight_callback_uris_total')).toBe(before);
-    expect(world.logged.slice(lines).join('')).not.toContain('will not come through');
+    expect(world.logged.slice(lines).join('')).not.toContain('do not reach the proxy');
   });
 
   test('of a call that Graph does not name is told in the log and the numbers', async () => {
     graph.answer = (res) => res.writeHead(201).end('{}');
     const lines = world.logged.length;
     await counted('bypasses', () => post('', json(body(elsewhere))));
-    expect(world.logged.slice(lines).join('')).toContain('will not come through');
+    expect(world.logged.slice(lines).join('')).toContain('do not reach the proxy');
   });
 });
 
@@ -273,7 +273,7 @@ test('a flag that the store refuses for good costs the bot nothing, and is told'
     });
     expect(answer.status).toBe(202);
     const told = await eventually(
-      () => place.logged.find((line) => line.includes('is not in the evidence')),
+      () => place.logged.find((line) => line.includes('could not be recorded in the evidence')),
       { what: 'the flag that is missing was told', withinMs: 4000 },
     );
     expect(told).toContain('malformed');

@@ -167,10 +167,10 @@ describe('where the start of requests is asked for', () => {
     const send = await answersTo();
     for (const [headers, why] of [
       [[], 'the header is missing'],
-      [[stamp(''), ''].slice(0, 1), 'does not hold a time'],
-      [[stamp('yesterday')], 'does not hold a time'],
-      [[stamp(), stamp()], 'more than once'],
-      [[stamp(`t=${Date.now() + 3_600_000}`)], 'has not come yet'],
+      [[stamp(''), ''].slice(0, 1), 'is not a time such as'],
+      [[stamp('yesterday')], 'is not a time such as'],
+      [[stamp(), stamp()], 'the header is repeated'],
+      [[stamp(`t=${Date.now() + 3_600_000}`)], 'is in the future'],
       [[stamp(`t=${Date.now() - 3_600_000}`)], 'before recording was confirmed'],
     ] as const) {
       const answer = await send(headers);
@@ -185,7 +185,7 @@ describe('where the start of requests is asked for', () => {
     const send = await answersTo();
     const answer = await send([stamp()], '127.0.0.2');
     expect(answer).toMatch(/^HTTP\/1\.1 403 /);
-    expect(answer).toContain('does not come from one of the trusted proxies');
+    expect(answer).toContain('does not come from a trusted proxy');
   });
 
   test('a WebSocket tells it as well', async () => {

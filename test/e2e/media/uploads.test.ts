@@ -226,7 +226,7 @@ describe('a read of a media route', () => {
     const bot = await world.bot();
     const connection = openRaw(world.proxy.url);
     connection.write((await head('GET', `/media/${bot.call}/x`, ['Content-Length: 5'])) + 'hello');
-    expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 400 [^]*a read has no body/);
+    expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 400 [^]*a read must not have a body/);
     connection.destroy();
     expect(bytesAt(bot.call)).toBe(0);
   });

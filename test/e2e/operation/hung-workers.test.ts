@@ -48,7 +48,7 @@ describe('workers', () => {
       const after = await metricsOf(proxy);
       expect(after.get('tallylight_worker_exits_total{how="hung"}')).toBe(1);
       expect(after.get('tallylight_worker_exits_total{how="unexpected"}') ?? 0).toBe(0);
-      expect(said('a worker does not answer: it is killed')).toHaveLength(1);
+      expect(said('a worker does not respond and is killed')).toHaveLength(1);
       await gatesOpen(proxy);
       expect((await bot.report('notRecording')).status).toBe(200);
       await long.over;
@@ -64,7 +64,7 @@ describe('workers', () => {
     process.kill(victim!, 'SIGSTOP');
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(1);
-    expect(said('a worker does not answer: it is killed')).toHaveLength(1);
+    expect(said('a worker does not respond and is killed')).toHaveLength(1);
   });
 
   test('are not killed when all of them and the process itself were suspended', async () => {
@@ -77,6 +77,6 @@ describe('workers', () => {
     for (const pid of all.toReversed()) process.kill(pid, 'SIGCONT');
     await gatesOpen(proxy);
     expect(await workersOf(proxy)).toEqual(workers);
-    expect(said('a worker does not answer')).toEqual([]);
+    expect(said('a worker does not respond')).toEqual([]);
   });
 });

@@ -30,10 +30,10 @@ const keys = async (): Promise<string[]> =>
   (await house.redis.cli('keys', '*')).trim().split('\n').toSorted();
 
 test.each([
-  ['3', /format 3, and this build knows format 2 only/],
+  ['3', /format 3, but this build supports only format 2/],
   [
     'two',
-    /the key tallylight:\{drain\}:format holds .*two.*, and not the number of a format.*use another database/,
+    /the key tallylight:\{drain\}:format holds .*two.*, not the number of a store format.*use another database/,
   ],
 ])('nothing is written into a store of format %s, whatever an instance is asked', async (found, told) => {
   await house.redis.cli('set', format, found);

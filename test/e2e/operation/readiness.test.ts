@@ -106,7 +106,7 @@ describe('gates are not ready', () => {
     );
     const proxy = await house.start({ TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify(credential) });
     const text = await onlyObstacle(proxy, 'GraphCredentialUnavailable');
-    expect(text).toContain(`no Graph token for client ${credential.clientId}`);
+    expect(text).toContain(`no Graph access token for client ${credential.clientId}`);
     tokens.open();
     await gatesOpen(proxy);
   });
@@ -123,9 +123,7 @@ describe('gates are not ready', () => {
 
   test('while the store is as new as the instance, and for how long is told', async () => {
     const proxy = await house.start({ TALLYLIGHT_GRAPH_TIMEOUT_MS: '60000' });
-    expect(await onlyObstacle(proxy, 'StoreFresh')).toMatch(
-      /^the store began without data: .* \d+\.\d s more$/,
-    );
+    expect(await onlyObstacle(proxy, 'StoreFresh')).toMatch(/^the store started without data: .* \d+\.\d s$/);
   });
 
   test('while the store is away', async () => {

@@ -77,7 +77,7 @@ test('an instance does not start with a Redis user who may not append evidence, 
   await redis.stop();
   expect(code).toBe(1);
   expect(output).toContain(
-    'its user may not run XADD; grant what is needed: ACL SETUSER <user> ~tallylight:*',
+    'its user may not run XADD; grant the required permissions: ACL SETUSER <user> ~tallylight:*',
   );
   expect(output).not.toContain('secret@');
 });

@@ -91,7 +91,7 @@ describe('with a shutdown delay, workers', () => {
     expect(await workersOf(proxy)).toEqual(others);
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(0);
-    expect(said(proxy, 'without being asked')).toEqual([]);
+    expect(said(proxy, 'exited unexpectedly')).toEqual([]);
     expect(group.slice(1).filter(isRunning)).toEqual([]);
   });
 
@@ -127,7 +127,7 @@ describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => 
     proxy.kill('SIGHUP');
     await upload.over;
     expect(await proxy.exited).toBe(0);
-    expect(said(proxy, 'a step of the shutdown failed')).toEqual([]);
+    expect(said(proxy, 'a shutdown step failed')).toEqual([]);
     expect((await verifyEvidence(house.home)).misfit).toBeNull();
   });
 

@@ -305,7 +305,7 @@ describe('a token that Graph has refused', () => {
     expect(new Set(replaced)).toEqual(new Set(['graph-token-2']));
     expect(issuer.token.requests).toHaveLength(2);
     expect(await credentials.tokenFor(who)).toEqual(grant('graph-token-2'));
-    expect(logged).toEqual([expect.stringContaining('Graph refused a token')]);
+    expect(logged).toEqual([expect.stringContaining('Graph refused an access token')]);
   });
 
   test('and was an older one needs no new one', async () => {

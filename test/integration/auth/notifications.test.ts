@@ -116,8 +116,13 @@ describe('the token of a notification', () => {
 describe('a token that looks like one', () => {
   const inSeconds = (offset: number): number => Math.floor(Date.now() / 1000) + offset;
   const bad: [what: string, claims: Claims, options: MintOptions, detail: string][] = [
-    ['of a message, with a serviceurl', { serviceurl: 'https://smba.test/' }, {}, 'message (serviceurl)'],
-    ['of a message, in other letter case', { serviceUrl: '' }, {}, 'message (serviceurl)'],
+    [
+      'of a message, with a serviceurl',
+      { serviceurl: 'https://smba.test/' },
+      {},
+      'message token (serviceurl)',
+    ],
+    ['of a message, in other letter case', { serviceUrl: '' }, {}, 'message token (serviceurl)'],
     ['of a message, as it is', { serviceurl: 'x', tid: undefined, appid: undefined }, {}, '(serviceurl)'],
     ['of a message, without its serviceurl', { tid: undefined }, {}, 'names no tenant (tid)'],
     ['to join a meeting', { aud: joinAudience }, { expiresIn: 24 * 3600 }, 'meeting join token'],
@@ -125,7 +130,7 @@ describe('a token that looks like one', () => {
     ['to join a meeting, for the bot too', { aud: [joinAudience, bot] }, {}, 'meeting join token'],
     ['that lives for a day', {}, { expiresIn: 24 * 3600 }, 'more than two hours'],
     ['that lives for a second too long', {}, { expiresIn: 7201 }, 'more than two hours'],
-    ['of a user', { scp: 'x' }, {}, 'user (scp)'],
+    ['of a user', { scp: 'x' }, {}, 'user token (scp)'],
     ['for another bot', { aud: other }, {}, 'aud'],
     ['for a bot whose id begins alike', { aud: `${bot}0` }, {}, 'aud'],
     ['for this bot and another', { aud: [bot, other] }, {}, 'several audiences'],
@@ -246,7 +251,7 @@ describe('when the keys of the calling service', () => {
   test('were fetched before, the first token waits for nothing', async () => {
     const verifier = verifierFor(trust());
     verifier.prefetch();
-    await eventually(() => logged.join().includes('key set fetched'));
+    await eventually(() => logged.join().includes('signing keys fetched'));
     await cloud.stop();
     expect(await verifier.verify(await cloud.mintNotification())).toEqual(granted);
   });
@@ -285,12 +290,12 @@ describe('metadata', () => {
   });
 
   const bad: [what: string, body: (elsewhere: TestIssuer) => unknown, told: string][] = [
-    ['names keys at another host', ({ jwksUri }) => ({ jwks_uri: jwksUri }), 'another host'],
+    ['names keys at another host', ({ jwksUri }) => ({ jwks_uri: jwksUri }), 'another origin'],
     ['names keys in the clear', () => ({ jwks_uri: 'http://keys.test/' }), 'jwks_uri must be https'],
-    ['names keys at another host by https', () => ({ jwks_uri: 'https://127.0.0.1/' }), 'another host'],
+    ['names keys at another host by https', () => ({ jwks_uri: 'https://127.0.0.1/' }), 'another origin'],
     ['names no keys', () => ({}), 'jwks_uri is not a URL'],
     ['is no object', () => '[]', 'jwks_uri is not a URL'],
-    ['is no JSON', () => '<html>', 'the metadata cannot be used'],
+    ['is no JSON', () => '<html>', 'the metadata is not valid'],
   ];
 
   test.each(bad)('that %s is not followed, and the operator is told', async (_, body, told) => {

@@ -55,7 +55,7 @@ async function holdOneWhileAnotherWaits(hold: NonNullable<ChildOptions['hold']>)
   return { held, survivor };
 }
 
-const inTheWay = 'evidence cannot be written; it stays in the store and is tried again';
+const inTheWay = 'evidence cannot be written; it stays in the store, and writing is retried';
 
 test.each([
   ['in the middle of its first write', { write: 1, part: 0.5 }, true],

@@ -46,7 +46,7 @@ describe('a disk that is full in the middle of a batch', () => {
     const child = startChild(compiled, { ...options, fullAtWrite });
     expect(await child.ended).toBe('done');
     expect(child.steps.filter((step) => step.startsWith('error'))).toEqual([
-      'error: evidence cannot be written; it stays in the store and is tried again',
+      'error: evidence cannot be written; it stays in the store, and writing is retried',
     ]);
     expect(outbox.entries).toEqual([]);
     // What a process takes back of its own write is no repair.

@@ -100,7 +100,7 @@ describe('tallylight-verify', () => {
       const { status, stdout, stderr } = run(given);
       expect([status, stderr]).toEqual([1, '']);
       expect(stdout).toContain(path);
-      expect(stdout).toContain('a symbolic link that leads to no file');
+      expect(stdout).toContain('a broken symbolic link');
     }
     expect(run(join(root, 'gone'))).toMatchObject({ status: 2, stdout: '' });
   });
@@ -114,7 +114,7 @@ describe('tallylight-verify', () => {
   test('explains itself', () => {
     const { status, stdout } = run('--help');
     expect(status).toBe(0);
-    expect(stdout).toContain('the files alone cannot tell');
+    expect(stdout).toContain('cannot be detected from the files alone');
   });
 });
 
@@ -146,14 +146,14 @@ describe('tallylight-verify --legs', () => {
     for (const words of [
       '4 calls in 2 conversations',
       `Conversation 1: ${timeAt(0)} to ${timeAt(11)}`,
-      `linked by the call chain chain-1: ${id(1)}, ${id(2)}`,
-      `linked by a transfer by the user ${reception}: ${id(2)} to ${id(3)}`,
+      `linked by call chain chain-1: ${id(1)}, ${id(2)}`,
+      `linked by transfer by user ${reception}: ${id(2)} to ${id(3)}`,
       'policy            Händler, Frankfurt',
-      `recording         ${timeAt(1)} to ${timeAt(9)}, 4 writes let through, 1 of them aborted, 4096 bytes`,
-      'terminated: Graph notified that the call was terminated.',
+      `recording         ${timeAt(1)} to ${timeAt(9)}, 4 writes admitted, 1 of them aborted, 4096 bytes`,
+      'terminated: A notification from Graph said that the call is terminated.',
       'code 200, subcode 5000',
       'failed starts     8506 (1)',
-      'Graph never confirmed a recording of it.',
+      'Graph never confirmed a recording of the call.',
       `Conversation 2: ${timeAt(10)} to ${timeAt(10)}`,
     ])
       expect(told).toContain(words);
@@ -223,6 +223,6 @@ describe('tallylight-verify --legs', () => {
   test('tells what it can of the files that are at hand', () => {
     const { status, stdout } = run('--partial', '--legs', files[1]!);
     expect(status).toBe(0);
-    expect(stdout).toContain('The beginning of its history is not among the files.');
+    expect(stdout).toContain('The beginning of the history of the call is not in the files.');
   });
 });

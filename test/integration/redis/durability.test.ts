@@ -45,7 +45,7 @@ async function doubts(url: string, options: RedisStoreOptions = {}): Promise<str
   const silent = (): void => undefined;
   const log: Log = { debug: silent, info: silent, warn: (_, text) => warnings.push(text), error: silent };
   await open(url, { ...options, log }).ready();
-  return warnings.map((text) => text.replace('the store cannot promise everything: ', ''));
+  return warnings.map((text) => text.replace('the store does not give all guarantees: ', ''));
 }
 
 function open(url: string, options: RedisStoreOptions): RedisStore {
@@ -54,10 +54,14 @@ function open(url: string, options: RedisStoreOptions): RedisStore {
   return store;
 }
 
-const restartForgetsAll = expect.stringMatching(/^appendonly is no: a restart forgets every call/);
-const crashForgets = expect.stringMatching(/^appendfsync is everysec: a crash may forget the last changes/);
-const failoverForgets = expect.stringMatching(/^changes do not wait for its replica: a failover may forget/);
-const goesOn = expect.stringMatching(/^min-replicas-to-write is 0: a primary that is cut off .* goes on/);
+const restartForgetsAll = expect.stringMatching(/^appendonly is no: a restart loses all calls/);
+const crashForgets = expect.stringMatching(/^appendfsync is everysec: a crash may lose the last changes/);
+const failoverForgets = expect.stringMatching(
+  /^changes are not confirmed by its replica .*: a failover may lose/,
+);
+const goesOn = expect.stringMatching(
+  /^min-replicas-to-write is 0: a primary that is partitioned .* keeps accepting commands/,
+);
 const goesOnLong = expect.stringMatching(/^min-replicas-max-lag is 60: /);
 const goesOnInCluster = expect.stringMatching(/^cluster-node-timeout is 20000: /);
 const untold = expect.stringMatching(/does not allow CONFIG GET/);
@@ -134,7 +138,7 @@ describe('what cannot be promised', () => {
     const refusal: unknown = await open(primary.url, { durability: 'require' })
       .ready()
       .catch((error: unknown) => error);
-    expect(String(refusal)).toMatch(/changes do not wait.*; min-replicas-to-write is 0/);
+    expect(String(refusal)).toMatch(/changes are not confirmed.*; min-replicas-to-write is 0/);
   });
 
   test('ends the start of a proxy by the setting', async () => {

@@ -82,7 +82,7 @@ describe('a Redis that has reached the limit of its memory', () => {
     expect(await store.outbox.depth()).toBe(0);
     await store.outbox.release('writer');
     await eventually(async () => (await store.calls.sweep(10)) === 1);
-    expect(await store.calls.silent(0, 10)).toEqual([]);
+    expect(await store.calls.idle(0, 10)).toEqual([]);
   });
 
   test('goes on as if nothing had been, once there is room', async () => {

@@ -86,8 +86,8 @@ const scenes: Readonly<Record<keyof typeof scripts, Scene>> = {
     before: held,
     args: { session: 'session-1', epoch: '1900000000000', name: '5 session-1', tally: '{}', how: 'HSET' },
   },
-  heard: { before: recorded, args: { ids: JSON.stringify([call]) } },
-  silent: { before: recorded, args: { forMs: '0', limit: '5' } },
+  touch: { before: recorded, args: { ids: JSON.stringify([call]) } },
+  idle: { before: recorded, args: { forMs: '0', limit: '5' } },
   due: { before: recorded, args: { limit: '5' } },
   sweep: {
     before: async (store) => {
@@ -96,7 +96,7 @@ const scenes: Readonly<Record<keyof typeof scripts, Scene>> = {
     },
     args: { id: call },
   },
-  touch: { before: recorded, args: { kept: '1' } },
+  begin: { before: recorded, args: { kept: '1' } },
   settle: { before: recorded },
   enrol: { before: () => Promise.resolve(), args: { session: 'session-1', ...times } },
   join: { before: joined },

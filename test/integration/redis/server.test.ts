@@ -232,8 +232,8 @@ describe('the user the store connects as', () => {
     await store.sessions.revoke('session-1', { call, epoch });
     expect(await store.sessions.heartbeat('session-1', [{ call, epoch }])).toEqual([]);
     await move(store, call, 'idle', { retentionMs: 0, dropTallies: true });
-    await store.calls.heard([call]);
-    expect(await store.calls.silent(0, 5)).toEqual([call]);
+    await store.calls.touch([call]);
+    expect(await store.calls.idle(0, 5)).toEqual([call]);
     expect((await store.calls.census()).recording).toBe(0);
     expect(await store.outbox.claimSink('sink')).toBe('sink');
     expect(await store.outbox.lease('writer', minute)).toBe(true);

@@ -80,6 +80,6 @@ describe.each(places)('stops that are announced by way of %s', (_, start) => {
     await store.sessions.announceStop(stop);
     await eventually(() => heard.length > 0);
     expect(heard).toEqual([stop]);
-    expect(warnings.filter((text) => text.includes('channel of announced stops'))).toHaveLength(1);
+    expect(warnings.filter((text) => text.includes('channel for announced stops'))).toHaveLength(1);
   });
 });

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { Member } from '../../../src/server/workers/worker-process.ts';
-import type { Charge } from '../../../src/server/workers/messages.ts';
+import { WorkerProcess } from '../../../src/server/workers/worker-process.ts';
+import type { WorkerConfig } from '../../../src/server/workers/messages.ts';
 
 /** Without a turn of the event loop: whoever looks has not yet been told that the process is gone. */
 function killUnheard(pid: number): void {
@@ -14,7 +14,7 @@ function killUnheard(pid: number): void {
 
 test('a worker that is spoken to after its death, before that is known, is gone like any other', async () => {
   cluster.setupPrimary({ exec: fileURLToPath(new URL('../../support/idle-worker.mjs', import.meta.url)) });
-  const member = new Member({} as Charge, {
+  const member = new WorkerProcess({} as WorkerConfig, {
     onTrial: false,
     readyWithinMs: 0,
     onFarewell: () => undefined,

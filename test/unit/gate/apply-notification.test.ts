@@ -65,8 +65,8 @@ describe('the first notification of a call', () => {
     inWorld(times, async (world) => {
       const late = world.hold('commit', 'before', { instance: 1 - first });
       const [one, other] = [world.instances[0]!.gate, world.instances[1]!.gate];
-      one.learn(bot, [invitation()]);
-      other.learn(stranger, [invitation()]);
+      one.receiveNotices(bot, [invitation()]);
+      other.receiveNotices(stranger, [invitation()]);
       await world.clock.settle();
       expect(late.reached).toBe(true);
       late.release();
@@ -83,8 +83,8 @@ describe('the first notification of a call', () => {
   test('is one, also when two come at the same moment on one instance', () =>
     inWorld(times, async (world) => {
       const { gate } = world.instances[0]!;
-      gate.learn(bot, [invitation()]);
-      gate.learn(stranger, [callIs('terminated')]);
+      gate.receiveNotices(bot, [invitation()]);
+      gate.receiveNotices(stranger, [callIs('terminated')]);
       await world.clock.settle();
       expect(world.outcomes).toEqual(['learned', 'stranger']);
       expect(await world.state()).toBe('idle');
@@ -93,7 +93,7 @@ describe('the first notification of a call', () => {
   test('is known to whoever asks in the same moment', () =>
     inWorld(times, async (world) => {
       const { gate } = world.instances[0]!;
-      gate.learn(bot, [invitation()]);
+      gate.receiveNotices(bot, [invitation()]);
       const binding = gate.bindingOf(theCall);
       const bound = gate.bind(theCall, stranger);
       expect(await world.run(binding, 0)).toEqual(bot);
@@ -117,7 +117,7 @@ describe('the first notification of a call', () => {
     inWorld(times, async (world) => {
       const { gate } = world.instances[0]!;
       const others = Array.from({ length: 200 }, (_, n) => invitation({ call: callNo(n + 1) }));
-      gate.learn(bot, [...others, invitation()]);
+      gate.receiveNotices(bot, [...others, invitation()]);
       expect(await world.run(gate.bindingOf(theCall))).toEqual(bot);
     }));
 
@@ -125,7 +125,7 @@ describe('the first notification of a call', () => {
     inWorld(times, async (world) => {
       const { gate } = world.instances[0]!;
       world.storeIsDown = true;
-      gate.learn(bot, [invitation()]);
+      gate.receiveNotices(bot, [invitation()]);
       await world.clock.advance(10_000);
       expect(await world.run(gate.bindingOf(theCall))).toBeUndefined();
       world.storeIsDown = false;

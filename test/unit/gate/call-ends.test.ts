@@ -101,7 +101,7 @@ describe('a call that Graph says is over', () => {
     inWorld({ ...times, instances: 3 }, async (world) => {
       await world.recording();
       await world.admitted(2);
-      for (const { gate } of world.instances) gate.learn(bot, [terminated]);
+      for (const { gate } of world.instances) gate.receiveNotices(bot, [terminated]);
       await world.clock.advance(soonMs);
       await expectEnded(world, 'terminated');
     }));

@@ -46,8 +46,8 @@ describe('a round that', () => {
       for (let rounds = 0; rounds < 30; rounds++) {
         // Heard of every third round only, and the store does not take it at first.
         if (rounds % 6 === 0) {
-          world.instances[1]!.gate.heard(theCall);
-          world.fail('heard', 'before', { instance: 1, times: 2 });
+          world.instances[1]!.gate.touch(theCall);
+          world.fail('touch', 'before', { instance: 1, times: 2 });
         }
         await world.clock.advance(roundMs);
       }
@@ -59,7 +59,7 @@ describe('a round that', () => {
   test('fails is followed by others', () =>
     inWorld(times, async (world) => {
       await world.recording();
-      world.fail('silent', 'before', { times: 8 });
+      world.fail('idle', 'before', { times: 8 });
       await world.clock.advance(latestMs);
       world.fail('read', 'before', { times: 2 });
       await world.clock.advance(latestMs + drainMs);
@@ -154,7 +154,7 @@ describe('something that is heard', () => {
       async (world) => {
         await world.recording();
         await world.clock.advance(silenceMs + roundMs + 500);
-        world.instances[0]!.gate.heard(theCall);
+        world.instances[0]!.gate.touch(theCall);
         await world.clock.advance(3000);
         expect(await world.state()).toBe('recording');
       },
@@ -175,7 +175,7 @@ describe('something that is heard', () => {
       async (world) => {
         await tell(world, 0, invitation({ call: dead }));
         // Instance 1 alone looks for silent calls first.
-        const late = world.hold('silent', 'before', { instance: 0 });
+        const late = world.hold('idle', 'before', { instance: 0 });
         await world.recording();
         await stream(world, 1, silenceMs + 2 * roundMs);
         late.release();
@@ -214,12 +214,12 @@ describe('something that is heard', () => {
       await world.clock.advance(roundMs);
       world.storeIsDown = true;
       for (let rounds = 0; rounds < 20; rounds++) {
-        world.instances[1]!.gate.heard(theCall);
+        world.instances[1]!.gate.touch(theCall);
         await world.clock.advance(roundMs);
       }
       world.storeIsDown = false;
       for (let rounds = 0; rounds < 20; rounds++) {
-        world.instances[1]!.gate.heard(theCall);
+        world.instances[1]!.gate.touch(theCall);
         await world.clock.advance(roundMs);
       }
       expect(await world.state()).toBe('recording');

@@ -116,7 +116,7 @@ describe('a call of which nothing is heard', () => {
       await world.recording();
       await world.clock.advance(60 * 60_000);
       expect(await world.state()).toBe('recording');
-      expect(world.count('silent')).toBe(0);
+      expect(world.count('idle')).toBe(0);
     }));
 
   test.each([3 * 24 * 60 * 60_000, -60 * 60_000])(
@@ -139,7 +139,7 @@ describe('a call of which nothing is heard', () => {
 
 describe('a call is not silent', () => {
   test.each<[string, (world: World) => unknown]>([
-    ['a keepAlive', (world) => world.instances[1]!.gate.heard(theCall)],
+    ['a keepAlive', (world) => world.instances[1]!.gate.touch(theCall)],
     ['a notification', (world) => tell(world, 1, callIs('established'))],
     ['a roster', (world) => tell(world, 1, roster([]))],
     ['an operation', (world) => tell(world, 1, operationEnded('op-7'))],
@@ -175,11 +175,11 @@ describe('a call is not silent', () => {
     inWorld(times, async (world) => {
       const calls = Array.from({ length: 50 }, (_, n) => callNo(n + 1));
       for (const call of calls) await tell(world, 0, invitation({ call }));
-      const before = world.count('heard');
+      const before = world.count('touch');
       for (let times = 0; times < 100; times++)
-        for (const call of calls) world.instances[1]!.gate.heard(call);
+        for (const call of calls) world.instances[1]!.gate.touch(call);
       await world.clock.advance(roundMs);
-      expect(world.count('heard') - before).toBeLessThanOrEqual(2);
+      expect(world.count('touch') - before).toBeLessThanOrEqual(2);
     }));
 });
 

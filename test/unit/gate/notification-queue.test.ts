@@ -196,7 +196,7 @@ describe('an end that is told once more', () => {
     ['of calls that have ended', bot],
     ['of calls of somebody else', stranger],
   ] as const)('%s leaves nothing behind that closes other calls', (_, by) =>
-    inWorld({ ...times, sizes: { maxHeardStops: 3 } }, async (world) => {
+    inWorld({ ...times, sizes: { maxStopMarks: 3 } }, async (world) => {
       const calls = Array.from({ length: 5 }, (_, n) => callNo(n + 1));
       await tell(
         world,
@@ -205,7 +205,7 @@ describe('an end that is told once more', () => {
       );
       await world.recording();
       for (const call of calls) {
-        world.instances[0]!.gate.learn(by, [callIs(null, { call, changeType: 'deleted' })]);
+        world.instances[0]!.gate.receiveNotices(by, [callIs(null, { call, changeType: 'deleted' })]);
         await world.clock.advance(100);
       }
       await world.admitted(0);
@@ -217,7 +217,7 @@ describe('an instance that leaves', () => {
   test('takes in what it has heard before', () =>
     inWorld(times, async (world) => {
       const { gate } = world.instances[0]!;
-      gate.learn(bot, [invitation(), callIs('terminated')]);
+      gate.receiveNotices(bot, [invitation(), callIs('terminated')]);
       await world.run(gate.close(), 100);
       expect(await world.state()).toBe('ended');
     }));

@@ -47,7 +47,7 @@ describe('refused writes of calls that nobody is bound to', () => {
       expect(Date.parse(found[0]!.latest!)).toBeLessThanOrEqual(Date.parse(found[0]!.at));
       expect((await world.view(callNo(1))).state).toBeNull();
       expect(await world.records()).toEqual([]);
-      expect(await world.store.calls.silent(0, 10)).toEqual([]);
+      expect(await world.store.calls.idle(0, 10)).toEqual([]);
     }));
 
   test('are told to the last one where they do not fit: 3,000 at once, and many applications', () =>

@@ -10,7 +10,7 @@ import {
 } from '../../support/gate.ts';
 import { completed, lost } from '../../support/gate-graph.ts';
 import type { CallEnd } from '../../../src/core/call/ends.ts';
-import { HeardStops } from '../../../src/gate/stop-marks.ts';
+import { StopMarks } from '../../../src/gate/stop-marks.ts';
 import { parseCallKey } from '../../../src/core/call/key.ts';
 
 const ttlMs = 3000;
@@ -189,7 +189,7 @@ describe('rule R6: a stop closes first', () => {
         await world.recording();
         const write = await world.admitted(0);
         refusesChanges(world);
-        world.instances[0]!.gate.learn(bot, [
+        world.instances[0]!.gate.receiveNotices(bot, [
           {
             kind: 'call',
             call: theCall,
@@ -405,8 +405,8 @@ describe('what is remembered of stops', () => {
   const binding = bot;
 
   test('has a bound, beyond which every call is closed until it is recorded anew', () => {
-    const stops = new HeardStops(() => 0, { maxWaiting: 2 });
-    for (const call of calls.slice(0, 3)) stops.hear(call, bot, undefined);
+    const stops = new StopMarks(() => 0, { maxWaiting: 2 });
+    for (const call of calls.slice(0, 3)) stops.add(call, bot, undefined);
     expect(stops.needsTime).toBe(true);
     expect(stops.covers(calls[4]!, { epoch: 7, binding })).toBe(true);
     stops.timeIs(100);
@@ -416,7 +416,7 @@ describe('what is remembered of stops', () => {
   });
 
   test('of other instances, or stored, makes room for what is newer', () => {
-    const stops = new HeardStops(() => 0, { maxOthers: 2 });
+    const stops = new StopMarks(() => 0, { maxOthers: 2 });
     for (const call of calls.slice(0, 3)) stops.announced(call, 5);
     expect(calls.map((call) => stops.covers(call, { epoch: 5, binding }))).toEqual([
       false,
@@ -429,7 +429,7 @@ describe('what is remembered of stops', () => {
 
   test('is all of a call while another instance does not know what is meant, for a while', () => {
     let now = 0;
-    const stops = new HeardStops(() => now);
+    const stops = new StopMarks(() => now);
     stops.announced(calls[0]!, null);
     expect(stops.covers(calls[0]!, { epoch: 5, binding })).toBe(true);
     now = 60_000;

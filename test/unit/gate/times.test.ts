@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Watch } from '../../../src/gate/unchanged-since.ts';
+import { UnchangedSince } from '../../../src/gate/unchanged-since.ts';
 import { inWorld, theCall, unavailable } from '../../support/gate.ts';
 import { lasting } from '../../support/session-times.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
@@ -9,7 +9,7 @@ const times = { ttlMs: 3000, drainMs: 1000, graphTimeoutMs: 2000 };
 describe('a watch', () => {
   test('counts from when a token was seen first, by its own clock', async () => {
     const clock = new VirtualClock();
-    const watch = new Watch(clock);
+    const watch = new UnchangedSince(clock);
     expect(watch.remainingMs('one', 500)).toBe(500);
     await clock.advance(200);
     expect(watch.remainingMs('two', 500)).toBe(500);

@@ -303,7 +303,7 @@ describe('a contradiction', () => {
       await world.recording();
       await world.clock.advance(witnessGraceMs);
       const held = world.hold('commit', 'before', { instance: 0 });
-      world.instances[0]!.gate.learn(bot, [nobody]);
+      world.instances[0]!.gate.receiveNotices(bot, [nobody]);
       await tell(world, 1, nobody);
       held.release();
       await world.clock.settle();

@@ -41,7 +41,7 @@ describe('JSON that must be judged', () => {
   ])('may not hold a key twice: %s', (text, key) => {
     const decision = parseJson(bytes(text));
     expect(decision).toRefuse('BodyInvalid');
-    expect(decision).toMatchObject({ detail: `the key "${key}" is there twice` });
+    expect(decision).toMatchObject({ detail: `the key "${key}" is repeated` });
   });
 
   test.each([

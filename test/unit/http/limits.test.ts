@@ -37,11 +37,17 @@ describe('uploads', () => {
     const { upload } = limits();
     const taken = [upload(key(1), bot), upload(key(1), bot)];
     expect(taken.every(({ ok }) => ok)).toBe(true);
-    expect(upload(key(1), bot)).toMatchObject({ reason: 'TooManyUploads', detail: 'of this call' });
+    expect(upload(key(1), bot)).toMatchObject({ reason: 'TooManyUploads', detail: 'limit of this call' });
     expect(upload(key(2), bot).ok).toBe(true);
-    expect(upload(key(3), bot)).toMatchObject({ reason: 'TooManyUploads', detail: 'of this application' });
+    expect(upload(key(3), bot)).toMatchObject({
+      reason: 'TooManyUploads',
+      detail: 'limit of this application',
+    });
     expect(upload(key(4), other).ok).toBe(true);
-    expect(upload(key(5), other)).toMatchObject({ reason: 'TooManyUploads', detail: 'of all' });
+    expect(upload(key(5), other)).toMatchObject({
+      reason: 'TooManyUploads',
+      detail: 'limit of the instance',
+    });
   });
 
   test('that have ended make room, and one that found none has taken nothing', () => {

@@ -289,7 +289,7 @@ describe('labels are bounded', () => {
   });
 
   test('every command of the Redis store has a label of its own', () => {
-    const folder = join(import.meta.dirname, '../../src/store/redis');
+    const folder = join(import.meta.dirname, '../../../src/store/redis');
     const sources = readdirSync(folder)
       .filter((name) => name.endsWith('.ts'))
       .map((name) => readFileSync(join(folder, name), 'utf8'));

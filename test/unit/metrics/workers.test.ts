@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Meter } from '../../../src/core/ports/meter.ts';
 import { createMeter, createPrimaryMeter, createRegistry } from '../../../src/metrics/metrics.ts';
 import { type MetricRow, metrics, primaryMetrics } from '../../../src/metrics/table.ts';
-import { WorkerNumbers } from '../../../src/metrics/workers.ts';
+import { WorkerMetrics } from '../../../src/metrics/workers.ts';
 
 interface Worker {
   readonly meter: Meter;
@@ -22,7 +22,7 @@ const samplesOf = async ({ registry }: Worker) =>
     ReturnType<typeof registry.getMetricsAsJSON>
   >;
 
-async function shown(numbers: WorkerNumbers, own = createRegistry()): Promise<Map<string, string>> {
+async function shown(numbers: WorkerMetrics, own = createRegistry()): Promise<Map<string, string>> {
   const lines = (await numbers.text(own)).split('\n').filter((line) => /^[a-z]/.test(line));
   const samples = lines.map((line) => [line.replace(/ [^ ]+$/, ''), line.split(' ').at(-1) ?? ''] as const);
   expect(new Set(samples.map(([name]) => name)).size).toBe(samples.length);
@@ -30,8 +30,8 @@ async function shown(numbers: WorkerNumbers, own = createRegistry()): Promise<Ma
 }
 
 async function together(...reports: readonly ((meter: Meter) => void)[]): Promise<Map<string, string>> {
-  const numbers = new WorkerNumbers();
-  for (const [id, report] of reports.entries()) numbers.take(id, await samplesOf(worker(report)));
+  const numbers = new WorkerMetrics();
+  for (const [id, report] of reports.entries()) numbers.add(id, await samplesOf(worker(report)));
   return shown(numbers);
 }
 
@@ -80,7 +80,7 @@ describe('the numbers of several workers', () => {
   });
 
   test('what all share is told once: the worst of the evidence, and the calls by who asked last', async () => {
-    const numbers = new WorkerNumbers();
+    const numbers = new WorkerMetrics();
     const one = worker((meter) => {
       meter.calls({ recording: 9, idle: 1 });
       meter.evidence({ waiting: 4, oldestSeconds: 2, written: 3 });
@@ -89,8 +89,8 @@ describe('the numbers of several workers', () => {
       meter.calls({ recording: 2, idle: 3 });
       meter.evidence({ waiting: 6, oldestSeconds: 1, written: 4 });
     });
-    numbers.take(1, await samplesOf(one));
-    numbers.take(2, await samplesOf(two), true);
+    numbers.add(1, await samplesOf(one));
+    numbers.add(2, await samplesOf(two), true);
     const now = await shown(numbers);
     expect(now.get('tallylight_calls{state="recording"}')).toBe('2');
     expect(now.get('tallylight_evidence_waiting_records')).toBe('6');
@@ -107,16 +107,16 @@ describe('the numbers of several workers', () => {
   });
 
   test('a worker that goes leaves what it counted, and takes what it was', async () => {
-    const numbers = new WorkerNumbers();
+    const numbers = new WorkerMetrics();
     const report = (meter: Meter): void => {
       meter.decision('media', 'admitted');
       meter.drain(1, 'drained');
       meter.openGrants(4);
       meter.session(false);
     };
-    for (const id of [1, 2, 3]) numbers.take(id, await samplesOf(worker(report)));
-    numbers.take(4, await samplesOf(worker((meter) => meter.session(true))));
-    const departing = [1, 2, 3].map((id) => numbers.depart(id));
+    for (const id of [1, 2, 3]) numbers.add(id, await samplesOf(worker(report)));
+    numbers.add(4, await samplesOf(worker((meter) => meter.session(true))));
+    const departing = [1, 2, 3].map((id) => numbers.remove(id));
     const admitted = 'tallylight_gate_decisions_total{surface="media",reason="admitted"}';
     // At no moment less than before, and not more.
     expect((await shown(numbers)).get(admitted)).toBe('3');
@@ -129,8 +129,8 @@ describe('the numbers of several workers', () => {
   });
 
   test('a worker that was never asked leaves nothing', async () => {
-    const numbers = new WorkerNumbers();
-    await numbers.depart(7);
+    const numbers = new WorkerMetrics();
+    await numbers.remove(7);
     expect([...(await shown(numbers)).keys()].filter((name) => name.startsWith('tallylight'))).toEqual([]);
   });
 
@@ -140,8 +140,8 @@ describe('the numbers of several workers', () => {
     meter.policyReload(false);
     meter.workers({ starting: 1, serving: 2, leaving: 0 });
     meter.workerExit('unexpected');
-    const numbers = new WorkerNumbers();
-    numbers.take(1, await samplesOf(worker((each) => each.session(true))));
+    const numbers = new WorkerMetrics();
+    numbers.add(1, await samplesOf(worker((each) => each.session(true))));
     const now = await shown(numbers, registry);
     expect(now.get('tallylight_policy_reloads_total{outcome="failed"}')).toBe('1');
     expect(now.get('tallylight_workers{state="starting"}')).toBe('1');

@@ -9,7 +9,7 @@ import type { JsonObject } from '../../../src/core/json.ts';
 import type { Log } from '../../../src/core/ports/log.ts';
 import { createPolicySet, loadPolicies } from '../../../src/policies/load.ts';
 
-const root = join(import.meta.dirname, '../../policies');
+const root = join(import.meta.dirname, '../../../policies');
 const tenant = '6f1d2c3a-58b4-4f0e-9c27-1a2b3c4d5e6f';
 const app = 'c4d5e6f7-1a2b-4c3d-9e8f-0a1b2c3d4e5f';
 const elsewhere = '11111111-2222-4333-8444-555555555555';
@@ -113,7 +113,7 @@ describe('what is wrong is told with its file, its line and what is allowed', ()
     [
       'an empty list',
       'name: a\nmatch:\n  apps: []',
-      'a.yaml:3: match.apps must not be empty: leave it out to match all',
+      'a.yaml:3: match.apps must not be empty: omit it to match all',
     ],
     ['no name', 'match: {}', 'a.yaml:1: name is missing'],
     ['no match', 'name: a', 'a.yaml:1: match is missing'],
@@ -157,7 +157,7 @@ describe('what is wrong is told with its file, its line and what is allowed', ()
     ['two for one application', `{ apps: [${app}] }`, `{ apps: [${app.toUpperCase()}] }`],
   ])('%s stop the start, with both places', (_name, one, two) => {
     const text = complaint({ 'a.yaml': `name: a\nmatch: ${one}`, 'b.yaml': `name: b\n\nmatch: ${two}` });
-    expect(text).toContain('a.yaml:2: "a" and "b" (b.yaml:3) match the same callers equally well');
+    expect(text).toContain('a.yaml:2: "a" and "b" (b.yaml:3) match the same callers equally specifically');
   });
 
   test('all mistakes of all files are listed', () => {

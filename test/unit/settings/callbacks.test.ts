@@ -60,7 +60,7 @@ describe('callbacks', () => {
     ['/api/{}', 'must have plain segments'],
     ['/api/calling?x', 'must have plain segments'],
     ['/api/../calling', 'must have no dot segments'],
-    ['/{pod}/api/{pod}', 'must have {pod} only once'],
+    ['/{pod}/api/{pod}', 'must contain {pod} only once'],
     ['/*', 'must have a literal segment'],
     ['/{pod}', 'must have a literal segment'],
     ['/{pod}/{name}/*', 'must have a literal segment'],
@@ -113,7 +113,7 @@ describe('callbacks', () => {
     const given = { TALLYLIGHT_CALLBACKS: [callback, { ...callback, path }] };
     const text = complaints({ ...given, TALLYLIGHT_MEDIA_ROUTES: [before, shared] });
     expect(text.at(-1)).toContain(
-      'TALLYLIGHT_CALLBACKS[1].path and TALLYLIGHT_MEDIA_ROUTES[1].path could match one path',
+      'TALLYLIGHT_CALLBACKS[1].path and TALLYLIGHT_MEDIA_ROUTES[1].path can match the same path',
     );
   });
 
@@ -126,7 +126,7 @@ describe('callbacks', () => {
       'TALLYLIGHT_NOTIFICATION_ISSUERS is missing: notifications are never accepted without authentication',
     ]);
     expect(complaints({ TALLYLIGHT_CALLBACKS: undefined })).toEqual([
-      'TALLYLIGHT_CALLBACKS is missing: without it no notification is taken, and TALLYLIGHT_NOTIFICATION_ISSUERS would mean nothing',
+      'TALLYLIGHT_CALLBACKS is missing: it is required by TALLYLIGHT_NOTIFICATION_ISSUERS',
     ]);
   });
 
@@ -136,7 +136,7 @@ describe('callbacks', () => {
     expect(load({ TALLYLIGHT_PUBLIC_URL: 'https://tallylight.example' }).callbackUrl).toBeUndefined();
     const none = { TALLYLIGHT_CALLBACKS: undefined, TALLYLIGHT_NOTIFICATION_ISSUERS: undefined };
     expect(complaints({ ...url, ...none })).toEqual([
-      'TALLYLIGHT_CALLBACKS is missing: without it no notification is taken, and TALLYLIGHT_CALLBACK_URL would mean nothing',
+      'TALLYLIGHT_CALLBACKS is missing: it is required by TALLYLIGHT_CALLBACK_URL',
     ]);
   });
 });
@@ -233,7 +233,7 @@ describe('the bot of the sandbox', () => {
     ['http://127.0.0.1:9441', 'empty'],
     ['http://127.0.0.1:9441/api/*', '"*"'],
     ['http://127.0.0.1:9441/{pod}/api', 'plain segments'],
-    ['http://127.0.0.1:9441/beta/api', 'for Graph'],
+    ['http://127.0.0.1:9441/beta/api', 'belong to Graph'],
     ['http://127.0.0.1:9441/media', 'media'],
   ])('is not at %s', (given, why) => {
     expect(() => loadSettings({ TALLYLIGHT_SANDBOX_BOT: given })).toThrow(why);

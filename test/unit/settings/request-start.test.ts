@@ -46,7 +46,7 @@ describe('the start of requests', () => {
 
   test('is never asked for without proxies that may tell it', () => {
     expect(complaints(header)).toEqual([
-      'TALLYLIGHT_TRUSTED_PROXIES is missing: with TALLYLIGHT_REQUEST_START_HEADER only writes that come through one of them are let in',
+      'TALLYLIGHT_TRUSTED_PROXIES is missing: with TALLYLIGHT_REQUEST_START_HEADER only writes that come through a trusted proxy are admitted',
     ]);
   });
 
@@ -58,7 +58,7 @@ describe('the start of requests', () => {
         TALLYLIGHT_REQUEST_START_TOLERANCE_MS: '20',
       }),
     ).toEqual([
-      'TALLYLIGHT_REQUEST_START_HEADER is missing: without it TALLYLIGHT_REQUEST_START_UNIT and TALLYLIGHT_REQUEST_START_TOLERANCE_MS would mean nothing',
+      'TALLYLIGHT_REQUEST_START_HEADER is missing: it is required by TALLYLIGHT_REQUEST_START_UNIT and TALLYLIGHT_REQUEST_START_TOLERANCE_MS',
     ]);
   });
 

@@ -51,7 +51,7 @@ describe('media routes', () => {
     ['/media/{callId}?x', 'must have plain segments'],
     ['/media/../{callId}', 'must have no dot segments'],
     ['/media/./{callId}', 'must have no dot segments'],
-    ['/media/{callId}/{callId}', 'must have {callId} only once'],
+    ['/media/{callId}/{callId}', 'must contain {callId} only once'],
     ['/v1.0/{callId}', 'must not begin with /v1.0, /beta or /app'],
     ['/BETA/{callId}', 'must not begin with /v1.0, /beta or /app'],
     ['/app/{callId}', 'must not begin with /v1.0, /beta or /app'],
@@ -66,7 +66,7 @@ describe('media routes', () => {
     [
       'a call id in two places',
       { callId: { header: 'x' } },
-      '.callId must be left out: the path already has {callId}',
+      '.callId must be omitted: the path already has {callId}',
     ],
     [
       'a call id in a header and a query',
@@ -76,20 +76,20 @@ describe('media routes', () => {
     [
       'a header that is no name',
       { path: '/a', callId: { header: 'x y' } },
-      '.callId.header must be the name of a header',
+      '.callId.header must be the name of a header field',
     ],
     [
       'a read among the writes',
       { methods: ['POST', 'GET'] },
-      '.methods[1] must be a method that writes, in capitals',
+      '.methods[1] must be a writing method in upper case',
     ],
     [
       'encoded slashes where no name follows',
       { path: '/a/{callId}', encodedSlash: 'keep' },
-      '.encodedSlash must be left out: only what stands for a final "*"',
+      '.encodedSlash must be omitted: an encoded slash is allowed only',
     ],
-    ['a tunnel', { methods: ['CONNECT'] }, '.methods[0] must be a method that writes'],
-    ['a method in small letters', { methods: ['post'] }, '.methods[0] must be a method that writes'],
+    ['a tunnel', { methods: ['CONNECT'] }, '.methods[0] must be a writing method'],
+    ['a method in small letters', { methods: ['post'] }, '.methods[0] must be a writing method'],
     [
       'a handler with a query',
       { upstream: 'http://store/?a' },

@@ -139,7 +139,7 @@ describe('the sandbox', () => {
     ['TALLYLIGHT_OPAQUE_GRAPH_TOKENS', 'allow'],
   ])('does not start by mistake when %s shows that a proxy was meant', (name, value) => {
     expect(complaints({ [name]: value })).toEqual([
-      `TALLYLIGHT_GRAPH_URL is missing: without it the sandbox would start, where ${name} would mean nothing`,
+      `TALLYLIGHT_GRAPH_URL is missing: without it the sandbox would start, which does not use ${name}`,
     ]);
   });
 
@@ -191,12 +191,12 @@ describe('a proxy', () => {
     [
       'a way for bots to prove themselves',
       without(proxy, 'TALLYLIGHT_CONTROL_AUTH'),
-      'TALLYLIGHT_CONTROL_AUTH is missing: "jwt" (',
+      'TALLYLIGHT_CONTROL_AUTH is missing: set "jwt" (',
     ],
     [
       'a place for evidence',
       without(proxy, 'TALLYLIGHT_EVIDENCE_DIR'),
-      'TALLYLIGHT_EVIDENCE_DIR is missing: evidence must be kept',
+      'TALLYLIGHT_EVIDENCE_DIR is missing: set the directory to which evidence is written',
     ],
     [
       'issuers in jwt mode',
@@ -231,7 +231,7 @@ describe('a proxy', () => {
     [
       'no place for a sandbox',
       { ...proxy, TALLYLIGHT_SANDBOX_DIR: 'x' },
-      'TALLYLIGHT_SANDBOX_DIR is for the sandbox',
+      'TALLYLIGHT_SANDBOX_DIR is only for the sandbox',
     ],
   ])('needs %s', (_name, env, expected) => {
     expect(complaints(env, { c: 'pem' })).toEqual([expect.stringContaining(expected)]);
@@ -253,7 +253,7 @@ describe('a proxy', () => {
         const [text, ...more] = complaints(env);
         expect(more).toEqual([]);
         expect(text).toContain('TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE');
-        expect(text).toContain('TALLYLIGHT_PUBLIC_URL to the https origin');
+        expect(text).toContain('TALLYLIGHT_PUBLIC_URL to that https origin');
       }
     });
 
@@ -279,7 +279,7 @@ describe('a proxy', () => {
     test('names the TLS setting whose file cannot be read', () => {
       const named = { TALLYLIGHT_PUBLIC_URL: 'https://tallylight.example' };
       expect(complaints({ ...open, ...tls, ...named }, { '/c.pem': 'c' })).toEqual([
-        'TALLYLIGHT_TLS_KEY_FILE names a file that cannot be read (ENOENT)',
+        'TALLYLIGHT_TLS_KEY_FILE is a file that cannot be read (ENOENT)',
       ]);
     });
   });
@@ -377,7 +377,7 @@ describe('the settings file', () => {
   });
 
   test('must be there, and must hold settings by name', () => {
-    expect(complaints(at)).toEqual(['TALLYLIGHT_CONFIG names a file that cannot be read (ENOENT)']);
+    expect(complaints(at)).toEqual(['TALLYLIGHT_CONFIG is a file that cannot be read (ENOENT)']);
     expect(complaints(at, { 'tally.yaml': '- 1' })).toEqual([
       expect.stringContaining('tally.yaml:1: the file must have'),
     ]);

@@ -32,12 +32,12 @@ describe('single values', () => {
     [
       'TALLYLIGHT_GRAPH_URL',
       'https://graph.microsoft.com/v1.0',
-      'without /v1.0: every request brings its version',
+      'without /v1.0: the version comes with each request',
     ],
     [
       'TALLYLIGHT_GRAPH_URL',
       'https://graph.microsoft.com/beta/',
-      'without /beta: every request brings its version',
+      'without /beta: the version comes with each request',
     ],
     ['TALLYLIGHT_GRAPH_URL', 'https://graph.microsoft.com/path', 'without a path'],
     ['TALLYLIGHT_GRAPH_URL', 'http://graph.microsoft.com', 'must be https, or http to a loopback address'],
@@ -56,7 +56,7 @@ describe('single values', () => {
       'TALLYLIGHT_GRAPH_URL',
       'TALLYLIGHT_LOG_LEVEL',
       'TALLYLIGHT_EVIDENCE_DIR',
-    ].map((name) => [name, 'value\n', 'ends with a line break, as from a file']),
+    ].map((name) => [name, 'value\n', 'ends with a line break, probably read from a file']),
     ['TALLYLIGHT_REDIS_URL', 'rediss+sentinel://localhost/main', 'must begin with redis://'],
   ])('%s=%s is refused', (name, value, expected) => {
     const text = complaint({ [name]: value });
@@ -175,7 +175,7 @@ describe('Graph credentials', () => {
     [
       'a secret with the line break of its file',
       { ...client, clientSecret: 'hunter2!\n' },
-      '.clientSecret ends with a line break, as from a file',
+      '.clientSecret ends with a line break, probably read from a file',
     ],
     [
       'a secret with a blank before it',
@@ -185,40 +185,36 @@ describe('Graph credentials', () => {
     [
       'a secret in a file with two line breaks',
       { tenant, clientId: 'c', clientSecretFile: 'wide secret' },
-      '.clientSecretFile names a file whose content ends with a line break',
+      '.clientSecretFile is a file whose content ends with a line break',
     ],
     ['two secrets', { ...client, privateKeyFile: 'key' }, ' must have exactly one of clientSecret'],
     [
       'a certificate without a key',
       { ...client, certificateFile: 'cert' },
-      '.certificateFile belongs to "privateKeyFile" only',
+      '.certificateFile is only allowed together with "privateKeyFile"',
     ],
     [
       'a key that is not there',
       { ...keyed, privateKeyFile: 'gone' },
-      '.privateKeyFile names a file that cannot be read (ENOENT)',
+      '.privateKeyFile is a file that cannot be read (ENOENT)',
     ],
-    [
-      'a key that is empty',
-      { ...keyed, privateKeyFile: 'empty' },
-      '.privateKeyFile names a file that is empty',
-    ],
+    ['a key that is empty', { ...keyed, privateKeyFile: 'empty' }, '.privateKeyFile is an empty file'],
     [
       'a certificate that is not there',
       { ...keyed, certificateFile: 'gone' },
-      '.certificateFile names a file that cannot be read',
+      '.certificateFile is a file that cannot be read',
     ],
     [
       'a weak algorithm',
       { ...keyed, algorithm: 'HS256' },
       '.algorithm must be "RS256" or "PS256" or "ES256"',
     ],
-    ['nobody', { ...client, tenants: [] }, '.tenants must not be empty: leave it out to allow all'],
+    ['nobody', { ...client, tenants: [] }, '.tenants must not be empty: omit it to allow all'],
     ['a second that is wrong', [client, { tenant }], '[1].clientId is missing'],
     [
       'a second whose file is gone',
       [client, { ...keyed, privateKeyFile: 'gone' }],
-      '[1].privateKeyFile names a file',
+      '[1].privateKeyFile is a file',
     ],
     ['an empty list', [], ' must not be empty'],
     ['text', '"client"', ' must be a list'],

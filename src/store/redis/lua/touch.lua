@@ -1,15 +1,16 @@
--- purpose: Begins the life of a shard, if it must, so that its first call does not look like a fresh start; and proves that the shard takes writes.
--- flags: none: a session that holds calls in a shard that is full is not extended
--- KEYS: shard mark
--- ARGV: kept seen elapsed
--- reply: time, life, fenced and settled of the shard
--- writes: shard mark
-local shard, mark = unpack(KEYS)
-local kept, seen, elapsed = unpack(ARGV)
+-- purpose: Notes that something was heard of calls just now, as far as they are listed.
+-- flags: none: it may wait
+-- KEYS: shard mark heard
+-- ARGV: ids seen elapsed
+-- reply: 1
+-- writes: shard mark heard
+local shard, mark, heard = unpack(KEYS)
+local ids, seen, elapsed = unpack(ARGV)
 
-ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { heard, 'zset', 'ZADD' })
 local known = shardNow(shard, mark, seen, elapsed)
 keepTimes(shard, known)
--- Whether the server keeps over a restart whatever it acknowledges; empty: the caller does not know.
-if kept ~= '' then redis.call('HSET', shard, 'kept', kept) end
-return { decimal(known.time), known.life, known.fenced, known.settled and 1 or 0 }
+local at = fraction(known.watched)
+-- One by one: a list of any length does not fit the arguments of one command.
+for _, id in ipairs(cjson.decode(ids)) do redis.call('ZADD', heard, 'XX', at, id) end
+return 1

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseCallKey } from '../../../../src/core/call/key.ts';
 import { unknownCall } from '../../../../src/core/call/state.ts';
-import { canonicalJson, chain, hashOf, sha256, type Testimony } from '../../../../src/core/call/evidence.ts';
+import { canonicalJson, chain, hashOf, sha256, type EventFacts } from '../../../../src/core/call/evidence.ts';
 import { isRecord } from '../../../../src/core/json.ts';
 
 /** The double with these 64 bits. */
@@ -130,7 +130,7 @@ describe('SHA-256', () => {
 });
 
 const call = parseCallKey('57dab8b1-894c-409a-b240-bd8beae78896')!;
-const testimony: Testimony = {
+const testimony: EventFacts = {
   call,
   at: Date.UTC(2026, 0, 31, 23, 59, 59, 7),
   event: 'startRequested',

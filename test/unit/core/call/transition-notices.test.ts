@@ -7,12 +7,12 @@ import {
   type StateName,
   type Told,
 } from '../../../../src/core/call/state.ts';
-import { transition, type CallEvent, type Occasion } from '../../../../src/core/call/transition.ts';
+import { transition, type CallEvent, type TransitionContext } from '../../../../src/core/call/transition.ts';
 import { bot, theCall } from '../../../support/gate.ts';
 
 const noon = Date.UTC(2026, 0, 31, 12);
 /** What was there at noon was seen at noon. */
-const occasion = (now: number): Occasion => ({
+const occasion = (now: number): TransitionContext => ({
   call: theCall,
   ...{ now, clock: now, watched: now, remainingMs: (_, forMs) => noon + forMs - now },
   wireMs: 1000,

@@ -17,7 +17,7 @@ import {
   transition,
   watchedAs,
   type CallEvent,
-  type Occasion,
+  type TransitionContext,
 } from '../../../../src/core/call/transition.ts';
 import { bot, stranger, theCall } from '../../../support/gate.ts';
 
@@ -26,8 +26,8 @@ const noon = Date.UTC(2026, 0, 31, 12);
 /** What was there at noon was seen at noon. */
 const occasion = (
   now: number,
-  remainingMs: Occasion['remainingMs'] = (_, forMs) => noon + forMs - now,
-): Occasion => ({
+  remainingMs: TransitionContext['remainingMs'] = (_, forMs) => noon + forMs - now,
+): TransitionContext => ({
   call: theCall,
   ...{ now, clock: now, watched: now, remainingMs },
   wireMs,

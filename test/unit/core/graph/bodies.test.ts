@@ -131,7 +131,7 @@ describe('the body of updateRecordingStatus', () => {
     const body = parsed(`{"status": "notRecording", ${JSON.stringify(key)}: "recording"}`);
     const decision = judgeStatusBody(body);
     expect(decision).toRefuse('BodyInvalid');
-    expect(decision).toMatchObject({ detail: `"${key}" is not known here` });
+    expect(decision).toMatchObject({ detail: `the property "${key}" is not supported` });
   });
 
   test.each([

@@ -228,7 +228,7 @@ describe('what is not on the list is refused', () => {
   ])('%s %s names the methods that are offered', (method, target, offered) => {
     const decision = identify(method, target);
     expect(decision).toRefuse('MethodNotAllowed');
-    expect(decision).toMatchObject({ detail: `offered: ${offered}` });
+    expect(decision).toMatchObject({ detail: `allowed: ${offered}` });
   });
 
   test.each([

@@ -26,11 +26,11 @@ describe('the Authorization header', () => {
     expect(bearerToken('Bearer abc', name)).toEqual(grant('abc'));
     expect(bearerToken(undefined, name)).toMatchObject({
       reason: 'TokenMissing',
-      detail: `it belongs in ${name}`,
+      detail: `send it in ${name}`,
     });
     expect(bearerToken('SharedKey a:b', name)).toMatchObject({
       reason: 'TokenInvalid',
-      detail: `the ${name} header is not "Bearer" and one token`,
+      detail: `the ${name} header field is not "Bearer" followed by one token`,
     });
   });
 

@@ -118,21 +118,21 @@ describe('a frame that breaks the rules', () => {
     ['a reserved bit', bad(0xc2, 0x81), 'a reserved bit is set'],
     ['the second reserved bit', bad(0xa2, 0x81), 'a reserved bit is set'],
     ['the third reserved bit', bad(0x92, 0x81), 'a reserved bit is set'],
-    ['a reserved data opcode', bad(0x83, 0x81), 'an opcode is reserved'],
-    ['a reserved control opcode', bad(0x8b, 0x81), 'an opcode is reserved'],
+    ['a reserved data opcode', bad(0x83, 0x81), 'a reserved opcode is used'],
+    ['a reserved control opcode', bad(0x8b, 0x81), 'a reserved opcode is used'],
     ['a ping of 126 bytes', bad(0x89, 0xfe), 'a control frame is fragmented or too long'],
     ['a ping in parts', bad(0x09, 0x80), 'a control frame is fragmented or too long'],
-    ['half a close code', bad(0x88, 0x81), 'a Close frame has half a code'],
-    ['a continuation of nothing', bad(0x80, 0x81), 'a message is continued out of turn'],
+    ['half a close code', bad(0x88, 0x81), 'a Close frame has a body of one byte'],
+    ['a continuation of nothing', bad(0x80, 0x81), 'a continuation frame is missing or unexpected'],
     [
       'a length over 2^53',
       Buffer.concat([Buffer.from([0x82, 0xff, 0, 0x20]), Buffer.alloc(30)]),
-      'a frame is too long',
+      'a payload length is too large',
     ],
     [
       'a negative length',
       Buffer.concat([Buffer.from([0x82, 0xff, 0x80]), Buffer.alloc(30)]),
-      'a frame is too long',
+      'a payload length is too large',
     ],
   ];
   test.each(kinds)('by %s: no byte of it goes on, and none after it', (_what, bytes, wrong) => {
@@ -174,7 +174,7 @@ describe('a frame that breaks the rules', () => {
         const scanner = new FrameScanner(masked ? 'client' : 'handler');
         const went = passed(scanner, split(Buffer.concat([header, payload]), cuts));
         const minimal = length >= (bytes === 2 ? 126 : 65_536);
-        expect(scanner.wrong).toBe(minimal ? undefined : 'a length is not minimal');
+        expect(scanner.wrong).toBe(minimal ? undefined : 'a payload length is not minimally encoded');
         expect(went.equals(minimal ? Buffer.concat([header, payload]) : Buffer.alloc(0))).toBe(true);
         counts[minimal ? 'minimal' : 'wrong'] += 1;
       }),
@@ -186,7 +186,7 @@ describe('a frame that breaks the rules', () => {
   test('by beginning a message within another', () => {
     const scanner = new FrameScanner('client');
     expect(passed(scanner, [first(3), data(3)])).toEqual(first(3));
-    expect(scanner.wrong).toBe('a message is continued out of turn');
+    expect(scanner.wrong).toBe('a continuation frame is missing or unexpected');
   });
 
   test('of a handler, by a mask', () => {

@@ -4,8 +4,8 @@ import {
   asksForWebSocket,
   closeFrame,
   frameOf,
-  unfitAcceptance,
-  unfitHandshake,
+  invalidAcceptance,
+  invalidHandshake,
 } from '../../../../src/core/http/websocket.ts';
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
@@ -33,8 +33,8 @@ describe('a WebSocket is asked for', () => {
 
 describe('an opening handshake', () => {
   test('that is right has nothing wrong with it', () => {
-    expect(unfitHandshake(good)).toBeUndefined();
-    expect(unfitHandshake({ ...good, 'content-length': '0' })).toBeUndefined();
+    expect(invalidHandshake(good)).toBeUndefined();
+    expect(invalidHandshake({ ...good, 'content-length': '0' })).toBeUndefined();
   });
   test.each([
     ['no version', { 'sec-websocket-version': undefined }, 'UpgradeRequired'],
@@ -48,18 +48,18 @@ describe('an opening handshake', () => {
     ['two keys', { 'sec-websocket-key': `${key}, ${key}` }, 'UpgradeInvalid'],
     ['a key with another last digit', { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZR==' }, 'UpgradeInvalid'],
   ])('with %s is refused', (_what, change, reason) => {
-    expect(unfitHandshake({ ...good, ...change })).toMatchObject({ ok: false, reason });
+    expect(invalidHandshake({ ...good, ...change })).toMatchObject({ ok: false, reason });
   });
 });
 
 describe('an acceptance', () => {
   test('must answer the key, and use nothing that was not offered', () => {
     const accept = { 'sec-websocket-accept': acceptFor(key) };
-    expect(unfitAcceptance(good, accept)).toBeUndefined();
-    expect(unfitAcceptance(good, {})).toMatch(/does not answer the key/);
-    expect(unfitAcceptance(good, { 'sec-websocket-accept': acceptFor('other') })).toMatch(/does not answer/);
+    expect(invalidAcceptance(good, accept)).toBeUndefined();
+    expect(invalidAcceptance(good, {})).toMatch(/does not match Sec-WebSocket-Key/);
+    expect(invalidAcceptance(good, { 'sec-websocket-accept': acceptFor('other') })).toMatch(/does not match/);
     const deflated = { ...accept, 'sec-websocket-extensions': 'permessage-deflate' };
-    expect(unfitAcceptance(good, deflated)).toMatch(/not offered/);
+    expect(invalidAcceptance(good, deflated)).toMatch(/not offered/);
   });
 });
 

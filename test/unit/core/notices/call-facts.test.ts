@@ -1,18 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
-import type { LegFacts } from '../../../../src/core/notices/notice.ts';
+import type { CallFacts } from '../../../../src/core/notices/notice.ts';
 import { readNotices } from '../../../../src/core/notices/read.ts';
 import { batch, body, callPath, keyOf, nothingOfALeg, tenant } from '../../../fixtures/notifications/read.ts';
 
 const id = '5e8d1b20-6c4f-4a9e-8b37-d0f2a1c3e414';
 const other = 'a4d70e3b-5f29-4186-b0c8-6e1f3d9a2c18';
 
-function legOf(resourceData: Record<string, unknown>): LegFacts {
+function legOf(resourceData: Record<string, unknown>): CallFacts {
   const { notices } = readNotices(batch({ resourceUrl: callPath, resourceData }), tenant);
   const [notice] = notices;
   if (notice?.kind !== 'call') throw new Error('no notification of a call was read');
   return notice.leg;
 }
-const legOfBot = (botData: unknown): LegFacts => legOf({ applicationMetadata: { botData } });
+const legOfBot = (botData: unknown): CallFacts => legOf({ applicationMetadata: { botData } });
 
 test('an invitation by policy tells the leg, and nothing else is taken from it', () => {
   expect(readNotices(body('policy-invitation'), tenant).notices).toEqual([
@@ -115,7 +115,7 @@ describe('an id', () => {
 });
 
 describe('a leg', () => {
-  test.each<[string, unknown, Partial<LegFacts>]>([
+  test.each<[string, unknown, Partial<CallFacts>]>([
     ['direction', 'Outgoing', { direction: 'outgoing' }],
     ['direction', 'INCOMING', { direction: 'incoming' }],
     ['direction', 'sideways', {}],
@@ -155,7 +155,7 @@ describe('a leg', () => {
     expect(legOf({ [field]: value })).toEqual({ ...nothingOfALeg, ...read });
   });
 
-  test.each<[string, unknown, Partial<LegFacts>]>([
+  test.each<[string, unknown, Partial<CallFacts>]>([
     ['policyIdentifier', 'A policy: für Händler', { policyIdentifier: 'A policy: für Händler' }],
     ['policyIdentifier', 'p'.repeat(128), { policyIdentifier: 'p'.repeat(128) }],
     ['policyIdentifier', 'p'.repeat(129), {}],

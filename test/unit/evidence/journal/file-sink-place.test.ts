@@ -63,7 +63,7 @@ describe('the journal of today, taken away while it is written to', () => {
         await rename(january(), kept());
         await writeFile(january(), '');
       },
-      'another file has taken the place',
+      'was replaced by another file',
     ],
     [
       'rotated, with other lines in its place',
@@ -71,7 +71,7 @@ describe('the journal of today, taken away while it is written to', () => {
         await rename(january(), kept());
         await writeFile(january(), (await readFile(kept())).subarray(0, 100));
       },
-      'another file has taken the place',
+      'was replaced by another file',
     ],
   ])('%s: nothing is acknowledged, and all fits once it is put back', async (how, take, expected) => {
     const head = sink.head;
@@ -99,7 +99,7 @@ describe('the journal of today, taken away while it is written to', () => {
     await again();
     const report = await verified();
     expect(report).toMatchObject({ ok: false, records: 6, repairs: 1 });
-    expect(report.misfit?.found).toContain('a repair that says that the line before was missing');
+    expect(report.misfit?.found).toContain('a repair line that reports the previous line as missing');
   });
 
   test.each(['fifo', 'directory'])(
@@ -120,8 +120,8 @@ describe('the journal of today, taken away while it is written to', () => {
   test('given another name: nothing is written to it until that is gone', async () => {
     await link(january(), kept());
     const before = await readFile(january());
-    await expect(sink.append(second)).rejects.toThrow('a file with 2 names (hard links)');
-    await expect(again()).rejects.toThrow('remove the other names');
+    await expect(sink.append(second)).rejects.toThrow('has 2 hard links');
+    await expect(again()).rejects.toThrow('remove the other links');
     expect(await readFile(january())).toEqual(before);
     expect(second.some((content) => sink.has(content))).toBe(false);
     await rm(kept());
@@ -156,9 +156,11 @@ test.each<[string, () => Promise<unknown>]>([
   const refused = await sink.append(second).catch((error: unknown) => error);
   expect(refused).toMatchObject({
     code: 'EvidenceUnwritable',
-    message: expect.stringContaining('has been read again, which happens by itself and begins a new note'),
+    message: expect.stringContaining(
+      'has been read again. This happens automatically and creates a new acknowledgement file',
+    ),
   });
-  expect(messageOf(refused)).not.toContain('a file beside it');
+  expect(messageOf(refused)).not.toContain('a new file,');
   await again();
   expect(await verified()).toMatchObject({ misfit: null, records: 12, repairs: 0 });
   expect(log.lines.filter(({ level }) => level === 'error')).toEqual([]);

@@ -30,7 +30,7 @@ const noted = () => join(directory, 'acknowledged');
 const verified = async (expectHead?: string) =>
   verifyJournal(await listJournalFiles(directory), { expectHead });
 const errors = () => log.lines.filter(({ level }) => level === 'error').map(({ text }) => text);
-const isMissing = 'evidence that was acknowledged is missing: restore the files, and run the verifier';
+const isMissing = 'acknowledged evidence is missing: restore the files, and run the verifier';
 
 beforeEach(async () => {
   directory = await temporaryDirectory('tallylight-repair-');
@@ -242,7 +242,7 @@ describe('evidence that is missing', () => {
     expect(errors()).toEqual([isMissing]);
     expect((await verified()).misfit).toMatchObject({
       expected: 'line 1 of the journal',
-      found: 'line 7, a repair that says that the line before was missing',
+      found: 'line 7, a repair line that reports the previous line as missing',
     });
     await rename(`${january()}.aside`, january());
     expect(await verified()).toMatchObject({ misfit: null, records: 6, repairs: 1 });

@@ -4,9 +4,9 @@ import { nothingTold } from '../../../../src/core/call/state.ts';
 import type { EvidenceRecord } from '../../../../src/core/call/evidence.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
 import { readNotices } from '../../../../src/core/notices/read.ts';
-import type { Leg } from '../../../../src/evidence/verify/call.ts';
+import type { CallSummary } from '../../../../src/evidence/verify/call.ts';
 import { Conversations, type Conversation } from '../../../../src/evidence/verify/links.ts';
-import { conversationInWords } from '../../../../src/evidence/verify/text-report.ts';
+import { conversationText } from '../../../../src/evidence/verify/text-report.ts';
 import { body, call as invitedCall, callId, tenant } from '../../../fixtures/notifications/read.ts';
 import { callKey, who } from '../../../support/evidence/history.ts';
 import { LegStory, merged, timeAt, user } from '../../../support/evidence/call-histories.ts';
@@ -25,7 +25,7 @@ function read(records: readonly EvidenceRecord[]): Conversation[] {
   return conversations.list();
 }
 const readStories = (...stories: readonly LegStory[]): Conversation[] => read(merged(...stories));
-const legOf = (story: LegStory): Leg => readStories(story)[0]!.legs[0]!;
+const legOf = (story: LegStory): CallSummary => readStories(story)[0]!.legs[0]!;
 
 /** The calls of each conversation, by the number they were made with. */
 const grouped = (...stories: readonly LegStory[]): number[][] =>
@@ -322,7 +322,8 @@ describe('a leg', () => {
     const ended = [{ opened: timeAt(0), closed: timeAt(5) }];
     const unknown = [{ opened: null, closed: null, writes: null }];
     const flags = ['beginningMissing', 'nothingTold'];
-    const legFrom = (first: number, last?: number): Leg => read(records.slice(first, last))[0]!.legs[0]!;
+    const legFrom = (first: number, last?: number): CallSummary =>
+      read(records.slice(first, last))[0]!.legs[0]!;
     // Before the stop, in the middle of it, and with nothing of it but that it was asked for.
     expect(legFrom(opensAt + 1)).toMatchObject({ recorded: ended, flags });
     expect(legFrom(opensAt + 2)).toMatchObject({ recorded: ended, flags });
@@ -378,7 +379,7 @@ describe('a leg', () => {
       .refused(nasty)
       .happens({ type: 'writesRefused' }, { refused: { [nasty]: 1 } })
       .ended(nasty, { code: nasty, subcode: nasty });
-    const text = conversationInWords(readStories(story)[0]!, 1);
+    const text = conversationText(readStories(story)[0]!, 1);
     expect(text).toContain('application       unknown');
     expect(text.replaceAll('\n', '')).not.toMatch(/\p{C}/u);
   });
@@ -390,7 +391,7 @@ test('what the gate itself writes is told, from the invitation to the end', asyn
     const { gate } = world.instances[0]!;
     const at = { by, call: invitedCall };
     const tell = async (name: 'policy-invitation' | 'terminated'): Promise<void> => {
-      gate.learn(by, readNotices(body(name), tenant).notices);
+      gate.receiveNotices(by, readNotices(body(name), tenant).notices);
       await world.clock.advance(2000);
     };
     await tell('policy-invitation');

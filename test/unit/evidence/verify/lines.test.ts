@@ -46,7 +46,7 @@ describe('lines without a call', () => {
     ['skip a number', [refused(), refused({ number: 3 })], 'number 2'],
     ['begin later', [refused({ number: 2 })], 'number 1'],
     ['repeat one', [refused(), refused()], 'number 2'],
-    ['go on after the last', [refused({ last: true }), refused({ number: 2 })], 'no line after the last'],
+    ['go on after the last', [refused({ last: true }), refused({ number: 2 })], 'no line after the final'],
     ['have another version', [refused({ version: 2 as 1 })], 'refusedWrites.version'],
     ['count nothing', [refused({ refused: { TokenExpired: 0 } })], 'refusedWrites.refused'],
     ['name no call', [refused({ calls: ['x' as CallKey] })], 'refusedWrites.calls'],
@@ -69,7 +69,10 @@ describe('lines without a call', () => {
 
   test('of a kind that is not known are refused', async () => {
     const report = await verifyText(sealed({ novelty: { version: 1 } } as unknown as LineContent));
-    expect(report.misfit).toMatchObject({ line: 1, expected: expect.stringContaining('no field of line') });
+    expect(report.misfit).toMatchObject({
+      line: 1,
+      expected: expect.stringContaining('only these fields in line'),
+    });
   });
 
   test('that say that the evidence was elsewhere let calls go on from there, and no others', async () => {

@@ -7,7 +7,7 @@ import type { Repair } from '../../../../src/core/call/evidence-lines.ts';
 import { emptyHead, encodeLine, type Head } from '../../../../src/evidence/journal/journal.ts';
 import { verifyJournal } from '../../../../src/evidence/verify/verify.ts';
 import { replay } from '../../../../src/evidence/verify/replay.ts';
-import { reportInWords } from '../../../../src/evidence/verify/text-report.ts';
+import { reportText } from '../../../../src/evidence/verify/text-report.ts';
 import { interleaved } from '../../../support/evidence/history.ts';
 
 const records = interleaved(2, 1);
@@ -65,8 +65,8 @@ describe('a repair', () => {
     ]);
     const report = await verify(lines);
     expect(report).toMatchObject({ misfit: null, records: 12, repairs: 1, head: heads.at(-1) });
-    expect(reportInWords(report)).toContain(
-      '1 repairs after crashes, 0 of them of bytes that were not seen again\n',
+    expect(reportText(report)).toContain(
+      '1 repairs after crashes; the truncated bytes of 0 of them were not written again\n',
     );
     expect((await verify(lines.toSpliced(3, 1))).misfit).toMatchObject({ line: 4 });
     expect((await verify([...lines.slice(0, 3), ...lines.slice(4, 5), lines[3]!])).misfit).not.toBeNull();
@@ -103,12 +103,16 @@ describe('a repair', () => {
     ['of another version', { version: 2 }, 'repair.version'],
     ['at no time', { at: '2026-02-30T00:00:00.000Z' }, 'repair.at'],
     ['of nobody', { instance: '' }, 'repair.instance'],
-    ['that says more', { note: 'x' }, 'no field of repair'],
+    ['that says more', { note: 'x' }, 'only these fields in repair'],
     ['that does not say what was cut', { cut: undefined }, 'repair.cut'],
     ['of nothing', { cut: { bytes: 0, sha256: sha256('') } }, 'cut.bytes'],
     ['of half a byte', { cut: { bytes: 1.5, sha256: sha256('') } }, 'cut.bytes'],
     ['without a hash', { cut: { bytes: 1, sha256: 'x' } }, 'cut.sha256'],
-    ['with the bytes themselves', { cut: { bytes: 1, sha256: sha256('x'), text: 'x' } }, 'no field of cut'],
+    [
+      'with the bytes themselves',
+      { cut: { bytes: 1, sha256: sha256('x'), text: 'x' } },
+      'only these fields in cut',
+    ],
   ])('%s is refused', async (_, changes, expected) => {
     const content = JSON.parse(JSON.stringify({ ...repairOf('x'), ...changes })) as Repair;
     const { lines } = journalOf([() => content, ...records]);
@@ -164,7 +168,7 @@ describe('what was cut', () => {
   ])('is not explained if it has %s, and that is told', async (_, cut) => {
     const report = await follows(repairOf(cut));
     expect(report).toMatchObject({ misfit: null, repairs: 1, unexplainedRepairs: 1 });
-    expect(reportInWords(report)).toContain('1 of them of bytes that were not seen again');
+    expect(reportText(report)).toContain('the truncated bytes of 1 of them were not written again');
   });
 
   test('of repairs one after the other is explained for each', async () => {
@@ -185,7 +189,7 @@ describe('the expected head', () => {
     expect(lines.slice(0, -1)).toEqual(repaired.slice(0, -1));
     expect((await verify(repaired, { expectHead: after.at(-1)!.hash! })).ok).toBe(true);
     const { misfit } = await verify(repaired, { expectHead: heads.at(-2)!.hash! });
-    expect(misfit?.found).toContain('the expected line is there, and 1 more were added');
+    expect(misfit?.found).toContain('the expected line exists and is followed by 1 more');
   });
 
   test('that no line has is told from one that is not the last', async () => {
@@ -204,6 +208,6 @@ test('a line that went on without acknowledged lines shows what is missing, and 
   expect((await verify(lines.toSpliced(10, 2))).misfit).toMatchObject({
     line: 11,
     expected: 'line 11 of the journal',
-    found: 'line 13, a repair that says that the line before was missing',
+    found: 'line 13, a repair line that reports the previous line as missing',
   });
 });

@@ -183,7 +183,7 @@ describe('a well-sealed journal is refused', () => {
   };
 
   test.each<[string, object, string]>([
-    ['has an unknown field', { media: 'x' }, 'no field of record'],
+    ['has an unknown field', { media: 'x' }, 'only these fields in record'],
     ['has another version', { version: 1 }, 'record.version'],
     ['has a step that is none', { step: 0 }, 'record.step'],
     ['begins with a step', { step: 5 }, 'step null'],
@@ -192,7 +192,7 @@ describe('a well-sealed journal is refused', () => {
     ['has an invalid time', { at: '2026-02-30T00:00:00.000Z' }, 'record.at'],
     ['has a time of another form', { at: '2026-01-31T12:00:00Z' }, 'record.at'],
     ['spells its call otherwise', { call: callKey(0xabc).toUpperCase() }, 'record.call'],
-    ['names more than the application', { by: { ...who, issuer: 'x' } }, 'no field of by'],
+    ['names more than the application', { by: { ...who, issuer: 'x' } }, 'only these fields in by'],
     ['has a detail that is not an object', { detail: [] }, 'record.detail'],
     ['begins later than 1', { seq: 2 }, 'seq 1'],
     ['begins with a record before', { prev: '0'.repeat(64) }, 'prev null'],
@@ -202,7 +202,7 @@ describe('a well-sealed journal is refused', () => {
     [
       'has an event that the state does not allow',
       { event: 'startConfirmed', to: 'recording' },
-      'while idle',
+      'in state idle',
     ],
   ])('whose first record %s', async (_, changes, expected) => {
     const record = resealed(confirmed().records[0]!, changes);
@@ -218,13 +218,13 @@ describe('a well-sealed journal is refused', () => {
     ['comes from another state', { state: 'starting' }, { state: 'starting' }, {}, '"idle"'],
     ['changes the epoch without a start', {}, { epoch: 7 }, {}, 'the epoch 0'],
     ['starts without a new epoch', {}, { state: 'starting' }, { event: 'startRequested' }, 'above 0'],
-    ['is older', { at: 0 }, {}, { at: start + 9 }, 'a time not before'],
+    ['is older', { at: 0 }, {}, { at: start + 9 }, 'a time not earlier than'],
     [
       'is later though its clock was behind',
       { at: start + 11 },
       {},
       { at: start + 10 },
-      'the time of the record',
+      'the time of the previous record',
     ],
   ])('whose second record %s', async (_, before, after, changes, expected) => {
     const history = confirmed();
@@ -390,7 +390,7 @@ describe('what is no regular file', () => {
     const report = await verifyJournal(await listJournalFiles(own));
     expect(report).toMatchObject({
       records: 6,
-      misfit: { file: path, line: 0, found: 'a symbolic link that leads to no file' },
+      misfit: { file: path, line: 0, found: 'a broken symbolic link' },
       otherMisfits: [],
     });
   });

@@ -1,7 +1,8 @@
 import { createServer, type ServerResponse } from 'node:http';
 import { expect, test } from '@jest/globals';
 import { grant } from '../../../../src/core/decision.ts';
-import { callbackPlane, type CallbackDeps } from '../../../../src/http/callbacks/plane.ts';
+import type { CallbackDeps } from '../../../../src/http/callbacks/context.ts';
+import { callbackPlane } from '../../../../src/http/callbacks/plane.ts';
 import { createLimits } from '../../../../src/http/limits.ts';
 import { listen } from '../../../../src/sandbox/loopback.ts';
 import { defaultLimits } from '../../../../src/settings/limits.ts';

@@ -224,7 +224,7 @@ describe('an invitation', () => {
     expect(other?.applicationMetadata).toMatchObject({
       botData: { pairedRecorders: [{ id: '88888888-8888-4888-8888-888888888888' }] },
     });
-    expect(() => graph.incomingCall({ pairedWith: 'none' })).toThrow('pairedWith names no call');
+    expect(() => graph.incomingCall({ pairedWith: 'none' })).toThrow('pairedWith is not the id of a call');
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings, type ProxySettings } from '../../../../src/settings/settings.ts';
-import { chargeOf, refuseChanges } from '../../../../src/server/workers/settings.ts';
+import { prepareWorkerConfig, refuseChanges } from '../../../../src/server/workers/settings.ts';
 import { silentLog } from '../../../support/world.ts';
 
 const base = {
@@ -34,7 +34,7 @@ describe('workers that are replaced', () => {
     ['TALLYLIGHT_SESSION_TTL_MS', { TALLYLIGHT_SESSION_TTL_MS: '900' }],
     ['TALLYLIGHT_EVIDENCE_DIR', { TALLYLIGHT_EVIDENCE_DIR: 'elsewhere' }],
   ])('share %s with those that replace them', (name, change) => {
-    expect(() => refuseChanges(load(), load(change))).toThrow(`${name} cannot change`);
+    expect(() => refuseChanges(load(), load(change))).toThrow(`${name} cannot be changed`);
   });
 
   test('are replaced by others with other limits, routes, policies and certificates', () => {
@@ -53,11 +53,13 @@ describe('workers that are replaced', () => {
   });
 
   test('never become a sandbox', async () => {
-    await expect(chargeOf(loadSettings({}), silentLog)).rejects.toThrow('TALLYLIGHT_GRAPH_URL is missing');
+    await expect(prepareWorkerConfig(loadSettings({}), silentLog)).rejects.toThrow(
+      'TALLYLIGHT_GRAPH_URL is missing',
+    );
   });
 
   test('get what is whole after the way from process to process', async () => {
-    const charge = await chargeOf(load({ TALLYLIGHT_MAX_UPLOADS: '7' }), silentLog);
+    const charge = await prepareWorkerConfig(load({ TALLYLIGHT_MAX_UPLOADS: '7' }), silentLog);
     expect(JSON.parse(JSON.stringify(charge))).toEqual(charge);
   });
 });

@@ -69,10 +69,10 @@ describe('a Redis URL', () => {
     ['rediss://:s@ecret/@cache', '"/"', '%2F'],
     ['redis://:secret%zz@cache', '"%"', '%25'],
     ['redis://:secret%@cache', '"%"', '%25'],
-    ['redis://cache:6379/0\n', 'line break', 'remove it'],
-    ['redis://:secret\n@cache', 'line break', 'remove it'],
-    ['redis://:secret%0A@cache', 'line break', 'remove it'],
-    ['redis://:secret\r\n@cache', 'line break', 'remove it'],
+    ['redis://cache:6379/0\n', 'line break', 'remove the line break'],
+    ['redis://:secret\n@cache', 'line break', 'remove the line break'],
+    ['redis://:secret%0A@cache', 'line break', 'remove the line break'],
+    ['redis://:secret\r\n@cache', 'line break', 'remove the line break'],
   ])('%j: the character is named, and what to write', (url, named, instead) => {
     let fault: unknown;
     try {

@@ -71,9 +71,9 @@ describe('watched time', () => {
     const { watched } = await other.calls.read(call);
     house.skewMs = byMs;
     house.now += 5000;
-    await one.calls.silent(minute, 10);
+    await one.calls.idle(minute, 10);
     house.now += 5000;
-    await other.calls.silent(minute, 10);
+    await other.calls.idle(minute, 10);
     const grown = (await one.calls.read(call)).watched - watched;
     // A step back costs what had been measured since the last look; one forward counts for a moment.
     expect(grown).toBeLessThanOrEqual(10_500);
@@ -91,14 +91,14 @@ describe('watched time', () => {
     house.skewMs = byMs;
     house.now += minute;
     expect(await store.calls.sweep(10)).toBe(0);
-    expect(await store.calls.silent(50 * minute, 10)).toEqual([]);
+    expect(await store.calls.idle(50 * minute, 10)).toEqual([]);
     expect((await store.calls.read(ended)).state?.state).toBe('ended');
     // In time both come true.
     for (let passed = 0; passed < 50 * minute; passed += minute) {
       house.now += minute;
       await store.calls.sweep(10);
     }
-    expect(await store.calls.silent(50 * minute, 10)).toEqual([call]);
+    expect(await store.calls.idle(50 * minute, 10)).toEqual([call]);
     house.now += 2 * day;
     expect(await store.calls.sweep(10)).toBe(1);
     expect((await store.calls.read(ended)).state).toBeNull();
@@ -217,7 +217,7 @@ describe('times that do not go together', () => {
     [
       'a longer TTL than a member allows',
       { ttlMs: 6000, ttlMaxMs: 6000 },
-      'TALLYLIGHT_SESSION_TTL_MS is 6000 here',
+      'TALLYLIGHT_SESSION_TTL_MS is 6000 on this instance',
     ],
     [
       'a shorter TTL than a member has',
@@ -227,7 +227,7 @@ describe('times that do not go together', () => {
     [
       'a longer Graph timeout than a member allows',
       { graphTimeoutMs: 1001, graphTimeoutMaxMs: 1001 },
-      'TALLYLIGHT_GRAPH_TIMEOUT_MS is 1001 here',
+      'TALLYLIGHT_GRAPH_TIMEOUT_MS is 1001 on this instance',
     ],
     [
       'a shorter Graph timeout than a member has',
@@ -343,7 +343,7 @@ describe('a clock that is set', () => {
     await beat();
     await beat();
     expect(house.steps).toEqual([direction]);
-    expect(house.said.filter((text) => text.includes('clock of the store was set'))).toHaveLength(1);
+    expect(house.said.filter((text) => text.includes('clock of the store was changed'))).toHaveLength(1);
   });
 
   test('neither ends a session nor keeps a dead one', async () => {

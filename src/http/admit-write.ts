@@ -48,7 +48,7 @@ function countUnknown({ gate, limits, policyFor, log }: StageDeps, call: CallKey
       if (owner === null || !mayUpload(policyFor(owner), owner, who)) limits.unknownCallFound(who);
     })
     .catch((error: unknown) =>
-      log.error({ call, error: messageOf(error) }, 'whose a call is could not be looked up'),
+      log.error({ call, error: messageOf(error) }, 'the owner of a call could not be looked up'),
     );
 }
 

@@ -1,0 +1,41 @@
+import type { CallState } from '../core/call/state.ts';
+import type { StopMark } from './stop-marks.ts';
+import { statusOnly } from './stop-retries.ts';
+import type { StopObserver, StopRequest } from './stop.ts';
+
+interface Surroundings {
+  readonly isRepeated: boolean;
+  /** Whether the other instances know of the stop: what is held here was announced when it was closed. */
+  readonly isAnnounced: boolean;
+  readonly announce: (epoch: number) => void;
+}
+
+/** Whether a recording of the call was stopped and Graph has answered. A call that a store has forgotten tells nothing. */
+const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epoch > 0;
+
+/** Settles what the mark of a stop closes here by what the store says of the call. */
+export function stopObserver(
+  { cause, onlyBound }: Pick<StopRequest<never>, 'cause' | 'onlyBound'>,
+  mark: StopMark,
+  { isRepeated, isAnnounced: wasAnnounced, announce }: Surroundings,
+): StopObserver {
+  let isAnnounced = wasAnnounced;
+  return {
+    judge: (state) => {
+      const meaning = mark.judge(state, isRepeated);
+      // Another request has completed it.
+      if (meaning === 'own' && isRepeated && isDone(state) && statusOnly.includes(cause)) {
+        mark.stored(state.epoch);
+        return 'lapsed';
+      }
+      if (meaning === 'own' && onlyBound === true && state.binding === null) {
+        mark.drop();
+        return 'stranger';
+      }
+      if (meaning === 'own' && !isAnnounced && state.state === 'recording') announce(state.epoch);
+      isAnnounced = true;
+      return meaning;
+    },
+    stored: (epoch) => mark.stored(epoch),
+  };
+}

@@ -1,0 +1,73 @@
+import { toGuid } from '../../core/call/key.ts';
+import { type Decision, grant, type Refusal } from '../../core/decision.ts';
+import type { Forwarded } from '../../core/http/exchange.ts';
+import { isStopReason } from '../../core/http/write-guard.ts';
+import type { Write } from '../../gate/write.ts';
+import { admitWrite, lookedUp } from '../admit-write.ts';
+import { counted, expectsContinue } from '../identify-media.ts';
+import { factsFor, type MediaRequest } from './context.ts';
+
+/** Passes an admitted write on, and ends its guard. */
+type Pass = (request: MediaRequest, guard: Write) => Promise<Forwarded>;
+
+export async function write(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
+  const { deps, match, who } = request;
+  const room = deps.limits.upload(match.call, who);
+  if (!room.ok) return counted(deps, await closedOr(room, request));
+  try {
+    return await writeInRoom(request, pass);
+  } finally {
+    room.value();
+  }
+}
+
+/** At a closed gate the reason is the gate: a status that is retried would turn early media into late media. */
+async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Promise<Refusal> {
+  const open = await lookedUp(deps, match.call, who, () => deps.gate.isOpen(match.call, who));
+  return open.ok ? noRoom : open;
+}
+
+async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
+  const { deps, match, who } = request;
+  const admitted = await admitWrite(deps, request.req, match.call, who);
+  if (!admitted.ok) return admitted;
+  const passed = await pass(request, admitted.value);
+  if (passed.kind === 'answered') return grant(undefined);
+  const { reason } = passed.refusal;
+  if (isStopReason(reason)) deps.gate.refused(match.call, reason, who);
+  return counted(deps, passed.refusal);
+}
+
+/** What is on its way when the write is cut may be with the handler already; a route may say how that is discarded. */
+export function discardWhenCut({ match }: MediaRequest, guard: Write, stream = false): void {
+  const { discard } = match.route.handler;
+  if (discard === undefined) return;
+  guard.onDiscard((withinMs) =>
+    discard(
+      {
+        write: guard.id,
+        call: toGuid(match.call),
+        epoch: guard.grant.epoch,
+        reason: guard.stopReason,
+        stream,
+      },
+      withinMs,
+    ),
+  );
+}
+
+export async function upload(request: MediaRequest, guard: Write): Promise<Forwarded> {
+  const { deps, req, res, match } = request;
+  discardWhenCut(request, guard);
+  // Only now is the client asked for the body.
+  if (expectsContinue(req)) res.writeContinue();
+  const began = deps.now();
+  const forwarded = await match.route.handler.forward(
+    { path: match.path, facts: factsFor(match, guard), guard },
+    req,
+    res,
+  );
+  guard.end(forwarded.kind === 'answered' && req.complete);
+  if (forwarded.kind === 'answered') deps.meter.upstreamAnswer(forwarded.status, (deps.now() - began) / 1000);
+  return forwarded;
+}
