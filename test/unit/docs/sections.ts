@@ -12,8 +12,8 @@ import { actions, effects } from '../../../src/core/graph/action-table.ts';
 import { noticeOutcomes } from '../../../src/core/notices/outcomes.ts';
 import { reasons } from '../../../src/core/reasons.ts';
 import { emptyHead, encodeLine } from '../../../src/evidence/journal/journal.ts';
-import { legFlags } from '../../../src/evidence/verify/call.ts';
-import { reportInWords } from '../../../src/evidence/verify/text-report.ts';
+import { callFlags } from '../../../src/evidence/verify/call.ts';
+import { reportText } from '../../../src/evidence/verify/text-report.ts';
 import { verifyJournal } from '../../../src/evidence/verify/verify.ts';
 import { metricsTable } from '../../../src/metrics/metrics.ts';
 import { policySchema } from '../../../src/policies/schema.ts';
@@ -86,7 +86,7 @@ async function reportOf(journal: string): Promise<string> {
   try {
     const file = join(directory, 'evidence-2026-01-31.jsonl');
     await writeFile(file, journal);
-    return reportInWords(await verifyJournal([file])).replaceAll(`${directory}/`, '');
+    return reportText(await verifyJournal([file])).replaceAll(`${directory}/`, '');
   } finally {
     await rm(directory, { recursive: true });
   }
@@ -130,7 +130,7 @@ export const sections: Readonly<Record<string, string>> = {
   example: block('jsonl', journal),
   report: block('text', await reportOf(journal)),
   misfit: block('text', await reportOf(changedJournal)),
-  flags: named('note', legFlags),
+  flags: named('note', callFlags),
   actions: table(
     ['method', 'path below `/v1.0/` or `/beta/`', 'what it does to the gate', 'note'],
     actions.map((row) => [
