@@ -10,7 +10,7 @@ import { contradictions } from '../../../src/core/call/roster.ts';
 import { type StateName, stateNames, transitions, unknownCall } from '../../../src/core/call/state.ts';
 import { actions, effects } from '../../../src/core/graph/action-table.ts';
 import { noticeOutcomes } from '../../../src/core/notices/outcomes.ts';
-import { reasons } from '../../../src/core/reasons.ts';
+import { reasons, textOf } from '../../../src/core/reasons.ts';
 import { emptyHead, encodeLine } from '../../../src/evidence/journal/journal.ts';
 import { callFlags } from '../../../src/evidence/verify/call.ts';
 import { reportText } from '../../../src/evidence/verify/text-report.ts';
@@ -94,6 +94,19 @@ async function reportOf(journal: string): Promise<string> {
 
 const block = (language: string, text: string): string => `\`\`\`${language}\n${text}\`\`\``;
 
+/** A refusal as a client receives it. */
+const envelope = {
+  error: {
+    code: 'RecordingNotActive',
+    message: textOf('RecordingNotActive'),
+    innerError: {
+      date: '2026-01-31T12:00:00',
+      'request-id': '3f2504e0-4f89-41d3-9a0c-0305e82c3301',
+      'client-request-id': '3f2504e0-4f89-41d3-9a0c-0305e82c3301',
+    },
+  },
+};
+
 /** The fields that a policy may choose, from the schema that the program checks. */
 function policyFields(): string {
   const { properties = {} } = z.toJSONSchema(policySchema, { io: 'input', target: 'draft-2020-12' });
@@ -140,6 +153,7 @@ export const sections: Readonly<Record<string, string>> = {
       row.why ?? '',
     ]),
   ),
+  envelope: block('json', `${JSON.stringify(envelope, null, 2)}\n`),
   ends: named('how a call ends', callEnds),
   contradictions: named('contradiction', contradictions),
   notices: named('outcome', noticeOutcomes),
