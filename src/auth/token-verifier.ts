@@ -50,7 +50,7 @@ const maxTokenLength = 16 * 1024;
 /** How long a verified token is believed without another look, unless it expires before. */
 const rememberMs = 5 * 60_000;
 
-/** Verifies signed tokens of one kind; two kinds never share what they remember (design, section 6). */
+/** Verifies signed tokens of one kind; two kinds never share what they remember (docs/design/callers.md). */
 export function createTokenVerifier<T>(
   issuers: readonly TrustedIssuer<T>[],
   options: VerifierOptions,

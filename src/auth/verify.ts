@@ -8,7 +8,7 @@ import {
   type VerifierOptions,
 } from './token-verifier.ts';
 
-/** Verifies the tokens of callers from the configured issuers; throws `ConfigurationInvalid` (design, section 6). */
+/** Verifies the tokens of callers from the configured issuers; throws `ConfigurationInvalid` (docs/design/callers.md). */
 export function createVerifier(
   issuers: readonly IssuerConfig[],
   options: VerifierOptions,

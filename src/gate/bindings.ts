@@ -76,7 +76,7 @@ export class Bindings {
 
   /**
    * Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer.
-   * Signalling waits for this, so a store that hangs is not waited for long (promise 3 of the design).
+   * Signalling waits for this, so a store that hangs is not waited for long (promise 3 of docs/design/protocol.md).
    */
   of(call: CallKey): Promise<KnownBinding> {
     const known = this.#known.get(call);

@@ -34,7 +34,7 @@ const storeWaitMs = 250;
 /** How long what notifications taught may still be taken in when the instance leaves, ms. */
 const learningMs = 3000;
 
-/** The gate of every call, as one instance sees it (design, section 3). */
+/** The gate of every call, as one instance sees it (docs/design/protocol.md). */
 export class Gate {
   readonly #deps: StatusDeps;
   readonly #admission: Admission;

@@ -53,7 +53,7 @@ interface Stop<Answer extends GraphAnswer> {
   readonly observer: StopObserver;
   readonly token: string;
   readonly author: Author;
-  /** Local clock: the stop is sent or refused by then (promise 4 of the design). */
+  /** Local clock: the stop is sent or refused by then (promise 4 of docs/design/protocol.md). */
   readonly bound: number;
 }
 

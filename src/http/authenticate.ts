@@ -32,7 +32,7 @@ export interface Caller {
 export const tokenOf = (req: IncomingMessage): Decision<string> =>
   repeatedHeader(req) ?? bearerToken(req.headers.authorization);
 
-/** Stage 1: token -> caller, or a refusal; "cannot verify" is not "verified as bad" (design, section 6). */
+/** Stage 1: token -> caller, or a refusal; "cannot verify" is not "verified as bad" (docs/design/callers.md). */
 export async function authenticateControl(
   auth: ControlAuth,
   req: IncomingMessage,

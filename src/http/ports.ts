@@ -76,7 +76,7 @@ export interface MediaPort {
   ): Promise<Upgraded>;
 }
 
-/** How bots prove themselves on the control plane (design, section 6). */
+/** How bots prove themselves on the control plane (docs/design/callers.md). */
 export type ControlAuth =
   | {
       /** A token for our audience; the proxy brings the Graph credential. */

@@ -10,7 +10,7 @@ import {
   primaryMetrics,
 } from './table.ts';
 
-/** Every metric of the proxy, as the README shows them. */
+/** Every metric of the proxy, as docs/reference/metrics.md shows them. */
 export const metricsTable: readonly {
   readonly name: string;
   readonly type: MetricRow['type'];

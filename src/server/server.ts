@@ -42,7 +42,7 @@ export interface Planes {
 
 /**
  * The listener that bots and Graph see: media routes and callback paths are handled by the plain server before Express,
- * which carries everything for Graph (design, section 10).
+ * which carries everything for Graph (docs/design/requests.md).
  */
 export function createListener(
   { control, media, callbacks }: Planes,

@@ -68,7 +68,7 @@ export function judgeAnswers(
   return { problems, stops, signals, leastMarginMs };
 }
 
-/** Of a stop, as the README states it, and what the peers and this machine add. */
+/** Of a stop, as docs/design/protocol.md states it, and what the peers and this machine add. */
 function boundOf(
   { instance, began, tookMs }: TimedAnswer,
   troubles: readonly Trouble[],

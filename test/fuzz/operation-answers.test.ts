@@ -93,7 +93,7 @@ const answer: fc.Arbitrary<GraphAnswer> = fc
     ...(at === undefined ? {} : { location: at }),
   }));
 
-/** The design's section 4, in words of its own: which answers are success. */
+/** docs/design/success.md in words of its own: which answers are success. */
 function isSuccess({ status, body }: GraphAnswer): boolean {
   if (![...Array(100).keys()].includes(status - 200)) return false;
   if (Object.prototype.toString.call(body) !== '[object Object]') return false;

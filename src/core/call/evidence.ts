@@ -8,7 +8,7 @@ import type { JsonObject } from '../json.ts';
 /** The version of the records that are written, and the only one that is read. */
 export const recordVersion = 2;
 
-/** One event of a call's history. Never a token, never media, never a metadata blob (design, section 8). */
+/** One event of a call's history. Never a token, never media, never a metadata blob (docs/evidence/format.md). */
 export interface EvidenceRecord {
   readonly version: typeof recordVersion;
   readonly call: CallKey;

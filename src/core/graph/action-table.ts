@@ -2,7 +2,7 @@ import type { ReasonCode } from '../reasons.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
-/** What an action does to the gate; the words are the column of the README's table. */
+/** What an action does to the gate; the words are a column of docs/reference/actions.md. */
 export const effects = {
   pass: 'forwarded',
   create: 'forwarded; binds the new call',
@@ -61,7 +61,7 @@ const row = (method: Method, template: string, effect: Effect = 'pass', why?: st
 
 const undocumented = 'not documented by Microsoft; it exists only in generated API descriptions';
 
-/** Every Graph request that is known here (design, section 5). What is not on this list is refused. */
+/** Every Graph request that is known here (docs/design/spellings.md). What is not on this list is refused. */
 export const actions: readonly ActionRow[] = [
   onCall('updateRecordingStatus', 'recordingStatus'),
   row('DELETE', call, 'hangUp'),

@@ -10,7 +10,7 @@ type Body = Readonly<Record<string, unknown>>;
 const operationStatuses = ['notstarted', 'running', 'completed', 'failed'];
 const maxClientContext = 256;
 
-/** The body of updateRecordingStatus: one of three statuses (design, section 4); Microsoft's stateful SDK writes `Recording`. */
+/** The body of updateRecordingStatus: one of three statuses (docs/design/success.md); Microsoft's stateful SDK writes `Recording`. */
 export function judgeStatusBody(
   body: Body,
 ): Decision<{ status: RecordingStatus; clientContext: string | null }> {

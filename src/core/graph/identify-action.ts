@@ -33,7 +33,7 @@ interface Matched {
 
 /**
  * Finds the row for a method and a target, whatever the spelling: `/v1.0` or `/beta`, `communications` or `app`,
- * `calls/{id}` or `calls('{id}')`, with or without `microsoft.graph.`, in any letter case (design, section 5).
+ * `calls/{id}` or `calls('{id}')`, with or without `microsoft.graph.`, in any letter case (docs/design/spellings.md).
  * What is not on the list is refused.
  */
 export function identifyAction(method: string, target: RequestTarget): Decision<GraphAction> {

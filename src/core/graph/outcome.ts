@@ -1,6 +1,6 @@
 import { isRecord } from '../json.ts';
 
-/** What Graph's answer to a status change means for the gate (design, section 4). */
+/** What Graph's answer to a status change means for the gate (docs/design/success.md). */
 export type StatusOutcome =
   | { readonly kind: 'completed'; readonly operationId?: string }
   /** Taken, but not yet done; `operationId` is what Graph named to us. */

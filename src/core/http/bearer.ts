@@ -51,7 +51,7 @@ function guidOf(value: unknown): string | undefined {
 
 /**
  * Whom a Graph token speaks for, read without verification, which is not possible here: only a label,
- * to be used once Graph has accepted the token (design, section 6). `undefined`: it cannot be read.
+ * to be used once Graph has accepted the token (docs/design/callers.md). `undefined`: it cannot be read.
  */
 export function readGraphToken(token: string): Binding | undefined {
   const claims = claimsIn(token);

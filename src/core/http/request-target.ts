@@ -17,7 +17,7 @@ const invalid = (detail: string): Decision<never> => refuse('TargetInvalid', { d
 
 /**
  * Attacker-controlled: decides what path is judged, and the upstream is sent exactly that path
- * (design, section 5: parse to segments, decode once, refuse what still decodes).
+ * (docs/design/spellings.md: parse to segments, decode once, refuse what still decodes).
  */
 export function parseRequestTarget(
   target: string,

@@ -122,7 +122,7 @@ export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>
 
 /**
  * A call that does not exist is answered like one that is somebody else's, or the answer would tell which ids are in
- * use (design, section 6).
+ * use (docs/design/callers.md).
  */
 export const notThere = ({ isUnowned = false }: ControlRequest, status: number): Refusal | undefined =>
   isUnowned && status === 404 ? refuse('CallNotFound') : undefined;

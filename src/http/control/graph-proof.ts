@@ -20,7 +20,7 @@ export type Proof =
 
 /**
  * In `graph` mode a status change is acted on only after Graph has accepted a request for that call with that
- * token, so that a stranger can neither open a gate nor close one (design, section 6). Asks Graph where that is
+ * token, so that a stranger can neither open a gate nor close one (docs/design/callers.md). Asks Graph where that is
  * not known yet. A stop is held closed as soon as Graph is silent, and until it is known what Graph says.
  */
 export async function prove(request: CallRequest): Promise<Proof> {

@@ -11,7 +11,7 @@ import { hangUpNow } from './hang-up.ts';
 import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
 import { polling } from './call-gone.ts';
 
-/** updateRecordingStatus: a start, or a stop (design, sections 3 and 4). */
+/** updateRecordingStatus: a start, or a stop (docs/design/protocol.md and success.md). */
 export const recordingStatus: Handler = async (request) => {
   const body = await request.json();
   if (!body.ok) return body;

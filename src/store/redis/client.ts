@@ -16,7 +16,7 @@ export interface RedisStoreOptions {
   /** How long a command may take, ms; 1000 if absent. It may still run later. */
   readonly commandTimeoutMs?: number;
   /**
-   * What to do about servers whose configuration cannot keep every promise of the README's table: log a warning (`warn`,
+   * What to do about servers whose configuration cannot keep every promise of docs/operate/redis.md: log a warning (`warn`,
    * if absent), fail with StoreUnsuitable (`require`), or nothing (`ignore`).
    */
   readonly durability?: DurabilityRule | undefined;

@@ -44,7 +44,7 @@ const keptText = (kept: boolean | undefined): string => (kept === undefined ? ''
 
 /**
  * A session belongs to the connections it was joined on: once one of them was lost, the server behind it may have
- * come back without the holders it had promised to remember, so the session counts as lost (design, section 3).
+ * come back without the holders it had promised to remember, so the session counts as lost (docs/design/protocol.md).
  */
 export function redisSessions(
   connection: Connection,

@@ -125,14 +125,17 @@ describe('media routes', () => {
     );
   });
 
-  test.each(['media-routes', 'handler', 'storage'])('are as the examples of %s.md show them', (page) => {
-    const text = readFileSync(new URL(`../../../docs/bots/${page}.md`, import.meta.url), 'utf8');
-    const examples = [...text.matchAll(/```json\n(.*?)```/gs)].map(
-      ([, json = '']) => JSON.parse(json) as object,
-    );
-    expect(examples).not.toEqual([]);
-    for (const example of examples) expect(routes(example)).toMatchObject([example]);
-  });
+  test.each(['media-routes', 'websockets', 'handler', 'storage'])(
+    'are as the examples of %s.md show them',
+    (page) => {
+      const text = readFileSync(new URL(`../../../docs/bots/${page}.md`, import.meta.url), 'utf8');
+      const examples = [...text.matchAll(/```json\n(.*?)```/gs)].map(
+        ([, json = '']) => JSON.parse(json) as object,
+      );
+      expect(examples).not.toEqual([]);
+      for (const example of examples) expect(routes(example)).toMatchObject([example]);
+    },
+  );
 
   test('must not share a path', () => {
     expect(complaint({ TALLYLIGHT_MEDIA_ROUTES: [route, { ...route, upstream: 'http://other' }] })).toContain(
