@@ -31,7 +31,7 @@ export interface SettingRow {
   readonly only?: 'proxy' | 'sandbox';
 }
 
-/** Every setting. The README's table is generated from it. */
+/** Every setting. The reference in docs/ is generated from it. */
 export const settings = {
   config: {
     name: 'TALLYLIGHT_CONFIG',
