@@ -18,6 +18,6 @@ export default {
   setupFilesAfterEnv: ['<rootDir>/test/support/matchers.ts'],
   // Nothing waits for it: a machine that is busy with something else needs several times as long.
   testTimeout: 300000,
-  maxWorkers: 2,
+  maxWorkers: 4,
   testSequencer: '<rootDir>/test/support/longest-first.mjs',
 };

@@ -64,7 +64,15 @@ export class NotificationQueue {
     const { maxWaitingNotices = defaultMaxWaiting } = sizes ?? {};
     const weight = weightOf(received);
     const { call, kind } = received.notice;
-    if (this.#closing || this.#weight + weight > maxWaitingNotices) {
+    if (this.#closing) {
+      meter.notice(kind, 'dropped', 1);
+      log.warn(
+        { call, kind },
+        'a notification was forwarded to the bot but not processed: this instance is shutting down',
+      );
+      return;
+    }
+    if (this.#weight + weight > maxWaitingNotices) {
       meter.notice(kind, 'dropped', 1);
       log.error(
         { call, kind },
@@ -89,7 +97,7 @@ export class NotificationQueue {
       const call = this.#ready.shift();
       if (call === undefined) return;
       this.#busy += 1;
-      void this.#teach(call);
+      void this.#apply(call);
     }
     this.#attendLater();
   }
@@ -104,9 +112,9 @@ export class NotificationQueue {
   }
 
   /** The notices of one call, in order; one that cannot be taken now keeps the later ones waiting. */
-  async #teach(call: CallKey): Promise<void> {
+  async #apply(call: CallKey): Promise<void> {
     const queue = this.#waiting.get(call) ?? [];
-    let taught = 0;
+    let applied = 0;
     for (let retryMs = firstRetryMs; queue[0] !== undefined;) {
       const [received] = queue;
       const taken = await this.#inSlot(() => this.#take(received));
@@ -123,7 +131,7 @@ export class NotificationQueue {
       queue.shift();
       // The store lets nobody in any more, or the call is somebody else's: nothing is left to close here.
       if (taken === 'ended' || taken === 'stranger') received.stopMark?.drop();
-      if ((taught += 1) % perTurn === 0) await sleep(this.#deps.clock, 0);
+      if ((applied += 1) % perTurn === 0) await sleep(this.#deps.clock, 0);
       this.#weight -= weightOf(received);
       this.#deps.meter.notice(received.notice.kind, taken === 'again' ? 'dropped' : taken, 1);
     }

@@ -115,6 +115,6 @@ export function readText(
     return content === '' ? { wrong: 'is an empty file' } : { text: content };
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    return { wrong: `is a file that cannot be read (${code})` };
+    return { wrong: `names a file that cannot be read (${code})` };
   }
 }

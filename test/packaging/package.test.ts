@@ -85,7 +85,7 @@ describe('the packed package', () => {
         ),
     );
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'middleware/README.md'];
-    papers.push('bench/README.md', 'dist/sbom.cdx.json', 'package.json');
+    papers.push('CONTRIBUTING.md', 'bench/README.md', 'src/README.md', 'dist/sbom.cdx.json', 'package.json');
     expect(papers).toEqual(expect.arrayContaining(elsewhere));
   });
 
@@ -124,10 +124,10 @@ describe('the packed package', () => {
     let out = '';
     for await (const chunk of sandbox.stdout as AsyncIterable<Buffer>) {
       out += chunk.toString();
-      if (out.includes('What to try')) sandbox.kill('SIGTERM');
+      if (out.includes('Try these commands')) sandbox.kill('SIGTERM');
     }
     expect(await exited).toEqual([0, null]);
-    expect(out).toContain('What to try');
+    expect(out).toContain('Try these commands');
   });
 
   test.each(['esm', 'cjs'])('guards the application of a customer: %s', async (folder) => {

@@ -116,12 +116,12 @@ export class RedisLine implements SimulatedStore {
 
   /** Somebody has long counted the fresh time of every part (rule R2). */
   #settle(): void {
-    const { lua: touch } = scripts.touch;
+    const { lua: begin } = scripts.begin;
     const { lua: settle } = scripts.settle;
     for (let part = 0; part < this.#keys.shards; part++) {
       const { shard, mark } = this.#keys.shard(part);
-      const touched = this.#server.script({ lua: touch }, [shard, mark], ['', '0', '0']);
-      const life = Array.isArray(touched) ? String(touched[1]) : '';
+      const begun = this.#server.script({ lua: begin }, [shard, mark], ['', '0', '0']);
+      const life = Array.isArray(begun) ? String(begun[1]) : '';
       this.#server.script({ lua: settle }, [shard, mark], [life, '0', '0']);
     }
   }

@@ -110,7 +110,7 @@ const configuration: readonly Mistake[] = [
       TALLYLIGHT_TLS_CERT_FILE: await file('no-cert.pem', 'x'),
       TALLYLIGHT_TLS_KEY_FILE: await file('no-key.pem', 'x'),
     }),
-    says: 'TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE are not a certificate and its key',
+    says: 'TALLYLIGHT_TLS_CERT_FILE and TALLYLIGHT_TLS_KEY_FILE are not a matching certificate and private key',
   },
   {
     what: 'a key of a credential that is a directory',
@@ -178,7 +178,7 @@ const cannotStart: readonly Mistake[] = [
   {
     what: 'a directory of evidence that has lost its id',
     env: async () => ({ TALLYLIGHT_EVIDENCE_DIR: await folder('sink-id', 'nothing') }),
-    says: /^TALLYLIGHT_EVIDENCE_DIR: .*sink-id does not hold a UUID; restore it$/,
+    says: /^TALLYLIGHT_EVIDENCE_DIR: .*sink-id does not contain a UUID; restore the file$/,
   },
   {
     what: 'a directory of the sandbox that cannot be made',

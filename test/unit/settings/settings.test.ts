@@ -279,7 +279,7 @@ describe('a proxy', () => {
     test('names the TLS setting whose file cannot be read', () => {
       const named = { TALLYLIGHT_PUBLIC_URL: 'https://tallylight.example' };
       expect(complaints({ ...open, ...tls, ...named }, { '/c.pem': 'c' })).toEqual([
-        'TALLYLIGHT_TLS_KEY_FILE is a file that cannot be read (ENOENT)',
+        'TALLYLIGHT_TLS_KEY_FILE names a file that cannot be read (ENOENT)',
       ]);
     });
   });
@@ -381,7 +381,7 @@ describe('the settings file', () => {
   });
 
   test('must be there, and must hold settings by name', () => {
-    expect(complaints(at)).toEqual(['TALLYLIGHT_CONFIG is a file that cannot be read (ENOENT)']);
+    expect(complaints(at)).toEqual(['TALLYLIGHT_CONFIG names a file that cannot be read (ENOENT)']);
     expect(complaints(at, { 'tally.yaml': '- 1' })).toEqual([
       expect.stringContaining('tally.yaml:1: the file must have'),
     ]);

@@ -196,13 +196,13 @@ describe('Graph credentials', () => {
     [
       'a key that is not there',
       { ...keyed, privateKeyFile: 'gone' },
-      '.privateKeyFile is a file that cannot be read (ENOENT)',
+      '.privateKeyFile names a file that cannot be read (ENOENT)',
     ],
     ['a key that is empty', { ...keyed, privateKeyFile: 'empty' }, '.privateKeyFile is an empty file'],
     [
       'a certificate that is not there',
       { ...keyed, certificateFile: 'gone' },
-      '.certificateFile is a file that cannot be read',
+      '.certificateFile names a file that cannot be read',
     ],
     [
       'a weak algorithm',
@@ -214,7 +214,7 @@ describe('Graph credentials', () => {
     [
       'a second whose file is gone',
       [client, { ...keyed, privateKeyFile: 'gone' }],
-      '[1].privateKeyFile is a file',
+      '[1].privateKeyFile names a file',
     ],
     ['an empty list', [], ' must not be empty'],
     ['text', '"client"', ' must be a list'],

@@ -39,7 +39,7 @@ test('the time that is added to a notification holds the time in which it is rea
         },
       },
     ],
-    gate: { learn: () => (now += 700) },
+    gate: { receiveNotices: () => (now += 700) },
     meter,
     log: silentLog,
     newId: () => 'id',
