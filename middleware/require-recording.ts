@@ -4,7 +4,7 @@ import { type Decision, grant, type Refusal, refuse } from '../src/core/decision
 import type { Log } from '../src/core/ports/log.ts';
 import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
-import { answering } from '../src/http/answer.ts';
+import { runStages } from '../src/http/answer.ts';
 import { admitWrite } from '../src/http/admit-write.ts';
 import { counted, identifyMedia } from '../src/http/identify-media.ts';
 import { guardBody } from './guard-body.ts';
@@ -66,7 +66,7 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
       next();
       return undefined;
     };
-    answering(parts, 'media', req, res, stages, pass);
+    runStages(parts, 'media', req, res, stages, pass);
   };
 }
 

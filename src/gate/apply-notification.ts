@@ -1,7 +1,7 @@
 import type { CallEnd } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
 import type { Contradiction } from '../core/call/roster.ts';
-import { type Binding, type CallState, nothingTold } from '../core/call/state.ts';
+import { type Binding, type CallState, noFacts } from '../core/call/state.ts';
 import { type Decision, grant, refuse } from '../core/decision.ts';
 import type { Notice } from '../core/notices/notice.ts';
 import type { NoticeOutcome } from '../core/notices/outcomes.ts';
@@ -105,7 +105,7 @@ export function endOf(notice: Notice): CallEnd | undefined {
 }
 
 function tell(state: CallState, { changeType, state: told, leg, result }: NoticeOf<'call'>): Proposal | null {
-  const before = state.told ?? nothingTold;
+  const before = state.told ?? noFacts;
   const first = state.told === null;
   const isNew = told !== null && !before.states.includes(told);
   if (!first && !isNew) return null;
@@ -169,7 +169,7 @@ async function applyRoster(
 
 /** What a roster tells, added to what the call's state knows. */
 function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): RosterReading {
-  const known = (state.told ?? nothingTold).roster;
+  const known = (state.told ?? noFacts).roster;
   const reading = readRoster(known, notice, selfOf(state, by));
   const counts = state.state === 'starting' || state.state === 'recording';
   const shownIn = reading.shown && counts ? state.epoch : known.shownIn;
@@ -177,7 +177,7 @@ function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): Ros
 }
 
 function see(state: CallState, { roster, changed }: RosterReading, delta: boolean): Proposal | null {
-  const told = state.told ?? nothingTold;
+  const told = state.told ?? noFacts;
   if (!changed && roster.shownIn === told.roster.shownIn) return null;
   return {
     event: { type: 'rosterNotified', told: { ...told, roster } },
@@ -186,7 +186,7 @@ function see(state: CallState, { roster, changed }: RosterReading, delta: boolea
 }
 
 function object(state: CallState, { roster }: RosterReading, kind: Contradiction): Proposal {
-  const told = state.told ?? nothingTold;
+  const told = state.told ?? noFacts;
   const contradictedIn = { ...told.roster.contradictedIn, [kind]: state.epoch };
   return {
     event: { type: 'contradicted', told: { ...told, roster: { ...told.roster, contradictedIn } } },

@@ -1,5 +1,5 @@
 import type { CallKey } from '../core/call/key.ts';
-import { freshMs, type HeldFor } from '../core/call/session.ts';
+import { freshMs, type TimedHolder } from '../core/call/session.ts';
 import { type Binding, type CallState, retentionMs, unknownCall } from '../core/call/state.ts';
 import { type CallEvent, transition, watchedAs } from '../core/call/transition.ts';
 import { type Decision, grant, type Refusal } from '../core/decision.ts';
@@ -25,7 +25,7 @@ export interface Changed {
   readonly state: CallState;
   readonly before: CallState;
   /** At the read that the change was computed from. */
-  readonly holders: readonly HeldFor[];
+  readonly holders: readonly TimedHolder[];
 }
 
 export const stateOf = (view: CallView): CallState => view.state ?? unknownCall;

@@ -170,7 +170,7 @@ export class Gate {
 
   async start<Answer extends GraphAnswer>(request: StartRequest<Answer>): Promise<Decision<Started<Answer>>> {
     const { session } = this.#admission;
-    if (!session.hasJoined) await session.beat();
+    if (!session.hasJoined) await session.heartbeat();
     // Others would not wait for us as long as they had to.
     const obstacle =
       session.obstacle ?? (session.hasJoined ? undefined : 'this instance has not joined the store yet');

@@ -2,7 +2,7 @@ import { lineKinds, type RefusedWrites } from '../core/call/evidence-lines.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Reporter } from '../core/ports/outbox.ts';
 import type { GateDeps } from './context.ts';
-import { nameOf, RefusedCount } from './refused-count.ts';
+import { reporterName, RefusedCount } from './refused-count.ts';
 
 const maxApplications = 1000;
 /** From the first refused write to the line that tells of it, ms. */
@@ -49,11 +49,11 @@ export class RefusalReports {
   }
 
   take(count: RefusedCount): void {
-    const isOne = this.#counts.has(nameOf(count.by)) || this.#counts.size < maxApplications;
+    const isOne = this.#counts.has(reporterName(count.by)) || this.#counts.size < maxApplications;
     const by = isOne ? count.by : null;
-    const all = this.#counts.get(nameOf(by)) ?? new RefusedCount(by);
+    const all = this.#counts.get(reporterName(by)) ?? new RefusedCount(by);
     all.add(count);
-    this.#counts.set(nameOf(by), all);
+    this.#counts.set(reporterName(by), all);
     this.#since = Math.min(this.#since, this.#deps.clock.now());
     // At once, so that others know that there is something to lose.
     if (this.#beat === 0 && !this.#closed) void this.#turn();

@@ -7,7 +7,7 @@ import type { ReasonCode } from '../core/reasons.ts';
 import { change, stateOf } from './change.ts';
 import type { GateDeps } from './context.ts';
 import { RefusalReports } from './refusal-reports.ts';
-import { nameOf, RefusedCount } from './refused-count.ts';
+import { reporterName, RefusedCount } from './refused-count.ts';
 
 const maxCalls = 1000;
 const everyMs = 1000;
@@ -65,7 +65,7 @@ export class Refusals {
       return;
     }
     const ofCall = known ?? new Map<string, RefusedCount>();
-    const name = nameOf(count.by);
+    const name = reporterName(count.by);
     const same = ofCall.get(name);
     if (same === undefined) ofCall.set(name, count);
     else same.add(count);

@@ -5,7 +5,7 @@ import type { ReasonCode } from '../core/reasons.ts';
 const maxCalls = 20;
 
 /** Key of the counts of one application; empty: no application. */
-export const nameOf = (by: Binding | null): string => (by === null ? '' : `${by.tenant} ${by.app}`);
+export const reporterName = (by: Binding | null): string => (by === null ? '' : `${by.tenant} ${by.app}`);
 
 /** Refused writes of one application, in bounded memory. Times are of the local clock, ms. */
 export class RefusedCount {

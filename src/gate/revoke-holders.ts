@@ -1,5 +1,5 @@
 import type { CallKey } from '../core/call/key.ts';
-import type { HeldFor, Holder, SessionId } from '../core/call/session.ts';
+import type { TimedHolder, Holder, SessionId } from '../core/call/session.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import type { Revocation } from '../core/ports/session-store.ts';
 import type { GateDeps } from './context.ts';
@@ -39,7 +39,7 @@ export class HolderRevocations {
     const at = this.#deps.clock.now();
     const before = this.#told;
     this.#told = new Map();
-    const due: HeldFor[] = [];
+    const due: TimedHolder[] = [];
     for (const holder of holders) {
       const told = before.get(nameOf(holder));
       if (told !== undefined && at - told.at < againMs) this.#told.set(nameOf(holder), told);
@@ -53,12 +53,12 @@ export class HolderRevocations {
    * Those whose session has stood still for its whole TTL: whatever heartbeat of it took effect was sent before we saw its
    * counter first, so its deadline had passed when we looked last, and none that is on its way counts any more.
    */
-  lost(holders: readonly HeldFor[]): readonly HeldFor[] {
+  lost(holders: readonly TimedHolder[]): readonly TimedHolder[] {
     return holders.filter((holder) => this.#stillMs(holder) >= holder.ttlMs);
   }
 
   /** Whether no holder is left from which a heartbeat is to be expected: it would have come long before. */
-  areIdle(holders: readonly HeldFor[]): boolean {
+  areIdle(holders: readonly TimedHolder[]): boolean {
     return holders.every((holder) => this.#stillMs(holder) >= holder.ttlMs / 2);
   }
 

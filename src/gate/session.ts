@@ -44,7 +44,7 @@ export class Session {
 
   /** Joins the store; if it does not answer now, goes on trying in the background. */
   async open(): Promise<void> {
-    await this.beat();
+    await this.heartbeat();
   }
 
   /** The id under which grants count now; undefined once the deadline has passed. */
@@ -72,7 +72,7 @@ export class Session {
   }
 
   /** A heartbeat as soon as possible; when one is under way, another after it. */
-  beat(): Promise<void> {
+  heartbeat(): Promise<void> {
     if (this.#beating !== undefined) {
       this.#again = true;
       return this.#beating;
@@ -81,7 +81,7 @@ export class Session {
     this.#beating = this.#beatUntilQuiet().finally(() => {
       this.#beating = undefined;
       if (!this.#closed) {
-        this.#cancelBeat = this.#deps.clock.after(this.#deps.times.ttlMs / 3, () => void this.beat());
+        this.#cancelBeat = this.#deps.clock.after(this.#deps.times.ttlMs / 3, () => void this.heartbeat());
       }
     });
     return this.#beating;
@@ -143,7 +143,7 @@ export class Session {
     }
     this.#owner.take(reply);
     this.#extend(sentAt + times.ttlMs);
-    this.#storeSweep.beat();
+    this.#storeSweep.run();
   }
 
   async #join(): Promise<void> {
@@ -176,7 +176,7 @@ export class Session {
 
   /** What is revoked is told again by the heartbeats, until the store has heard that it is done. */
   #woken(id: SessionId, revocation: Revocation | undefined): void {
-    if (revocation === undefined) void this.beat();
+    if (revocation === undefined) void this.heartbeat();
     else if (this.#id === id) this.#owner.take([revocation]);
   }
 
@@ -195,7 +195,7 @@ export class Session {
         return;
       }
       this.#expire();
-      void this.beat();
+      void this.heartbeat();
     });
   }
 

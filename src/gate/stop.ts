@@ -1,6 +1,6 @@
 import { type CallEnd, callEnds } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
-import type { HeldFor } from '../core/call/session.ts';
+import type { TimedHolder } from '../core/call/session.ts';
 import type { Binding, CallState } from '../core/call/state.ts';
 import type { Tally } from '../core/call/tally.ts';
 import { liveExchange } from '../core/call/transition.ts';
@@ -178,7 +178,7 @@ export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call:
   }
 }
 
-async function waitedOut(deps: GateDeps, call: CallKey, author: Author, holder: HeldFor): Promise<void> {
+async function waitedOut(deps: GateDeps, call: CallKey, author: Author, holder: TimedHolder): Promise<void> {
   const unknown: Tally = {
     admitted: 0,
     aborted: 0,

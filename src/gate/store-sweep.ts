@@ -17,7 +17,7 @@ export class StoreSweep {
   }
 
   /** A heartbeat got through. */
-  beat(): void {
+  run(): void {
     const { clock, calls, log } = this.#deps;
     if (this.#isBusy || clock.now() < this.#dueAt) return;
     this.#dueAt = clock.now() + everyMs;

@@ -13,7 +13,7 @@ import type { StageDeps } from './ports.ts';
  * Rate limit for calls that this instance does not know and must look up in the store: refuses callers with too many
  * look-ups of calls that are not theirs.
  */
-export const knownOrRated = (
+export const unknownCallRefusal = (
   { gate, limits }: StageDeps,
   call: CallKey,
   who: Binding | null,
@@ -24,7 +24,7 @@ export const knownOrRated = (
  * fleet that comes back is not refused; and what is known to be closed is told as such, since a status that is retried
  * would turn early media into late media.
  */
-export async function lookedUp<T>(
+export async function withinLookUpRate<T>(
   deps: StageDeps,
   call: CallKey,
   who: Identity,
@@ -32,7 +32,7 @@ export async function lookedUp<T>(
 ): Promise<Decision<T>> {
   const { gate } = deps;
   if (gate.knows(call)) return ask();
-  const tooMany = knownOrRated(deps, call, who);
+  const tooMany = unknownCallRefusal(deps, call, who);
   if (tooMany !== undefined) return gate.wasSeenClosed(call) ? refuse('RecordingNotActive') : tooMany;
   const decision = await ask();
   if (!decision.ok && decision.reason === 'RecordingNotActive') countUnknown(deps, call, who);
@@ -68,7 +68,7 @@ export async function admitWrite(
     began?.ok === false
       ? refusedStart(deps, began.problem)
       : (gate.admitNow(call, who, began?.beganAt) ??
-        (await lookedUp(deps, call, who, () => gate.admit(call, who, began?.beganAt))));
+        (await withinLookUpRate(deps, call, who, () => gate.admit(call, who, began?.beganAt))));
   meter.decision('media', decision.ok ? 'admitted' : decision.reason);
   if (!decision.ok) gate.refused(call, decision.reason, who);
   return decision;

@@ -8,7 +8,7 @@ import { answerRefusal } from './problem.ts';
  * Runs the stages of one request. A refusal is answered; a fault becomes a refusal, so that an error never opens a
  * gate. `granted` runs after the stages and may still refuse.
  */
-export function answering<Granted>(
+export function runStages<Granted>(
   { log, meter, newId }: StageDeps,
   surface: 'control' | 'media' | 'notification',
   req: IncomingMessage,

@@ -3,7 +3,10 @@ import { isLoopback } from './shapes.ts';
 import { settings, type SettingKey, type SettingValues } from './table.ts';
 
 /** What is wrong with settings that are each well-formed. `has`: whether it was given, however badly. */
-export function judgeTogether(values: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+export function checkCombinations(
+  values: Partial<SettingValues>,
+  has: (key: SettingKey) => boolean,
+): string[] {
   const { port, adminPort } = values;
   return [
     ...(port !== undefined && port !== 0 && port === adminPort

@@ -11,7 +11,7 @@ import { isRecord } from '../core/json.ts';
 import { check, type Checked, formatFieldPath, type Issue } from '../policies/document.ts';
 import { type ReadFile, readText, resolveCredential } from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
-import { judgeTogether } from './rules.ts';
+import { checkCombinations } from './rules.ts';
 import { gatherSettings, type Given } from './source.ts';
 import { type SettingKey, type SettingRow, settings, type SettingValues } from './table.ts';
 
@@ -118,7 +118,7 @@ export function loadSettings(
   const given = gatherSettings(env, readFile, problems);
   const values = checkEach(given, problems);
   const graphCredentials = readFiles(values, given, readFile, problems);
-  problems.push(...judgeTogether(values, (key) => given.has(settings[key].name)));
+  problems.push(...checkCombinations(values, (key) => given.has(settings[key].name)));
   if (problems.length > 0)
     throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '), {
       lines: problems,

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call/key.ts';
-import type { HeldFor, Holder, HolderTimes, SessionId, SessionTimes } from '../core/call/session.ts';
+import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTimes } from '../core/call/session.ts';
 import { type CallState, isWatched, keptStates, type StateName } from '../core/call/state.ts';
-import { saysNothing, type Tally } from '../core/call/tally.ts';
+import { knowsNothing, type Tally } from '../core/call/tally.ts';
 import { Fault } from '../core/errors.ts';
 import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -81,7 +81,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           return {
             state: call?.state ?? null,
             version: call?.version ?? 0,
-            holders: [...(call?.holders ?? [])].map(([session, holder]): HeldFor => ({ session, ...holder })),
+            holders: [...(call?.holders ?? [])].map(([session, holder]): TimedHolder => ({
+              session,
+              ...holder,
+            })),
             tallies: [...(call?.tallies.values() ?? [])],
             now,
             clock: wallClock(),
@@ -139,7 +142,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           // A late report must not end a hold of a later epoch.
           if ((call.holders.get(session)?.epoch ?? Infinity) <= epoch) call.holders.delete(session);
           const name = `${epoch} ${session}`;
-          if (!saysNothing(tally) || !call.tallies.has(name))
+          if (!knowsNothing(tally) || !call.tallies.has(name))
             call.tallies.set(name, { ...tally, session, epoch });
         }),
       census: () =>

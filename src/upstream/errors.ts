@@ -37,18 +37,18 @@ const unreachable = new Set([
 ]);
 
 /** Why an exchange was given up by us. */
-export class GivenUp extends Error {
+export class UpstreamAbort extends Error {
   readonly refusal: Refusal;
 
   constructor(refusal: Refusal) {
     super(refusal.reason);
-    this.name = 'GivenUp';
+    this.name = 'UpstreamAbort';
     this.refusal = refusal;
   }
 }
 
 export function refusalFor(error: unknown, reasons: FaultReasons): Refusal {
-  if (error instanceof GivenUp) return error.refusal;
+  if (error instanceof UpstreamAbort) return error.refusal;
   const code = isRecord(error) && typeof error.code === 'string' ? error.code : '';
   if (unreachable.has(code)) return refuse(reasons.unreachable, { detail: code });
   return refuse(reasons.broken, { detail: code === '' ? undefined : code });

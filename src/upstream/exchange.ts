@@ -5,7 +5,7 @@ import type { RawAnswer, Sent } from '../core/graph/exchange.ts';
 import { readGraphJson } from '../core/graph/read-json.ts';
 import { cutRefusal, type WriteGuard } from '../core/http/write-guard.ts';
 import type { JsonObject } from '../core/json.ts';
-import { GivenUp, graphFaults, refusalFor } from './errors.ts';
+import { UpstreamAbort, graphFaults, refusalFor } from './errors.ts';
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -40,7 +40,7 @@ export function exchange(
     const giveUp = (refusal: Refusal): void => {
       if (controller === undefined)
         finish(started ? { kind: 'lost', refusal, facts: facts({}) } : { kind: 'notSent', refusal });
-      else controller.abort(new GivenUp(refusal));
+      else controller.abort(new UpstreamAbort(refusal));
     };
     // What still waits for a connection of ours says nothing of Graph.
     const isQueued = (): boolean => controller === undefined && pool.stats.queued > 0;
@@ -62,8 +62,9 @@ export function exchange(
       {
         onRequestStart(ctl) {
           // Throwing here keeps undici from writing anything.
-          if (over || !mayStill()) throw new GivenUp(refuse('StatusInProgress', { retryAfterMs: 1000 }));
-          if (guard?.mayContinue() === false) throw new GivenUp(cutRefusal(guard.stopReason));
+          if (over || !mayStill())
+            throw new UpstreamAbort(refuse('StatusInProgress', { retryAfterMs: 1000 }));
+          if (guard?.mayContinue() === false) throw new UpstreamAbort(cutRefusal(guard.stopReason));
           started = true;
           controller = ctl;
         },
@@ -74,7 +75,7 @@ export function exchange(
         onResponseData(ctl, chunk) {
           size += chunk.length;
           const most = head !== undefined && head.status >= 400 ? maxErrorBytes : maxAnswerBytes;
-          if (size > most) ctl.abort(new GivenUp(refuse('GraphAnswerTooLarge')));
+          if (size > most) ctl.abort(new UpstreamAbort(refuse('GraphAnswerTooLarge')));
           else chunks.push(chunk);
         },
         onResponseEnd() {

@@ -4,7 +4,7 @@ import type { Dispatcher, Pool } from 'undici';
 import { type Decision, type Refusal, refuse } from '../core/decision.ts';
 import type { Forwarded, HeaderMap } from '../core/http/exchange.ts';
 import { cutRefusal, type Reached, type WriteGuard } from '../core/http/write-guard.ts';
-import { type FaultReasons, GivenUp, refusalFor } from './errors.ts';
+import { type FaultReasons, UpstreamAbort, refusalFor } from './errors.ts';
 import { responseHeaders } from './headers.ts';
 import type { Outgoing } from './pool.ts';
 
@@ -48,7 +48,7 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
     };
     const giveUp = (refusal: Refusal): void => {
       if (over) return;
-      const error = new GivenUp(refusal);
+      const error = new UpstreamAbort(refusal);
       if (controller === undefined) fail(error);
       else {
         measure();
@@ -103,8 +103,8 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
     pool.dispatch(outgoing, {
       onRequestStart(ctl) {
         // Throwing here keeps undici from writing anything.
-        if (over) throw new GivenUp(refuse(faults.timeout));
-        if (guard?.mayContinue() === false) throw new GivenUp(cutRefusal(guard.stopReason));
+        if (over) throw new UpstreamAbort(refuse(faults.timeout));
+        if (guard?.mayContinue() === false) throw new UpstreamAbort(cutRefusal(guard.stopReason));
         controller = ctl;
         idle.refresh();
         // Before undici's own listener: a chunk that may not pass aborts before it is written.
@@ -134,7 +134,7 @@ export function forward(pool: Pool, request: ForwardRequest, res: ServerResponse
           value: responseHeaders(answerHeaders),
         };
         if (judged.ok) res.writeHead(code, judged.value);
-        else ctl.abort(new GivenUp(judged));
+        else ctl.abort(new UpstreamAbort(judged));
       },
       onResponseData(ctl, chunk) {
         idle.refresh();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { emptyRoster } from '../../src/core/call/roster.ts';
-import { nothingTold } from '../../src/core/call/state.ts';
+import { noFacts } from '../../src/core/call/state.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { lasting } from '../support/session-times.ts';
@@ -108,7 +108,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       test('keeps what was told of it, with a roster that is known only in part', async () => {
         const call = newCall();
         const commit = commitOn(await store.calls.read(call), call, 'starting');
-        const told = { ...nothingTold, roster: { ...emptyRoster, partial: true as const } };
+        const told = { ...noFacts, roster: { ...emptyRoster, partial: true as const } };
         expect(await store.calls.commit({ ...commit, state: { ...commit.state, told } })).toBe(true);
         expect((await peer.calls.read(call)).state?.told).toEqual(told);
       });

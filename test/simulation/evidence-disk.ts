@@ -4,7 +4,7 @@ import type { LineContent } from '../../src/core/call/evidence-lines.ts';
 import type { FileSink } from '../../src/evidence/journal/file-sink.ts';
 import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal/journal.ts';
 import { Calls } from '../../src/evidence/verify/chains.ts';
-import { isUnfit, readLine } from '../../src/evidence/verify/format.ts';
+import { isMalformed, readLine } from '../../src/evidence/verify/format.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';
@@ -134,7 +134,7 @@ export class EvidenceDisk {
     let before: { readonly seq: number; readonly hash: string | null } = emptyHead;
     for (const text of this.text.split('\n').slice(0, -1)) {
       const line = readLine(text);
-      if (isUnfit(line))
+      if (isMalformed(line))
         return `line ${before.seq + 1}: ${line.mismatch.expected}, found ${line.mismatch.found}`;
       const { journal, hash } = line;
       if (journal.seq !== before.seq + 1 || journal.prev !== before.hash)

@@ -1,7 +1,7 @@
 import type { GraphCallState } from '../../src/core/call/graph-state.ts';
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import type { Binding } from '../../src/core/call/state.ts';
-import type { CallFacts, Notice, NoticeResult, RosterEntry } from '../../src/core/notices/notice.ts';
+import type { CallFacts, Notice, ResultInfo, RosterEntry } from '../../src/core/notices/notice.ts';
 import { nothingOfALeg } from '../fixtures/notifications/read.ts';
 import { bot, theCall, type World } from './gate.ts';
 
@@ -14,7 +14,7 @@ interface CallNoticeFacts {
   readonly call?: Notice['call'];
   readonly changeType?: NoticeOf<'call'>['changeType'];
   readonly leg?: Partial<CallFacts>;
-  readonly result?: NoticeResult | null;
+  readonly result?: ResultInfo | null;
 }
 
 /** A call is in this state; null: none was given. */

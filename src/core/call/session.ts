@@ -15,7 +15,7 @@ export interface HolderTimes {
 }
 
 /** A holder with the time to wait for it, derived from its own times. */
-export interface HeldFor extends Holder, HolderTimes {}
+export interface TimedHolder extends Holder, HolderTimes {}
 
 /** The times of an instance, and the largest values that its operator allows for any instance. */
 export interface SessionTimes extends HolderTimes {

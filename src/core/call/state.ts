@@ -115,7 +115,7 @@ export interface Wire {
 }
 
 /** What notifications from Graph have reported about a call. */
-export interface Told {
+export interface NotifiedFacts {
   /** Each state once, in the order in which they were first told. */
   readonly states: readonly GraphCallState[];
   /** Object id of the application instance that was invited. */
@@ -123,7 +123,7 @@ export interface Told {
   readonly roster: Roster;
 }
 
-export const nothingTold: Told = { states: [], applicationInstance: null, roster: emptyRoster };
+export const noFacts: NotifiedFacts = { states: [], applicationInstance: null, roster: emptyRoster };
 
 /** What the store keeps of a call. No deadline is among it: see docs/design/time.md. */
 export interface CallState {
@@ -141,7 +141,7 @@ export interface CallState {
   /** When Graph had last answered the stop that ended an interval of this epoch, in watched time, ms; null: none has ended. */
   readonly closedAt: number | null;
   /** null: nothing was told yet. */
-  readonly told: Told | null;
+  readonly told: NotifiedFacts | null;
   /** The evidence chain: the time of the last record (ms; 0: there is none), how many there are, and the last one's hash. */
   readonly at: number;
   readonly seq: number;

@@ -4,7 +4,7 @@ import {
   type CallState,
   type EventName,
   type Exchange,
-  type Told,
+  type NotifiedFacts,
   type Wire,
 } from './state.ts';
 import type { CallKey } from './key.ts';
@@ -43,7 +43,7 @@ export type CallEvent =
       readonly operation: string;
       readonly binding: Binding | null;
     }
-  | { readonly type: 'notified' | 'rosterNotified' | 'contradicted'; readonly told: Told }
+  | { readonly type: 'notified' | 'rosterNotified' | 'contradicted'; readonly told: NotifiedFacts }
   | {
       readonly type:
         | 'holderLost'
@@ -82,7 +82,7 @@ export interface Step {
 type Changes = Partial<Omit<CallState, 'state' | 'at' | 'seq' | 'head'>>;
 
 /** An exchange, or the remainder of one that may still reach Graph, for which others wait. */
-export interface Live {
+export interface LiveExchange {
   readonly kind: Exchange['kind'];
   readonly remainingMs: number;
 }
@@ -94,7 +94,7 @@ export const watchedAs = ({ token, heldAt }: Exchange): string => `${token} ${he
 export function liveExchange(
   { exchange }: CallState,
   remainingMs: TransitionContext['remainingMs'],
-): Live | null {
+): LiveExchange | null {
   if (exchange === null) return null;
   const left = remainingMs(watchedAs(exchange), exchange.forMs);
   return left > 0 ? { kind: exchange.kind, remainingMs: left } : null;
@@ -235,7 +235,7 @@ function inTheWay(
   return retryAfterMs > 0 ? refuse('StopUnconfirmed', { retryAfterMs }) : undefined;
 }
 
-const inProgress = ({ remainingMs }: Live): Decision<never> =>
+const inProgress = ({ remainingMs }: LiveExchange): Decision<never> =>
   refuse('StatusInProgress', { retryAfterMs: remainingMs });
 
 /** The handler before may have sent its stop at the last moment of its time. */

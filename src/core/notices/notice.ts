@@ -33,7 +33,7 @@ export interface CallFacts extends JsonObject {
 }
 
 /** `resultInfo`, with the codes as numbers however they were written. */
-export interface NoticeResult extends JsonObject {
+export interface ResultInfo extends JsonObject {
   readonly code: number | null;
   readonly subcode: number | null;
 }
@@ -59,7 +59,7 @@ export type Notice =
       /** null: none was given. */
       readonly state: GraphCallState | null;
       readonly leg: CallFacts;
-      readonly result: NoticeResult | null;
+      readonly result: ResultInfo | null;
     }
   | {
       readonly kind: 'operation';

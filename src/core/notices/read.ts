@@ -2,7 +2,7 @@ import { graphCallStates } from '../call/graph-state.ts';
 import { parseCallKey } from '../call/key.ts';
 import { isRecord } from '../json.ts';
 import { readCallFacts } from './call-facts.ts';
-import type { IgnoredNotice, Notice, NoticeBatch, NoticeResult } from './notice.ts';
+import type { IgnoredNotice, Notice, NoticeBatch, ResultInfo } from './notice.ts';
 import { type NoticeResource, parseNoticeResource, sameResource } from './resource.ts';
 import { readRosterNotice } from './roster-notice.ts';
 import { fieldsOf, foldCase, isNamed, readCount, readId, readWord } from './values.ts';
@@ -91,7 +91,7 @@ const namesAnotherTenant = (named: unknown, tenant: string): boolean =>
 
 const canonicalTenant = (id: string): string => parseCallKey(id) ?? foldCase(id);
 
-const readResult = (value: unknown): NoticeResult | null =>
+const readResult = (value: unknown): ResultInfo | null =>
   isRecord(value) ? { code: readCount(value.code), subcode: readCount(value.subcode) } : null;
 
 function readOperation(

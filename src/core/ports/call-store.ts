@@ -1,6 +1,6 @@
 import type { EvidenceRecord } from '../call/evidence.ts';
 import type { CallKey } from '../call/key.ts';
-import type { HeldFor, Holder, SessionId } from '../call/session.ts';
+import type { TimedHolder, Holder, SessionId } from '../call/session.ts';
 import type { Binding, CallState, StateName } from '../call/state.ts';
 import type { Tally } from '../call/tally.ts';
 
@@ -9,7 +9,7 @@ export interface CallView {
   readonly state: CallState | null;
   /** Changes with every commit. */
   readonly version: number;
-  readonly holders: readonly HeldFor[];
+  readonly holders: readonly TimedHolder[];
   readonly tallies: readonly (Holder & Tally)[];
   /** Protocol time, ms: never goes back, whatever befalls the clocks of servers. Not for durations. */
   readonly now: number;

@@ -29,12 +29,13 @@ export type JournalLine = {
 );
 
 /** A line that does not fit by itself, and its place in the journal as far as it names one. */
-export interface Unfit {
+export interface MalformedLine {
   readonly mismatch: Mismatch;
   readonly place: { readonly seq: number; readonly hash: string } | undefined;
 }
 
-export const isUnfit = (value: JournalLine | Unfit): value is Unfit => 'mismatch' in value;
+export const isMalformed = (value: JournalLine | MalformedLine): value is MalformedLine =>
+  'mismatch' in value;
 
 /** Whatever was found, short enough to print. */
 export function shown(value: unknown): string {
@@ -158,7 +159,7 @@ function fieldsOf(
 const kinds = Object.keys(lineKinds) as LineKind[];
 
 /** Reads a line as far as it can be judged alone: form, canonical spelling, hashes. */
-export function readLine(textOfLine: string): JournalLine | Unfit {
+export function readLine(textOfLine: string): JournalLine | MalformedLine {
   let line: unknown;
   let canonical: string;
   try {
@@ -190,7 +191,7 @@ function mismatchOfLine(line: Record<string, unknown>, kind: LineKind): Mismatch
 }
 
 /** Where the line says that it stands, if it can be understood. */
-function placeOf({ journal, hash: sealed }: Record<string, unknown>): Unfit['place'] {
+function placeOf({ journal, hash: sealed }: Record<string, unknown>): MalformedLine['place'] {
   if (!isRecord(journal) || !Number.isSafeInteger(journal.seq) || typeof sealed !== 'string')
     return undefined;
   return { seq: journal.seq as number, hash: sealed };

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import type { Report } from './verify.ts';
-import { isUnfit, readLine } from './format.ts';
+import { isMalformed, readLine } from './format.ts';
 import { openLines } from './lines.ts';
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
@@ -25,7 +25,7 @@ export async function replay(
     if (typeof opened === 'string') return false;
     for await (const { text } of opened) {
       const line = text === null ? null : readLine(text);
-      if (line === null || isUnfit(line)) return false;
+      if (line === null || isMalformed(line)) return false;
       if (last !== null && line.journal.prev !== last) return false;
       last = line.hash;
       read += 1;

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Calls } from './chains.ts';
-import { isUnfit, readLine, shown, type JournalLine, type Mismatch } from './format.ts';
+import { isMalformed, readLine, shown, type JournalLine, type Mismatch } from './format.ts';
 import { openLines } from './lines.ts';
 import { RefusalLines } from './refusals.ts';
 import { Repairs } from './repairs.ts';
@@ -135,7 +135,7 @@ export async function verifyJournal(
         unfit({ expected: 'a line of UTF-8 text', found: 'invalid UTF-8, or a line that is too long' });
       else if (torn) unfit({ expected: 'a newline at the end of the line', found: 'the end of the file' });
       if (line === undefined) lostTrack = true;
-      else if (isUnfit(line)) {
+      else if (isMalformed(line)) {
         unfit(line.mismatch);
         if (line.place === undefined) lostTrack = true;
         else head = line.place;

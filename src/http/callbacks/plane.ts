@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Decision, refuse } from '../../core/decision.ts';
 import { matchCallback } from '../../core/http/callback-route.ts';
 import { parseRequestTarget } from '../../core/http/request-target.ts';
-import { answering } from '../answer.ts';
+import { runStages } from '../answer.ts';
 import { tokenOf } from '../authenticate.ts';
 import type { CallbackDeps, Match } from './context.ts';
 import { forwardNotification } from './forward.ts';
@@ -19,7 +19,7 @@ export function callbackPlane(deps: CallbackDeps): CallbackPlane {
     const target = parseRequestTarget(req.url ?? '');
     const match = target.ok ? matchCallback(deps.routes, target.value) : undefined;
     if (match === undefined) return false;
-    answering(deps, 'notification', req, res, async () => {
+    runStages(deps, 'notification', req, res, async () => {
       const passed = await serve(deps, req, res, match);
       deps.meter.decision('notification', passed.ok ? 'passed' : passed.reason);
       return passed;

@@ -1,7 +1,7 @@
 import { type Decision, type Refusal, refuse } from '../../core/decision.ts';
 import type { Effect } from '../../core/graph/action-table.ts';
 import { readJson } from '../body.ts';
-import { knownOrRated } from '../admit-write.ts';
+import { unknownCallRefusal } from '../admit-write.ts';
 import type { CallRequest, ControlRequest, Handler } from './context.ts';
 import { belongs, prove } from './graph-proof.ts';
 import { hangUp } from './hang-up.ts';
@@ -33,7 +33,9 @@ export async function enforce(request: ControlRequest): Promise<Decision<number>
   if (call !== undefined && caller.verified) {
     // A stop is never one too many.
     const tooMany =
-      effect === 'recordingStatus' || effect === 'hangUp' ? undefined : knownOrRated(deps, call, caller.who);
+      effect === 'recordingStatus' || effect === 'hangUp'
+        ? undefined
+        : unknownCallRefusal(deps, call, caller.who);
     if (tooMany !== undefined) return tooMany;
     const binding = await deps.gate.bindingOf(call);
     const stranger = belongs(binding, caller.who);

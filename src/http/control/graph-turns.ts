@@ -9,7 +9,7 @@ import { readSmall } from '../small-body.ts';
  * Access to Graph for one request: connections are queued per caller, and a small body is read completely before a
  * connection is taken.
  */
-export function graphInTurn(request: ControlRequest, accepted: AcceptedTokens, lane: Lane): GraphPort {
+export function graphTakingTurns(request: ControlRequest, accepted: AcceptedTokens, lane: Lane): GraphPort {
   const { req, caller, share, keeps } = request;
   const { graph, limits } = request.deps;
   return {

@@ -4,21 +4,21 @@ import type { Decision } from '../../core/decision.ts';
 import type { AcceptedTokens } from './accepted-tokens.ts';
 import type { Caller } from '../authenticate.ts';
 import { bodyMemory, noMemory } from '../body-memory.ts';
-import { graphInTurn } from './graph-turns.ts';
+import { graphTakingTurns } from './graph-turns.ts';
 import { nameOf } from '../limits.ts';
 import type { ControlDeps } from '../ports.ts';
 import type { Share } from '../shares.ts';
 import type { ControlRequest } from './context.ts';
 
 /** A request before it is counted against a limit. */
-export type Arrived = Omit<ControlRequest, 'share' | 'keeps'>;
+export type UnlimitedRequest = Omit<ControlRequest, 'share' | 'keeps'>;
 
 /**
  * Runs a request within the share of its caller; its requests to Graph are queued with those of the same caller.
  * Stops, hang-ups and keepAlives of a call with a known owner have reserved capacity.
  */
-export async function inPlace(
-  arrived: Arrived,
+export async function withinLimits(
+  arrived: UnlimitedRequest,
   accepted: AcceptedTokens,
   run: (request: ControlRequest) => Promise<Decision<number>>,
 ): Promise<Decision<number>> {
@@ -35,7 +35,7 @@ export async function inPlace(
     return noMemory;
   }
   const request = { ...arrived, share, keeps: memory.keeps };
-  const graph = graphInTurn(request, accepted, place.value.lane);
+  const graph = graphTakingTurns(request, accepted, place.value.lane);
   try {
     return await run({ ...request, deps: { ...deps, graph } });
   } finally {
@@ -59,7 +59,7 @@ function shareOf(
 const kept: ReadonlySet<string> = new Set(['recordingStatus', 'hangUp', 'keepAlive']);
 
 /** A stranger may only claim to be the owner of a call whose id it knows, and one call has few of these places. */
-function keptFor({ action, caller, deps }: Arrived): CallKey | undefined {
+function keptFor({ action, caller, deps }: UnlimitedRequest): CallKey | undefined {
   const { call } = action;
   if (call === undefined || caller.who === null || !kept.has(action.row.effect)) return undefined;
   const owner = deps.gate.knownOwner(call);

@@ -2,12 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Decision, refuse } from '../../core/decision.ts';
 import { type GraphAction, identifyAction } from '../../core/graph/identify-action.ts';
 import { parseRequestTarget } from '../../core/http/request-target.ts';
-import { answering } from '../answer.ts';
+import { runStages } from '../answer.ts';
 import { authenticateControl } from '../authenticate.ts';
 import type { ControlDeps } from '../ports.ts';
 import { AcceptedTokens } from './accepted-tokens.ts';
 import { enforce } from './enforce.ts';
-import { type Arrived, inPlace } from './place.ts';
+import { type UnlimitedRequest, withinLimits } from './place.ts';
 import { Proofs } from './proofs.ts';
 
 /** Which action of Graph a request stands for. */
@@ -28,7 +28,7 @@ export function controlPlane(
   const accepted = new AcceptedTokens();
   return (req, res) => {
     const askedAt = deps.now();
-    answering(deps, 'control', req, res, async (requestId) => {
+    runStages(deps, 'control', req, res, async (requestId) => {
       const decision = await judge({ deps, proofs, req, res, requestId, askedAt }, accepted, identify);
       deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
       return decision;
@@ -37,7 +37,7 @@ export function controlPlane(
 }
 
 async function judge(
-  came: Omit<Arrived, 'caller' | 'action' | 'policy' | 'isUnowned'>,
+  came: Omit<UnlimitedRequest, 'caller' | 'action' | 'policy' | 'isUnowned'>,
   accepted: AcceptedTokens,
   identify: IdentifyAction,
 ): Promise<Decision<number>> {
@@ -53,5 +53,5 @@ async function judge(
     });
   }
   const arrived = { ...came, caller: caller.value, action: action.value, policy };
-  return inPlace(arrived, accepted, enforce);
+  return withinLimits(arrived, accepted, enforce);
 }

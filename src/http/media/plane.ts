@@ -9,7 +9,7 @@ import {
   routeOf,
 } from '../../core/http/media-route.ts';
 import { asksForWebSocket, invalidHandshake } from '../../core/http/websocket.ts';
-import { answering } from '../answer.ts';
+import { runStages } from '../answer.ts';
 import { counted } from '../identify-media.ts';
 import { header } from '../problem.ts';
 import type { MediaDeps, MediaRequest } from './context.ts';
@@ -36,7 +36,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
       if (match === undefined) return false;
       const found = findRoute(deps, req, target.value, match);
-      answering(deps, 'media', req, res, () => serve(deps, req, res, found));
+      runStages(deps, 'media', req, res, () => serve(deps, req, res, found));
       return true;
     },
     upgrade(req, socket, head) {
@@ -47,7 +47,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       if (match === undefined) return false;
       const res = answerToUpgrade(req, socket);
       const found = findRoute(deps, req, target.value, match);
-      answering(deps, 'media', req, res, () => upgrade(deps, req, res, { socket, head }, found));
+      runStages(deps, 'media', req, res, () => upgrade(deps, req, res, { socket, head }, found));
       return true;
     },
   };

@@ -3,7 +3,7 @@ import { type Decision, grant, type Refusal } from '../../core/decision.ts';
 import type { Forwarded } from '../../core/http/exchange.ts';
 import { isStopReason } from '../../core/http/write-guard.ts';
 import type { Write } from '../../gate/write.ts';
-import { admitWrite, lookedUp } from '../admit-write.ts';
+import { admitWrite, withinLookUpRate } from '../admit-write.ts';
 import { counted, expectsContinue } from '../identify-media.ts';
 import { factsFor, type MediaRequest } from './context.ts';
 
@@ -23,7 +23,7 @@ export async function write(request: MediaRequest, pass: Pass): Promise<Decision
 
 /** At a closed gate the reason is the gate: a status that is retried would turn early media into late media. */
 async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Promise<Refusal> {
-  const open = await lookedUp(deps, match.call, who, () => deps.gate.isOpen(match.call, who));
+  const open = await withinLookUpRate(deps, match.call, who, () => deps.gate.isOpen(match.call, who));
   return open.ok ? noRoom : open;
 }
 

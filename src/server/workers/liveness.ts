@@ -2,7 +2,7 @@
 export const pingIntervalMs = 1000;
 
 /** How many rounds may pass without one. A start loads and compiles the program, and takes long on a busy machine. */
-export const missedRounds = { starting: 60, serving: 6, leaving: 6 } as const;
+export const missedPingsAllowed = { starting: 60, serving: 6, leaving: 6 } as const;
 
 /**
  * Counts the rounds in which one process owes an answer. A round counts only if whoever asks was awake for all of it:

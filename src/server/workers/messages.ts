@@ -12,7 +12,7 @@ export interface WorkerConfig {
 /** What a worker can be asked, and what it answers. */
 export interface Answers {
   /** It goes round: whatever the worker waits for, this is answered at once. */
-  readonly pulse: true;
+  readonly ping: true;
   readonly readiness: Readiness;
   readonly metrics: Samples;
   /** The same, after asking the store how many calls there are. */
@@ -22,7 +22,7 @@ export interface Answers {
 export type Question = keyof Answers;
 
 export type ToWorker =
-  | { readonly kind: 'begin'; readonly charge: WorkerConfig; readonly readyWithinMs: number }
+  | { readonly kind: 'begin'; readonly config: WorkerConfig; readonly readyWithinMs: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** The whole process will end: serve on, and ask clients to connect anew. */
   | { readonly kind: 'retire' }

@@ -5,7 +5,7 @@ import type { PrimaryMeter } from '../../metrics/metrics.ts';
 import type { WorkerMetrics } from '../../metrics/workers.ts';
 import { exitCode } from '../exit-codes.ts';
 import { shutdownMs } from '../shutdown.ts';
-import { pingIntervalMs, missedRounds } from './liveness.ts';
+import { pingIntervalMs, missedPingsAllowed } from './liveness.ts';
 import type { WorkerConfig } from './messages.ts';
 import { type Exit, WorkerProcess, type WorkerState } from './worker-process.ts';
 
@@ -23,7 +23,7 @@ const longestPauseMs = 5000;
 /** A worker bounds its own end; beyond that it hangs. */
 const marginMs = 5000;
 
-interface FleetDeps {
+interface WorkerPoolDeps {
   readonly size: number;
   readonly log: Log;
   readonly meter: PrimaryMeter;
@@ -42,10 +42,10 @@ function endedEarly({ code, signal }: Exit): Fault {
 
 /** Keeps so many workers serving: replaces those that die, and renews all of them without a gap. */
 export class WorkerPool {
-  readonly #deps: FleetDeps;
-  readonly #members = new Set<WorkerProcess>();
+  readonly #deps: WorkerPoolDeps;
+  readonly #workers = new Set<WorkerProcess>();
   /** What a worker gets that replaces one which died. */
-  #charge: WorkerConfig;
+  #config: WorkerConfig;
   /** What all are to work by. */
   #wanted: WorkerConfig;
   #renewing: Promise<boolean> | undefined;
@@ -53,37 +53,37 @@ export class WorkerPool {
   #deaths: number[] = [];
   #retired = false;
   #closing = false;
-  readonly #pulse: NodeJS.Timeout;
+  readonly #pinging: NodeJS.Timeout;
   #endedWell = true;
 
-  constructor(charge: WorkerConfig, deps: FleetDeps) {
-    this.#charge = charge;
-    this.#wanted = charge;
+  constructor(config: WorkerConfig, deps: WorkerPoolDeps) {
+    this.#config = config;
+    this.#wanted = config;
     this.#deps = deps;
-    this.#pulse = setInterval(() => this.#feelPulses(performance.now()), pingIntervalMs);
+    this.#pinging = setInterval(() => this.#checkAll(performance.now()), pingIntervalMs);
   }
 
   /** Returns where bots see the workers; rejects if one ends before it listens, with the kind of fault that ended it. */
   async start(): Promise<string> {
     // One alone at first, so that what is wrong for all is said once.
-    const url = await this.#begun(this.#fork(this.#charge));
+    const url = await this.#begun(this.#fork(this.#config));
     if (this.#closing) throw new Fault('Internal', 'the start was aborted by a shutdown');
-    const others = Array.from({ length: this.#deps.size - 1 }, () => this.#fork(this.#charge));
-    await Promise.all(others.map((member) => this.#begun(member)));
+    const others = Array.from({ length: this.#deps.size - 1 }, () => this.#fork(this.#config));
+    await Promise.all(others.map((worker) => this.#begun(worker)));
     return url;
   }
 
   /** The workers in these states, the oldest first. */
   of(...states: readonly WorkerState[]): WorkerProcess[] {
-    return [...this.#members].filter(({ state }) => states.includes(state));
+    return [...this.#workers].filter(({ state }) => states.includes(state));
   }
 
   /**
-   * Replaces the workers by others with this charge: each of these must be able to open gates before an old one is told
+   * Replaces the workers by others with this config: each of these must be able to open gates before an old one is told
    * to leave. One that cannot ends the attempt; false then, and the old ones that are left stay.
    */
-  renew(charge: WorkerConfig): Promise<boolean> {
-    this.#wanted = charge;
+  renew(config: WorkerConfig): Promise<boolean> {
+    this.#wanted = config;
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = undefined;
     });
@@ -93,81 +93,81 @@ export class WorkerPool {
   /** The process will end: workers serve on, and ask clients to connect anew. One that ends well now is not replaced. */
   retire(): void {
     this.#retired = true;
-    for (const member of this.#members) member.tell({ kind: 'retire' });
+    for (const worker of this.#workers) worker.tell({ kind: 'retire' });
   }
 
   /** Ends every worker as an instance alone ends on SIGTERM; false: not each of them ended well. */
   async close(): Promise<boolean> {
     this.#closing = true;
-    for (const member of this.#members) member.tell({ kind: 'close' });
+    for (const worker of this.#workers) worker.tell({ kind: 'close' });
     const force = setTimeout(() => {
-      for (const member of this.#members) member.kill();
+      for (const worker of this.#workers) worker.kill();
     }, shutdownMs + marginMs);
-    const allGone = Promise.all([...this.#members].map(({ gone }) => gone));
+    const allGone = Promise.all([...this.#workers].map(({ gone }) => gone));
     // Not even SIGKILL ends a process that waits for a disk which does not answer.
     const ended = await Promise.race([
       allGone.then(() => this.#endedWell),
       sleep(shutdownMs + 2 * marginMs, false, { ref: false }),
     ]);
     clearTimeout(force);
-    clearInterval(this.#pulse);
+    clearInterval(this.#pinging);
     return ended;
   }
 
-  #fork(charge: WorkerConfig, { onTrial = false } = {}): WorkerProcess {
+  #fork(config: WorkerConfig, { onTrial = false } = {}): WorkerProcess {
     const { numbers } = this.#deps;
-    const member = new WorkerProcess(charge, {
+    const worker = new WorkerProcess(config, {
       onTrial,
       readyWithinMs: onTrial ? readyMs : soonReadyMs,
       onFarewell: (id, samples) => numbers.add(id, samples),
     });
-    this.#members.add(member);
-    if (this.#retired) member.tell({ kind: 'retire' });
+    this.#workers.add(worker);
+    if (this.#retired) worker.tell({ kind: 'retire' });
     this.#count();
-    void member.listening.then((url) => {
-      if (url === undefined || member.state !== 'starting') return;
-      member.state = 'serving';
+    void worker.listening.then((url) => {
+      if (url === undefined || worker.state !== 'starting') return;
+      worker.state = 'serving';
       this.#count();
     });
-    void member.gone.then((exit) => this.#gone(member, exit));
-    return member;
+    void worker.gone.then((exit) => this.#gone(worker, exit));
+    return worker;
   }
 
-  async #begun(member: WorkerProcess): Promise<string> {
-    const url = await member.listening;
-    if (url === undefined) throw endedEarly(await member.gone);
+  async #begun(worker: WorkerProcess): Promise<string> {
+    const url = await worker.listening;
+    if (url === undefined) throw endedEarly(await worker.gone);
     return url;
   }
 
-  #gone(member: WorkerProcess, exit: Exit): void {
+  #gone(worker: WorkerProcess, exit: Exit): void {
     const { log, meter, numbers } = this.#deps;
-    this.#members.delete(member);
+    this.#workers.delete(worker);
     this.#count();
-    void numbers.remove(member.id);
+    void numbers.remove(worker.id);
     const endedWell = exit.code === 0;
     // A signal to the whole group reaches workers as well, whose delay may end before that of this process.
-    const asked = member.state === 'leaving' || this.#closing || (this.#retired && endedWell);
-    meter.workerExit(member.isHung ? 'hung' : asked ? 'asked' : 'unexpected');
-    const facts = { of: member.id, ...exit };
+    const asked = worker.state === 'leaving' || this.#closing || (this.#retired && endedWell);
+    meter.workerExit(worker.isHung ? 'hung' : asked ? 'asked' : 'unexpected');
+    const facts = { of: worker.id, ...exit };
     if (asked && endedWell) log.info(facts, 'a worker has exited');
     else log.error(facts, asked ? 'a worker exited with an error' : 'a worker exited unexpectedly');
     if (this.#closing && !endedWell) this.#endedWell = false;
-    if (!asked && !member.onTrial) this.#replaceSoon();
+    if (!asked && !worker.onTrial) this.#replaceSoon();
   }
 
   /**
    * Kills workers that hang: each may hold the evidence directory, and connections that nobody answers. A worker that is
    * killed is replaced at once, whether the system can end it or not.
    */
-  #feelPulses(now: number): void {
-    for (const member of this.#members) {
-      if (member.isHung || member.checkLiveness(now)) continue;
-      const { state, onTrial } = member;
-      const seconds = (missedRounds[state] * pingIntervalMs) / 1000;
-      this.#deps.log.error({ of: member.id, seconds }, 'a worker does not respond and is killed');
-      member.isHung = true;
-      member.state = 'leaving';
-      member.kill();
+  #checkAll(now: number): void {
+    for (const worker of this.#workers) {
+      if (worker.isHung || worker.checkLiveness(now)) continue;
+      const { state, onTrial } = worker;
+      const seconds = (missedPingsAllowed[state] * pingIntervalMs) / 1000;
+      this.#deps.log.error({ of: worker.id, seconds }, 'a worker does not respond and is killed');
+      worker.isHung = true;
+      worker.state = 'leaving';
+      worker.kill();
       this.#count();
       if (state !== 'leaving' && !this.#closing && !onTrial) this.#replaceSoon();
     }
@@ -191,34 +191,34 @@ export class WorkerPool {
   #fill(): void {
     const missed = (): boolean =>
       this.of('starting', 'serving').filter(({ onTrial }) => !onTrial).length < this.#deps.size;
-    while (!this.#closing && missed()) this.#fork(this.#charge);
+    while (!this.#closing && missed()) this.#fork(this.#config);
   }
 
   async #renew(): Promise<boolean> {
     while (this.#outdated() !== undefined) {
       await this.#roomForOneMore();
       if (this.#closing) return false;
-      const charge = this.#wanted;
-      const fresh = this.#fork(charge, { onTrial: true });
+      const config = this.#wanted;
+      const fresh = this.#fork(config, { onTrial: true });
       if (!(await this.#mayOpenGates(fresh))) {
         this.#leave(fresh, 0);
-        if (this.#wanted !== charge) continue;
+        if (this.#wanted !== config) continue;
         this.#deps.log.error(
-          { of: fresh.id, old: this.of('serving').filter((member) => member.config !== charge).length },
+          { of: fresh.id, old: this.of('serving').filter((worker) => worker.config !== config).length },
           'a new worker cannot open gates and is shut down; the old workers keep serving',
         );
         return false;
       }
       fresh.onTrial = false;
-      this.#charge = charge;
-      const old = this.of('serving', 'starting').find((member) => member.config !== charge);
-      if (old !== undefined) this.#leave(old, charge.settings.workers?.leaveMs ?? 0);
+      this.#config = config;
+      const old = this.of('serving', 'starting').find((worker) => worker.config !== config);
+      if (old !== undefined) this.#leave(old, config.settings.workers?.leaveMs ?? 0);
     }
     return !this.#closing;
   }
 
   #outdated(): WorkerProcess | undefined {
-    return this.of('starting', 'serving').find((member) => member.config !== this.#wanted);
+    return this.of('starting', 'serving').find((worker) => worker.config !== this.#wanted);
   }
 
   /** As many may leave at a time as serve. */
@@ -230,12 +230,12 @@ export class WorkerPool {
     }
   }
 
-  async #mayOpenGates(member: WorkerProcess): Promise<boolean> {
+  async #mayOpenGates(worker: WorkerProcess): Promise<boolean> {
     const end = performance.now() + readyMs;
     const late = sleep(readyMs, undefined, { ref: false });
-    if ((await Promise.race([member.listening, late])) === undefined) return false;
-    while (performance.now() < end && this.#members.has(member) && !this.#closing) {
-      const ready = await member.ask('readiness', answerMs);
+    if ((await Promise.race([worker.listening, late])) === undefined) return false;
+    while (performance.now() < end && this.#workers.has(worker) && !this.#closing) {
+      const ready = await worker.ask('readiness', answerMs);
       // A store that began anew keeps the gates of the old workers closed as well.
       if (ready?.gates === true || ready?.obstacles?.every(({ code }) => code === 'StoreFresh')) return true;
       await sleep(probeEveryMs);
@@ -243,12 +243,12 @@ export class WorkerPool {
     return false;
   }
 
-  #leave(member: WorkerProcess, withinMs: number): void {
-    member.state = 'leaving';
+  #leave(worker: WorkerProcess, withinMs: number): void {
+    worker.state = 'leaving';
     this.#count();
-    member.tell({ kind: 'leave', withinMs });
-    const force = setTimeout(() => member.kill(), withinMs + shutdownMs + marginMs);
-    void member.gone.then(() => clearTimeout(force));
+    worker.tell({ kind: 'leave', withinMs });
+    const force = setTimeout(() => worker.kill(), withinMs + shutdownMs + marginMs);
+    void worker.gone.then(() => clearTimeout(force));
   }
 
   #count(): void {

@@ -34,7 +34,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       'TALLYLIGHT_WORKERS must be 1 in a process that is itself a worker of a cluster',
     );
   const log = createLog(settings.logLevel, undefined, 0);
-  const charge = await prepareWorkerConfig(settings, log);
+  const config = await prepareWorkerConfig(settings, log);
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)), args: [] });
 
@@ -45,23 +45,23 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     log.error({}, why);
     fail({ kind: 'cannotStart', why: `TALLYLIGHT_WORKERS: ${why}; the log says why each of them ended` });
   };
-  const fleet = new WorkerPool(charge, { size: count, log, meter, numbers, onHopeless });
+  const pool = new WorkerPool(config, { size: count, log, meter, numbers, onHopeless });
 
   /** `ending`: no readiness any more. */
   const state: { ending: boolean; listening: boolean; failure?: PrimaryEnd } = {
     ending: false,
     listening: false,
   };
-  let inForce = charge;
+  let inForce = config;
   const admin = createAdmin({
-    readiness: () => readinessOf(fleet, state.ending),
+    readiness: () => readinessOf(pool, state.ending),
     metrics: async () => {
-      await takeNumbers(fleet, numbers);
+      await takeNumbers(pool, numbers);
       return { contentType: registry.contentType, text: await numbers.text(registry) };
     },
   });
   const close = async (): Promise<PrimaryEnd> => {
-    const endedWell = await fleet.close();
+    const endedWell = await pool.close();
     await closeServer(admin, 1000);
     return state.failure ?? { kind: endedWell ? 'success' : 'failure' };
   };
@@ -72,7 +72,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     delayMs: () => (state.listening ? inForce.settings.shutdownDelayMs : 0),
     retire: () => {
       state.ending = true;
-      fleet.retire();
+      pool.retire();
     },
     close: (why) => {
       log.info(why, 'shutting down');
@@ -91,10 +91,10 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     }
     try {
       const next = await prepareWorkerConfig(loadSettings(process.env), log);
-      refuseChanges(charge.settings, next.settings);
+      refuseChanges(config.settings, next.settings);
       warnAbout(next.settings, log);
       log.info({}, 'settings and policies were reloaded; replacing the workers one after the other');
-      const renewed = await fleet.renew(next);
+      const renewed = await pool.renew(next);
       if (renewed) inForce = next;
       meter.policyReload(renewed);
     } catch (error) {
@@ -115,7 +115,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     await listenAs('TALLYLIGHT_ADMIN_PORT', admin, { port: settings.adminPort, host: settings.host }),
   );
   try {
-    const url = await fleet.start();
+    const url = await pool.start();
     state.listening = true;
     log.info({ url, adminUrl, graph: settings.graphUrl, workers: count }, 'listening');
   } catch (error) {
@@ -132,12 +132,12 @@ const silent: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };
 const nobody: Obstacle = { code: 'NoWorker', text: 'no worker serves' };
 
 /** Connections go to any worker that serves: calls are carried if one can, and gates may open if all may open them. */
-async function readinessOf(fleet: WorkerPool, ending: boolean): Promise<Readiness> {
+async function readinessOf(pool: WorkerPool, ending: boolean): Promise<Readiness> {
   if (ending) return shuttingDown;
   const said = await Promise.all(
-    fleet
+    pool
       .of('serving')
-      .map(async (member) => ({ id: member.id, ready: await member.ask('readiness', answerMs) })),
+      .map(async (worker) => ({ id: worker.id, ready: await worker.ask('readiness', answerMs) })),
   );
   const found = said.flatMap(({ id, ready }) =>
     (ready === undefined ? [silent] : (ready.obstacles ?? [])).map(({ code, text }): Obstacle => ({
@@ -150,13 +150,13 @@ async function readinessOf(fleet: WorkerPool, ending: boolean): Promise<Readines
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */
-async function takeNumbers(fleet: WorkerPool, numbers: WorkerMetrics): Promise<void> {
-  const [first, ...others] = fleet.of('serving', 'leaving');
+async function takeNumbers(pool: WorkerPool, numbers: WorkerMetrics): Promise<void> {
+  const [first, ...others] = pool.of('serving', 'leaving');
   await Promise.all([
     first?.ask('census', answerMs).then((samples) => samples && numbers.add(first.id, samples, true)),
-    ...others.map(async (member) => {
-      const samples = await member.ask('metrics', answerMs);
-      if (samples !== undefined) numbers.add(member.id, samples);
+    ...others.map(async (worker) => {
+      const samples = await worker.ask('metrics', answerMs);
+      if (samples !== undefined) numbers.add(worker.id, samples);
     }),
   ]);
 }

@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Samples } from '../../metrics/workers.ts';
-import { Liveness, missedRounds } from './liveness.ts';
+import { Liveness, missedPingsAllowed } from './liveness.ts';
 import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
 export type WorkerState = 'starting' | 'serving' | 'leaving';
@@ -37,10 +37,10 @@ export class WorkerProcess {
   /** What is to be said once the worker hears. */
   readonly #unsaid: ToWorker[] = [];
   #hears = false;
-  readonly #pulse = new Liveness();
+  readonly #ping = new Liveness();
 
-  constructor(charge: WorkerConfig, { onTrial, readyWithinMs, onFarewell }: MemberOptions) {
-    this.config = charge;
+  constructor(config: WorkerConfig, { onTrial, readyWithinMs, onFarewell }: MemberOptions) {
+    this.config = config;
     this.onTrial = onTrial;
     this.#worker = cluster.fork();
     this.id = this.#worker.id;
@@ -52,7 +52,7 @@ export class WorkerProcess {
     this.gone = Promise.all([exit, silent]).then(([how]) => how);
     const told = new Promise<string>((resolve) => {
       this.#worker.on('message', (message: FromWorker) => {
-        this.#pulse.answered();
+        this.#ping.answered();
         if (message.kind === 'hears') this.#flush();
         else if (message.kind === 'listening') resolve(message.url);
         else if (message.kind === 'farewell') onFarewell(this.id, message.samples);
@@ -65,7 +65,7 @@ export class WorkerProcess {
     this.listening = Promise.race([told, this.gone.then(() => undefined)]);
     // A message to a process that has just died; its end is heard of in any case.
     this.#worker.on('error', () => undefined);
-    this.tell({ kind: 'begin', charge, readyWithinMs });
+    this.tell({ kind: 'begin', config, readyWithinMs });
   }
 
   tell(message: ToWorker): void {
@@ -96,9 +96,9 @@ export class WorkerProcess {
 
   /** Begins a round in which the worker must give a sign of life; false: it has given none for too long. */
   checkLiveness(now: number): boolean {
-    const pulse = this.#pulse.round(now, missedRounds[this.state]);
-    if (pulse === 'ask') this.tell({ kind: 'ask', id: 0, question: 'pulse' });
-    return pulse !== 'hung';
+    const ping = this.#ping.round(now, missedPingsAllowed[this.state]);
+    if (ping === 'ask') this.tell({ kind: 'ask', id: 0, question: 'ping' });
+    return ping !== 'hung';
   }
 
   kill(): void {

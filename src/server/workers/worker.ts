@@ -43,7 +43,7 @@ function say(message: FromWorker): Promise<void> {
 }
 
 async function answer(question: Question): Promise<Answers[Question] | undefined> {
-  if (question === 'pulse') return true;
+  if (question === 'ping') return true;
   const instance = await work?.instance;
   if (question === 'readiness') return instance?.readiness();
   // A store that hangs must not keep the other numbers.
@@ -94,7 +94,7 @@ cluster.worker?.on('disconnect', () => {
 process.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'begin':
-      work ??= begin(message.charge, message.readyWithinMs);
+      work ??= begin(message.config, message.readyWithinMs);
       break;
     case 'ask':
       // One that fails is not answered, which the primary takes for a no.

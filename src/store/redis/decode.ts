@@ -9,7 +9,7 @@ import {
   keptStates,
   type StateName,
   stateNames,
-  type Told,
+  type NotifiedFacts,
   type Wire,
 } from '../../core/call/state.ts';
 import type { Tally } from '../../core/call/tally.ts';
@@ -135,7 +135,7 @@ const isSighting = (value: unknown): boolean =>
   (value.sequence === null || typeof value.sequence === 'number');
 
 /** Only what the gate reads: it never opens for any of this. */
-function told(value: unknown): Told | null {
+function told(value: unknown): NotifiedFacts | null {
   if (value === null || value === undefined) return null;
   if (!isRecord(value) || !isRecord(value.roster)) throw malformed('call state');
   const { participants, contradictedIn, shownIn, partial } = value.roster;

@@ -1,5 +1,5 @@
 import type { CallKey } from '../../core/call/key.ts';
-import type { HeldFor, SessionTimes } from '../../core/call/session.ts';
+import type { TimedHolder, SessionTimes } from '../../core/call/session.ts';
 import type { Acquired, CallView } from '../../core/ports/call-store.ts';
 import type { Reporter } from '../../core/ports/outbox.ts';
 import type { Revocation } from '../../core/ports/session-store.ts';
@@ -73,7 +73,7 @@ const shardFacts = (time: unknown, life: unknown, fenced: unknown, settled: unkn
   settled: yes(settled),
 });
 
-function holder(session: string, text: string): HeldFor {
+function holder(session: string, text: string): TimedHolder {
   const [epoch, ttlMs, graphTimeoutMs] = text.split(' ');
   return {
     session,
@@ -144,13 +144,13 @@ function acquiredOne(reply: unknown): Held {
   };
 }
 
-interface Silence {
+interface IdleCall {
   readonly call: CallKey;
   /** Since when nothing was heard, protocol time, ms: unlike an age, it does not depend on when its shard was asked. */
   readonly since: number;
 }
 
-function silences(reply: unknown): readonly Silence[] {
+function idleCalls(reply: unknown): readonly IdleCall[] {
   const [time, watched, calls] = asList(reply, 'reply');
   const ahead = asNumber(time, 'time') - asNumber(watched, 'time');
   return asPairs(calls, 'listed call').map(([id, heard]) => ({
@@ -250,7 +250,7 @@ export const scripts = {
   ),
   leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
   touch: script('touch', [...shardKeys, 'heard'], ['ids', ...shardArgs], yes),
-  idle: script('idle', [...shardKeys, 'heard'], ['forMs', 'limit', ...shardArgs], silences),
+  idle: script('idle', [...shardKeys, 'heard'], ['forMs', 'limit', ...shardArgs], idleCalls),
   due: script('due', [...shardKeys, 'retained'], ['limit', ...shardArgs], calls),
   sweep: script(
     'sweep',

@@ -14,15 +14,15 @@ function killUnheard(pid: number): void {
 
 test('a worker that is spoken to after its death, before that is known, is gone like any other', async () => {
   cluster.setupPrimary({ exec: fileURLToPath(new URL('../../support/idle-worker.mjs', import.meta.url)) });
-  const member = new WorkerProcess({} as WorkerConfig, {
+  const workerProcess = new WorkerProcess({} as WorkerConfig, {
     onTrial: false,
     readyWithinMs: 0,
     onFarewell: () => undefined,
   });
-  const worker = cluster.workers![member.id]!;
+  const worker = cluster.workers![workerProcess.id]!;
   await once(worker, 'message');
   killUnheard(worker.process.pid!);
-  member.tell({ kind: 'retire' });
-  expect(await member.gone).toEqual({ code: null, signal: 'SIGKILL' });
-  expect(await member.listening).toBeUndefined();
+  workerProcess.tell({ kind: 'retire' });
+  expect(await workerProcess.gone).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(await workerProcess.listening).toBeUndefined();
 });

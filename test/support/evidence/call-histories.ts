@@ -1,7 +1,7 @@
 import type { EvidenceRecord } from '../../../src/core/call/evidence.ts';
 import type { GraphCallState } from '../../../src/core/call/graph-state.ts';
 import type { CallKey } from '../../../src/core/call/key.ts';
-import { type Binding, type CallState, nothingTold, unknownCall } from '../../../src/core/call/state.ts';
+import { type Binding, type CallState, noFacts, unknownCall } from '../../../src/core/call/state.ts';
 import { type CallEvent, transition } from '../../../src/core/call/transition.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { callKey, start, who } from './history.ts';
@@ -55,7 +55,7 @@ export class LegStory {
 
   told(state: GraphCallState, detail: JsonObject = {}): this {
     return this.happens(
-      { type: 'notified', told: this.#state.told ?? nothingTold },
+      { type: 'notified', told: this.#state.told ?? noFacts },
       { changeType: 'updated', state, result: null, ...detail },
     );
   }

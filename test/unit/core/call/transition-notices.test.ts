@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import {
-  nothingTold,
+  noFacts,
   stateNames,
   unknownCall,
   type CallState,
   type StateName,
-  type Told,
+  type NotifiedFacts,
 } from '../../../../src/core/call/state.ts';
 import { transition, type CallEvent, type TransitionContext } from '../../../../src/core/call/transition.ts';
 import { bot, theCall } from '../../../support/gate.ts';
@@ -66,7 +66,7 @@ describe('an operation that Graph has named', () => {
 });
 
 describe('what Graph tells', () => {
-  const told: Told = { ...nothingTold, states: ['established'] };
+  const told: NotifiedFacts = { ...noFacts, states: ['established'] };
   const known = (state: StateName): CallState =>
     inState(state, {
       exchange: others('start'),

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
   nextState,
-  nothingTold,
+  noFacts,
   retentionMs,
   stateNames,
   transitions,
@@ -335,7 +335,7 @@ describe('any sequence of events', () => {
     })),
     fc
       .constantFrom('notified', 'rosterNotified', 'contradicted')
-      .map((type) => (): CallEvent => ({ type, told: nothingTold })),
+      .map((type) => (): CallEvent => ({ type, told: noFacts })),
     fc.constant((): CallEvent => ({ type: 'bound', binding: bot })),
   );
   // The clock of the store may go back, as it may after a failover.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { toGuid } from '../../../../src/core/call/key.ts';
-import { nothingTold } from '../../../../src/core/call/state.ts';
+import { noFacts } from '../../../../src/core/call/state.ts';
 import type { EvidenceRecord } from '../../../../src/core/call/evidence.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
 import { readNotices } from '../../../../src/core/notices/read.ts';
@@ -254,7 +254,7 @@ describe('a leg', () => {
       .at(3)
       .confirmed()
       .at(4)
-      .happens({ type: 'contradicted', told: nothingTold }, { kind: 'neverShown', showing: [] })
+      .happens({ type: 'contradicted', told: noFacts }, { kind: 'neverShown', showing: [] })
       .happens({ type: 'callbackBypassed' }, { outcome: 'bypasses', host: 'bot.example' })
       .at(5)
       .ended()
@@ -337,7 +337,7 @@ describe('a leg', () => {
     const story = new LegStory(1)
       .happens({ type: 'startRequested', hold: { token: 'other', forMs: 0 } }, {}, otherBot)
       .invited({ callChainId: chain })
-      .happens({ type: 'notified', told: nothingTold }, { state: 'established' }, otherBot);
+      .happens({ type: 'notified', told: noFacts }, { state: 'established' }, otherBot);
     expect(legOf(story)).toMatchObject({ ...who, flags: ['neverConfirmed', 'notEnded'] });
   });
 

@@ -4,7 +4,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { grant, type Decision } from '../../../../src/core/decision.ts';
 import { AcceptedTokens } from '../../../../src/http/control/accepted-tokens.ts';
-import { inPlace, type Arrived } from '../../../../src/http/control/place.ts';
+import { withinLimits, type UnlimitedRequest } from '../../../../src/http/control/place.ts';
 import { createLimits, type LimitSizes } from '../../../../src/http/limits.ts';
 import { answerRefusal } from '../../../../src/http/problem.ts';
 import { defaultLimits } from '../../../../src/settings/limits.ts';
@@ -38,7 +38,7 @@ beforeEach(async () => {
         row: { effect: action },
         ...(action === 'recordingStatus' ? { call: knownCall } : {}),
       },
-    } as unknown as Arrived;
+    } as unknown as UnlimitedRequest;
     const stay = (): Promise<Decision<number>> => {
       placed.push(req);
       return new Promise((resolve) =>
@@ -49,7 +49,7 @@ beforeEach(async () => {
       );
     };
     void Promise.resolve()
-      .then(() => inPlace(arrived, new AcceptedTokens(), stay))
+      .then(() => withinLimits(arrived, new AcceptedTokens(), stay))
       .then((decision) => {
         if (decision.ok) return;
         refused.push(decision.reason);

@@ -59,7 +59,7 @@ describe('workers that are replaced', () => {
   });
 
   test('get what is whole after the way from process to process', async () => {
-    const charge = await prepareWorkerConfig(load({ TALLYLIGHT_MAX_UPLOADS: '7' }), silentLog);
-    expect(JSON.parse(JSON.stringify(charge))).toEqual(charge);
+    const config = await prepareWorkerConfig(load({ TALLYLIGHT_MAX_UPLOADS: '7' }), silentLog);
+    expect(JSON.parse(JSON.stringify(config))).toEqual(config);
   });
 });
