@@ -33,7 +33,7 @@ export class Session {
   #stopWake: () => void = () => undefined;
   #obstacle: string | undefined;
   #hasJoined = false;
-  #wasAsked = false;
+  #mayWrite = false;
   readonly #storeSweep: StoreSweep;
 
   constructor(deps: GateDeps, owner: SessionOwner) {
@@ -62,9 +62,9 @@ export class Session {
     return this.#hasJoined;
   }
 
-  /** Whether the store has been asked to take this instance in, and nothing is known against it, though it may be full. */
+  /** Whether the store has answered, and nothing is known against this instance but that the store is full. */
   get isUnopposed(): boolean {
-    return this.#wasAsked && this.#obstacle === undefined;
+    return this.#mayWrite;
   }
 
   isLive(): boolean {
@@ -151,7 +151,8 @@ export class Session {
     if (this.#closed) return;
     const id = newId();
     const sentAt = clock.now();
-    const joined = await sessions.join(id, sessionTimes(times)).finally(() => (this.#wasAsked = true));
+    const joined = await sessions.join(id, sessionTimes(times));
+    this.#mayWrite = joined === 'joined' || joined.why === 'full';
     if (joined !== 'joined') {
       this.#refused(joined.text);
       return;

@@ -17,7 +17,7 @@ export interface AnnouncedStop {
 
 /** Why an instance must not join a store: a sentence for the operator. */
 export interface JoinRefusal {
-  readonly why: 'format' | 'times';
+  readonly why: 'format' | 'times' | 'full';
   readonly text: string;
 }
 

@@ -12,6 +12,14 @@ import { stopIn, stopMessage } from './stop-message.ts';
 import type { StoreClock } from './store-clock.ts';
 import type { WakeUps } from './wake.ts';
 
+const full: JoinRefusal = {
+  why: 'full',
+  text: 'the store has reached the limit of its memory; free memory, or raise maxmemory',
+};
+
+const isOutOfMemory = (error: unknown): boolean =>
+  isFault(error) && error.cause instanceof Error && error.cause.message.startsWith('OOM');
+
 export interface RedisSessions extends SessionStore {
   /** Tells that the session may hold a call in a shard from now on; its times, undefined: it has not joined. */
   holds(session: SessionId, shard: number): HolderTimes | undefined;
@@ -117,24 +125,30 @@ export function redisSessions(
     });
   };
 
+  const join = async (session: SessionId, times: SessionTimes): Promise<'joined' | JoinRefusal> => {
+    const losses = connection.losses();
+    const refusal = await members.enrol(session, times);
+    if (refusal !== undefined) {
+      // A member that has died must not keep others out for ever; a store of another format is not touched.
+      if (refusal.why === 'times') inPassing(members.tidy());
+      return refusal;
+    }
+    const joined: Joined = { losses, times, lives: [], shards: new Set() };
+    sessions.set(session, joined);
+    for (const oldest of sessions.keys()) if (sessions.size > remembered) sessions.delete(oldest);
+    clock.forget();
+    await connection.script(scripts.join, keys.session(session), {});
+    if (connection.kind === 'cluster' || touchedAt !== losses) joined.lives = await touchAll();
+    touchedAt = losses;
+    return 'joined';
+  };
+
   return {
-    join: async (session, times): Promise<'joined' | JoinRefusal> => {
-      const losses = connection.losses();
-      const refusal = await members.enrol(session, times);
-      if (refusal !== undefined) {
-        // A member that has died must not keep others out for ever; a store of another format is not touched.
-        if (refusal.why === 'times') inPassing(members.tidy());
-        return refusal;
-      }
-      const joined: Joined = { losses, times, lives: [], shards: new Set() };
-      sessions.set(session, joined);
-      for (const oldest of sessions.keys()) if (sessions.size > remembered) sessions.delete(oldest);
-      clock.forget();
-      await connection.script(scripts.join, keys.session(session), {});
-      if (connection.kind === 'cluster' || touchedAt !== losses) joined.lives = await touchAll();
-      touchedAt = losses;
-      return 'joined';
-    },
+    join: (session, times) =>
+      join(session, times).catch((error: unknown) => {
+        if (isOutOfMemory(error)) return full;
+        throw error;
+      }),
     holds: (session, shard) => {
       const joined = sessions.get(session);
       joined?.shards.add(shard);

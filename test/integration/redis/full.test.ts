@@ -43,7 +43,6 @@ async function change(of: CallKey, event: EventName, state: StateName, last = {}
 }
 
 const opening = (): readonly (readonly [string, () => Promise<unknown>])[] => [
-  ['join', () => store.sessions.join('session-2', lasting(minute))],
   ['heartbeat', () => store.sessions.heartbeat('session-1', [])],
   ['acquire', () => store.calls.acquire(call, 'session-1')],
   ['start', () => change(newCall(), 'startRequested', 'starting')],
@@ -69,6 +68,7 @@ describe('a Redis that has reached the limit of its memory', () => {
     for (const [name, run] of opening())
       expect([name, String(await faultOf(run()))]).toEqual([name, expect.stringContaining('OOM')]);
     expect((await store.calls.read(call)).state?.state).toBe('recording');
+    expect(await store.sessions.join('session-2', lasting(minute))).toMatchObject({ why: 'full' });
   });
 
   test('takes a stop with its evidence, and lets that be written', async () => {

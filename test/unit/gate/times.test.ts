@@ -75,6 +75,20 @@ describe('an instance that must not take part', () => {
       await world.recording();
     }));
 
+  test.each([
+    [false, 'is not reached', unavailable],
+    [false, 'refuses it', () => Promise.resolve({ why: 'times', text: 'refused' } as const)],
+    [true, 'is full', () => Promise.resolve({ why: 'full', text: 'full' } as const)],
+    [true, 'takes it in', undefined],
+  ])('may write evidence (%s) while the store %s', (mayWrite, _, answer) =>
+    inWorld({ ...times, instances: 0 }, async (world) => {
+      if (answer !== undefined) Object.assign(world.store.sessions, { join: answer });
+      const { gate } = await world.boot();
+      await world.clock.advance(5000);
+      expect(gate.mayWriteEvidence()).toBe(mayWrite);
+    }),
+  );
+
   test('starts nothing before it has been told whether it may', () =>
     inWorld({ ...times, instances: 0 }, async (world) => {
       world.weather = ({ name }) => (name === 'join' ? { before: unavailable } : {});
