@@ -351,6 +351,7 @@ export class Gate {
       isRepeated,
       isAnnounced: isRepeated || this.#admission.grantOf(call) !== undefined,
       announce: (epoch) => this.#announce(call, epoch),
+      shut: (epoch) => this.#admission.shut(call, epoch),
     });
   }
 

@@ -8,6 +8,8 @@ interface Surroundings {
   /** Whether the other instances know of the stop: what is held here was announced when it was closed. */
   readonly isAnnounced: boolean;
   readonly announce: (epoch: number) => void;
+  /** Closes what is held here up to the epoch: it may have been opened since the stop was heard. */
+  readonly shut: (epoch: number) => void;
 }
 
 /** Whether a recording of the call was stopped and Graph has answered. A call that a store has forgotten tells nothing. */
@@ -17,7 +19,7 @@ const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epo
 export function stopObserver(
   { cause, onlyBound }: Pick<StopRequest<never>, 'cause' | 'onlyBound'>,
   mark: StopMark,
-  { isRepeated, isAnnounced: wasAnnounced, announce }: Surroundings,
+  { isRepeated, isAnnounced: wasAnnounced, announce, shut }: Surroundings,
 ): StopObserver {
   let isAnnounced = wasAnnounced;
   return {
@@ -32,6 +34,7 @@ export function stopObserver(
         mark.drop();
         return 'stranger';
       }
+      if (meaning === 'own') shut(state.epoch);
       if (meaning === 'own' && !isAnnounced && state.state === 'recording') announce(state.epoch);
       isAnnounced = true;
       return meaning;
