@@ -31,8 +31,8 @@ import type { Write } from './write.ts';
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
 
 const storeWaitMs = 250;
-/** How long what notifications taught may still be taken in when the instance leaves, ms. */
-const learningMs = 3000;
+/** How long notifications that wait may still be processed when the instance shuts down, ms. */
+const notificationsMs = 3000;
 
 /** The gate of every call, as one instance sees it (docs/design/protocol.md). */
 export class Gate {
@@ -106,7 +106,7 @@ export class Gate {
     this.#stopRetries.close();
     this.#unproven.close();
     this.#stopListening();
-    await this.#notificationQueue.close(learningMs);
+    await this.#notificationQueue.close(notificationsMs);
     await this.#admission.close();
     await this.#refusals.close();
   }

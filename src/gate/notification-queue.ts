@@ -64,20 +64,18 @@ export class NotificationQueue {
     const { maxWaitingNotices = defaultMaxWaiting } = sizes ?? {};
     const weight = weightOf(received);
     const { call, kind } = received.notice;
-    if (this.#closing) {
+    if (this.#closing || this.#weight + weight > maxWaitingNotices) {
       meter.notice(kind, 'dropped', 1);
-      log.warn(
-        { call, kind },
-        'a notification was forwarded to the bot but not processed: this instance is shutting down',
-      );
-      return;
-    }
-    if (this.#weight + weight > maxWaitingNotices) {
-      meter.notice(kind, 'dropped', 1);
-      log.error(
-        { call, kind },
-        'a notification was forwarded to the bot but not processed: the queue is full',
-      );
+      if (this.#closing)
+        log.warn(
+          { call, kind },
+          'a notification was forwarded to the bot but not processed: this instance is shutting down',
+        );
+      else
+        log.error(
+          { call, kind },
+          'a notification was forwarded to the bot but not processed: the queue is full',
+        );
       return;
     }
     this.#weight += weight;

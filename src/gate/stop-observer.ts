@@ -25,17 +25,19 @@ export function stopObserver(
   return {
     judge: (state) => {
       const meaning = mark.judge(state, isRepeated);
-      // Another request has completed it.
-      if (meaning === 'own' && isRepeated && isDone(state) && statusOnly.includes(cause)) {
-        mark.stored(state.epoch);
-        return 'lapsed';
+      if (meaning === 'own') {
+        // Another request has completed it.
+        if (isRepeated && isDone(state) && statusOnly.includes(cause)) {
+          mark.stored(state.epoch);
+          return 'lapsed';
+        }
+        if (onlyBound === true && state.binding === null) {
+          mark.drop();
+          return 'stranger';
+        }
+        shut(state.epoch);
+        if (!isAnnounced && state.state === 'recording') announce(state.epoch);
       }
-      if (meaning === 'own' && onlyBound === true && state.binding === null) {
-        mark.drop();
-        return 'stranger';
-      }
-      if (meaning === 'own') shut(state.epoch);
-      if (meaning === 'own' && !isAnnounced && state.state === 'recording') announce(state.epoch);
       isAnnounced = true;
       return meaning;
     },
