@@ -64,7 +64,9 @@ export class Gate {
     this.#stopRetries = new StopRetries(deps, (request, mark) => {
       if (mark.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
         this.#announce(request.call, mark.epoch ?? null);
-      return stop(deps, this.#own(), request, this.#observer(request, mark, true));
+      // Each attempt has the whole bound of a stop.
+      const anew = { ...request, askedAt: deps.clock.now() };
+      return stop(deps, this.#own(), anew, this.#observer(request, mark, true));
     });
     this.#unproven = new UnprovenStops(deps, {
       ownerOf: (call) => this.bindingOf(call),
@@ -194,13 +196,14 @@ export class Gate {
     const mark = this.#mark(request.call, request.by);
     if (mark === undefined) return refuse('CallNotFound');
     const observer = this.#observer(request, mark, false);
+    const { askedAt = this.#deps.clock.now() } = request;
     const joined = await this.#stopRetries.join(request);
     if (joined?.ok === true && (await this.#isStopped(request.call))) {
       mark.drop();
       // Whoever may stop a call of a gate brings the same kind of answer.
       return joined as Decision<Stopped<Answer>>;
     }
-    const stopped = await stop(this.#deps, this.#own(), request, observer);
+    const stopped = await stop(this.#deps, this.#own(), { ...request, askedAt }, observer);
     if (stopped.ok) return stopped;
     if (!this.#stopRetries.add(request, mark, stopped.reason)) {
       // Nobody would tell any more which recording was meant, and a later one would be closed here for good.

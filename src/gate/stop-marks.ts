@@ -31,15 +31,20 @@ export interface StopMark {
   judge(state: CallState, isRepeated: boolean): Meaning;
   /** The store lets nobody in any more up to this epoch. */
   stored(epoch: number): void;
-  /** It was not to be taken for a stop. */
+  /** It was not to be taken for a stop. Others that were asked for by the same stand. */
   drop(): void;
 }
 
 interface Waiting {
   readonly by: Binding | null;
-  /** Recordings up to this epoch are closed; all of them until it is told which one is meant. */
+  /** Recordings up to this epoch are closed; all of them until every one of the requests is told which it meant. */
   epoch: number;
-  isTold: boolean;
+  /** How many requests it stands for. */
+  requests: number;
+  /** How many of them wait to be told. */
+  untold: number;
+  /** How often the waiting ones were told. */
+  tellings: number;
 }
 
 const isSame = (one: Binding | null, other: Binding | null): boolean =>
@@ -77,15 +82,17 @@ export class StopMarks {
     const known = this.#waiting.get(call) ?? [];
     let stop = known.find((one) => isSame(one.by, by));
     if (stop === undefined) {
-      stop = { by, epoch: 0, isTold: true };
+      stop = { by, epoch: 0, requests: 0, untold: 0, tellings: 0 };
       if (this.#count < this.#maxWaiting) {
         this.#waiting.set(call, [...known, stop]);
         this.#count += 1;
       } else this.#everyCall = null;
     }
-    stop.epoch = Math.max(stop.epoch, epoch ?? 0);
-    stop.isTold = epoch !== undefined;
-    return this.#handle(call, stop);
+    stop.requests += 1;
+    stop.untold += 1;
+    const mark = this.#handle(call, stop);
+    if (epoch !== undefined) this.#tell(stop, epoch);
+    return mark;
   }
 
   /** Another instance has heard a stop, and carries it on. `epoch` null: it does not know which recording is meant. */
@@ -105,7 +112,7 @@ export class StopMarks {
         this.#forget(call, stop);
         continue;
       }
-      this.#tell(stop, epoch);
+      if (stop.untold > 0) this.#tell(stop, epoch);
       if (epoch <= stop.epoch) covered = true;
       else this.#forget(call, stop);
     }
@@ -132,18 +139,20 @@ export class StopMarks {
   }
 
   #handle(call: CallKey, stop: Waiting): StopMark {
+    const addedAt = stop.tellings;
+    const isUntold = (): boolean => stop.tellings === addedAt;
+    let isDropped = false;
     return {
       by: stop.by,
       get epoch() {
-        return stop.isTold ? stop.epoch : undefined;
+        return isUntold() ? undefined : stop.epoch;
       },
       judge: (state, isRepeated) => {
         if (!belongsTo(state, stop.by)) {
           this.#forget(call, stop);
           return 'stranger';
         }
-        if (!isRepeated) stop.isTold = false;
-        this.#tell(stop, state.epoch);
+        if (!isRepeated || stop.untold > 0) this.#tell(stop, state.epoch);
         if (state.epoch <= stop.epoch) return 'own';
         this.#forget(call, stop);
         return 'lapsed';
@@ -152,13 +161,20 @@ export class StopMarks {
         this.#forget(call, stop);
         this.announced(call, epoch);
       },
-      drop: () => this.#forget(call, stop),
+      drop: () => {
+        if (isDropped) return;
+        isDropped = true;
+        stop.requests -= 1;
+        if (isUntold()) stop.untold -= 1;
+        if (stop.requests === 0) this.#forget(call, stop);
+      },
     };
   }
 
   #tell(stop: Waiting, epoch: number): void {
-    if (!stop.isTold) stop.epoch = Math.max(stop.epoch, epoch);
-    stop.isTold = true;
+    stop.epoch = Math.max(stop.epoch, epoch);
+    stop.untold = 0;
+    stop.tellings += 1;
   }
 
   #forget(call: CallKey, stop: Waiting): void {

@@ -16,8 +16,8 @@ interface Light {
 
 /** A stop that a process has heard. */
 interface Heard {
-  /** Of recordings up to this epoch. */
-  readonly epoch: number;
+  /** Of this recording of its call and of those before it. */
+  readonly recording: number;
   readonly at: number;
   /** For how long the process had been suspended by then, ms. */
   readonly suspendedMs: number;
@@ -37,10 +37,11 @@ export class Observer {
   /** At how many stops of its call each upload had stored its first byte. */
   readonly #firstBytes = new Map<number, number>();
   readonly #times: GateTimes;
-  readonly #epochs = new Map<CallKey, number>();
+  /** Epochs of the recordings of a call, oldest first: a store that has lost its data may tell lower ones than before. */
+  readonly #epochs = new Map<CallKey, number[]>();
   readonly #heard = new Map<Process, Map<CallKey, Heard>>();
-  /** Recordings that began before the store lost data: up to which epoch, and when that was. */
-  readonly #forgotten = new Map<CallKey, { readonly epoch: number; readonly at: number }>();
+  /** Recordings that began before the store lost data: up to which one, and when that was. */
+  readonly #forgotten = new Map<CallKey, { readonly recording: number; readonly at: number }>();
   #forgotAt = -Infinity;
   /** Since when no session can be extended. */
   #standsSince = Infinity;
@@ -54,21 +55,30 @@ export class Observer {
 
   /** A start was stored. */
   started(call: CallKey, epoch: number): void {
-    this.#epochs.set(call, Math.max(this.#epochs.get(call) ?? 0, epoch));
+    this.#epochs.set(call, [...this.#epochsOf(call), epoch]);
   }
 
   /** A process was asked for a stop, or heard that another was: of every recording so far, if nothing else is said. */
   heard(process: Process, call: CallKey, upTo = Infinity): void {
-    const epoch = Math.min(upTo, this.#epochs.get(call) ?? 0);
+    const recording = Math.min(upTo, this.#epochsOf(call).length);
     const calls = this.#heard.get(process) ?? new Map<CallKey, Heard>();
     this.#heard.set(process, calls);
-    if ((calls.get(call)?.epoch ?? -1) < epoch)
-      calls.set(call, { epoch, at: this.#engine.now, suspendedMs: process.suspendedMs });
+    if ((calls.get(call)?.recording ?? -1) < recording)
+      calls.set(call, { recording, at: this.#engine.now, suspendedMs: process.suspendedMs });
   }
 
   /** Up to which recording a process was asked for a stop itself; Infinity: that is not known. */
   heardUpTo(process: Process | undefined, call: CallKey): number {
-    return (process && this.#heard.get(process)?.get(call)?.epoch) ?? Infinity;
+    return (process && this.#heard.get(process)?.get(call)?.recording) ?? Infinity;
+  }
+
+  /** Which recording of its call an epoch means; 0: none of them. */
+  recordingOf(call: CallKey, epoch: number): number {
+    return this.#epochsOf(call).lastIndexOf(epoch) + 1;
+  }
+
+  #epochsOf(call: CallKey): readonly number[] {
+    return this.#epochs.get(call) ?? [];
   }
 
   /** Whether the store is there for heartbeats. */
@@ -79,9 +89,9 @@ export class Observer {
   /** The store has lost data just now, or began without any. */
   storeForgot(): void {
     this.#forgotAt = this.#engine.now;
-    for (const [call, epoch] of this.#epochs)
-      if (epoch > (this.#forgotten.get(call)?.epoch ?? -1))
-        this.#forgotten.set(call, { epoch, at: this.#engine.now });
+    for (const [call, { length }] of this.#epochs)
+      if (length > (this.#forgotten.get(call)?.recording ?? 0))
+        this.#forgotten.set(call, { recording: length, at: this.#engine.now });
   }
 
   /** A status change has left a process for Graph. */
@@ -98,11 +108,12 @@ export class Observer {
 
   /** A process has let an upload in. */
   admitted(process: Process, call: CallKey, epoch: number): void {
+    const recording = this.recordingOf(call, epoch);
     const heard = this.#heard.get(process)?.get(call);
-    if (heard !== undefined && epoch <= heard.epoch)
+    if (heard !== undefined && recording <= heard.recording)
       this.#engine.violated(`rule R6: ${process.name} lets in what it has heard a stop of`);
     const forgotten = this.#forgotten.get(call);
-    if (forgotten !== undefined && epoch <= forgotten.epoch && this.#isOutlived(forgotten.at))
+    if (forgotten !== undefined && recording <= forgotten.recording && this.#isOutlived(forgotten.at))
       this.#engine.violated(
         `rule R2: ${process.name} lets in what was opened before the store lost data, its stop perhaps`,
       );
@@ -117,7 +128,7 @@ export class Observer {
         `rule R6: ${process.name} passes bytes on for longer than any session of the store can last`,
       );
     const heard = this.#heard.get(process)?.get(call);
-    if (heard === undefined || epoch > heard.epoch) return;
+    if (heard === undefined || this.recordingOf(call, epoch) > heard.recording) return;
     const tookMs = this.#engine.now - heard.at - (process.suspendedMs - heard.suspendedMs);
     if (tookMs > slow * drainMs + slackMs)
       this.#engine.violated(`rule R6: ${process.name} passes bytes on long after it heard the stop`);

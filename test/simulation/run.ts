@@ -74,6 +74,9 @@ class Recovery {
     // All of them first: an instance may have room for one call alone.
     for (const place of places) await this.#ended(...place);
     for (const place of places) await this.#recordedAnew(...place);
+    // Bots that asked before everything healed may have begun calls since.
+    for (const [slot, key] of this.#world.calls.entries())
+      if (!calls.includes(key)) await this.#ended(key, slot);
     await this.#nobodyWaits();
     await this.#evidence();
     if (engine.violation === undefined) engine.note('all is well');

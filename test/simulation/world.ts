@@ -80,8 +80,12 @@ export class World {
     this.disk = new EvidenceDisk(this.engine, this.weather, setting);
     this.store.announced = (process, { call, epoch, from }) => {
       // Who does not know which recording is meant was asked for none that began later; it may be heard long after that.
-      const asked = this.observer.heardUpTo(this.#announcers.get(from), call);
-      this.observer.heard(process, call, epoch ?? asked);
+      const { observer } = this;
+      const meant =
+        epoch === null
+          ? observer.heardUpTo(this.#announcers.get(from), call)
+          : observer.recordingOf(call, epoch);
+      observer.heard(process, call, meant);
     };
     this.store.started = (call, epoch) => this.observer.started(call, epoch);
     this.store.forgot = () => this.observer.storeForgot();
@@ -209,6 +213,7 @@ export class World {
             call: key,
             by: bot,
             cause: kind,
+            askedAt: process.clock.now(),
             graph: exchange(kind === 'hangUp' ? 'hangUp' : 'notRecording'),
           });
     const what = `${kind} of ${key.slice(-4)} at ${process.name}`;

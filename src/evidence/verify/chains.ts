@@ -67,12 +67,13 @@ export class Calls {
     const at = Date.parse(record.at);
     this.#watchClock(at - (record.step ?? 0));
     const anew = past !== undefined && this.#mayBeginAnew(past, record, at);
+    const highestEpoch = anew && this.#mayRepeatEpochs(past) ? 0 : (past?.highestEpoch ?? 0);
     const mismatch =
-      (past === undefined || anew ? this.#first(record, past) : this.#next(record, past, at)) ??
+      (past === undefined || anew ? this.#first(record, past, highestEpoch) : this.#next(record, past, at)) ??
       transitionOf(record);
     if (mismatch === undefined && anew) this.begunAnew += 1;
     if (record.step !== null) this.steps += 1;
-    this.#keep(record, at, anew ? undefined : past, past?.highestEpoch ?? 0);
+    this.#keep(record, at, anew ? undefined : past, highestEpoch);
     return mismatch;
   }
 
@@ -85,7 +86,13 @@ export class Calls {
     if (last === undefined || earlier?.call !== record.call) return last;
     this.begunAnew += 1;
     this.openIntervals += Number(earlier.open) - Number(last.open);
-    return { ...earlier, highestEpoch: last.highestEpoch };
+    const highestEpoch = this.#mayRepeatEpochs(last) ? earlier.highestEpoch : last.highestEpoch;
+    return { ...earlier, highestEpoch };
+  }
+
+  /** Epochs follow the store's clock, and only the store and its instances, all of them gone perhaps, knew that it went back. */
+  #mayRepeatEpochs(past: Past): boolean {
+    return this.#options.storeLost && this.#stepsBack > past.stepsBack;
   }
 
   #watchClock(raw: number): void {
@@ -106,7 +113,7 @@ export class Calls {
     return at - past.at >= kept - apartMs || this.#stepsBack > past.stepsBack;
   }
 
-  #first(record: EvidenceRecord, past: Past | undefined): Mismatch | undefined {
+  #first(record: EvidenceRecord, past: Past | undefined, highestEpoch: number): Mismatch | undefined {
     if ((this.#options.partial || this.moves > 0) && past === undefined && record.seq > 1)
       return record.prev === null
         ? { expected: 'the hash of the previous record of the call', found: 'null' }
@@ -116,7 +123,7 @@ export class Calls {
       mustBe('no previous record of the call, prev', null, record.prev) ??
       mustBe('no previous record of the call, step', null, record.step) ??
       mustBe('the initial state,', 'idle', record.from) ??
-      epochOf(record, 0, past?.highestEpoch ?? 0)
+      epochOf(record, 0, highestEpoch)
     );
   }
 

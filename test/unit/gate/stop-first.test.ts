@@ -10,8 +10,6 @@ import {
 } from '../../support/gate.ts';
 import { completed, lost } from '../../support/gate-graph.ts';
 import type { CallEnd } from '../../../src/core/call/ends.ts';
-import { StopMarks } from '../../../src/gate/stop-marks.ts';
-import { parseCallKey } from '../../../src/core/call/key.ts';
 
 const ttlMs = 3000;
 const drainMs = 1000;
@@ -388,6 +386,33 @@ test('the bound of a stop counts what preceded it', () =>
     expect(world.clock.now() - began).toBeLessThanOrEqual(drainMs + 50);
   }));
 
+test('the bound of a stop counts the attempt under way that it joins', () =>
+  inWorld(times, async (world) => {
+    await world.recording();
+    await world.admitted(1);
+    world.fail('leave', 'before', { instance: 1, times: 1000 });
+    expect(await world.run(world.stop(0))).toRefuse('DrainTimeout');
+    // The stop is being repeated by then.
+    await world.clock.advance(drainMs);
+    const began = world.clock.now();
+    const again = world.instances[0]!.gate.stop({ call: theCall, by: bot, cause: 'notRecording' });
+    expect(await world.run(again)).toRefuse('DrainTimeout');
+    expect(world.clock.now() - began).toBeLessThanOrEqual(drainMs + ttlMs + 50);
+  }));
+
+test('each attempt to repeat a stop has the whole bound, whenever it was asked for', () =>
+  inWorld(times, async (world) => {
+    await world.recording();
+    await world.admitted(1);
+    world.fail('leave', 'before', { instance: 1, times: 1000 });
+    expect(await world.run(world.stop(0, 'notRecording', { askedAt: world.clock.now() }))).toRefuse(
+      'DrainTimeout',
+    );
+    await world.clock.advance(drainMs + ttlMs - 100);
+    const events = (await world.records()).map(({ event }) => event);
+    expect(events.slice(-3)).toEqual(['stopRequested', 'stopDeferred', 'stopTakenOver']);
+  }));
+
 test('a stop goes through on an instance that has no session', () =>
   inWorld(times, async (world) => {
     await world.recording();
@@ -399,40 +424,3 @@ test('a stop goes through on an instance that has no session', () =>
     expect(await world.run(world.stop(0))).toMatchObject({ ok: true });
     expect((await world.records()).find(({ event }) => event === 'stopRequested')?.instance).toBe('none');
   }));
-
-describe('what is remembered of stops', () => {
-  const calls = Array.from({ length: 5 }, (_, n) => parseCallKey(`${n}`.padStart(32, '0'))!);
-  const binding = bot;
-
-  test('has a bound, beyond which every call is closed until it is recorded anew', () => {
-    const stops = new StopMarks(() => 0, { maxWaiting: 2 });
-    for (const call of calls.slice(0, 3)) stops.add(call, bot, undefined);
-    expect(stops.needsTime).toBe(true);
-    expect(stops.covers(calls[4]!, { epoch: 7, binding })).toBe(true);
-    stops.timeIs(100);
-    expect(stops.needsTime).toBe(false);
-    expect(stops.covers(calls[4]!, { epoch: 100, binding })).toBe(true);
-    expect(stops.covers(calls[4]!, { epoch: 101, binding })).toBe(false);
-  });
-
-  test('of other instances, or stored, makes room for what is newer', () => {
-    const stops = new StopMarks(() => 0, { maxOthers: 2 });
-    for (const call of calls.slice(0, 3)) stops.announced(call, 5);
-    expect(calls.map((call) => stops.covers(call, { epoch: 5, binding }))).toEqual([
-      false,
-      true,
-      true,
-      false,
-      false,
-    ]);
-  });
-
-  test('is all of a call while another instance does not know what is meant, for a while', () => {
-    let now = 0;
-    const stops = new StopMarks(() => now);
-    stops.announced(calls[0]!, null);
-    expect(stops.covers(calls[0]!, { epoch: 5, binding })).toBe(true);
-    now = 60_000;
-    expect(stops.covers(calls[0]!, { epoch: 5, binding })).toBe(false);
-  });
-});

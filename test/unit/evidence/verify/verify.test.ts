@@ -333,6 +333,17 @@ describe('the history of a call that begins anew', () => {
     const { misfit } = await verifyLost([...before.records, ...after.records, old]);
     expect(misfit).toMatchObject({ line: before.records.length + 2, found: '5' });
   });
+
+  test('may take lower epochs where the clock went back when the store lost its data', async () => {
+    const before = new History(1).recording().records;
+    const other = (now: number) => new History(2, now).recording().records;
+    const anew = new History(1, start - 3_600_000).recording().records;
+    expect(await verifyLost([...before, ...other(start - 3_700_000), ...anew])).toMatchObject({
+      misfit: null,
+      begunAnew: 1,
+    });
+    expect(await verifyLost([...before, ...anew])).toMatchObject({ misfit: null });
+  });
 });
 
 function openRecording(): readonly EvidenceRecord[] {
