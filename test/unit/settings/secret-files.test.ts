@@ -147,3 +147,12 @@ test('a change is told by the names of the settings that have changed', () => {
     'TALLYLIGHT_TRUSTED_PROXIES',
   ]);
 });
+
+test('every setting of a running proxy can be told by its name', () => {
+  const settings = load({ ...base, TALLYLIGHT_REDIS_URL: redisUrl });
+  const unnamed = Object.keys(settings).filter(
+    (key) => changedSettings(settings, { ...settings, [key]: 'another' }).length !== 1,
+  );
+  // Of these one is no setting, and the other is many.
+  expect(unnamed).toEqual(['mode', 'limits']);
+});
