@@ -1,5 +1,5 @@
-// The tests need redis-server on the PATH, and libfaketime to set its clock. On Debian, root installs them; elsewhere
-// this says how to get them.
+// The tests need redis-server on the PATH, libfaketime to set its clock, and Prometheus with promtool for the alerts. On
+// Debian, root installs them; elsewhere this says how to get them.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
@@ -11,10 +11,14 @@ const run = (program, args) =>
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
   }).status === 0;
 
-const missing = () =>
-  Object.entries({ 'redis-server': 'redis-server', faketime: 'faketime' })
-    .filter(([program]) => !answers(program))
-    .map(([, name]) => name);
+/** Programs, and Debian's packages that they are in. */
+const programs = [
+  ['redis-server', 'redis-server'],
+  ['faketime', 'faketime'],
+  ['promtool', 'prometheus'],
+];
+
+const missing = () => programs.filter(([program]) => !answers(program)).map(([, name]) => name);
 
 if (missing().length > 0) {
   const canInstall = process.getuid?.() === 0 && existsSync('/etc/debian_version');
@@ -24,10 +28,10 @@ if (missing().length > 0) {
   if (missing().length > 0) {
     console.error(
       [
-        `The tests need redis-server (7.0 or later) with redis-cli, and libfaketime; missing: ${missing().join(', ')}.`,
-        '  Debian, Ubuntu  sudo apt-get install redis-server faketime',
-        '  Fedora          sudo dnf install redis libfaketime',
-        '  macOS           brew install redis (the chaos suite needs Linux)',
+        `The tests need redis-server (7.0 or later) with redis-cli, libfaketime, and prometheus (2.42 or later) with promtool; missing: ${missing().join(', ')}.`,
+        '  Debian, Ubuntu  sudo apt-get install redis-server faketime prometheus',
+        '  Fedora          sudo dnf install redis libfaketime golang-github-prometheus',
+        '  macOS           brew install redis prometheus (the chaos suite needs Linux)',
       ].join('\n'),
     );
     process.exitCode = 1;

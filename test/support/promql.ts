@@ -1,6 +1,7 @@
 import { parser } from '@prometheus-io/lezer-promql';
-import { createRegistry } from '../../src/metrics/metrics.ts';
-import { type MetricRow, metrics, primaryMetrics } from '../../src/metrics/table.ts';
+import { createRegistry } from '../../src/metrics/process.ts';
+import type { MetricRow } from '../../src/metrics/row.ts';
+import { metrics, primaryMetrics, processMetrics } from '../../src/metrics/table.ts';
 
 /** By name of a series: its labels, and the values of each; undefined: any value. */
 export type KnownSeries = ReadonlyMap<string, Readonly<Record<string, readonly string[] | undefined>>>;
@@ -24,7 +25,7 @@ function seriesOf({ name, type, labels = {} }: MetricRow): Series[] {
 
 /** What a scrape of the proxy returns, and what Prometheus adds. */
 export async function scrapedSeries(): Promise<KnownSeries> {
-  const rows = Object.values<MetricRow>({ ...metrics, ...primaryMetrics });
+  const rows = Object.values<MetricRow>({ ...metrics, ...processMetrics, ...primaryMetrics });
   const ofProcess = (await createRegistry().getMetricsAsJSON()).map(({ name }): Series => [name, scraped]);
   return new Map([
     ...ofProcess,

@@ -22,6 +22,7 @@ import { obstacles } from '../../../src/server/readiness.ts';
 import { settingsTable } from '../../../src/settings/settings.ts';
 import { aclLine } from '../../../src/store/redis/permissions.ts';
 import { refusedWrites, start, who } from '../../support/evidence/history.ts';
+import { alerts } from '../../support/prometheus-rules.ts';
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows]
@@ -177,6 +178,14 @@ export const sections: Readonly<Record<string, string>> = {
   obstacles: table(
     ['code', 'what it means', 'what to do'],
     Object.entries(obstacles).map(([code, [meaning, cure]]) => [`\`${code}\``, meaning, cure]),
+  ),
+  alerts: table(
+    ['alert', 'severity', 'what happened'],
+    [...new Set(alerts.map(({ alert }) => alert))].map((name) => {
+      const rules = alerts.filter(({ alert }) => alert === name);
+      const severities = new Set(rules.map(({ labels }) => labels.severity ?? ''));
+      return [`[${name}](${name}.md)`, [...severities].join(', '), rules[0]?.annotations.summary ?? ''];
+    }),
   ),
   acl: block('', `${aclLine('tallylight')}\n`),
   metrics: table(
