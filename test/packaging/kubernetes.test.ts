@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -8,7 +8,9 @@ import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisrup
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { ISecret } from 'kubernetes-models/v1/Secret';
 import type { IService } from 'kubernetes-models/v1/Service';
+import type { IPrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
 import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
+import { parse } from 'yaml';
 import { loadSettings, type ProxySettings } from '../../src/settings/settings.ts';
 import { type Manifest, render, typeErrors } from '../support/manifests.ts';
 
@@ -39,6 +41,7 @@ interface Kinds {
   readonly Deployment: IDeployment;
   readonly NetworkPolicy: INetworkPolicy;
   readonly PodDisruptionBudget: IPodDisruptionBudget;
+  readonly PrometheusRule: IPrometheusRule;
   readonly Secret: ISecret;
   readonly SecretProviderClass: { readonly spec: { readonly parameters: { readonly objects: string } } };
   readonly Service: IService;
@@ -259,4 +262,26 @@ test('the monitor finds each instance on its own, under the name that the alerts
   expect(admin.metadata.labels).toMatchObject(spec.selector.matchLabels!);
   expect(admin.metadata.labels?.[spec.jobLabel ?? '']).toBe('tallylight');
   expect(admin.spec?.ports?.map(({ name }) => name)).toContain(spec.endpoints[0]?.port);
+});
+
+test('rules and dashboards are those that Prometheus and Grafana are given elsewhere, each of them', () => {
+  const at = resolve(place, '..');
+  const { data: rules } = only('monitored', 'ConfigMap', 'tallylight-rules');
+  const text = readFileSync(join(at, 'prometheus/tallylight.rules.yaml'), 'utf8');
+  expect(rules).toEqual({ 'tallylight.rules.yaml': text });
+  expect(only('monitored', 'PrometheusRule').spec).toEqual(parse(text));
+  const boards = readdirSync(join(at, 'grafana/dashboards'));
+  expect(boards.length).toBeGreaterThan(0);
+  const { data: shown, metadata } = only('monitored', 'ConfigMap', 'tallylight-dashboards');
+  expect(shown).toEqual(
+    Object.fromEntries(
+      boards.map((name) => [name, readFileSync(join(at, 'grafana/dashboards', name), 'utf8')]),
+    ),
+  );
+  expect(metadata.labels).toMatchObject({ grafana_dashboard: '1' });
+});
+
+test('every object fits into the annotation that kubectl apply keeps of it', () => {
+  for (const manifest of Object.values(rendered).flat())
+    expect(JSON.stringify(manifest).length).toBeLessThan(256 * 1024);
 });
