@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Fault } from '../core/errors.ts';
+import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import { chooseStore } from '../server/choose-store.ts';
 import { exitCode } from '../server/exit-codes.ts';
@@ -9,12 +9,13 @@ import { prepareMemory } from '../server/memory.ts';
 import { type RunningProxy, startProxy } from '../server/proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../server/shutdown.ts';
 import { runPrimary } from '../server/workers/primary.ts';
+import { changedSettings } from '../settings/changes.ts';
 import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
 import { warnAbout } from '../settings/warnings.ts';
 import { parseCommand } from './arguments.ts';
 import { settingsText, usage } from './help.ts';
 import { print } from './print.ts';
-import { version } from './version.ts';
+import { version } from '../server/version.ts';
 
 interface Running {
   reloadPolicies(): void;
@@ -69,7 +70,11 @@ async function run(sandboxOnly: boolean): Promise<void> {
         ).catch(failStart),
     }),
   );
-  process.on('SIGHUP', () => now.running?.reloadPolicies());
+  process.on('SIGHUP', () => {
+    if (now.running === undefined) return;
+    now.running.reloadPolicies();
+    if (settings.mode === 'proxy') warnOfUnapplied(settings, log);
+  });
   const starting = settings.mode === 'sandbox' ? sandbox(settings, log) : proxy(settings, log);
   now.running = await starting;
 }
@@ -92,6 +97,23 @@ async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
   const running = await startProxy(settings, { log, openStore: chooseStore(settings, log, failStart) });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;
+}
+
+/** Without workers only policies are reloaded: a change of a setting must not seem to be in force. */
+function warnOfUnapplied(inForce: ProxySettings, log: Log): void {
+  try {
+    const changed = changedSettings(inForce, loadSettings(process.env));
+    if (changed.length > 0)
+      log.warn(
+        { settings: changed },
+        'settings have changed in their files, but are only read at the start without workers; the previous values stay in force. Restart the process to apply them',
+      );
+  } catch (error) {
+    log.error(
+      { error: messageOf(error) },
+      'the settings are no longer valid; the previous values stay in force, but a restart would fail',
+    );
+  }
 }
 
 /** Loaded only here, so that nothing of it is in a proxy that serves real calls. */

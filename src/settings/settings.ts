@@ -12,6 +12,7 @@ import { check, type Checked, formatFieldPath, type Issue } from '../policies/do
 import { type ReadFile, readText, resolveCredential } from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
 import { checkCombinations } from './rules.ts';
+import { writable } from './secret-files.ts';
 import { gatherSettings, type Given } from './source.ts';
 import { type SettingKey, type SettingRow, settings, type SettingValues } from './table.ts';
 
@@ -100,7 +101,7 @@ export const settingsTable: readonly {
   readonly name: string;
   readonly default: string;
   readonly description: string;
-}[] = Object.values(settings).map(({ name, default: fallback, description }) => ({
+}[] = writable.map(({ name, default: fallback, description }) => ({
   name,
   default: fallback,
   description,

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { isRecord } from '../core/json.ts';
 import { formatProblem, readDocument } from '../policies/document.ts';
 import { readText, type ReadFile } from './credential.ts';
-import { strayLineBreak } from './shapes.ts';
+import { secretFiles, writable } from './secret-files.ts';
+import { strayLineBreak, strayWhiteSpace } from './shapes.ts';
 import { settings, type SettingRow } from './table.ts';
 
 /** A setting as it was found. */
@@ -13,7 +14,7 @@ export interface Given {
   readonly at: (path: readonly PropertyKey[]) => string;
 }
 
-const rows: ReadonlyMap<string, SettingRow> = new Map(Object.values(settings).map((row) => [row.name, row]));
+const rows: ReadonlyMap<string, SettingRow> = new Map(writable.map((row) => [row.name, row]));
 const configName = settings.config.name;
 
 /** Collects the settings from the environment and the file it names; what is wrong is added to `problems`. */
@@ -42,7 +43,37 @@ export function gatherSettings(
     if (other?.value !== undefined && value !== undefined && !isDeepStrictEqual(other.value, value))
       problems.push(`${at([])}${name} has another value in the environment: set it in one of the two places`);
   }
+  readSecrets(merged, readFile, problems);
   return merged;
+}
+
+/** Puts the contents of secret files in the place of the settings that name them. */
+function readSecrets(found: Map<string, Given>, readFile: ReadFile, problems: string[]): void {
+  for (const { row, secret } of secretFiles) {
+    const path = found.get(row.name);
+    if (path === undefined) continue;
+    found.delete(row.name);
+    const at = `${path.at([])}${row.name}`;
+    if (found.has(secret.name)) {
+      problems.push(`${at} and ${secret.name} are both set: remove one of the two`);
+      continue;
+    }
+    // What is wrong with it is told once; that the setting is missing would be untrue.
+    found.set(secret.name, { value: undefined, at: () => '' });
+    if (typeof path.value !== 'string') continue;
+    const read = readText(path.value, readFile);
+    const wrong = 'wrong' in read ? read.wrong : wrongInSecret(secret, read.text);
+    if (wrong !== undefined) problems.push(`${at} ${wrong}`);
+    else if ('text' in read) put(found, secret, read.text, () => `${at}: `, problems);
+  }
+}
+
+/** Without it a URL would silently lose its line breaks, and a password would be taken for another. */
+function wrongInSecret({ structured }: SettingRow, content: string): string | undefined {
+  if (structured === true) return undefined;
+  const stray = strayWhiteSpace(content);
+  if (stray !== undefined) return `is a file whose content ${stray}`;
+  return /[\r\n]/.test(content) ? 'is a file with more than one line: leave only the value in it' : undefined;
 }
 
 function readConfig(file: string, readFile: ReadFile, problems: string[]): Map<string, Given> {
@@ -135,6 +166,9 @@ function linksOf(service: string, [first = '', ...more]: readonly string[]): str
 }
 
 function unknownName(name: string): string {
+  const plain = rows.get(name.replace(/_FILE$/, ''));
+  if (plain !== undefined)
+    return `${name} is not a setting: ${plain.name} cannot be read from a file of its own; the file that ${configName} names can hold it`;
   const [nearest] = [...rows.keys()].sort((a, b) => distance(name, a) - distance(name, b));
   const shown = /^\w{1,64}$/.test(name) ? name : 'a name that is not shown';
   return `${shown} is not a setting; the nearest is ${nearest ?? ''}`;

@@ -29,6 +29,8 @@ export interface SettingRow {
   readonly orOne?: true;
   /** The only mode that it has a meaning in. */
   readonly only?: 'proxy' | 'sandbox';
+  /** Its value may also be in a file, which the setting of this name with `_FILE` behind it names. */
+  readonly secret?: true;
 }
 
 /** Every setting. The reference in docs/ is generated from it. */
@@ -160,6 +162,7 @@ export const settings = {
     structured: true,
     orOne: true,
     only: 'proxy',
+    secret: true,
   },
   controlAuth: {
     name: 'TALLYLIGHT_CONTROL_AUTH',

@@ -1,10 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Bot } from '../../src/sandbox/bot/bot.ts';
+import { startPeers } from '../../src/sandbox/peers.ts';
+import { eventually } from '../support/eventually.ts';
+import { settingsFor, startProxyProcess } from '../support/process.ts';
 import { cjsApp, esmApp, importApp, namesApp, typedApp } from './consumers.ts';
 
 const run = promisify(execFile);
@@ -69,6 +73,16 @@ describe('the packed package', () => {
     }
   });
 
+  const alone: { installed?: Promise<string> } = {};
+  /** An installation of the package and nothing else, as a machine in production has it. */
+  const installedAlone = (): Promise<string> =>
+    (alone.installed ??= (async () => {
+      const folder = await mkdtemp(join(place, 'alone-'));
+      await writeFile(join(folder, 'package.json'), '{ "name": "alone", "private": true }');
+      await run('npm', [...install, '--omit=dev', tarball], { cwd: folder });
+      return folder;
+    })());
+
   const manifest = async (): Promise<Manifest> =>
     JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest;
 
@@ -80,7 +94,7 @@ describe('the packed package', () => {
     expect(packed).toEqual(expect.arrayContaining(['SECURITY.md', 'dist/sbom.cdx.json', 'docs/README.md']));
     const elsewhere = packed.filter(
       (path) =>
-        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|(policies|deploy)\/.*|docs\/\w+(\/[\w-]+)?\.(md|svg))$/.test(
+        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|(policies|deploy)\/.*|docs\/\w+(\/[\w-]+){0,2}\.(md|svg))$/.test(
           path,
         ),
     );
@@ -111,9 +125,7 @@ describe('the packed package', () => {
   });
 
   test('works alone: what it shares with a host is installed with it', async () => {
-    const alone = await mkdtemp(join(place, 'alone-'));
-    await writeFile(join(alone, 'package.json'), '{ "name": "alone", "private": true }');
-    await run('npm', [...install, tarball], { cwd: alone });
+    const alone = await installedAlone();
     const program = join(alone, 'node_modules/.bin/tallylight');
     const { version } = await manifest();
     expect((await run(program, ['--version'])).stdout).toBe(`${version}\n`);
@@ -128,6 +140,27 @@ describe('the packed package', () => {
     }
     expect(await exited).toEqual([0, null]);
     expect(out).toContain('Try these commands');
+  });
+
+  test('starts as a proxy as it is: no compiler is installed, and a call is recorded', async () => {
+    const installed = join(await installedAlone(), 'node_modules');
+    expect(
+      (await readdir(join(installed, '.bin'))).filter((name) => /^(?:tsc|swc|esbuild)/.test(name)),
+    ).toEqual([]);
+    const main = join(installed, 'tallylight/dist/src/cli/main.js');
+    const directory = await mkdtemp(join(place, 'proxy-'));
+    const peers = await startPeers('127.0.0.1', 0, directory);
+    const proxy = await startProxyProcess(settingsFor(peers, directory), { main });
+    try {
+      const bot = new Bot(proxy.url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
+      await eventually(async () => (await bot.report('recording')).headers['tallylight-gate'] === 'open');
+      expect((await bot.upload('x', 640)).status).toBe(201);
+      expect((await bot.report('notRecording')).status).toBe(200);
+    } finally {
+      proxy.kill('SIGTERM');
+      expect(await proxy.exited).toBe(0);
+      await peers.close();
+    }
   });
 
   test.each(['esm', 'cjs'])('guards the application of a customer: %s', async (folder) => {

@@ -156,6 +156,8 @@ describe('the licences', () => {
   test('of data for build tools may be on a longer list, but not where it is shipped', async () => {
     expect(await judged([id('CC-BY-4.0')], false)).toEqual([]);
     expect(await judged([id('CC-BY-4.0')])).toEqual(['x@1.0.0: CC-BY-4.0']);
+    expect(await judged([id('CC0-1.0')], false)).toEqual([]);
+    expect(await judged([id('CC0-1.0')])).toEqual(['x@1.0.0: CC0-1.0']);
   });
 
   test('of all packages, installed and locked, are on the list', async () => {

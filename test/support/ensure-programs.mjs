@@ -1,9 +1,19 @@
-// The tests need redis-server on the PATH, and libfaketime to set its clock. On Debian, root installs them; elsewhere
-// this says how to get them.
+// The tests need redis-server on the PATH, libfaketime to set its clock, Prometheus with promtool for the alerts, kubectl to
+// render manifests and systemd-analyze for the unit. On Debian, root installs them; elsewhere this says how to get them.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-const answers = (program) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0;
+/** Programs, Debian's packages that they are in, and what tells that they are there and of use. */
+const programs = [
+  ['redis-server', 'redis-server', '--version'],
+  ['faketime', 'faketime', '--version'],
+  ['promtool', 'prometheus', '--version'],
+  // Debian 12 has one that is too old.
+  ['kubectl', 'kubernetes-client', 'kustomize', 'deploy/kubernetes/overlays/sandbox'],
+  ...(process.platform === 'linux' ? [['systemd-analyze', 'systemd', '--version']] : []),
+];
+const root = new URL('../..', import.meta.url);
+const answers = (program, args) => spawnSync(program, args, { cwd: root, stdio: 'ignore' }).status === 0;
 const run = (program, args) =>
   spawnSync(program, args, {
     stdio: 'inherit',
@@ -12,9 +22,7 @@ const run = (program, args) =>
   }).status === 0;
 
 const missing = () =>
-  Object.entries({ 'redis-server': 'redis-server', faketime: 'faketime' })
-    .filter(([program]) => !answers(program))
-    .map(([, name]) => name);
+  programs.filter(([program, , ...args]) => !answers(program, args)).map(([, name]) => name);
 
 if (missing().length > 0) {
   const canInstall = process.getuid?.() === 0 && existsSync('/etc/debian_version');
@@ -24,10 +32,10 @@ if (missing().length > 0) {
   if (missing().length > 0) {
     console.error(
       [
-        `The tests need redis-server (7.0 or later) with redis-cli, and libfaketime; missing: ${missing().join(', ')}.`,
-        '  Debian, Ubuntu  sudo apt-get install redis-server faketime',
-        '  Fedora          sudo dnf install redis libfaketime',
-        '  macOS           brew install redis (the chaos suite needs Linux)',
+        `The tests need redis-server (7.0 or later) with redis-cli, libfaketime, prometheus (2.42 or later) with promtool, kubectl (1.27 or later) and, on Linux, systemd-analyze; missing: ${missing().join(', ')}.`,
+        '  Debian, Ubuntu  sudo apt-get install redis-server faketime prometheus kubernetes-client systemd',
+        '  Fedora          sudo dnf install redis libfaketime golang-github-prometheus kubernetes-client',
+        '  macOS           brew install redis prometheus kubernetes-cli (the chaos suite needs Linux)',
       ].join('\n'),
     );
     process.exitCode = 1;

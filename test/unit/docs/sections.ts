@@ -15,13 +15,14 @@ import { emptyHead, encodeLine } from '../../../src/evidence/journal/journal.ts'
 import { callFlags } from '../../../src/evidence/verify/call.ts';
 import { reportText } from '../../../src/evidence/verify/text-report.ts';
 import { verifyJournal } from '../../../src/evidence/verify/verify.ts';
-import { metricsTable } from '../../../src/metrics/metrics.ts';
+import { metricsTable } from '../../../src/metrics/table.ts';
 import { policySchema } from '../../../src/policies/schema.ts';
 import { sandboxControl, usualScripts } from '../../../src/sandbox/control-table.ts';
 import { obstacles } from '../../../src/server/readiness.ts';
 import { settingsTable } from '../../../src/settings/settings.ts';
 import { aclLine } from '../../../src/store/redis/permissions.ts';
 import { refusedWrites, start, who } from '../../support/evidence/history.ts';
+import { alerts } from '../../support/prometheus-rules.ts';
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows]
@@ -178,9 +179,17 @@ export const sections: Readonly<Record<string, string>> = {
     ['code', 'what it means', 'what to do'],
     Object.entries(obstacles).map(([code, [meaning, cure]]) => [`\`${code}\``, meaning, cure]),
   ),
+  alerts: table(
+    ['alert', 'severity', 'what happened'],
+    [...new Set(alerts.map(({ alert }) => alert))].map((name) => {
+      const rules = alerts.filter(({ alert }) => alert === name);
+      const severities = new Set(rules.map(({ labels }) => labels.severity ?? ''));
+      return [`[${name}](${name}.md)`, [...severities].join(', '), rules[0]?.annotations.summary ?? ''];
+    }),
+  ),
   acl: block('', `${aclLine('tallylight')}\n`),
   metrics: table(
-    ['metric', 'type', 'labels', 'what it counts'],
-    metricsTable.map((row) => [`\`${row.name}\``, row.type, row.labels.join(', '), row.help]),
+    ['metric', 'type', 'labels', 'instances', 'what it counts'],
+    metricsTable.map((row) => [`\`${row.name}\``, row.type, row.labels.join(', '), row.combine, row.help]),
   ),
 };
