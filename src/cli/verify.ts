@@ -9,7 +9,7 @@ import { replay } from '../evidence/verify/replay.ts';
 import { conversationText, reportText } from '../evidence/verify/text-report.ts';
 import { print } from './print.ts';
 
-const help = `Usage: tallylight-verify [--expect-head HASH] [--partial] [--store-lost] [--legs] [--json] FILE...
+const help = `Usage: tallylight-verify [--expect-head HASH] [--partial] [--store-lost] [--calls] [--json] FILE...
 
 Checks that evidence is complete, in order and unchanged, and that each call followed the rules.
 FILE is a journal file, or a directory whose evidence-*.jsonl files are all read. All files are
@@ -20,14 +20,14 @@ read to the end; up to 100 problems are listed.
                       this program prints on another system.
   --partial           Earlier files are missing, so the first file may begin in the middle.
   --store-lost        The store has lost its data: the histories of calls may restart.
-  --legs              If the evidence is valid, list for each call when it was recorded, what was
+  --calls              If the evidence is valid, list for each call when it was recorded, what was
                       refused and how it ended, grouped by conversation. Calls of one tenant are
                       linked by call chain; by meeting thread, if they overlap or are at most
                       15 minutes apart; and by transfer: to the most likely call of the user who
                       transferred, if that call is active or ended at most 5 minutes before.
                       Links are informational: each call has its own gate. Calls that are not in
                       the files are not linked.
-  --json              Print one JSON document: the report, and with --legs the conversations
+  --json              Print one JSON document: the report, and with --calls the conversations
                       (null if the evidence is not valid).
   -h, --help          Print this text.
 
@@ -38,7 +38,7 @@ const options = {
   'expect-head': { type: 'string' },
   partial: { type: 'boolean' },
   'store-lost': { type: 'boolean' },
-  legs: { type: 'boolean' },
+  calls: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -60,9 +60,9 @@ async function main(args: string[]): Promise<number> {
       partial: values.partial,
       storeLost: values['store-lost'],
     });
-    const legs = values.legs === true && report.ok ? await conversationsIn(files, report) : null;
-    if (legs === undefined) return refuse('the files changed while they were read');
-    await print(values.json === true ? asJson(report, legs, values.legs === true) : asWords(report, legs));
+    const calls = values.calls === true && report.ok ? await conversationsIn(files, report) : null;
+    if (calls === undefined) return refuse('the files changed while they were read');
+    await print(values.json === true ? asJson(report, calls, values.calls === true) : asWords(report, calls));
     return report.ok ? 0 : 1;
   } catch (error) {
     return refuse(messageOf(error));

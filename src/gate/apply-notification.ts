@@ -104,26 +104,29 @@ export function endOf(notice: Notice): CallEnd | undefined {
       : undefined;
 }
 
-function tell(state: CallState, { changeType, state: told, leg, result }: NoticeOf<'call'>): Proposal | null {
-  const before = state.told ?? noFacts;
-  const first = state.told === null;
-  const isNew = told !== null && !before.states.includes(told);
+function tell(
+  state: CallState,
+  { changeType, state: reported, facts, result }: NoticeOf<'call'>,
+): Proposal | null {
+  const before = state.notified ?? noFacts;
+  const first = state.notified === null;
+  const isNew = reported !== null && !before.states.includes(reported);
   if (!first && !isNew) return null;
   return {
     event: {
       type: 'notified',
-      told: {
+      notified: {
         ...before,
-        states: isNew ? [...before.states, told] : before.states,
-        applicationInstance: before.applicationInstance ?? leg.applicationInstance,
+        states: isNew ? [...before.states, reported] : before.states,
+        applicationInstance: before.applicationInstance ?? facts.applicationInstance,
       },
     },
     detail: {
       changeType,
-      state: told,
+      state: reported,
       result,
       // A roster may have been told before.
-      ...(before.states.length === 0 || changeType === 'created' ? { leg } : {}),
+      ...(before.states.length === 0 || changeType === 'created' ? { facts } : {}),
     },
   };
 }
@@ -169,7 +172,7 @@ async function applyRoster(
 
 /** What a roster tells, added to what the call's state knows. */
 function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): RosterReading {
-  const known = (state.told ?? noFacts).roster;
+  const known = (state.notified ?? noFacts).roster;
   const reading = readRoster(known, notice, selfOf(state, by));
   const counts = state.state === 'starting' || state.state === 'recording';
   const shownIn = reading.shown && counts ? state.epoch : known.shownIn;
@@ -177,29 +180,29 @@ function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): Ros
 }
 
 function see(state: CallState, { roster, changed }: RosterReading, delta: boolean): Proposal | null {
-  const told = state.told ?? noFacts;
-  if (!changed && roster.shownIn === told.roster.shownIn) return null;
+  const known = state.notified ?? noFacts;
+  if (!changed && roster.shownIn === known.roster.shownIn) return null;
   return {
-    event: { type: 'rosterNotified', told: { ...told, roster } },
+    event: { type: 'rosterNotified', notified: { ...known, roster } },
     detail: { showing: showingOf(roster.participants), delta },
   };
 }
 
 function object(state: CallState, { roster }: RosterReading, kind: Contradiction): Proposal {
-  const told = state.told ?? noFacts;
-  const contradictedIn = { ...told.roster.contradictedIn, [kind]: state.epoch };
+  const known = state.notified ?? noFacts;
+  const contradictedIn = { ...known.roster.contradictedIn, [kind]: state.epoch };
   return {
-    event: { type: 'contradicted', told: { ...told, roster: { ...told.roster, contradictedIn } } },
+    event: { type: 'contradicted', notified: { ...known, roster: { ...known.roster, contradictedIn } } },
     detail: { kind, showing: showingOf(roster.participants) },
   };
 }
 
 const selfOf = (
-  { told }: CallState,
+  { notified }: CallState,
   { app }: Binding,
 ): { application: string; applicationInstance: string | null } => ({
   application: app,
-  applicationInstance: told?.applicationInstance ?? null,
+  applicationInstance: notified?.applicationInstance ?? null,
 });
 
 /** `propose` on the newest state: `known` where it has nothing to change. */

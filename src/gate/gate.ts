@@ -352,7 +352,7 @@ export class Gate {
     const { call } = request;
     return stopObserver(request, mark, {
       isRepeated,
-      isAnnounced: isRepeated || this.#admission.grantOf(call) !== undefined,
+      isAnnounced: isRepeated ? mark.epoch !== undefined : this.#admission.grantOf(call) !== undefined,
       announce: (epoch) => this.#announce(call, epoch),
       shut: (epoch) => this.#admission.shut(call, epoch),
     });
@@ -371,7 +371,7 @@ export class Gate {
     try {
       this.#stopListening = await sessions.onStop(({ call, epoch, from }) => {
         if (from === this.#name) return;
-        this.#stopMarks.announced(call, epoch ?? this.#admission.grantOf(call)?.epoch ?? null);
+        this.#stopMarks.announced(call, epoch);
         this.#admission.shut(call, epoch);
         this.#unproven.over(call);
       });

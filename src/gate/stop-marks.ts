@@ -6,8 +6,11 @@ import { belongsTo, isSameBinding } from './change.ts';
 const maxWaiting = 10_000;
 /** How many calls are remembered besides, whose stop is stored, or is for another instance to store. */
 const maxOthers = 50_000;
-/** For how long a call is closed when another instance does not know which recording is meant, ms; it tells again before. */
-const unknownForMs = 15_000;
+/**
+ * For how long a call is closed when another instance does not know which recording is meant, ms. It announces the stop
+ * again before; an announcement that arrives late may be older than what is recorded now.
+ */
+export const unknownForMs = 15_000;
 
 /** A recording that the store would let this instance admit, as the store reports it. */
 export interface Opening {

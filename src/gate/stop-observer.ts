@@ -5,7 +5,7 @@ import type { StopObserver, StopRequest } from './stop.ts';
 
 interface Surroundings {
   readonly isRepeated: boolean;
-  /** Whether the other instances know of the stop: what is held here was announced when it was closed. */
+  /** Whether the other instances know which recording is meant: what is held here was announced when it was closed. */
   readonly isAnnounced: boolean;
   readonly announce: (epoch: number) => void;
   /** Closes what is held here up to the epoch: it may have been opened since the stop was heard. */
@@ -36,7 +36,8 @@ export function stopObserver(
           return 'stranger';
         }
         shut(state.epoch);
-        if (!isAnnounced && state.state === 'recording') announce(state.epoch);
+        // Where it was announced without an epoch, later recordings are closed elsewhere until it is known.
+        if (!isAnnounced && (isRepeated || state.state === 'recording')) announce(state.epoch);
       }
       isAnnounced = true;
       return meaning;

@@ -3,7 +3,7 @@ import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
 import type { BodyLimit } from './body.ts';
 import { counters, takeAll, tokenBuckets, type Release, type Take } from './counters.ts';
-import { isOfAll, retryAfterMs, shares, turns, type Lane, type Share } from './shares.ts';
+import { isOfAll, retryAfterMs, shares, turns, type Pool, type Share } from './shares.ts';
 
 /** Limits of one instance; whole numbers. */
 export interface LimitSizes {
@@ -34,7 +34,7 @@ export interface LimitSizes {
 
 /** Capacity for one request to Graph. */
 export interface Place {
-  readonly lane: Lane;
+  readonly pool: Pool;
   readonly release: Release;
 }
 
@@ -55,7 +55,7 @@ export interface Limits {
   /** `keptFor`: the call of which it is a stop, a hang-up or a keepAlive, if that is known here. */
   readonly controlRequest: (share: Share, keptFor?: CallKey) => Decision<Place>;
   /** Waits until the request may be sent to Graph. */
-  readonly graphTurn: (share: Share, lane: Lane) => Promise<Decision<Release>>;
+  readonly graphTurn: (share: Share, pool: Pool) => Promise<Decision<Release>>;
   /** The same for a body that is passed on as it comes, by somebody who is not proven: it holds more than its place. */
   readonly unprovenStream: (share: Share) => Promise<Decision<Release>>;
   readonly notification: (who: Binding) => Decision<Release>;
@@ -114,12 +114,12 @@ export function createLimits(sizes: LimitSizes, now: () => number): Limits {
           [ofCall, keptFor, 'limit of this call'],
           [(_, amount) => given(control(share, 'kept', amount)), '', 'limit of this caller'],
         ]);
-        if (typeof kept !== 'string') return grant({ lane: 'kept', release: kept });
+        if (typeof kept !== 'string') return grant({ pool: 'kept', release: kept });
       }
       const taken = control(share, 'common');
-      return typeof taken === 'string' ? noRoom(taken) : grant({ lane: 'common', release: taken });
+      return typeof taken === 'string' ? noRoom(taken) : grant({ pool: 'common', release: taken });
     },
-    graphTurn: async (share, lane) => inTime(await turn(share, lane)),
+    graphTurn: async (share, pool) => inTime(await turn(share, pool)),
     unprovenStream: async (share) => inTime(await streamTurn(share, 'common')),
     notification(who) {
       const taken = takeAll([

@@ -12,10 +12,10 @@ export interface Share {
  * `kept`: reserved capacity for stops, hang-ups and keepAlives of known calls, as large as the common one. `common`:
  * everything else; unverified callers together may use half of it.
  */
-export type Lane = 'kept' | 'common';
+export type Pool = 'kept' | 'common';
 
 /** Takes capacity for a caller, or returns the text of the limit that is exhausted. */
-export type TakeShare = (share: Share, lane: Lane, amount?: number) => Release | string;
+export type TakeShare = (share: Share, pool: Pool, amount?: number) => Release | string;
 
 const ofAll = 'limit of the instance';
 const ofAllUnproven = 'limit of all callers whose token Graph has not accepted yet';
@@ -37,9 +37,9 @@ export function shares(total: number, perCaller: number): TakeShare {
     eachUnproven: counters(Math.min(perCaller, Math.ceil(half / 4))),
   };
   const kept = { all: counters(total), each: counters(half) };
-  return (share, lane, amount) => {
+  return (share, pool, amount) => {
     const lack = ofOne(share);
-    if (lane === 'kept')
+    if (pool === 'kept')
       return takeAll(
         [
           [kept.each, share.name, lack],
@@ -62,13 +62,13 @@ export const retryAfterMs = 1000;
 
 interface Waiting {
   readonly share: Share;
-  readonly lane: Lane;
+  readonly pool: Pool;
   /** Those of one caller, in the order in which they came. */
   readonly queue: ((release: Release) => void)[];
 }
 
 /** Resolves with the function that releases the turn; undefined: no turn became free in time. */
-export type TakeTurn = (share: Share, lane: Lane) => Promise<Release | undefined>;
+export type TakeTurn = (share: Share, pool: Pool) => Promise<Release | undefined>;
 
 /**
  * The same shares with a queue: requests wait at most `waitMs`, and callers take turns, however many requests each
@@ -76,7 +76,7 @@ export type TakeTurn = (share: Share, lane: Lane) => Promise<Release | undefined
  */
 export function turns(take: TakeShare, waitMs: number): TakeTurn {
   const waiting = new Map<string, Waiting>();
-  const keyOf = (share: Share, lane: Lane): string => `${lane} ${String(share.proven)} ${share.name}`;
+  const keyOf = (share: Share, pool: Pool): string => `${pool} ${String(share.proven)} ${share.name}`;
 
   function ending(release: Release): Release {
     let ended = false;
@@ -91,7 +91,7 @@ export function turns(take: TakeShare, waitMs: number): TakeTurn {
   /** Whoever is served goes to the end of the line. */
   function next(): void {
     for (const [key, callers] of [...waiting]) {
-      const release = take(callers.share, callers.lane);
+      const release = take(callers.share, callers.pool);
       if (typeof release === 'string') continue;
       waiting.delete(key);
       const [first, ...others] = callers.queue;
@@ -100,10 +100,10 @@ export function turns(take: TakeShare, waitMs: number): TakeTurn {
     }
   }
 
-  return (share, lane) => {
-    const key = keyOf(share, lane);
+  return (share, pool) => {
+    const key = keyOf(share, pool);
     const before = waiting.get(key);
-    const release = before === undefined ? take(share, lane) : 'earlier requests of this caller are waiting';
+    const release = before === undefined ? take(share, pool) : 'earlier requests of this caller are waiting';
     if (typeof release !== 'string') return Promise.resolve(ending(release));
     return new Promise((resolve) => {
       const granted = (given: Release): void => {
@@ -118,7 +118,7 @@ export function turns(take: TakeShare, waitMs: number): TakeTurn {
         resolve(undefined);
       }, waitMs);
       timer.unref();
-      waiting.set(key, { share, lane, queue: [...(before?.queue ?? []), granted] });
+      waiting.set(key, { share, pool: pool, queue: [...(before?.queue ?? []), granted] });
     });
   };
 }

@@ -7,7 +7,7 @@ import type { CallView, Commit } from '../../src/core/ports/call-store.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
-import { keysWith } from '../../src/store/redis/keys.ts';
+import { formatNumber, keysWith } from '../../src/store/redis/keys.ts';
 import { recordsOf } from '../support/evidence/history.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
@@ -171,8 +171,8 @@ test('memory, Redis and a virtual Redis answer every sequence of commands alike'
       try {
         await onRedis.ready();
         // As if somebody had joined: that touches every part of the store, which takes its time.
-        await redis.cli('set', keysWith(prefix).layout, '2');
-        virtual.command('set', keysWith('tallylight').layout, '2');
+        await redis.cli('set', keysWith(prefix).layout, String(formatNumber));
+        virtual.command('set', keysWith('tallylight').layout, String(formatNumber));
         const answers = subjects.map((): unknown[] => []);
         for (const [index, subject] of subjects.entries()) {
           for (const [name, run] of sequence) answers[index]!.push([name, await run(subject)]);

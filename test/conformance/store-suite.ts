@@ -109,8 +109,10 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
         const call = newCall();
         const commit = commitOn(await store.calls.read(call), call, 'starting');
         const told = { ...noFacts, roster: { ...emptyRoster, partial: true as const } };
-        expect(await store.calls.commit({ ...commit, state: { ...commit.state, told } })).toBe(true);
-        expect((await peer.calls.read(call)).state?.told).toEqual(told);
+        expect(await store.calls.commit({ ...commit, state: { ...commit.state, notified: told } })).toBe(
+          true,
+        );
+        expect((await peer.calls.read(call)).state?.notified).toEqual(told);
       });
 
       test('does not notice that the same operation is committed twice', async () => {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { isLong } from '../support/depth.ts';
 
-const given = Number(process.env.FUZZ_CASES ?? (isLong ? 6000 : 2000));
+const given = Number(process.env.FUZZ_CASES ?? (isLong ? 6000 : 600));
 const seed = process.env.FUZZ_SEED;
 
 /**
- * How many cases a property has: 2000, 6000 in a long run, as many as `FUZZ_CASES` says in `npm run fuzz`. What costs milliseconds
+ * How many cases a property has: 600, 6000 in a long run, as many as `FUZZ_CASES` says in `npm run fuzz`. What costs milliseconds
  * each has a share of them. A failure prints its seed and its path; `FUZZ_SEED` runs the same cases again.
  */
 export const cases = (share = 1): { readonly numRuns: number; readonly seed?: number } => ({

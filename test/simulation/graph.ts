@@ -323,6 +323,6 @@ export const callNotice = (call: CallKey, state: 'incoming' | 'established' | 't
   call,
   changeType: state === 'incoming' ? 'created' : state === 'terminated' ? 'deleted' : 'updated',
   state,
-  leg: readCallFacts({}),
+  facts: readCallFacts({}),
   result: null,
 });

@@ -19,6 +19,8 @@ interface Heard {
   /** Of this recording of its call and of those before it. */
   readonly recording: number;
   readonly at: number;
+  /** Until when it closes: who announces a stop without knowing which recording is meant announces it again. */
+  readonly until: number;
   /** For how long the process had been suspended by then, ms. */
   readonly suspendedMs: number;
 }
@@ -59,12 +61,20 @@ export class Observer {
   }
 
   /** A process was asked for a stop, or heard that another was: of every recording so far, if nothing else is said. */
-  heard(process: Process, call: CallKey, upTo = Infinity): void {
+  heard(process: Process, call: CallKey, { upTo = Infinity, forMs = Infinity } = {}): void {
     const recording = Math.min(upTo, this.#epochsOf(call).length);
+    const until = this.#engine.now + forMs / slow - slackMs;
     const calls = this.#heard.get(process) ?? new Map<CallKey, Heard>();
     this.#heard.set(process, calls);
-    if ((calls.get(call)?.recording ?? -1) < recording)
-      calls.set(call, { recording, at: this.#engine.now, suspendedMs: process.suspendedMs });
+    const known = calls.get(call);
+    const isNew = known === undefined || known.recording < recording || known.until < this.#engine.now;
+    if (isNew || (known.recording === recording && known.until < until))
+      calls.set(call, {
+        recording,
+        at: isNew ? this.#engine.now : known.at,
+        until,
+        suspendedMs: isNew ? process.suspendedMs : known.suspendedMs,
+      });
   }
 
   /** Up to which recording a process was asked for a stop itself; Infinity: that is not known. */
@@ -110,7 +120,7 @@ export class Observer {
   admitted(process: Process, call: CallKey, epoch: number): void {
     const recording = this.recordingOf(call, epoch);
     const heard = this.#heard.get(process)?.get(call);
-    if (heard !== undefined && recording <= heard.recording)
+    if (heard !== undefined && recording <= heard.recording && this.#engine.now < heard.until)
       this.#engine.violated(`rule R6: ${process.name} lets in what it has heard a stop of`);
     const forgotten = this.#forgotten.get(call);
     if (forgotten !== undefined && recording <= forgotten.recording && this.#isOutlived(forgotten.at))
@@ -129,6 +139,7 @@ export class Observer {
       );
     const heard = this.#heard.get(process)?.get(call);
     if (heard === undefined || this.recordingOf(call, epoch) > heard.recording) return;
+    if (this.#engine.now >= heard.until) return;
     const tookMs = this.#engine.now - heard.at - (process.suspendedMs - heard.suspendedMs);
     if (tookMs > slow * drainMs + slackMs)
       this.#engine.violated(`rule R6: ${process.name} passes bytes on long after it heard the stop`);

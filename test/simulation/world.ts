@@ -8,6 +8,7 @@ import type { Log } from '../../src/core/ports/log.ts';
 import type { Meter } from '../../src/core/ports/meter.ts';
 import { type EvidenceWriter, startEvidenceWriter } from '../../src/evidence/journal/writer.ts';
 import { Gate } from '../../src/gate/gate.ts';
+import { unknownForMs } from '../../src/gate/stop-marks.ts';
 import type { Act } from './acts.ts';
 import { type Choice, Weather } from './chance.ts';
 import { Engine, Process } from './engine.ts';
@@ -83,8 +84,8 @@ export class World {
       const { observer } = this;
       const meant =
         epoch === null
-          ? observer.heardUpTo(this.#announcers.get(from), call)
-          : observer.recordingOf(call, epoch);
+          ? { upTo: observer.heardUpTo(this.#announcers.get(from), call), forMs: unknownForMs }
+          : { upTo: observer.recordingOf(call, epoch) };
       observer.heard(process, call, meant);
     };
     this.store.started = (call, epoch) => this.observer.started(call, epoch);

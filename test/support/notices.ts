@@ -2,26 +2,26 @@ import type { GraphCallState } from '../../src/core/call/graph-state.ts';
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import type { Binding } from '../../src/core/call/state.ts';
 import type { CallFacts, Notice, ResultInfo, RosterEntry } from '../../src/core/notices/notice.ts';
-import { nothingOfALeg } from '../fixtures/notifications/read.ts';
+import { noFacts } from '../fixtures/notifications/read.ts';
 import { bot, theCall, type World } from './gate.ts';
 
 type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 
-/** What a notification tells of a leg; nothing, unless given. */
-export const legOf = (facts: Partial<CallFacts> = {}): CallFacts => ({ ...nothingOfALeg, ...facts });
+/** What a notification tells of a call; nothing, unless given. */
+export const factsOf = (facts: Partial<CallFacts> = {}): CallFacts => ({ ...noFacts, ...facts });
 
 interface CallNoticeFacts {
   readonly call?: Notice['call'];
   readonly changeType?: NoticeOf<'call'>['changeType'];
-  readonly leg?: Partial<CallFacts>;
+  readonly facts?: Partial<CallFacts>;
   readonly result?: ResultInfo | null;
 }
 
 /** A call is in this state; null: none was given. */
 export const callIs = (
   state: GraphCallState | null,
-  { call = theCall, changeType = 'updated', leg = {}, result = null }: CallNoticeFacts = {},
-): NoticeOf<'call'> => ({ kind: 'call', call, changeType, state, leg: legOf(leg), result });
+  { call = theCall, changeType = 'updated', facts = {}, result = null }: CallNoticeFacts = {},
+): NoticeOf<'call'> => ({ kind: 'call', call, changeType, state, facts: factsOf(facts), result });
 
 /** The invitation of a recording policy. */
 export const invitation = (facts: CallNoticeFacts = {}): NoticeOf<'call'> =>

@@ -141,7 +141,7 @@ export interface CallState {
   /** When Graph had last answered the stop that ended an interval of this epoch, in watched time, ms; null: none has ended. */
   readonly closedAt: number | null;
   /** null: nothing was told yet. */
-  readonly told: NotifiedFacts | null;
+  readonly notified: NotifiedFacts | null;
   /** The evidence chain: the time of the last record (ms; 0: there is none), how many there are, and the last one's hash. */
   readonly at: number;
   readonly seq: number;
@@ -157,7 +157,7 @@ export const unknownCall: CallState = {
   openedAt: null,
   startedAt: 0,
   closedAt: null,
-  told: null,
+  notified: null,
   at: 0,
   seq: 0,
   head: null,

@@ -43,7 +43,7 @@ export type CallEvent =
       readonly operation: string;
       readonly binding: Binding | null;
     }
-  | { readonly type: 'notified' | 'rosterNotified' | 'contradicted'; readonly told: NotifiedFacts }
+  | { readonly type: 'notified' | 'rosterNotified' | 'contradicted'; readonly notified: NotifiedFacts }
   | {
       readonly type:
         | 'holderLost'
@@ -202,7 +202,7 @@ function judge(state: CallState, event: CallEvent, occasion: TransitionContext):
     case 'notified':
     case 'rosterNotified':
     case 'contradicted':
-      return happens(event.type, { told: event.told });
+      return happens(event.type, { notified: event.notified });
     case 'stopUnknown':
       return state.exchange?.token === event.token
         ? happens('stopUnknown', {

@@ -3,13 +3,13 @@ import type { CallKey } from '../call/key.ts';
 import type { JsonObject } from '../json.ts';
 
 /**
- * Facts about the leg of a call in a notification, other than its state: who was recorded, why, and what the leg
+ * Facts about a call in a notification, other than its state: who was recorded, why, and what it
  * belongs to. Ids only; never a token, a name or a number.
  */
 export interface CallFacts extends JsonObject {
   readonly tenant: string | null;
   readonly direction: 'incoming' | 'outgoing' | null;
-  /** Shared by the legs of one conversation, until a transfer. */
+  /** Shared by the calls of one conversation, until a transfer. */
   readonly callChainId: string | null;
   /** `chatInfo.threadId`: the meeting. */
   readonly threadId: string | null;
@@ -20,7 +20,7 @@ export interface CallFacts extends JsonObject {
   readonly observedParticipantId: string | null;
   readonly sourceParticipantId: string | null;
   readonly onBehalfOf: string | null;
-  /** The user who transferred the call here: the leg before has another id and another chain. */
+  /** The user who transferred the call here: the call before has another id and another chain. */
   readonly transferor: string | null;
   readonly policyIdentifier: string | null;
   readonly inviteReasons: readonly string[];
@@ -58,7 +58,7 @@ export type Notice =
       readonly changeType: 'created' | 'updated' | 'deleted';
       /** null: none was given. */
       readonly state: GraphCallState | null;
-      readonly leg: CallFacts;
+      readonly facts: CallFacts;
       readonly result: ResultInfo | null;
     }
   | {

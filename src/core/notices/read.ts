@@ -75,7 +75,7 @@ function readCall(
     call: about.call,
     changeType,
     state: callStates.get(readWord(data.state) ?? '') ?? null,
-    leg: readCallFacts(data),
+    facts: readCallFacts(data),
     result: readResult(data.resultInfo),
   };
 }

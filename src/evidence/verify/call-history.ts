@@ -89,7 +89,7 @@ export class CallHistory {
     takers[record.event]?.(this, record);
   }
 
-  leg(): CallSummary {
+  summary(): CallSummary {
     const by = this.#proven ?? this.#claimed;
     return {
       call: this.#call,
@@ -147,10 +147,10 @@ export class CallHistory {
     const { code, subcode } = fieldsOf(detail.result);
     if (detail.result !== null && detail.result !== undefined)
       this.#result = { code: readCount(code), subcode: readCount(subcode) };
-    const leg = fieldsOf(detail.leg);
-    for (const name of factNames) this.#facts[name] ??= factReaders[name](leg[name]);
+    const facts = fieldsOf(detail.facts);
+    for (const name of factNames) this.#facts[name] ??= factReaders[name](facts[name]);
     for (const name of listNames)
-      if (this.#lists[name].length === 0) this.#lists[name] = readList(leg[name], listReaders[name]);
+      if (this.#lists[name].length === 0) this.#lists[name] = readList(facts[name], listReaders[name]);
   }
 
   flag(flag: CallFlag): void {

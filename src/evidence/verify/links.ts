@@ -5,44 +5,44 @@ import { CallHistory } from './call-history.ts';
 const minute = 60_000;
 
 /**
- * How long after the last leg of a meeting had ended a leg of the same thread still belongs to it, ms. Long enough for a
+ * How long after the last call of a meeting had ended a call of the same thread still belongs to it, ms. Long enough for a
  * replaced bot and for somebody who comes back; a recurring meeting has one thread for months, and a group chat one for
  * all its calls.
  */
 export const threadWindowMs = 15 * minute;
-/** How long after the end of a leg its transfer may appear, ms. */
+/** How long after the end of a call its transfer may appear, ms. */
 export const transferWindowMs = 5 * minute;
-/** How long a leg with an open recording is taken to live after its last record, ms: keepAlives leave no record. */
+/** How long a call with an open recording is taken to live after its last record, ms: keepAlives leave no record. */
 const openWindowMs = 12 * 60 * minute;
 /** A call queue transfers hundreds of calls at a time. */
 const maxOthers = 8;
 
-/** By what legs are linked; the words go before the id. */
+/** By what calls are linked; the words go before the id. */
 export const linkKinds = {
   callChainId: 'call chain',
   threadId: 'meeting thread',
   transferor: 'transfer by user',
 } as const;
 
-/** Why legs are shown together. Ids of calls are GUIDs, as in `Leg.call`. */
+/** Why calls are shown together. Ids of calls are GUIDs, as in `CallSummary.call`. */
 export interface Link {
   readonly by: keyof typeof linkKinds;
   /** The chain, the thread, or the user who transferred. */
   readonly id: string;
-  /** In the order in which they appeared; of a transfer, the leg it came from and the leg it led to. */
+  /** In the order in which they appeared; of a transfer, the call it came from and the call it led to. */
   readonly calls: readonly string[];
-  /** Of a transfer: the last eight further legs that it can have come from, which are not linked for that. */
+  /** Of a transfer: the last eight further calls that it can have come from, which are not linked for that. */
   readonly orFrom: readonly string[];
 }
 
-/** Legs that belong together as far as the evidence tells. For reading only: each leg has its own gate. */
+/** Calls that belong together as far as the evidence tells. For reading only: each call has its own gate. */
 export interface Conversation {
   readonly tenant: string | null;
   readonly firstRecord: string;
   readonly lastRecord: string;
   /** In the order in which they appeared. */
-  readonly legs: readonly CallSummary[];
-  /** Empty for a leg that nothing links. */
+  readonly calls: readonly CallSummary[];
+  /** Empty for a call that nothing links. */
   readonly links: readonly Link[];
 }
 
@@ -64,50 +64,50 @@ export class Conversations {
 
   /** Every call is in exactly one; those that appeared first come first. */
   list(): Conversation[] {
-    return conversationsOf([...this.#histories.values()].map((history) => history.leg()));
+    return conversationsOf([...this.#histories.values()].map((history) => history.summary()));
   }
 }
 
 interface Lived {
-  readonly leg: CallSummary;
+  readonly call: CallSummary;
   readonly from: number;
   readonly until: number;
   readonly users: ReadonlySet<string>;
 }
 
-function lifeOf(leg: CallSummary): Lived {
-  const until = Date.parse(leg.ended?.at ?? leg.lastRecord);
-  const lives = leg.ended === null && leg.flags.includes('stillOpen');
+function lifeOf(call: CallSummary): Lived {
+  const until = Date.parse(call.ended?.at ?? call.lastRecord);
+  const lives = call.ended === null && call.flags.includes('stillOpen');
   return {
-    leg,
-    from: Date.parse(leg.firstRecord),
+    call,
+    from: Date.parse(call.firstRecord),
     until: lives ? until + openWindowMs : until,
     users: new Set(
-      [leg.source, leg.policyHolder, leg.otherSideUser, leg.onBehalfOf].filter((user) => user !== null),
+      [call.source, call.policyHolder, call.otherSideUser, call.onBehalfOf].filter((user) => user !== null),
     ),
   };
 }
 
-/** Groups legs by everything that links two of them. */
-export function conversationsOf(legs: readonly CallSummary[]): Conversation[] {
-  const lives = legs
+/** Groups calls by everything that links two of them. */
+export function conversationsOf(calls: readonly CallSummary[]): Conversation[] {
+  const lives = calls
     .map(lifeOf)
-    .sort((a, b) => a.from - b.from || (a.leg.call < b.leg.call ? -1 : Number(a.leg.call > b.leg.call)));
+    .sort((a, b) => a.from - b.from || (a.call.call < b.call.call ? -1 : Number(a.call.call > b.call.call)));
   const links = [...chainLinks(lives), ...threadLinks(lives), ...transferLinks(lives)];
   const groups = new Groups();
   for (const { calls } of links) groups.join(calls);
-  const found = new Map<string, { legs: CallSummary[]; links: Link[] }>();
-  for (const { leg } of lives) {
-    const root = groups.rootOf(leg.call);
+  const found = new Map<string, { calls: CallSummary[]; links: Link[] }>();
+  for (const { call } of lives) {
+    const root = groups.rootOf(call.call);
     const group = found.get(root);
-    if (group === undefined) found.set(root, { legs: [leg], links: [] });
-    else group.legs.push(leg);
+    if (group === undefined) found.set(root, { calls: [call], links: [] });
+    else group.calls.push(call);
   }
   for (const link of links) found.get(groups.rootOf(link.calls[0] ?? ''))?.links.push(link);
   return [...found.values()].map((group) => ({
-    tenant: group.legs[0]?.tenant ?? null,
-    firstRecord: earliest(group.legs.map((leg) => leg.firstRecord)),
-    lastRecord: latest(group.legs.map((leg) => leg.lastRecord)),
+    tenant: group.calls[0]?.tenant ?? null,
+    firstRecord: earliest(group.calls.map((call) => call.firstRecord)),
+    lastRecord: latest(group.calls.map((call) => call.lastRecord)),
     ...group,
   }));
 }
@@ -116,73 +116,73 @@ const earliest = (times: readonly string[]): string => times.reduce((a, b) => (a
 const latest = (times: readonly string[]): string => times.reduce((a, b) => (a > b ? a : b));
 
 /** What the same id means in another tenant is another thing. */
-const within = (leg: CallSummary, id: string | null): string | undefined =>
-  leg.tenant === null || id === null ? undefined : `${leg.tenant} ${id}`;
+const within = (call: CallSummary, id: string | null): string | undefined =>
+  call.tenant === null || id === null ? undefined : `${call.tenant} ${id}`;
 
-const linkOf = (by: Link['by'], id: string | null, legs: readonly CallSummary[]): Link[] =>
-  legs.length < 2 || id === null ? [] : [{ by, id, calls: legs.map(({ call }) => call), orFrom: [] }];
+const linkOf = (by: Link['by'], id: string | null, calls: readonly CallSummary[]): Link[] =>
+  calls.length < 2 || id === null ? [] : [{ by, id, calls: calls.map(({ call }) => call), orFrom: [] }];
 
 function chainLinks(lives: readonly Lived[]): Link[] {
   const chains = new Map<string, CallSummary[]>();
-  for (const { leg } of lives) {
-    const key = within(leg, leg.callChainId);
+  for (const { call } of lives) {
+    const key = within(call, call.callChainId);
     if (key === undefined) continue;
     const chain = chains.get(key);
-    if (chain === undefined) chains.set(key, [leg]);
-    else chain.push(leg);
+    if (chain === undefined) chains.set(key, [call]);
+    else chain.push(call);
   }
-  return [...chains.values()].flatMap((legs) => linkOf('callChainId', legs[0]?.callChainId ?? null, legs));
+  return [...chains.values()].flatMap((calls) => linkOf('callChainId', calls[0]?.callChainId ?? null, calls));
 }
 
-/** Legs of one thread, as long as there is one living or the last has just ended. */
+/** Calls of one thread, as long as there is one living or the last has just ended. */
 function threadLinks(lives: readonly Lived[]): Link[] {
-  const meetings: { readonly legs: CallSummary[]; until: number }[] = [];
+  const meetings: { readonly calls: CallSummary[]; until: number }[] = [];
   const current = new Map<string, (typeof meetings)[number]>();
-  for (const { leg, from, until } of lives) {
-    const key = within(leg, leg.threadId);
+  for (const { call, from, until } of lives) {
+    const key = within(call, call.threadId);
     if (key === undefined) continue;
     const meeting = current.get(key);
     if (meeting !== undefined && from <= meeting.until + threadWindowMs) {
-      meeting.legs.push(leg);
+      meeting.calls.push(call);
       meeting.until = Math.max(meeting.until, until);
     } else {
-      const next = { legs: [leg], until };
+      const next = { calls: [call], until };
       meetings.push(next);
       current.set(key, next);
     }
   }
-  return meetings.flatMap(({ legs }) => linkOf('threadId', legs[0]?.threadId ?? null, legs));
+  return meetings.flatMap(({ calls }) => linkOf('threadId', calls[0]?.threadId ?? null, calls));
 }
 
 /**
- * Each transferred leg with the one leg it most likely came from. A busy user has many calls within minutes, and
+ * Each transferred call with the one call it most likely came from. A busy user has many calls within minutes, and
  * linking all of them would make one conversation of a working day; the others are named.
  */
 function transferLinks(lives: readonly Lived[]): Link[] {
   const links: Link[] = [];
   const recent = new Map<string, Lived[]>();
   for (const life of lives) {
-    const { leg, from } = life;
-    const key = within(leg, leg.transferor);
-    if (key !== undefined && leg.transferor !== null) {
+    const { call, from } = life;
+    const key = within(call, call.transferor);
+    if (key !== undefined && call.transferor !== null) {
       const near = (recent.get(key) ?? []).filter(({ until }) => from <= until + transferWindowMs);
       recent.set(key, near);
-      // Legs of one chain are linked by it, and a transfer led to all of them.
-      const origins = near.filter((other) => !sameChain(other.leg, leg));
+      // Calls of one chain are linked by it, and a transfer led to all of them.
+      const origins = near.filter((other) => !sameChain(other.call, call));
       const origin = likeliest(life, origins);
       if (origin !== undefined)
         links.push({
           by: 'transferor',
-          id: leg.transferor,
-          calls: [origin.leg.call, leg.call],
+          id: call.transferor,
+          calls: [origin.call.call, call.call],
           orFrom: origins
-            .filter((other) => other !== origin && !sameChain(other.leg, origin.leg))
+            .filter((other) => other !== origin && !sameChain(other.call, origin.call))
             .slice(-maxOthers)
-            .map((other) => other.leg.call),
+            .map((other) => other.call.call),
         });
     }
     for (const user of life.users) {
-      const mine = within(leg, user);
+      const mine = within(call, user);
       if (mine === undefined) continue;
       const known = recent.get(mine);
       if (known === undefined) recent.set(mine, [life]);
@@ -195,9 +195,9 @@ function transferLinks(lives: readonly Lived[]): Link[] {
 const sameChain = (a: CallSummary, b: CallSummary): boolean =>
   a.callChainId !== null && a.callChainId === b.callChainId;
 
-/** A leg with another user of the transferred one, else the one that lived last, else the one that appeared last. */
-function likeliest({ leg, from, users }: Lived, origins: readonly Lived[]): Lived | undefined {
-  const stayed = [...users].filter((user) => user !== leg.transferor);
+/** A call with another user of the transferred one, else the one that lived last, else the one that appeared last. */
+function likeliest({ call, from, users }: Lived, origins: readonly Lived[]): Lived | undefined {
+  const stayed = [...users].filter((user) => user !== call.transferor);
   const sharing = (origin: Lived): number => Number(stayed.some((user) => origin.users.has(user)));
   const livedLast = ({ until }: Lived): number => Math.min(until, from);
   let best: Lived | undefined;

@@ -50,12 +50,12 @@ const misfitInWords = ({
 
 /** One conversation as text that ends with a newline; `number` is its place in the list, from 1. */
 export function conversationText(conversation: Conversation, number: number): string {
-  const { tenant, firstRecord, lastRecord, legs, links } = conversation;
+  const { tenant, firstRecord, lastRecord, calls, links } = conversation;
   return [
     `Conversation ${number}: ${firstRecord} to ${lastRecord}`,
-    `  tenant ${tenant ?? 'unknown'}, ${legs.length === 1 ? 'one call' : `${legs.length} calls`}`,
+    `  tenant ${tenant ?? 'unknown'}, ${calls.length === 1 ? 'one call' : `${calls.length} calls`}`,
     ...links.flatMap(linkInWords),
-    ...legs.flatMap(legInWords),
+    ...calls.flatMap(callInWords),
     '',
   ].join('\n');
 }
@@ -70,28 +70,28 @@ function linkInWords({ by, id, calls, orFrom }: Link): string[] {
   ];
 }
 
-function legInWords(leg: CallSummary): string[] {
+function callInWords(call: CallSummary): string[] {
   const facts: readonly (readonly [name: string, values: readonly string[]])[] = [
-    ['application', [leg.app ?? 'unknown']],
-    ['policy', named(leg.policyIdentifier)],
-    ['policy holder', named(leg.policyHolder)],
-    ['other party', named(leg.otherSideUser)],
-    ['originated by', named(leg.source)],
-    ['on behalf of', named(leg.onBehalfOf)],
-    ['transferred by', named(leg.transferor)],
-    ['paired recorders', list(leg.pairedRecorders)],
-    ['other recorders', list(leg.otherRecorders)],
-    ['records', [`${leg.firstRecord} to ${leg.lastRecord}`]],
-    ['states', list(leg.states)],
-    ['recording', recordingInWords(leg)],
-    ['failed starts', totals(leg.failedStarts)],
-    ['refused writes', totals(leg.refusedWrites)],
-    ['contradiction', leg.contradictions.map(contradictionInWords)],
-    ['end', endInWords(leg)],
-    ['note', leg.flags.map((flag) => callFlags[flag])],
+    ['application', [call.app ?? 'unknown']],
+    ['policy', named(call.policyIdentifier)],
+    ['policy holder', named(call.policyHolder)],
+    ['other party', named(call.otherSideUser)],
+    ['originated by', named(call.source)],
+    ['on behalf of', named(call.onBehalfOf)],
+    ['transferred by', named(call.transferor)],
+    ['paired recorders', list(call.pairedRecorders)],
+    ['other recorders', list(call.otherRecorders)],
+    ['records', [`${call.firstRecord} to ${call.lastRecord}`]],
+    ['states', list(call.states)],
+    ['recording', recordingInWords(call)],
+    ['failed starts', totals(call.failedStarts)],
+    ['refused writes', totals(call.refusedWrites)],
+    ['contradiction', call.contradictions.map(contradictionInWords)],
+    ['end', endInWords(call)],
+    ['note', call.flags.map((flag) => callFlags[flag])],
   ];
   return [
-    `  Call ${leg.call}`,
+    `  Call ${call.call}`,
     ...facts.flatMap(([name, values]) =>
       values.map((value, index) => `    ${(index === 0 ? name : '').padEnd(18)}${value}`),
     ),

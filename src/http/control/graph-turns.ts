@@ -1,7 +1,7 @@
 import { refuse } from '../../core/decision.ts';
 import type { AcceptedTokens } from './accepted-tokens.ts';
 import type { ControlRequest } from './context.ts';
-import type { Lane } from '../shares.ts';
+import type { Pool } from '../shares.ts';
 import type { GraphPort } from '../ports.ts';
 import { readSmall } from '../small-body.ts';
 
@@ -9,13 +9,13 @@ import { readSmall } from '../small-body.ts';
  * Access to Graph for one request: connections are queued per caller, and a small body is read completely before a
  * connection is taken.
  */
-export function graphTakingTurns(request: ControlRequest, accepted: AcceptedTokens, lane: Lane): GraphPort {
+export function graphTakingTurns(request: ControlRequest, accepted: AcceptedTokens, pool: Pool): GraphPort {
   const { req, caller, share, keeps } = request;
   const { graph, limits } = request.deps;
   return {
     answerHeaders: (answer) => graph.answerHeaders(answer),
     async exchange(asked, mayStill, guard) {
-      const turn = await limits.graphTurn(share, lane);
+      const turn = await limits.graphTurn(share, pool);
       if (!turn.ok) return { kind: 'notSent', refusal: turn };
       try {
         const sent = await graph.exchange(asked, mayStill, guard);
@@ -36,7 +36,7 @@ export function graphTakingTurns(request: ControlRequest, accepted: AcceptedToke
       const isStream = body !== null && !Buffer.isBuffer(body);
       const stream = isStream && !share.proven ? await limits.unprovenStream(share) : undefined;
       if (stream?.ok === false) return { kind: 'failed', refusal: stream };
-      const turn = await limits.graphTurn(share, lane);
+      const turn = await limits.graphTurn(share, pool);
       try {
         if (!turn.ok) return { kind: 'failed', refusal: turn };
         // Nothing tells any more that the client went away meanwhile.

@@ -30,12 +30,12 @@ export async function withinLimits(
   // Node reads ahead, and would hold more than anybody has asked for; it goes on as soon as somebody does.
   if (!share.proven && !req.complete) req.socket.pause();
   const memory = bodyMemory(limits, share);
-  if (!memory.holdsAhead(place.value.lane === 'kept' ? 0 : req.readableLength)) {
+  if (!memory.holdsAhead(place.value.pool === 'kept' ? 0 : req.readableLength)) {
     place.value.release();
     return noMemory;
   }
   const request = { ...arrived, share, keeps: memory.keeps };
-  const graph = graphTakingTurns(request, accepted, place.value.lane);
+  const graph = graphTakingTurns(request, accepted, place.value.pool);
   try {
     return await run({ ...request, deps: { ...deps, graph } });
   } finally {

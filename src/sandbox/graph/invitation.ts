@@ -14,12 +14,12 @@ export const incomingCallSchema = z.strictObject({
   policyBased: z.boolean().default(true),
   /** Established already. */
   answered: z.boolean().default(false),
-  /** Shared by the legs of one conversation. */
+  /** Shared by the calls of one conversation. */
   callChainId: guid.optional(),
   /** The meeting. */
   threadId: z.string().optional(),
   /**
-   * The id of another recorder's leg of the same conversation: chain, meeting, users and tenant are that leg's where
+   * The id of another recorder's call of the same conversation: chain, meeting, users and tenant are that call's where
    * they are not given, and its application instance is a paired recorder.
    */
   pairedWith: z.string().optional(),

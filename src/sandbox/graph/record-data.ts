@@ -28,7 +28,7 @@ export function makeCallRecord(call: EndedCall, endedAt: number) {
       role: 'customBot',
     },
   };
-  const leg = { caller, callee, ...span, failureInfo: null };
+  const ends = { caller, callee, ...span, failureInfo: null };
   return {
     record: {
       id: call.callChainId,
@@ -43,8 +43,8 @@ export function makeCallRecord(call: EndedCall, endedAt: number) {
       organizer_v2: { id: users[0]?.id ?? call.app, identity: { user: users[0] ?? null } },
     },
     participants: users.map((user) => ({ id: user.id, identity: { user } })),
-    session: { id: randomUUID(), ...leg, modalities: ['audio'], isTest: false },
-    segment: { id: randomUUID(), ...leg, media: [] },
+    session: { id: randomUUID(), ...ends, modalities: ['audio'], isTest: false },
+    segment: { id: randomUUID(), ...ends, media: [] },
   };
 }
 

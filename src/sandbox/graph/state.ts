@@ -198,7 +198,7 @@ export class FakeGraphState {
     if (changed.length > 0) this.#tell(call, { kind: 'roster', changed, removed: [] });
   }
 
-  /** The leg is over: its banner goes out, later requests find nothing, and a call record appears. */
+  /** The call is over: its banner goes out, later requests find nothing, and a call record appears. */
   endCall(call: FakeCall, result: EndResult): void {
     if (!this.#isLive(call)) return;
     if (call.recording !== 'notRecording') {

@@ -114,7 +114,7 @@ export function parseCallState(text: unknown): CallState {
     openedAt: asTime(value.openedAt),
     startedAt: asNumber(value.startedAt, 'call state'),
     closedAt: asTime(value.closedAt),
-    told: told(value.told),
+    notified: notified(value.notified),
     at: asNumber(value.at, 'call state'),
     seq: asNumber(value.seq, 'call state'),
     head: value.head === null ? null : asText(value.head, 'call state'),
@@ -135,7 +135,7 @@ const isSighting = (value: unknown): boolean =>
   (value.sequence === null || typeof value.sequence === 'number');
 
 /** Only what the gate reads: it never opens for any of this. */
-function told(value: unknown): NotifiedFacts | null {
+function notified(value: unknown): NotifiedFacts | null {
   if (value === null || value === undefined) return null;
   if (!isRecord(value) || !isRecord(value.roster)) throw malformed('call state');
   const { participants, contradictedIn, shownIn, partial } = value.roster;

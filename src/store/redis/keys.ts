@@ -9,8 +9,8 @@ export const shardCount = 256;
 /** The stable shard of a call. Graph's ids share digits, so their hash decides and not a part of them. */
 export const shardOf = (call: CallKey): number => Number.parseInt(sha256(call).slice(0, 2), 16);
 
-/** The layout that is described here; prelude.lua has it as well. The first one kept a hash where `mark` is a string. */
-export const formatNumber = 2;
+/** The layout that is described here; prelude.lua has it as well. */
+export const formatNumber = 3;
 
 export interface ShardKeys {
   /** A stream: the evidence that waits. */
@@ -22,7 +22,7 @@ export interface ShardKeys {
   /** A hash: state -> number of calls. */
   readonly census: string;
   /** A sorted set: call id -> when something was last heard of it, in watched time. Of calls that silence may end. */
-  readonly heard: string;
+  readonly activity: string;
   /** A sorted set: call id -> when the call may be forgotten, in watched time. */
   readonly retained: string;
 }
@@ -80,7 +80,7 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     shard: `${prefix}:{${n}}:shard`,
     mark: `${prefix}:{${n}}:life`,
     census: `${prefix}:{${n}}:census`,
-    heard: `${prefix}:{${n}}:heard`,
+    activity: `${prefix}:{${n}}:activity`,
     retained: `${prefix}:{${n}}:retained`,
   });
   const shardIn = (call: CallKey): number => shardOf(call) % shards;

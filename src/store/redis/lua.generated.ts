@@ -1,5 +1,5 @@
 // Written by lua/build.mjs from the files in lua/; change those.
-const prelude = `local format = '2'
+const prelude = `local format = '3'
 local function decimal(number)
   return string.format('%.0f', math.floor(number))
 end
@@ -115,11 +115,11 @@ return wanted`,
   commit: `#!lua
 ${prelude}
 ${shard}
-local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
+local call, tallies, outbox, shard, mark, census, activity, retained = unpack(KEYS)
 local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
-  { heard, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
+  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
 local counts = redis.call('HMGET', census, stored[3] or state, state)
@@ -143,9 +143,9 @@ redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
 redis.pcall('PUBLISH', channel, part)
 if listed == '1' then
-  redis.call('ZADD', heard, fraction(known.watched), id)
+  redis.call('ZADD', activity, fraction(known.watched), id)
 else
-  redis.call('ZREM', heard, id)
+  redis.call('ZREM', activity, id)
 end
 if retentionMs == '' then
   redis.call('ZREM', retained, id)
@@ -156,11 +156,11 @@ return 1`,
   commitClosing: `#!lua flags=allow-oom
 ${prelude}
 ${shard}
-local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
+local call, tallies, outbox, shard, mark, census, activity, retained = unpack(KEYS)
 local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
-  { heard, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
+  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
 local counts = redis.call('HMGET', census, stored[3] or state, state)
@@ -184,9 +184,9 @@ redis.call('HINCRBY', census, state, 1)
 redis.call('XADD', outbox, '*', 'record', record)
 redis.pcall('PUBLISH', channel, part)
 if listed == '1' then
-  redis.call('ZADD', heard, fraction(known.watched), id)
+  redis.call('ZADD', activity, fraction(known.watched), id)
 else
-  redis.call('ZREM', heard, id)
+  redis.call('ZREM', activity, id)
 end
 if retentionMs == '' then
   redis.call('ZREM', retained, id)
@@ -240,7 +240,7 @@ return { fraction(clockNow()), redis.call('HGETALL', inbox) }`,
   idle: `#!lua flags=allow-oom
 ${prelude}
 ${shard}
-local shard, mark, heard = unpack(KEYS)
+local shard, mark, activity = unpack(KEYS)
 local forMs, limit, seen, elapsed = unpack(ARGV)
 ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
 local known = shardNow(shard, mark, seen, elapsed)
@@ -249,7 +249,7 @@ local latest = fraction(known.watched - forMs)
 return {
   fraction(known.time),
   fraction(known.watched),
-  redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
+  redis.call('ZRANGE', activity, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
 }`,
   join: `#!lua
 ${prelude}
@@ -355,10 +355,10 @@ return 1`,
   sweep: `#!lua flags=allow-oom
 ${prelude}
 ${shard}
-local call, holders, tallies, census, heard, retained, shard, mark = unpack(KEYS)
+local call, holders, tallies, census, activity, retained, shard, mark = unpack(KEYS)
 local id, seen, elapsed = unpack(ARGV)
 ready({ call, 'hash', 'DEL' }, { holders, 'hash', 'DEL' }, { tallies, 'hash', 'DEL' },
-  { census, 'hash', 'HINCRBY' }, { heard, 'zset', 'ZREM' }, { retained, 'zset', 'ZREM' },
+  { census, 'hash', 'HINCRBY' }, { activity, 'zset', 'ZREM' }, { retained, 'zset', 'ZREM' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
 local known = shardNow(shard, mark, seen, elapsed)
 local over = redis.call('ZSCORE', retained, id)
@@ -370,18 +370,18 @@ if state then
   redis.call('HINCRBY', census, state, -1)
 end
 redis.call('DEL', call, holders, tallies)
-redis.call('ZREM', heard, id)
+redis.call('ZREM', activity, id)
 redis.call('ZREM', retained, id)
 return 1`,
   touch: `#!lua
 ${prelude}
 ${shard}
-local shard, mark, heard = unpack(KEYS)
+local shard, mark, activity = unpack(KEYS)
 local ids, seen, elapsed = unpack(ARGV)
-ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { heard, 'zset', 'ZADD' })
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { activity, 'zset', 'ZADD' })
 local known = shardNow(shard, mark, seen, elapsed)
 keepTimes(shard, known)
 local at = fraction(known.watched)
-for _, id in ipairs(cjson.decode(ids)) do redis.call('ZADD', heard, 'XX', at, id) end
+for _, id in ipairs(cjson.decode(ids)) do redis.call('ZADD', activity, 'XX', at, id) end
 return 1`,
 } as const;

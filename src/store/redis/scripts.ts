@@ -153,9 +153,9 @@ interface IdleCall {
 function idleCalls(reply: unknown): readonly IdleCall[] {
   const [time, watched, calls] = asList(reply, 'reply');
   const ahead = asNumber(time, 'time') - asNumber(watched, 'time');
-  return asPairs(calls, 'listed call').map(([id, heard]) => ({
+  return asPairs(calls, 'listed call').map(([id, at]) => ({
     call: asCallKey(id),
-    since: ahead + asNumber(heard, 'listed call'),
+    since: ahead + asNumber(at, 'listed call'),
   }));
 }
 
@@ -229,7 +229,7 @@ const shardArgs = ['seen', 'elapsed'] as const;
 const commit = (name: 'commit' | 'commitClosing') =>
   replicated(
     name,
-    ['call', 'tallies', 'outbox', ...shardKeys, 'census', 'heard', 'retained'],
+    ['call', 'tallies', 'outbox', ...shardKeys, 'census', 'activity', 'retained'],
     [
       ...['operation', 'version', 'life', 'state', 'epoch', 'binding', 'value', 'record'],
       ...['dropTallies', 'retentionMs', 'id', 'listed', 'open', ...shardArgs, 'channel', 'part'],
@@ -249,12 +249,12 @@ export const scripts = {
     acquired,
   ),
   leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
-  touch: script('touch', [...shardKeys, 'heard'], ['ids', ...shardArgs], yes),
-  idle: script('idle', [...shardKeys, 'heard'], ['forMs', 'limit', ...shardArgs], idleCalls),
+  touch: script('touch', [...shardKeys, 'activity'], ['ids', ...shardArgs], yes),
+  idle: script('idle', [...shardKeys, 'activity'], ['forMs', 'limit', ...shardArgs], idleCalls),
   due: script('due', [...shardKeys, 'retained'], ['limit', ...shardArgs], calls),
   sweep: script(
     'sweep',
-    ['call', 'holders', 'tallies', 'census', 'heard', 'retained', ...shardKeys],
+    ['call', 'holders', 'tallies', 'census', 'activity', 'retained', ...shardKeys],
     ['id', ...shardArgs],
     yes,
   ),

@@ -14,8 +14,8 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-/** A bot whose leg was announced through the proxy. */
-async function leg(call: IncomingCall = {}): Promise<Bot> {
+/** A bot whose recorded was announced through the proxy. */
+async function recorded(call: IncomingCall = {}): Promise<Bot> {
   const bot = await world.bot(call);
   await notified(bot, 'updated established');
   return bot;
@@ -32,8 +32,8 @@ const upload = async (bot: Bot): Promise<number> => (await bot.upload('frame', 6
 
 describe('two bots invited to one conversation', () => {
   test('have a call id, a success and a gate each', async () => {
-    const one = await leg();
-    const other = await leg({ pairedWith: one.call });
+    const one = await recorded();
+    const other = await recorded({ pairedWith: one.call });
     expect((await one.report('recording')).status).toBe(200);
     expect([await upload(one), await upload(other)]).toEqual([201, 403]);
     expect((await other.report('recording')).status).toBe(200);
@@ -42,8 +42,8 @@ describe('two bots invited to one conversation', () => {
   });
 
   test('end on their own', async () => {
-    const one = await leg();
-    const other = await leg({ pairedWith: one.call });
+    const one = await recorded();
+    const other = await recorded({ pairedWith: one.call });
     for (const bot of [one, other]) expect((await bot.report('recording')).status).toBe(200);
     world.graph.endCall(one.call);
     await eventually(async () => (await upload(one)) === 403);
@@ -59,9 +59,9 @@ describe('no gate is carried over', () => {
   ];
 
   test.each(cases)('by %s: the new id needs its own confirmation', async (_, after) => {
-    const before = await leg({ policyHolder: '44444444-4444-4444-8444-444444444444' });
+    const before = await recorded({ policyHolder: '44444444-4444-4444-8444-444444444444' });
     expect((await before.report('recording')).status).toBe(200);
-    const next = await leg(after(before));
+    const next = await recorded(after(before));
     expect(await upload(next)).toBe(403);
     world.graph.endCall(before.call);
     await notified(before, 'deleted terminated');
@@ -72,20 +72,20 @@ describe('no gate is carried over', () => {
   });
 });
 
-test('the evidence shows the legs of a conversation together, for reading', async () => {
-  const one = await leg();
-  const other = await leg({ pairedWith: one.call });
-  const apart = await leg();
+test('the evidence shows the calls of a conversation together, for reading', async () => {
+  const one = await recorded();
+  const other = await recorded({ pairedWith: one.call });
+  const apart = await recorded();
   expect((await one.report('recording')).status).toBe(200);
   const { misfit } = await world.closeAndVerify();
   expect(misfit).toBeNull();
   const { stdout } = await promisify(execFile)(process.execPath, [
     fileURLToPath(new URL('../../../dist/src/cli/verify.js', import.meta.url)),
-    '--legs',
+    '--calls',
     '--json',
     join(world.directory, 'evidence'),
   ]);
-  const { conversations } = JSON.parse(stdout) as { conversations: { legs: { call: string }[] }[] };
-  const groups = conversations.map(({ legs }) => legs.map(({ call }) => call).sort());
+  const { conversations } = JSON.parse(stdout) as { conversations: { calls: { call: string }[] }[] };
+  const groups = conversations.map(({ calls }) => calls.map(({ call }) => call).sort());
   expect(groups.sort((a, b) => b.length - a.length)).toEqual([[one.call, other.call].sort(), [apart.call]]);
 });

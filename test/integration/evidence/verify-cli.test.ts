@@ -9,7 +9,7 @@ import { replay } from '../../../src/evidence/verify/replay.ts';
 import { verifyJournal } from '../../../src/evidence/verify/verify.ts';
 import { compileEvidence } from '../../support/evidence/build.ts';
 import { callKey, interleaved } from '../../support/evidence/history.ts';
-import { LegStory, merged, timeAt, user } from '../../support/evidence/call-histories.ts';
+import { CallStory, merged, timeAt, user } from '../../support/evidence/call-histories.ts';
 
 let root: string;
 let directory: string;
@@ -118,18 +118,18 @@ describe('tallylight-verify', () => {
   });
 });
 
-describe('tallylight-verify --legs', () => {
+describe('tallylight-verify --calls', () => {
   const [reception, customer] = [user(2), user(1)];
   let files: string[];
 
   beforeAll(() => {
     const paired = { callChainId: 'chain-1', policyHolder: customer, otherSideUser: reception };
     const transferred = { callChainId: 'chain-2', policyHolder: customer, transferor: reception };
-    const one = new LegStory(1).invited({ ...paired, policyIdentifier: 'Händler, Frankfurt' });
+    const one = new CallStory(1).invited({ ...paired, policyIdentifier: 'Händler, Frankfurt' });
     one.at(1).confirmed().at(9).ended();
-    const two = new LegStory(2).invited(paired).refused('8506').at(10).ended('hangUp', null);
-    const three = new LegStory(3, { at: 10 }).invited(transferred).confirmed().at(11).stopped();
-    const four = new LegStory(4, { at: 10 }).asked();
+    const two = new CallStory(2).invited(paired).refused('8506').at(10).ended('hangUp', null);
+    const three = new CallStory(3, { at: 10 }).invited(transferred).confirmed().at(11).stopped();
+    const four = new CallStory(4, { at: 10 }).asked();
     const { lines } = journalOf(merged(one, two, three, four));
     files = ['evidence-2026-03-01.jsonl', 'evidence-2026-03-02.jsonl'].map((name) => join(root, name));
     writeFileSync(files[0]!, lines.slice(0, 12).join(''));
@@ -138,7 +138,7 @@ describe('tallylight-verify --legs', () => {
 
   test('tells the report as ever, then each conversation in words', () => {
     const plain = run(...files);
-    const { status, stdout, stderr } = run('--legs', ...[...files].reverse());
+    const { status, stdout, stderr } = run('--calls', ...[...files].reverse());
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout.startsWith(plain.stdout)).toBe(true);
     const told = stdout.slice(plain.stdout.length);
@@ -160,16 +160,16 @@ describe('tallylight-verify --legs', () => {
   });
 
   test('prints one JSON document when asked, with the same conversations', () => {
-    const { status, stdout } = run('--legs', '--json', ...files);
+    const { status, stdout } = run('--calls', '--json', ...files);
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       report: { ok: true, calls: 4, files: 2 },
       conversations: [
         {
           links: [{ by: 'callChainId' }, { by: 'transferor', orFrom: [] }],
-          legs: [{ flags: [] }, { flags: ['neverConfirmed', 'notPolicyCall'] }, { flags: ['notEnded'] }],
+          calls: [{ flags: [] }, { flags: ['neverConfirmed', 'notPolicyCall'] }, { flags: ['notEnded'] }],
         },
-        { links: [], legs: [{ call: '00000000-0000-0000-0000-000000000004' }] },
+        { links: [], calls: [{ call: '00000000-0000-0000-0000-000000000004' }] },
       ],
     });
     expect(Object.keys(JSON.parse(run('--json', ...files).stdout) as object)).toEqual(['report']);
@@ -178,8 +178,8 @@ describe('tallylight-verify --legs', () => {
   test('tells nothing of evidence that does not fit', () => {
     const plain = run(files[1]!);
     expect(plain.status).toBe(1);
-    expect(run('--legs', files[1]!)).toEqual(plain);
-    const { status, stdout } = run('--legs', '--json', files[1]!);
+    expect(run('--calls', files[1]!)).toEqual(plain);
+    const { status, stdout } = run('--calls', '--json', files[1]!);
     expect(status).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ report: { ok: false }, conversations: null });
   });
@@ -212,7 +212,7 @@ describe('tallylight-verify --legs', () => {
     const many = join(root, 'evidence-2026-03-03.jsonl');
     writeFileSync(many, journalOf(interleaved(500, 1)).lines.join(''));
     const command = '"$0" "$@" | head -c 1; exit ${PIPESTATUS[0]}';
-    const args = ['-c', command, process.execPath, cli, '--legs', many];
+    const args = ['-c', command, process.execPath, cli, '--calls', many];
     expect(spawnSync('bash', args, { encoding: 'utf8' })).toMatchObject({
       status: 0,
       stdout: '3',
@@ -221,7 +221,7 @@ describe('tallylight-verify --legs', () => {
   });
 
   test('tells what it can of the files that are at hand', () => {
-    const { status, stdout } = run('--partial', '--legs', files[1]!);
+    const { status, stdout } = run('--partial', '--calls', files[1]!);
     expect(status).toBe(0);
     expect(stdout).toContain('The beginning of the history of the call is not in the files.');
   });

@@ -12,8 +12,8 @@ export const minute = 60_000;
 /** A user's id. */
 export const user = (n: number): string => `0000000a-0000-4000-8000-${n.toString().padStart(12, '0')}`;
 
-/** What a leg's records tell, as the gate writes them; times are minutes after `start`. */
-export class LegStory {
+/** What the records of a call tell, as the gate writes them; times are minutes after `start`. */
+export class CallStory {
   readonly call: CallKey;
   readonly by: Binding;
   readonly records: EvidenceRecord[] = [];
@@ -49,13 +49,13 @@ export class LegStory {
   }
 
   /** The first notification, which binds the call. */
-  invited(leg: JsonObject, state: GraphCallState = 'incoming'): this {
-    return this.happens({ type: 'bound', binding: this.by }).told(state, { leg, changeType: 'created' });
+  invited(facts: JsonObject, state: GraphCallState = 'incoming'): this {
+    return this.happens({ type: 'bound', binding: this.by }).told(state, { facts, changeType: 'created' });
   }
 
   told(state: GraphCallState, detail: JsonObject = {}): this {
     return this.happens(
-      { type: 'notified', told: this.#state.told ?? noFacts },
+      { type: 'notified', notified: this.#state.notified ?? noFacts },
       { changeType: 'updated', state, result: null, ...detail },
     );
   }
@@ -103,7 +103,7 @@ export class LegStory {
 }
 
 /** The records of several stories as an outbox may give them: in order for each call, and across calls by time. */
-export const merged = (...stories: readonly LegStory[]): EvidenceRecord[] =>
+export const merged = (...stories: readonly CallStory[]): EvidenceRecord[] =>
   stories.flatMap(({ records }) => records).sort((a, b) => (a.at < b.at ? -1 : Number(a.at > b.at)));
 
 /** Minutes after `start`, as evidence spells them. */

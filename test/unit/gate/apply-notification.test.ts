@@ -136,7 +136,7 @@ describe('the first notification of a call', () => {
 describe('the states of a call', () => {
   const states: GraphCallState[] = ['incoming', 'establishing', 'established', 'hold', 'terminating'];
   const notices = states.map((state, at) =>
-    at === 0 ? invitation({ leg: { callChainId: 'chain-1' } }) : callIs(state),
+    at === 0 ? invitation({ facts: { callChainId: 'chain-1' } }) : callIs(state),
   );
   const deliveries = fc
     .shuffledSubarray([...notices, ...notices], { minLength: 5 })
@@ -154,9 +154,10 @@ describe('the states of a call', () => {
           for (const [at, notice] of notices.entries()) await tell(world, instances[at]!, notice);
           const expected = [...new Set(notices.map(({ state }) => state))];
           expect(await toldStates(world)).toEqual(expected);
-          expect((await world.view()).state?.told?.states).toEqual(expected);
+          expect((await world.view()).state?.notified?.states).toEqual(expected);
           const chains = (await world.records()).filter(
-            ({ detail }) => (detail.leg as { callChainId?: unknown } | undefined)?.callChainId === 'chain-1',
+            ({ detail }) =>
+              (detail.facts as { callChainId?: unknown } | undefined)?.callChainId === 'chain-1',
           );
           expect(chains).toHaveLength(expected.includes('incoming') ? 1 : 0);
           expect(world.outcomes.filter((outcome) => outcome === 'learned')).toHaveLength(expected.length);
@@ -172,16 +173,20 @@ describe('the states of a call', () => {
   test('come with what Graph said, and who the notification was for', () =>
     inWorld(times, async (world) => {
       const result = { code: 200, subcode: 5300 };
-      const leg = { policyHolder: 'adele', pairedRecorders: ['other-bot'], applicationInstance: 'instance' };
-      await tell(world, 0, [invitation({ leg }), callIs('established', { leg, result })]);
+      const facts = {
+        policyHolder: 'adele',
+        pairedRecorders: ['other-bot'],
+        applicationInstance: 'instance',
+      };
+      await tell(world, 0, [invitation({ facts }), callIs('established', { facts, result })]);
       const [, incoming, established] = await world.records();
       expect(incoming).toMatchObject({
         event: 'notified',
         by: bot,
-        detail: { changeType: 'created', state: 'incoming', result: null, leg },
+        detail: { changeType: 'created', state: 'incoming', result: null, facts },
       });
       expect(established?.detail).toEqual({ changeType: 'updated', state: 'established', result });
-      expect((await world.view()).state?.told?.applicationInstance).toBe('instance');
+      expect((await world.view()).state?.notified?.applicationInstance).toBe('instance');
     }));
 
   test('that are not given teach nothing after the first', () =>
@@ -191,13 +196,13 @@ describe('the states of a call', () => {
       expect(await toldStates(world)).toEqual([null, 'incoming']);
     }));
 
-  test('come with the leg, also when a roster was faster', () =>
+  test('come with the call, also when a roster was faster', () =>
     inWorld(times, async (world) => {
       await tell(world, 0, delta([participant('a')]));
-      await tell(world, 0, callIs('established', { leg: { callChainId: 'chain-1' } }));
+      await tell(world, 0, callIs('established', { facts: { callChainId: 'chain-1' } }));
       expect((await world.records()).at(-1)).toMatchObject({
         event: 'notified',
-        detail: { state: 'established', leg: { callChainId: 'chain-1' } },
+        detail: { state: 'established', facts: { callChainId: 'chain-1' } },
       });
     }));
 
@@ -214,7 +219,7 @@ describe('the states of a call', () => {
             await world.clock.advance(10_000);
             expect(seen).toBeGreaterThan(nth);
             expect(await toldStates(world)).toEqual(states);
-            expect((await world.view()).state?.told?.states).toEqual(states);
+            expect((await world.view()).state?.notified?.states).toEqual(states);
           }),
         ),
         { numRuns: 30 },
@@ -222,22 +227,22 @@ describe('the states of a call', () => {
   );
 });
 
-describe('a call whose leg is that of another', () => {
+describe('a call whose facts are those of another', () => {
   test('has a gate of its own, whatever they share', () =>
     inWorld(times, async (world) => {
-      const leg = { callChainId: 'chain-1', threadId: 'thread-1', transferor: 'adele' };
+      const facts = { callChainId: 'chain-1', threadId: 'thread-1', transferor: 'adele' };
       const next = callNo(1);
-      await tell(world, 0, invitation({ leg }));
+      await tell(world, 0, invitation({ facts }));
       await world.recording();
       await world.admitted(0);
-      await tell(world, 0, [invitation({ call: next, leg }), callIs('established', { call: next, leg })]);
+      await tell(world, 0, [invitation({ call: next, facts }), callIs('established', { call: next, facts })]);
       for (const index of [0, 1]) {
         expect(await world.run(world.write(index, bot, next))).toRefuse('RecordingNotActive');
         expect(await world.run(world.instances[index]!.gate.isOpen(next, bot))).toRefuse(
           'RecordingNotActive',
         );
       }
-      await tell(world, 1, callIs('terminated', { leg }));
+      await tell(world, 1, callIs('terminated', { facts }));
       await world.clock.advance(times.drainMs + 100);
       expect([await world.state(), await world.state(next)]).toEqual(['ended', 'idle']);
       expect(await world.run(world.start(0, { call: next }))).toMatchObject({

@@ -84,6 +84,19 @@ describe('rule R6: a stop closes first', () => {
       expect(await world.run(stop)).toRefuse('StoreUnavailable');
     }));
 
+  test('for a while, where another instance announces a stop without knowing of which recording, however late', () =>
+    inWorld({ ...times, instances: 2 }, async (world) => {
+      await world.recording();
+      const write = await world.admitted(1);
+      await world.run(world.store.sessions.announceStop({ call: theCall, epoch: null, from: 'another' }));
+      expect(await world.run(world.write(1))).toRefuse('RecordingNotActive');
+      await world.clock.advance(10_000);
+      expect(write.wasCut).toBe(true);
+      expect(await world.run(world.write(1))).toRefuse('RecordingNotActive');
+      await world.clock.advance(10_000);
+      await world.admitted(1);
+    }));
+
   test('but a start that could not confirm an earlier stop closes no later recording', () =>
     inWorld({ ...times, instances: 2 }, async (world) => {
       await world.recording();
@@ -193,7 +206,7 @@ describe('rule R6: a stop closes first', () => {
             call: theCall,
             changeType: end === 'deleted' ? 'deleted' : 'updated',
             state: end === 'deleted' ? null : 'terminated',
-            leg: { applicationInstance: null } as never,
+            facts: { applicationInstance: null } as never,
             result: null as never,
           },
         ]);

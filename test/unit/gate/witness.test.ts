@@ -29,8 +29,8 @@ describe('a roster that never shows a confirmed recording', () => {
       expect(world.contradictions).toEqual(['neverShown']);
       expect(await contradicted(world)).toEqual([{ kind: 'neverShown', showing: [] }]);
       const after = await world.view();
-      const { told, at, seq, head } = after.state!;
-      expect(after.state).toEqual({ ...before.state, told, at, seq, head });
+      const { notified, at, seq, head } = after.state!;
+      expect(after.state).toEqual({ ...before.state, notified, at, seq, head });
       expect(after.holders).toEqual(before.holders);
       expect(writes.every(({ isLive }) => isLive)).toBe(true);
       await world.admitted(0);
@@ -130,14 +130,16 @@ describe('a roster that never shows a confirmed recording', () => {
 
   test('tells our recording by the application instance that was invited', () =>
     inWorld(times, async (world) => {
-      await tell(world, 0, invitation({ leg: { applicationInstance: 'instance' } }));
+      await tell(world, 0, invitation({ facts: { applicationInstance: 'instance' } }));
       await world.recording();
       await tell(world, 0, roster([participant('a', { applicationInstance: 'other' })]));
       await world.clock.advance(witnessGraceMs);
       await tell(world, 1, roster([participant('a', { applicationInstance: 'other' })]));
       expect(world.contradictions).toEqual(['neverShown']);
       await tell(world, 1, roster([participant('a', { applicationInstance: 'instance' })]));
-      expect((await world.view()).state?.told?.roster.participants).toMatchObject({ a: { recording: true } });
+      expect((await world.view()).state?.notified?.roster.participants).toMatchObject({
+        a: { recording: true },
+      });
     }));
 
   test('does not, if it showed it in a delta that came before an older one', () =>
@@ -145,7 +147,7 @@ describe('a roster that never shows a confirmed recording', () => {
       await world.recording();
       await tell(world, 0, delta([participant('a', { sequence: 5 })]));
       await tell(world, 1, delta([participant('a', { sequence: 4, status: 'other' })]));
-      expect((await world.view()).state?.told?.roster.participants).toEqual({
+      expect((await world.view()).state?.notified?.roster.participants).toEqual({
         a: { recording: true, sequence: 5 },
       });
       await world.clock.advance(2 * witnessGraceMs);
@@ -217,7 +219,7 @@ describe('a roster that shows a recording after the stop', () => {
       expect(changes).toBe(3);
       expect(world.contradictions).toEqual(['shownAfterStop']);
       expect(await contradicted(world)).toEqual([{ kind: 'shownAfterStop', showing: ['a'] }]);
-      expect((await world.view()).state?.told?.roster.participants).toEqual({
+      expect((await world.view()).state?.notified?.roster.participants).toEqual({
         a: { recording: true, sequence: 6 },
       });
     }),
@@ -261,7 +263,9 @@ describe('a roster that shows a recording after the stop', () => {
       await tell(world, 0, delta([participant('a', { sequence: 5 })]));
       await tell(world, 0, delta([participant('a', { sequence: 7 })]));
       await tell(world, 0, delta([participant('a', { sequence: 6, status: 'other' })]));
-      expect((await world.view()).state?.told?.roster.participants).toMatchObject({ a: { recording: true } });
+      expect((await world.view()).state?.notified?.roster.participants).toMatchObject({
+        a: { recording: true },
+      });
     }));
 });
 
@@ -334,12 +338,12 @@ test('a roster of 1,000 participants is kept within bounds, and so is the eviden
     const crowd = Array.from({ length: 1000 }, (_, n) => participant(`participant-${n}`, { sequence: 1 }));
     await tell(world, 0, [delta(crowd), roster(crowd), delta(crowd)]);
     const { state } = await world.view();
-    expect(Object.keys(state!.told!.roster.participants)).toHaveLength(64);
+    expect(Object.keys(state!.notified!.roster.participants)).toHaveLength(64);
     for (const record of await world.records()) expect(JSON.stringify(record).length).toBeLessThan(4096);
     expect(await world.events()).toEqual(['startRequested', 'startConfirmed', 'rosterNotified']);
     await tell(world, 1, callIs('established'));
     await tell(world, 1, roster([]));
-    expect((await world.view(theCall)).state?.told).toMatchObject({
+    expect((await world.view(theCall)).state?.notified).toMatchObject({
       states: ['established'],
       roster: { participants: {} },
     });

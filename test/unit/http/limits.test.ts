@@ -170,7 +170,7 @@ describe('requests for Graph', () => {
     for (const name of ['one', 'two', 'three', 'four']) fill(() => controlRequest(known(name)));
     expect(controlRequest(known('bot'))).toMatchObject({ reason: 'Overloaded' });
     const kept = controlRequest(known('bot'), key(1));
-    expect(kept).toMatchObject({ ok: true, value: { lane: 'kept' } });
+    expect(kept).toMatchObject({ ok: true, value: { pool: 'kept' } });
     // One caller has half of these as well, and one call only a few.
     const { taken } = fill(() => controlRequest(known('flood'), key(2)));
     expect(taken).toHaveLength(8);
@@ -180,7 +180,7 @@ describe('requests for Graph', () => {
   test('that find no place of their own take an ordinary one', () => {
     const { controlRequest } = limits();
     const taken = Array.from({ length: 9 }, () => controlRequest(known('bot'), key(1)));
-    expect(taken.map((one) => one.ok && one.value.lane)).toEqual([
+    expect(taken.map((one) => one.ok && one.value.pool)).toEqual([
       ...Array<string>(8).fill('kept'),
       'common',
     ]);

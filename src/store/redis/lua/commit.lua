@@ -1,15 +1,15 @@
 -- purpose: Swaps the state of a call and appends its evidence, if the version is the expected one.
 -- flags: none, or allow-oom where the event closes: a store that is full opens nothing and takes every stop
--- KEYS: call tallies outbox shard mark census heard retained
+-- KEYS: call tallies outbox shard mark census activity retained
 -- ARGV: operation version life state epoch binding value record dropTallies retentionMs id listed open seen elapsed channel part
 -- reply: 1 done, now or by an earlier run of the same operation; 0 the version, or the life that it was read in, is another
--- writes: call tallies outbox shard mark census heard retained
-local call, tallies, outbox, shard, mark, census, heard, retained = unpack(KEYS)
+-- writes: call tallies outbox shard mark census activity retained
+local call, tallies, outbox, shard, mark, census, activity, retained = unpack(KEYS)
 local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
 
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
-  { heard, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
+  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
 local counts = redis.call('HMGET', census, stored[3] or state, state)
@@ -38,9 +38,9 @@ redis.call('XADD', outbox, '*', 'record', record)
 -- Only a hint: a server that forbids channels must not undo the change.
 redis.pcall('PUBLISH', channel, part)
 if listed == '1' then
-  redis.call('ZADD', heard, fraction(known.watched), id)
+  redis.call('ZADD', activity, fraction(known.watched), id)
 else
-  redis.call('ZREM', heard, id)
+  redis.call('ZREM', activity, id)
 end
 if retentionMs == '' then
   redis.call('ZREM', retained, id)

@@ -1,10 +1,10 @@
 -- purpose: The calls of a shard of which nothing was heard for a time, longest silent first.
 -- flags: allow-oom, since it leads to the end of calls
--- KEYS: shard mark heard
+-- KEYS: shard mark activity
 -- ARGV: forMs limit seen elapsed
 -- reply: protocol time, watched time, and the calls as id, watched time...
 -- writes: shard mark
-local shard, mark, heard = unpack(KEYS)
+local shard, mark, activity = unpack(KEYS)
 local forMs, limit, seen, elapsed = unpack(ARGV)
 
 ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
@@ -14,5 +14,5 @@ local latest = fraction(known.watched - forMs)
 return {
   fraction(known.time),
   fraction(known.watched),
-  redis.call('ZRANGE', heard, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
+  redis.call('ZRANGE', activity, '-inf', latest, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
 }

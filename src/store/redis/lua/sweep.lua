@@ -1,14 +1,14 @@
 -- purpose: Forgets a call, if its retention is over.
 -- flags: allow-oom, since it makes room
--- KEYS: call holders tallies census heard retained shard mark
+-- KEYS: call holders tallies census activity retained shard mark
 -- ARGV: id seen elapsed
 -- reply: 1 forgotten; 0 it is to be kept
--- writes: call holders tallies census heard retained shard mark
-local call, holders, tallies, census, heard, retained, shard, mark = unpack(KEYS)
+-- writes: call holders tallies census activity retained shard mark
+local call, holders, tallies, census, activity, retained, shard, mark = unpack(KEYS)
 local id, seen, elapsed = unpack(ARGV)
 
 ready({ call, 'hash', 'DEL' }, { holders, 'hash', 'DEL' }, { tallies, 'hash', 'DEL' },
-  { census, 'hash', 'HINCRBY' }, { heard, 'zset', 'ZREM' }, { retained, 'zset', 'ZREM' },
+  { census, 'hash', 'HINCRBY' }, { activity, 'zset', 'ZREM' }, { retained, 'zset', 'ZREM' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
 local known = shardNow(shard, mark, seen, elapsed)
 local over = redis.call('ZSCORE', retained, id)
@@ -20,6 +20,6 @@ if state then
   redis.call('HINCRBY', census, state, -1)
 end
 redis.call('DEL', call, holders, tallies)
-redis.call('ZREM', heard, id)
+redis.call('ZREM', activity, id)
 redis.call('ZREM', retained, id)
 return 1

@@ -66,7 +66,7 @@ describe('an operation that Graph has named', () => {
 });
 
 describe('what Graph tells', () => {
-  const told: NotifiedFacts = { ...noFacts, states: ['established'] };
+  const notified: NotifiedFacts = { ...noFacts, states: ['established'] };
   const known = (state: StateName): CallState =>
     inState(state, {
       exchange: others('start'),
@@ -79,16 +79,19 @@ describe('what Graph tells', () => {
     'changes nothing else of a call (%s), and nothing of one that has ended',
     (type) => {
       for (const state of stateNames.filter((name) => name !== 'ended')) {
-        const { at, seq, head, ...after } = happens(known(state), { type, told });
-        expect(after).toEqual({ ...known(state), told, at: undefined, seq: undefined, head: undefined });
+        const { at, seq, head, ...after } = happens(known(state), { type, notified });
+        expect(after).toEqual({ ...known(state), notified, at: undefined, seq: undefined, head: undefined });
         expect([at, seq, head === null]).toEqual([noon, 1, false]);
       }
-      expect(transition(known('ended'), { type, told }, occasion(noon))).toRefuse('CallEnded');
+      expect(transition(known('ended'), { type, notified }, occasion(noon))).toRefuse('CallEnded');
     },
   );
 
   test('is kept when the call ends', () => {
-    expect(happens(inState('idle', { told }), { type: 'ended' })).toMatchObject({ state: 'ended', told });
+    expect(happens(inState('idle', { notified }), { type: 'ended' })).toMatchObject({
+      state: 'ended',
+      notified,
+    });
   });
 });
 

@@ -335,7 +335,7 @@ describe('any sequence of events', () => {
     })),
     fc
       .constantFrom('notified', 'rosterNotified', 'contradicted')
-      .map((type) => (): CallEvent => ({ type, told: noFacts })),
+      .map((type) => (): CallEvent => ({ type, notified: noFacts })),
     fc.constant((): CallEvent => ({ type: 'bound', binding: bot })),
   );
   // The clock of the store may go back, as it may after a failover.

@@ -1,20 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CallFacts } from '../../../../src/core/notices/notice.ts';
 import { readNotices } from '../../../../src/core/notices/read.ts';
-import { batch, body, callPath, keyOf, nothingOfALeg, tenant } from '../../../fixtures/notifications/read.ts';
+import { batch, body, callPath, keyOf, noFacts, tenant } from '../../../fixtures/notifications/read.ts';
 
 const id = '5e8d1b20-6c4f-4a9e-8b37-d0f2a1c3e414';
 const other = 'a4d70e3b-5f29-4186-b0c8-6e1f3d9a2c18';
 
-function legOf(resourceData: Record<string, unknown>): CallFacts {
+function factsOf(resourceData: Record<string, unknown>): CallFacts {
   const { notices } = readNotices(batch({ resourceUrl: callPath, resourceData }), tenant);
   const [notice] = notices;
   if (notice?.kind !== 'call') throw new Error('no notification of a call was read');
-  return notice.leg;
+  return notice.facts;
 }
-const legOfBot = (botData: unknown): CallFacts => legOf({ applicationMetadata: { botData } });
+const factsOfBot = (botData: unknown): CallFacts => factsOf({ applicationMetadata: { botData } });
 
-test('an invitation by policy tells the leg, and nothing else is taken from it', () => {
+test('an invitation by policy tells the facts of the call, and nothing else is taken from it', () => {
   expect(readNotices(body('policy-invitation'), tenant).notices).toEqual([
     {
       kind: 'call',
@@ -22,7 +22,7 @@ test('an invitation by policy tells the leg, and nothing else is taken from it',
       changeType: 'created',
       state: 'incoming',
       result: null,
-      leg: {
+      facts: {
         tenant,
         direction: 'incoming',
         callChainId: 'b2a4c9d6-7a0e-4d57-9a43-1f6f0c2d5e11',
@@ -45,7 +45,7 @@ test('an invitation by policy tells the leg, and nothing else is taken from it',
   ]);
 });
 
-test('an invitation as documented tells the leg, and no number of a caller', () => {
+test('an invitation as documented tells the facts of the call, and no number of a caller', () => {
   expect(readNotices(body('policy-invitation-documented'), tenant)).toEqual({
     notices: [
       {
@@ -54,8 +54,8 @@ test('an invitation as documented tells the leg, and no number of a caller', () 
         changeType: 'created',
         state: 'incoming',
         result: null,
-        leg: {
-          ...nothingOfALeg,
+        facts: {
+          ...noFacts,
           tenant,
           direction: 'incoming',
           observedParticipantId: '6f3a8c05-9b1d-4e72-a4f6-0c8d2e7b5a17',
@@ -83,7 +83,7 @@ describe('an id', () => {
     ['8:acs:Resource_User-1', '8:acs:Resource_User-1'],
     ['i'.repeat(128), 'i'.repeat(128)],
   ])('%s is read as %s', (given, read) => {
-    expect(legOf({ callChainId: given }).callChainId).toBe(read);
+    expect(factsOf({ callChainId: given }).callChainId).toBe(read);
   });
 
   test.each<unknown>([
@@ -109,12 +109,12 @@ describe('an id', () => {
     [id],
     { id },
   ])('%j is not kept', (given) => {
-    expect(legOf({ callChainId: given }).callChainId).toBeNull();
-    expect(legOfBot({ otherSideUser: { id: given } }).otherSideUser).toBeNull();
+    expect(factsOf({ callChainId: given }).callChainId).toBeNull();
+    expect(factsOfBot({ otherSideUser: { id: given } }).otherSideUser).toBeNull();
   });
 });
 
-describe('a leg', () => {
+describe('the facts of a call', () => {
   test.each<[string, unknown, Partial<CallFacts>]>([
     ['direction', 'Outgoing', { direction: 'outgoing' }],
     ['direction', 'INCOMING', { direction: 'incoming' }],
@@ -152,7 +152,7 @@ describe('a leg', () => {
     ['incomingContext', { transferor: { phone: { id: '+15550100199' } } }, {}],
     ['incomingContext', [], {}],
   ])('with %s %j', (field, value, read) => {
-    expect(legOf({ [field]: value })).toEqual({ ...nothingOfALeg, ...read });
+    expect(factsOf({ [field]: value })).toEqual({ ...noFacts, ...read });
   });
 
   test.each<[string, unknown, Partial<CallFacts>]>([
@@ -181,7 +181,7 @@ describe('a leg', () => {
     ['isMultiParty', 'true', {}],
     ['mediaHostedRegion', 'EUWE', {}],
   ])('with %s %j among what the platform tells a bot', (field, value, read) => {
-    expect(legOfBot({ [field]: value })).toEqual({ ...nothingOfALeg, ...read });
+    expect(factsOfBot({ [field]: value })).toEqual({ ...noFacts, ...read });
   });
 
   test.each<unknown>([
@@ -192,14 +192,14 @@ describe('a leg', () => {
     { botData: '{"isMultiParty":true}' },
     { botData: [] },
   ])('may have the metadata %j', (applicationMetadata) => {
-    expect(legOf({ applicationMetadata })).toEqual(nothingOfALeg);
+    expect(factsOf({ applicationMetadata })).toEqual(noFacts);
   });
 
   test('lists at most 16 of anything', () => {
     const many = Array.from({ length: 20 }, (_, index) => ({ id: `r-${index}` }));
     const first = many.slice(0, 16).map((one) => one.id);
     expect(
-      legOfBot({ pairedRecorders: many, otherRecorders: many, inviteReasons: many.map((one) => one.id) }),
-    ).toEqual({ ...nothingOfALeg, pairedRecorders: first, otherRecorders: first, inviteReasons: first });
+      factsOfBot({ pairedRecorders: many, otherRecorders: many, inviteReasons: many.map((one) => one.id) }),
+    ).toEqual({ ...noFacts, pairedRecorders: first, otherRecorders: first, inviteReasons: first });
   });
 });

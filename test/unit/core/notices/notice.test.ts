@@ -8,7 +8,7 @@ import {
   callId,
   callPath,
   keyOf,
-  nothingOfALeg,
+  noFacts,
   tenant,
 } from '../../../fixtures/notifications/read.ts';
 
@@ -22,7 +22,7 @@ const callNotice = {
   call,
   changeType: 'updated',
   state: null,
-  leg: nothingOfALeg,
+  facts: noFacts,
   result: null,
 };
 
@@ -297,7 +297,7 @@ test('the end of a call is told twice: it is terminating, and it is terminated w
         ...callNotice,
         changeType: 'deleted',
         state: 'terminated',
-        leg: { ...nothingOfALeg, tenant },
+        facts: { ...noFacts, tenant },
         result: { code: 200, subcode: 5001 },
       },
     ],

@@ -9,7 +9,7 @@ import { Conversations, type Conversation } from '../../../../src/evidence/verif
 import { conversationText } from '../../../../src/evidence/verify/text-report.ts';
 import { body, call as invitedCall, callId, tenant } from '../../../fixtures/notifications/read.ts';
 import { callKey, who } from '../../../support/evidence/history.ts';
-import { LegStory, merged, timeAt, user } from '../../../support/evidence/call-histories.ts';
+import { CallStory, merged, timeAt, user } from '../../../support/evidence/call-histories.ts';
 import { inWorld } from '../../../support/gate.ts';
 
 const chain = 'b2a4c9d6-7a0e-4d57-9a43-1f6f0c2d5e11';
@@ -24,29 +24,29 @@ function read(records: readonly EvidenceRecord[]): Conversation[] {
   for (const record of records) conversations.take(record);
   return conversations.list();
 }
-const readStories = (...stories: readonly LegStory[]): Conversation[] => read(merged(...stories));
-const legOf = (story: LegStory): CallSummary => readStories(story)[0]!.legs[0]!;
+const readStories = (...stories: readonly CallStory[]): Conversation[] => read(merged(...stories));
+const callOf = (story: CallStory): CallSummary => readStories(story)[0]!.calls[0]!;
 
 /** The calls of each conversation, by the number they were made with. */
-const grouped = (...stories: readonly LegStory[]): number[][] =>
-  readStories(...stories).map(({ legs }) => legs.map(({ call }) => parseInt(call.replaceAll('-', ''), 16)));
+const grouped = (...stories: readonly CallStory[]): number[][] =>
+  readStories(...stories).map(({ calls }) => calls.map(({ call }) => parseInt(call.replaceAll('-', ''), 16)));
 
 interface Times {
   readonly from: number;
   readonly to: number;
   readonly by?: typeof who;
 }
-/** A leg that appears and ends, minutes after the start. */
-const lived = (n: number, leg: JsonObject, { from, to, by = who }: Times): LegStory =>
-  new LegStory(n, { at: from, by }).invited(leg).at(to).ended();
+/** A call that appears and ends, minutes after the start. */
+const lived = (n: number, call: JsonObject, { from, to, by = who }: Times): CallStory =>
+  new CallStory(n, { at: from, by }).invited(call).at(to).ended();
 
-describe('legs of one call chain', () => {
+describe('calls of one call chain', () => {
   test.each([
     ['of two applications', otherBot],
     ['of one application', who],
   ])('that were paired, %s, are one conversation with a life and a gate each', (_, second) => {
-    const one = new LegStory(1).invited({ callChainId: chain }).confirmed().at(9).stopped().at(10).ended();
-    const two = new LegStory(2, { at: 1, by: second }).invited({ callChainId: chain }).refused('8506');
+    const one = new CallStory(1).invited({ callChainId: chain }).confirmed().at(9).stopped().at(10).ended();
+    const two = new CallStory(2, { at: 1, by: second }).invited({ callChainId: chain }).refused('8506');
     const [conversation, ...others] = readStories(one, two);
     expect(others).toEqual([]);
     expect(conversation).toMatchObject({
@@ -55,7 +55,7 @@ describe('legs of one call chain', () => {
       lastRecord: timeAt(10),
       links: [{ by: 'callChainId', id: chain, calls: [id(1), id(2)], orFrom: [] }],
     });
-    expect(conversation!.legs).toMatchObject([
+    expect(conversation!.calls).toMatchObject([
       { call: id(1), app: who.app, recorded: [{ opened: timeAt(0), closed: timeAt(9) }], flags: [] },
       { call: id(2), app: second.app, recorded: [], failedStarts: { 8506: 1 } },
     ]);
@@ -68,19 +68,19 @@ describe('legs of one call chain', () => {
   });
 
   test('are not linked over tenants, and nobody is told that the other is there', () => {
-    const leg = { callChainId: chain, threadId: thread, policyHolder: user(1), transferor: user(1) };
-    const one = lived(1, leg, { from: 0, to: 10 });
-    const two = lived(2, leg, { from: 1, to: 10, by: otherTenant });
+    const call = { callChainId: chain, threadId: thread, policyHolder: user(1), transferor: user(1) };
+    const one = lived(1, call, { from: 0, to: 10 });
+    const two = lived(2, call, { from: 1, to: 10, by: otherTenant });
     expect(readStories(one, two)).toMatchObject([
-      { tenant: who.tenant, links: [], legs: [{ call: id(1) }] },
-      { tenant: otherTenant.tenant, links: [], legs: [{ call: id(2) }] },
+      { tenant: who.tenant, links: [], calls: [{ call: id(1) }] },
+      { tenant: otherTenant.tenant, links: [], calls: [{ call: id(2) }] },
     ]);
   });
 
   test('are not linked by an id that names nothing', () => {
     const nothing = '00000000-0000-0000-0000-000000000000';
-    const leg = { callChainId: nothing, threadId: '', transferor: nothing, policyHolder: nothing };
-    expect(grouped(lived(1, leg, { from: 0, to: 10 }), lived(2, leg, { from: 1, to: 10 }))).toEqual([
+    const call = { callChainId: nothing, threadId: '', transferor: nothing, policyHolder: nothing };
+    expect(grouped(lived(1, call, { from: 0, to: 10 }), lived(2, call, { from: 1, to: 10 }))).toEqual([
       [1],
       [2],
     ]);
@@ -89,12 +89,12 @@ describe('legs of one call chain', () => {
   test('calls with nothing in common are conversations of their own, in the order of their beginning', () => {
     const one = lived(7, { callChainId: chain, policyHolder: user(1) }, { from: 3, to: 10 });
     const two = lived(9, { callChainId: otherChain, policyHolder: user(2) }, { from: 1, to: 20 });
-    const untold = new LegStory(8, { at: 2 }).confirmed();
+    const untold = new CallStory(8, { at: 2 }).confirmed();
     expect(grouped(one, two, untold)).toEqual([[9], [8], [7]]);
   });
 });
 
-describe('legs of one meeting thread', () => {
+describe('calls of one meeting thread', () => {
   test.each([
     ['overlap', 30, true],
     ['follow within fifteen minutes', 75, true],
@@ -123,21 +123,21 @@ describe('legs of one meeting thread', () => {
     ]);
   });
 
-  test('a short leg in the middle does not cut a long one short', () => {
+  test('a short call in the middle does not cut a long one short', () => {
     const long = lived(1, { threadId: thread }, { from: 0, to: 120 });
     const short = lived(2, { threadId: thread }, { from: 1, to: 2 });
     const late = lived(3, { threadId: thread }, { from: 130, to: 140 });
     expect(grouped(long, short, late)).toEqual([[1, 2, 3]]);
   });
 
-  test('a leg that still records lives on after its last record, but not until the next day', () => {
-    const open = new LegStory(1).invited({ threadId: thread }).confirmed();
+  test('a call that still records lives on after its last record, but not until the next day', () => {
+    const open = new CallStory(1).invited({ threadId: thread }).confirmed();
     expect(grouped(open, lived(2, { threadId: thread }, { from: 180, to: 181 }))).toEqual([[1, 2]]);
     expect(grouped(open, lived(2, { threadId: thread }, { from: 1440, to: 1441 }))).toEqual([[1], [2]]);
   });
 });
 
-describe('a transferred leg', () => {
+describe('a transferred call', () => {
   const customer = user(1);
   const reception = user(2);
   const trader = user(3);
@@ -150,7 +150,7 @@ describe('a transferred leg', () => {
   };
 
   test.each(['source', 'policyHolder', 'otherSideUser', 'onBehalfOf'])(
-    'is linked to the leg whose %s transferred it',
+    'is linked to the call whose %s transferred it',
     (role) => {
       const one = lived(1, { callChainId: chain, [role]: reception }, { from: 0, to: 10 });
       const two = lived(2, after, { from: 9, to: 20 });
@@ -161,7 +161,7 @@ describe('a transferred leg', () => {
   );
 
   test.each([
-    ['while the leg before lives', 5, true],
+    ['while the call before lives', 5, true],
     ['five minutes after its end', 15, true],
     ['later', 15.001, false],
   ])('appears %s', (_, from, linked) => {
@@ -169,14 +169,14 @@ describe('a transferred leg', () => {
     expect(grouped(...stories)).toEqual(linked ? [[1, 2]] : [[1], [2]]);
   });
 
-  test('has no origin in a leg that appeared after it, or without the one who transferred', () => {
+  test('has no origin in a call that appeared after it, or without the one who transferred', () => {
     const late = lived(1, before, { from: 10, to: 20 });
     const stranger = lived(3, { ...before, otherSideUser: trader }, { from: 0, to: 20 });
     expect(grouped(lived(2, after, { from: 9, to: 20 }), late)).toEqual([[2], [1]]);
     expect(grouped(stranger, lived(2, after, { from: 9, to: 20 }))).toEqual([[3], [2]]);
   });
 
-  test('may be transferred again, and paired legs come along', () => {
+  test('may be transferred again, and paired calls come along', () => {
     const third = 'd4c6e1f8-9c20-4f79-9c65-3b8b2e4f7033';
     const again = { callChainId: third, policyHolder: trader, source: customer, transferor: trader };
     const stories = [
@@ -221,27 +221,27 @@ describe('a transferred leg', () => {
   });
 
   test('does not come from the one it was paired with, whoever that names as its originator', () => {
-    const leg = { ...after, source: reception };
+    const call = { ...after, source: reception };
     const [conversation] = readStories(
-      lived(1, leg, { from: 0, to: 10 }),
-      lived(2, leg, { from: 1, to: 10, by: otherBot }),
+      lived(1, call, { from: 0, to: 10 }),
+      lived(2, call, { from: 1, to: 10, by: otherBot }),
     );
     expect(conversation!.links.map(({ by }) => by)).toEqual(['callChainId']);
   });
 
-  test('comes rather from a leg that lives, then from the latest, if nobody else tells', () => {
-    const leg = (n: number, from: number, to: number): LegStory =>
+  test('comes rather from a call that lives, then from the latest, if nobody else tells', () => {
+    const call = (n: number, from: number, to: number): CallStory =>
       lived(n, { source: reception }, { from, to });
     const transferred = lived(9, { transferor: reception }, { from: 11, to: 30 });
-    expect(grouped(leg(1, 0, 30), leg(2, 1, 10), transferred)).toEqual([[1, 9], [2]]);
-    expect(grouped(leg(1, 0, 40), leg(2, 1, 30), transferred)).toEqual([[1], [2, 9]]);
-    expect(grouped(leg(1, 0, 9), leg(2, 1, 8), transferred)).toEqual([[1, 9], [2]]);
+    expect(grouped(call(1, 0, 30), call(2, 1, 10), transferred)).toEqual([[1, 9], [2]]);
+    expect(grouped(call(1, 0, 40), call(2, 1, 30), transferred)).toEqual([[1], [2, 9]]);
+    expect(grouped(call(1, 0, 9), call(2, 1, 8), transferred)).toEqual([[1, 9], [2]]);
   });
 });
 
-describe('a leg', () => {
+describe('a call', () => {
   test('tells what its records tell', () => {
-    const story = new LegStory(1)
+    const story = new CallStory(1)
       .invited({ policyIdentifier: 'Händler', policyHolder: user(1), callChainId: chain })
       .happens({ type: 'writesRefused' }, { refused: { RecordingNotActive: 2, ClientGone: 1 } }, null)
       .refused('500/1999')
@@ -254,13 +254,13 @@ describe('a leg', () => {
       .at(3)
       .confirmed()
       .at(4)
-      .happens({ type: 'contradicted', told: noFacts }, { kind: 'neverShown', showing: [] })
+      .happens({ type: 'contradicted', notified: noFacts }, { kind: 'neverShown', showing: [] })
       .happens({ type: 'callbackBypassed' }, { outcome: 'bypasses', host: 'bot.example' })
       .at(5)
       .ended()
       .happens({ type: 'writesRefused' }, { refused: { CallEnded: 3, RecordingNotActive: 1 } }, null);
     const writes = { admitted: 4, aborted: 1, unanswered: 0, bytes: 4096 };
-    expect(legOf(story)).toMatchObject({
+    expect(callOf(story)).toMatchObject({
       call: id(1),
       ...who,
       policyIdentifier: 'Händler',
@@ -281,49 +281,49 @@ describe('a leg', () => {
     });
   });
 
-  test.each<[string, LegStory, readonly string[]]>([
+  test.each<[string, CallStory, readonly string[]]>([
     [
       'nothing but a claim',
-      new LegStory(1).asked(),
+      new CallStory(1).asked(),
       ['unbound', 'nothingTold', 'neverConfirmed', 'notEnded'],
     ],
     [
       'a call without a policy',
-      new LegStory(1).invited({ callChainId: chain }).refused('8506').ended(),
+      new CallStory(1).invited({ callChainId: chain }).refused('8506').ended(),
       ['neverConfirmed', 'notPolicyCall'],
     ],
     [
       'a call of another tenant than the token',
-      new LegStory(1).invited({ callChainId: chain }).refused('403/7505').ended(),
+      new CallStory(1).invited({ callChainId: chain }).refused('403/7505').ended(),
       ['neverConfirmed', 'tenantMismatch'],
     ],
     [
       'a recording that Graph took back',
-      new LegStory(1).invited({ callChainId: chain }).confirmed().drained('notPolicyCall'),
+      new CallStory(1).invited({ callChainId: chain }).confirmed().drained('notPolicyCall'),
       ['notPolicyCall', 'stopUnconfirmed', 'notEnded'],
     ],
     [
       'a recording without an end',
-      new LegStory(1).invited({ callChainId: chain }).confirmed(),
+      new CallStory(1).invited({ callChainId: chain }).confirmed(),
       ['stillOpen', 'notEnded'],
     ],
     [
       'a stop that nobody answered',
-      new LegStory(1).invited({ callChainId: chain }).confirmed().drained('notRecording'),
+      new CallStory(1).invited({ callChainId: chain }).confirmed().drained('notRecording'),
       ['stopUnconfirmed', 'notEnded'],
     ],
   ])('says of %s what is missing', (_, story, flags) => {
-    expect(legOf(story).flags).toEqual(flags);
+    expect(callOf(story).flags).toEqual(flags);
   });
 
   test('of which the beginning is not at hand is not said to be unrecorded', () => {
-    const { records } = new LegStory(1).invited({ callChainId: chain }).confirmed().at(5).stopped().ended();
+    const { records } = new CallStory(1).invited({ callChainId: chain }).confirmed().at(5).stopped().ended();
     const opensAt = records.findIndex(({ event }) => event === 'startConfirmed');
     const ended = [{ opened: timeAt(0), closed: timeAt(5) }];
     const unknown = [{ opened: null, closed: null, writes: null }];
     const flags = ['beginningMissing', 'nothingTold'];
     const legFrom = (first: number, last?: number): CallSummary =>
-      read(records.slice(first, last))[0]!.legs[0]!;
+      read(records.slice(first, last))[0]!.calls[0]!;
     // Before the stop, in the middle of it, and with nothing of it but that it was asked for.
     expect(legFrom(opensAt + 1)).toMatchObject({ recorded: ended, flags });
     expect(legFrom(opensAt + 2)).toMatchObject({ recorded: ended, flags });
@@ -334,17 +334,17 @@ describe('a leg', () => {
   });
 
   test('belongs to whom it was bound to, whoever else is in its records', () => {
-    const story = new LegStory(1)
+    const story = new CallStory(1)
       .happens({ type: 'startRequested', hold: { token: 'other', forMs: 0 } }, {}, otherBot)
       .invited({ callChainId: chain })
-      .happens({ type: 'notified', told: noFacts }, { state: 'established' }, otherBot);
-    expect(legOf(story)).toMatchObject({ ...who, flags: ['neverConfirmed', 'notEnded'] });
+      .happens({ type: 'notified', notified: noFacts }, { state: 'established' }, otherBot);
+    expect(callOf(story)).toMatchObject({ ...who, flags: ['neverConfirmed', 'notEnded'] });
   });
 
   test('whose history began anew keeps what came before, and the recording that has no end', () => {
-    const before = new LegStory(1).invited({ callChainId: chain }).confirmed();
-    const after = new LegStory(1, { at: 5 }).confirmed().at(6).stopped().ended('hangUp');
-    expect(read([...before.records, ...after.records])[0]!.legs).toMatchObject([
+    const before = new CallStory(1).invited({ callChainId: chain }).confirmed();
+    const after = new CallStory(1, { at: 5 }).confirmed().at(6).stopped().ended('hangUp');
+    expect(read([...before.records, ...after.records])[0]!.calls).toMatchObject([
       {
         callChainId: chain,
         recorded: [
@@ -358,7 +358,7 @@ describe('a leg', () => {
   });
 
   test('is kept in bounded memory, however often it changes', () => {
-    const story = new LegStory(1).invited({ callChainId: chain });
+    const story = new CallStory(1).invited({ callChainId: chain });
     for (let n = 0; n < 300; n++)
       story
         .at(n)
@@ -366,15 +366,19 @@ describe('a leg', () => {
         .happens({ type: 'writesRefused' }, { refused: { [`Reason${n}`]: 1 } })
         .stopped()
         .at(n + 0.5);
-    const leg = legOf(story.at(301).confirmed());
-    expect([leg.recorded.length, leg.moreRecorded, leg.flags]).toEqual([257, 44, ['stillOpen', 'notEnded']]);
-    expect(Object.keys(leg.refusedWrites)).toHaveLength(33);
-    expect(leg.refusedWrites.other).toBe(268);
+    const call = callOf(story.at(301).confirmed());
+    expect([call.recorded.length, call.moreRecorded, call.flags]).toEqual([
+      257,
+      44,
+      ['stillOpen', 'notEnded'],
+    ]);
+    expect(Object.keys(call.refusedWrites)).toHaveLength(33);
+    expect(call.refusedWrites.other).toBe(268);
   });
 
   test('repeats nothing that a terminal would act upon', () => {
     const nasty = '\u001b[2Jgone\u202e';
-    const story = new LegStory(1, { by: { tenant: nasty, app: nasty } })
+    const story = new CallStory(1, { by: { tenant: nasty, app: nasty } })
       .invited({ policyIdentifier: nasty, threadId: nasty, policyHolder: nasty, pairedRecorders: [nasty] })
       .refused(nasty)
       .happens({ type: 'writesRefused' }, { refused: { [nasty]: 1 } })
@@ -403,7 +407,7 @@ test('what the gate itself writes is told, from the invitation to the end', asyn
     const [conversation, ...others] = read(await world.records());
     expect(others).toEqual([]);
     expect(conversation).toMatchObject({ tenant, links: [] });
-    expect(conversation!.legs).toMatchObject([
+    expect(conversation!.calls).toMatchObject([
       {
         call: callId,
         ...by,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { keysWith } from '../../../../src/store/redis/keys.ts';
+import { formatNumber, keysWith } from '../../../../src/store/redis/keys.ts';
 import { storeOver } from '../../../../src/store/redis/store.ts';
 import { directConnection } from '../../../support/virtual-redis/connection.ts';
 import { virtualRedis } from '../../../support/virtual-redis/store.ts';
@@ -7,7 +7,7 @@ import { virtualRedis } from '../../../support/virtual-redis/store.ts';
 test('what may have been missed while all shards were searched has them searched again', async () => {
   const server = virtualRedis();
   // As if somebody had joined.
-  server.command('set', keysWith('tallylight').layout, '2');
+  server.command('set', keysWith('tallylight').layout, String(formatNumber));
   const direct = directConnection(server);
   let lose: () => void = () => undefined;
   let searches = 0;

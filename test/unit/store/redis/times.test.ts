@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { SessionTimes } from '../../../../src/core/call/session.ts';
 import type { JoinRefusal } from '../../../../src/core/ports/session-store.ts';
+import { formatNumber } from '../../../../src/store/redis/keys.ts';
 import type { RedisStore } from '../../../../src/store/redis/store.ts';
 import { commitOn, minute, move, newCall, recordingCall } from '../../../conformance/store-fixtures.ts';
 import { lasting } from '../../../support/session-times.ts';
@@ -275,9 +276,12 @@ describe('the format of the store', () => {
   test('of a later build is not joined', async () => {
     const house = new House();
     await joined(house);
-    house.server.command('set', keys.layout, '3');
+    house.server.command('set', keys.layout, String(formatNumber + 1));
     const refusal = await house.store().sessions.join('other', lasting(minute));
-    expect(refusal).toMatchObject({ why: 'format', text: expect.stringContaining('has format 3') });
+    expect(refusal).toMatchObject({
+      why: 'format',
+      text: expect.stringContaining(`has format ${formatNumber + 1}`),
+    });
   });
 
   test('of the build before is neither joined nor touched', async () => {
@@ -310,9 +314,11 @@ describe('the format of the store', () => {
   test('of a later build is not written over in a shard, where the number of the store is gone', async () => {
     const house = new House();
     const call = newCall();
-    house.server.command('set', keys.call(call).mark, '3');
-    await expect(house.store().calls.read(call)).rejects.toThrow('holds 3, not 2');
-    expect(house.server.command('get', keys.call(call).mark)).toBe('3');
+    house.server.command('set', keys.call(call).mark, String(formatNumber + 1));
+    await expect(house.store().calls.read(call)).rejects.toThrow(
+      `holds ${formatNumber + 1}, not ${formatNumber}`,
+    );
+    expect(house.server.command('get', keys.call(call).mark)).toBe(String(formatNumber + 1));
     expect(house.server.command('exists', keys.call(call).shard)).toBe(0);
   });
 
