@@ -68,8 +68,8 @@ function podOf(name: string) {
 const clone = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 describe('every rendered manifest', () => {
-  test.each(names)('%s: has only fields that its kind has, with values of their types', (name) => {
-    expect(typeErrors(rendered[name]!)).toEqual([]);
+  test('has only fields that its kind has, with values of their types', () => {
+    expect(typeErrors(Object.values(rendered).flat())).toEqual([]);
   });
 
   test('would be refused with a misspelt field, at any depth, with the right name', () => {
