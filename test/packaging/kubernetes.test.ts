@@ -12,29 +12,29 @@ import type { IPrometheusRule } from '@kubernetes-models/prometheus-operator/mon
 import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
 import { parse } from 'yaml';
 import { loadSettings, type ProxySettings } from '../../src/settings/settings.ts';
-import { type Manifest, render, typeErrors } from '../support/manifests.ts';
+import { type Manifest, rendered, typeErrors } from '../support/manifests.ts';
 
 const place = resolve(import.meta.dirname, '../../deploy/kubernetes');
 const scratch = mkdtempSync(join(tmpdir(), 'tallylight-kustomize-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** The base as an installation with the Prometheus operator uses it. */
-function monitored(): Manifest[] {
+function monitored(): string {
   const at = (folder: string): string => relative(scratch, join(place, folder));
   writeFileSync(
     join(scratch, 'kustomization.yaml'),
     `resources: [${at('base')}]\ncomponents: [${at('components/monitoring')}]\n`,
   );
-  return render(scratch);
+  return scratch;
 }
 
 const overlays = readdirSync(join(place, 'overlays'));
-const rendered: Readonly<Record<string, Manifest[]>> = {
-  base: render(join(place, 'base')),
-  monitored: monitored(),
-  ...Object.fromEntries(overlays.map((name) => [name, render(join(place, 'overlays', name))])),
+const manifests: Readonly<Record<string, Manifest[]>> = {
+  base: rendered('base', () => join(place, 'base')),
+  monitored: rendered('monitored', monitored),
+  ...Object.fromEntries(overlays.map((name) => [name, rendered(name, () => join(place, 'overlays', name))])),
 };
-const names = Object.keys(rendered);
+const names = Object.keys(manifests);
 
 interface Kinds {
   readonly ConfigMap: IConfigMap;
@@ -49,7 +49,7 @@ interface Kinds {
 }
 
 function only<Kind extends keyof Kinds>(name: string, kind: Kind, which = ''): Kinds[Kind] & Manifest {
-  const found = (rendered[name] ?? []).filter(
+  const found = (manifests[name] ?? []).filter(
     (manifest) => manifest.kind === kind && manifest.metadata.name.startsWith(which),
   );
   if (found.length !== 1) throw new Error(`${name} has ${found.length} of ${kind} ${which}`);
@@ -69,7 +69,7 @@ const clone = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 describe('every rendered manifest', () => {
   test('has only fields that its kind has, with values of their types', () => {
-    expect(typeErrors(Object.values(rendered).flat())).toEqual([]);
+    expect(typeErrors(Object.values(manifests).flat())).toEqual([]);
   });
 
   test('would be refused with a misspelt field, at any depth, with the right name', () => {
@@ -120,7 +120,7 @@ describe.each(names)('in %s', (name) => {
     expect(selects(budget?.selector?.matchLabels)).toBe(true);
     const { spec: network } = only(name, 'NetworkPolicy');
     expect(selects(network?.podSelector.matchLabels)).toBe(true);
-    const services = rendered[name]!.filter(({ kind }) => kind === 'Service') as unknown as IService[];
+    const services = manifests[name]!.filter(({ kind }) => kind === 'Service') as unknown as IService[];
     expect(services.length).toBeGreaterThan(0);
     expect(services.filter((service) => !selects(service.spec?.selector))).toEqual([]);
   });
@@ -135,7 +135,7 @@ describe.each(names)('in %s', (name) => {
   test('a process that hangs is restarted, and one without its store still gets traffic', () => {
     expect(proxy.livenessProbe?.httpGet).toEqual({ path: '/livez', port: 'admin' });
     expect(proxy.readinessProbe?.httpGet).toEqual({ path: '/readyz', port: 'admin' });
-    expect(JSON.stringify(rendered[name])).not.toContain('/readyz/gates');
+    expect(JSON.stringify(manifests[name])).not.toContain('/readyz/gates');
   });
 
   test('no rollout takes an instance away before another one is there', () => {
@@ -230,7 +230,7 @@ test('the sandbox has settings and secrets that the proxy starts with, and state
   expect(spec.replicas).toBe(1);
   const inPod = pod.volumes?.filter((volume) => volume.emptyDir !== undefined).map((volume) => volume.name);
   expect(inPod).toEqual(expect.arrayContaining(['evidence', 'redis']));
-  expect(rendered.sandbox?.filter(({ kind }) => kind === 'PersistentVolumeClaim')).toEqual([]);
+  expect(manifests.sandbox?.filter(({ kind }) => kind === 'PersistentVolumeClaim')).toEqual([]);
   expect(pod.containers.find((container) => container.name === 'redis')?.args?.join(' ')).toMatch(
     /--bind 127\.0\.0\.1 --appendonly yes --appendfsync always --maxmemory-policy noeviction$/,
   );
@@ -282,6 +282,6 @@ test('rules and dashboards are those that Prometheus and Grafana are given elsew
 });
 
 test('every object fits into the annotation that kubectl apply keeps of it', () => {
-  for (const manifest of Object.values(rendered).flat())
+  for (const manifest of Object.values(manifests).flat())
     expect(JSON.stringify(manifest).length).toBeLessThan(256 * 1024);
 });

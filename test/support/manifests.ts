@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
@@ -17,9 +19,36 @@ export interface Manifest {
   };
 }
 
-/** What `kubectl apply --kustomize` would send for a folder. Needs no cluster. */
-export function render(folder: string): Manifest[] {
-  const text = execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
+const deploy = join(root, 'deploy');
+const kept = join(root, 'test/fixtures/kubernetes');
+
+/** Digest of everything that the manifests are made of. */
+function digestOfSources(): string {
+  const hash = createHash('sha256');
+  for (const folder of ['grafana', 'kubernetes', 'prometheus'])
+    for (const name of readdirSync(join(deploy, folder), { recursive: true, encoding: 'utf8' }).toSorted()) {
+      const path = join(deploy, folder, name);
+      if (statSync(path).isFile()) hash.update(`${folder}/${name}\0`).update(readFileSync(path));
+    }
+  return hash.digest('hex');
+}
+
+/**
+ * What `kubectl apply --kustomize` would send for a folder. It is rendered by `npm run kubernetes` and kept, since the
+ * kubectl of Debian 12 is too old for components; whatever has changed in `deploy` since makes this throw.
+ */
+export function rendered(name: string, folder: () => string): Manifest[] {
+  const path = join(kept, `${name}.yaml`);
+  const digest = `# sources: sha256 ${digestOfSources()}\n`;
+  if (process.env.TALLYLIGHT_RENDER !== undefined) {
+    mkdirSync(kept, { recursive: true });
+    writeFileSync(path, digest + execFileSync('kubectl', ['kustomize', folder()], { encoding: 'utf8' }));
+  }
+  const text = readFileSync(path, 'utf8');
+  if (!text.startsWith(digest))
+    throw new Error(
+      `${path} was not rendered from deploy as it is now: run \`npm run kubernetes\` (kubectl 1.27 or later)`,
+    );
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 }
 
