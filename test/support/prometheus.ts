@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { stringify } from 'yaml';
 import { rulesPath } from './prometheus-rules.ts';
 
-export interface Series {
+interface Series {
   readonly metric: Readonly<Record<string, string>>;
   readonly value: readonly [at: number, value: string];
 }
@@ -18,7 +18,7 @@ interface Rule {
   readonly lastError?: string;
 }
 
-interface Alert {
+export interface Alert {
   readonly labels: Readonly<Record<string, string>>;
   readonly state: 'pending' | 'firing';
 }

@@ -6,7 +6,7 @@ import { eventually } from '../../support/eventually.ts';
 import { expressionsOf, readDashboard } from '../../support/grafana.ts';
 import { processHouse } from '../../support/process-house.ts';
 import type { ProxyProcess } from '../../support/process.ts';
-import { startPrometheus, type TestPrometheus } from '../../support/prometheus.ts';
+import { type Alert, startPrometheus, type TestPrometheus } from '../../support/prometheus.ts';
 import { alerts, recordings } from '../../support/prometheus-rules.ts';
 
 const house = processHouse('prometheus', { TALLYLIGHT_WITNESS_GRACE_MS: '0' });
@@ -25,8 +25,12 @@ async function scraped(): Promise<{ a: ProxyProcess; b: ProxyProcess; prometheus
   return { a, b, prometheus };
 }
 
-const firing = async (prometheus: TestPrometheus, name: string) =>
-  (await prometheus.alerts()).filter(({ labels, state }) => labels.alertname === name && state === 'firing');
+/** Those of this name that are pending or fire. */
+const named = async (prometheus: TestPrometheus, name: string): Promise<readonly Alert[]> =>
+  (await prometheus.alerts()).filter(({ labels }) => labels.alertname === name);
+
+const firing = async (prometheus: TestPrometheus, name: string): Promise<readonly Alert[]> =>
+  (await named(prometheus, name)).filter(({ state }) => state === 'firing');
 
 const total = async (prometheus: TestPrometheus, expression: string): Promise<number> =>
   Number((await prometheus.query(expression))[0]?.value[1] ?? Number.NaN);
@@ -92,13 +96,12 @@ describe('Prometheus', () => {
       kind: 'shownAfterStop',
       severity: 'critical',
     });
-    expect(await firing(prometheus, 'TallylightNotEnforcing')).toEqual([]);
+    expect(await named(prometheus, 'TallylightNotEnforcing')).toEqual([]);
   });
 
   test('raises the alert of an instance that is not there', async () => {
     const { a, b, prometheus } = await scraped();
-    const pending = async (name: string): Promise<unknown> =>
-      (await prometheus.alerts()).find(({ labels }) => labels.alertname === name);
+    const pending = async (name: string): Promise<Alert | undefined> => (await named(prometheus, name))[0];
     expect(await pending('TallylightInstanceDown')).toBeUndefined();
     b.kill('SIGKILL');
     // It waits for five minutes before it fires.
