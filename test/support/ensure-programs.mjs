@@ -11,14 +11,10 @@ const run = (program, args) =>
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
   }).status === 0;
 
-/** Programs, and Debian's packages that they are in. */
-const programs = [
-  ['redis-server', 'redis-server'],
-  ['faketime', 'faketime'],
-  ['promtool', 'prometheus'],
-];
-
-const missing = () => programs.filter(([program]) => !answers(program)).map(([, name]) => name);
+const missing = () =>
+  Object.entries({ 'redis-server': 'redis-server', faketime: 'faketime', promtool: 'prometheus' })
+    .filter(([program]) => !answers(program))
+    .map(([, name]) => name);
 
 if (missing().length > 0) {
   const canInstall = process.getuid?.() === 0 && existsSync('/etc/debian_version');
