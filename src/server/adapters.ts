@@ -6,6 +6,7 @@ import type { CallbackPlace } from '../core/http/callback-uri.ts';
 import { parseRequestTarget } from '../core/http/request-target.ts';
 import type { Log } from '../core/ports/log.ts';
 import { systemClock } from '../http/clock.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { StageDeps } from '../http/ports.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { connectBot } from '../upstream/bot.ts';
@@ -22,6 +23,8 @@ type ProxyAuth =
       readonly credentials: GraphCredentials;
     })
   | Extract<Planes['control']['auth'], { mode: 'graph' }>;
+
+type AuthMeter = Pick<Meter, 'keySetFetch' | 'graphCredentialRequest'>;
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
@@ -48,15 +51,16 @@ interface Authentication {
 }
 
 /** Asks nobody yet. Throws `ConfigurationInvalid`, with the name of the setting. */
-function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Authentication {
+function authenticationOf(
+  settings: ProxySettings,
+  parts: { readonly fetch: Fetch; readonly log: Log; readonly meter?: AuthMeter },
+): Authentication {
+  const of = (setting: string): typeof parts => ({ ...parts, log: about(parts.log, { setting }) });
   const verifier = named('TALLYLIGHT_ISSUERS', () =>
-    createVerifier(settings.issuers, { fetch, log: about(log, { setting: 'TALLYLIGHT_ISSUERS' }) }),
+    createVerifier(settings.issuers, of('TALLYLIGHT_ISSUERS')),
   );
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
-    createNotificationVerifier(settings.notificationIssuers, {
-      fetch,
-      log: about(log, { setting: 'TALLYLIGHT_NOTIFICATION_ISSUERS' }),
-    }),
+    createNotificationVerifier(settings.notificationIssuers, of('TALLYLIGHT_NOTIFICATION_ISSUERS')),
   );
   const auth: ProxyAuth =
     settings.controlAuth === 'jwt'
@@ -64,10 +68,7 @@ function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Auth
           mode: 'jwt',
           verifier,
           credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
-            createGraphCredentials(settings.graphCredentials, {
-              fetch,
-              log: about(log, { setting: 'TALLYLIGHT_GRAPH_CREDENTIAL' }),
-            }),
+            createGraphCredentials(settings.graphCredentials, of('TALLYLIGHT_GRAPH_CREDENTIAL')),
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
@@ -78,7 +79,7 @@ function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Auth
 export async function checkAdapters(settings: ProxySettings, log: Log): Promise<void> {
   const outbound = outboundFetch();
   try {
-    const { verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+    const { verifier, notifications } = authenticationOf(settings, { fetch: outbound.fetch, log });
     verifier.close();
     notifications.close();
   } finally {
@@ -89,10 +90,15 @@ export async function checkAdapters(settings: ProxySettings, log: Log): Promise<
 /** Connects what the settings name. Throws `ConfigurationInvalid`, with the name of the setting. */
 export function connectAdapters(
   settings: ProxySettings,
-  { log, publicUrl }: { readonly log: Log; readonly publicUrl: () => string },
+  {
+    log,
+    meter,
+    publicUrl,
+  }: { readonly log: Log; readonly meter: AuthMeter; readonly publicUrl: () => string },
 ): Adapters {
   const outbound = outboundFetch();
-  const { auth, verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+  const { fetch } = outbound;
+  const { auth, verifier, notifications } = authenticationOf(settings, { fetch, log, meter });
   // A bot has seconds to answer an invitation: none of them is for fetching keys or tokens.
   verifier.prefetch();
   notifications.prefetch();

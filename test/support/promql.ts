@@ -35,6 +35,13 @@ export async function scrapedSeries(): Promise<KnownSeries> {
   ]);
 }
 
+/** What every instance of a store reports alike. */
+const shared: ReadonlySet<string> = new Set(
+  Object.values<MetricRow>({ ...metrics, ...processMetrics, ...primaryMetrics })
+    .filter((row) => row.shared === true)
+    .map(({ name }) => name),
+);
+
 type Node = ReturnType<typeof parser.parse>['topNode'];
 
 interface Selector {
@@ -75,6 +82,10 @@ export function faultsOf(expression: string, known: KnownSeries): string[] {
       if (!about.some(({ name }) => label in (known.get(name) ?? {})))
         faults.push(`nothing in ${text(modifier.parent ?? tree)} has a label ${label}`);
   }
+  for (const aggregate of below(tree, 'AggregateExpr'))
+    if (text(aggregate).startsWith('sum'))
+      for (const { name } of selectorsIn(aggregate))
+        if (shared.has(name)) faults.push(`${name} is the same everywhere, and must not be added up`);
   return faults;
 }
 

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { dashboards } from '../../../dashboards/all.ts';
+import { expressionsOf, readDashboard } from '../../support/grafana.ts';
 import { alerts, promtool, type RuleFile, ruleFile } from '../../support/prometheus-rules.ts';
 import { alertCases } from './alert-cases/all.ts';
 import type { AlertCase } from './alert-cases/shape.ts';
@@ -100,9 +102,29 @@ describe('a rule that changed its meaning is found', () => {
   });
 });
 
-describe('the rules', () => {
-  test('are rules', async () => {
-    const { ok, said } = await promtool(['check', 'rules', 'rules.yaml'], { 'rules.yaml': ruleFile });
+const checked = (rules: unknown): ReturnType<typeof promtool> =>
+  promtool(['check', 'rules', 'rules.yaml'], { 'rules.yaml': rules });
+
+describe('promtool reads', () => {
+  test('the rules', async () => {
+    const { ok, said } = await checked(ruleFile);
     expect(ok ? '' : said).toBe('');
+  });
+
+  const asRules = (expressions: readonly string[]): object => ({
+    groups: [
+      { name: 'panels', rules: expressions.map((expr, n) => ({ record: `panel:number:${n}`, expr })) },
+    ],
+  });
+
+  test.each(Object.keys(dashboards))('every expression of %s', async (name) => {
+    const expressions = expressionsOf(readDashboard(name));
+    const { ok, said } = await checked(asRules(expressions));
+    expect(ok ? '' : said).toBe('');
+    expect(said).toContain(`${expressions.length} rules found`);
+  });
+
+  test('nothing that is wrong', async () => {
+    expect((await checked(asRules(['sum by (job) (up)', 'rate(up)']))).ok).toBe(false);
   });
 });

@@ -41,7 +41,7 @@ test('the alerts name themselves by labels that they have', () => {
   }
 });
 
-describe('what is not reported any more is found', () => {
+describe('what is wrong is found', () => {
   test.each([
     ['a metric', 'rate(tallylight_gone_total[5m])', 'there is no metric tallylight_gone_total'],
     ['the sum of a counter', 'tallylight_contradictions_total_sum', 'there is no metric'],
@@ -66,6 +66,7 @@ describe('what is not reported any more is found', () => {
     ],
     ['a label to match on', 'tallylight_store_up * on (kind) tallylight_session_live', 'nothing in'],
     ['a rule', 'tallylight:starts_failed:ratio_rate2h', 'there is no metric'],
+    ['a sum over instances that count the same', 'sum(tallylight_calls)', 'must not be added up'],
     ['something that is no expression', 'sum by (kind (up)', 'it cannot be read'],
   ])('%s', (_what, expr, fault) => {
     expect(faultsOf(expr, known).join('\n')).toContain(fault);
