@@ -8,6 +8,7 @@ import type { Store } from '../src/core/ports/store.ts';
 import type * as gateModule from '../src/gate/gate.ts';
 import type * as clockModule from '../src/http/clock.ts';
 import type * as metricsModule from '../src/metrics/metrics.ts';
+import type * as processModule from '../src/metrics/process.ts';
 import type * as policiesModule from '../src/policies/load.ts';
 import { sandboxApp, sandboxTenant } from '../src/sandbox/token-mint.ts';
 import { repository } from './processes.ts';
@@ -37,7 +38,8 @@ export async function builtGate({
   const policies = await built<typeof policiesModule>('policies/load.js');
   const clocks = await built<typeof clockModule>('http/clock.js');
   const metrics = await built<typeof metricsModule>('metrics/metrics.js');
-  const meter = metrics.createMeter(metrics.createRegistry());
+  const { createRegistry } = await built<typeof processModule>('metrics/process.js');
+  const meter = metrics.createMeter(createRegistry());
   const { policyFor } = policies.createPolicySet(join(repository, 'policies'), { log: noLog, meter });
   return new gates.Gate({
     calls,

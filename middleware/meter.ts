@@ -4,6 +4,7 @@ const nothing = (): void => undefined;
 
 /** Used if the host gives no metrics registry. */
 export const silentMeter: Meter = {
+  sampled: nothing,
   decision: nothing,
   requestStartRefused: nothing,
   transition: nothing,
@@ -30,4 +31,15 @@ export const silentMeter: Meter = {
   notice: nothing,
   notification: nothing,
   callbackUri: nothing,
+  recorded: nothing,
+  oldestUnconfirmedStop: nothing,
+  liveBytesAdmitted: nothing,
+  requests: nothing,
+  storeMemory: nothing,
+  graphCredentialRequest: nothing,
+  keySetFetch: nothing,
+  certificate: nothing,
+  loaded: nothing,
+  certificateReload: nothing,
+  evidenceFree: nothing,
 };

@@ -14,7 +14,7 @@ import { warnAbout } from '../settings/warnings.ts';
 import { parseCommand } from './arguments.ts';
 import { settingsText, usage } from './help.ts';
 import { print } from './print.ts';
-import { version } from './version.ts';
+import { version } from '../server/version.ts';
 
 interface Running {
   reloadPolicies(): void;

@@ -1,233 +1,136 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Meter } from '../core/ports/meter.ts';
-import {
-  type CounterRow,
-  type GaugeRow,
-  type HistogramRow,
-  type MetricRow,
-  metrics,
-  other,
-  primaryMetrics,
-} from './table.ts';
-
-/** Every metric of the proxy, as docs/reference/metrics.md shows them. */
-export const metricsTable: readonly {
-  readonly name: string;
-  readonly type: MetricRow['type'];
-  readonly labels: readonly string[];
-  readonly help: string;
-}[] = Object.values<MetricRow>({ ...metrics, ...primaryMetrics }).map(
-  ({ name, type, labels = {}, help }) => ({
-    name,
-    type,
-    labels: Object.keys(labels),
-    help,
-  }),
-);
-
-/** A registry with the numbers of the process itself. Each has its own, so that two can live in one process. */
-export function createRegistry(): Registry {
-  const registry = new Registry();
-  // The lag of the event loop is measured by waking it: a hundred times a second, as is usual, costs an idle instance more
-  // than all else that it does.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
-  return registry;
-}
+import { oldestSuccess } from './oldest-success.ts';
+import { register } from './register.ts';
+import { metrics, primaryMetrics } from './table.ts';
 
 /** The one implementation of `Meter`. No label takes a value that its table does not list. */
 export function createMeter(registry: Registry): Meter {
-  const decisions = counter(registry, metrics.decisions);
-  const requestStartsRefused = counter(registry, metrics.requestStartsRefused);
-  const transitions = counter(registry, metrics.transitions);
-  const transitionSeconds = histogram(registry, metrics.transitionSeconds);
-  const calls = gauge(registry, metrics.calls);
-  const openGrants = gauge(registry, metrics.openGrants);
-  const drainSeconds = histogram(registry, metrics.drainSeconds);
-  const writesAborted = counter(registry, metrics.writesAborted);
-  const writesUnanswered = counter(registry, metrics.writesUnanswered);
-  const writesDiscarded = counter(registry, metrics.writesDiscarded);
-  const bytesAdmitted = counter(registry, metrics.bytesAdmitted);
-  const storeSeconds = histogram(registry, metrics.storeSeconds);
-  const storeUp = gauge(registry, metrics.storeUp);
-  const storeClockSkew = gauge(registry, metrics.storeClockSkew);
-  const storeClockSteps = counter(registry, metrics.storeClockSteps);
-  const graphAnswers = counter(registry, metrics.graphAnswers);
-  const graphSeconds = histogram(registry, metrics.graphSeconds);
-  const graphTokensRefused = counter(registry, metrics.graphTokensRefused);
-  const upstreamAnswers = counter(registry, metrics.upstreamAnswers);
-  const upstreamSeconds = histogram(registry, metrics.upstreamSeconds);
-  const webSockets = counter(registry, metrics.webSockets);
-  const webSocketFrames = counter(registry, metrics.webSocketFrames);
-  const callsEnded = counter(registry, metrics.callsEnded);
-  const notifications = counter(registry, metrics.notifications);
-  const notificationSeconds = histogram(registry, metrics.notificationSeconds);
-  const notices = counter(registry, metrics.notices);
-  const contradictions = counter(registry, metrics.contradictions);
-  const callbackUris = counter(registry, metrics.callbackUris);
-  const evidenceWaiting = gauge(registry, metrics.evidenceWaiting);
-  const evidenceOldest = gauge(registry, metrics.evidenceOldest);
-  const evidenceBytes = gauge(registry, metrics.evidenceBytes);
-  const evidenceExceeded = gauge(registry, metrics.evidenceExceeded);
-  const evidenceWritten = counter(registry, metrics.evidenceWritten);
-  const sessionLive = gauge(registry, metrics.sessionLive);
-  const policyReloads = counter(registry, metrics.policyReloads);
+  const samplers: (() => void)[] = [];
+  const m = register(registry, metrics, () => {
+    for (const sample of samplers) sample();
+  });
+  const keySets = oldestSuccess();
+  const credentials = oldestSuccess();
+  let webSocketsOpen = 0;
+  const loaded: Meter['loaded'] = (what) => m.reloadSuccess(Date.now() / 1000, { what });
+  m.enforcing(1);
 
   return {
-    decision: (surface, reason) => decisions(1, { surface, reason }),
-    requestStartRefused: (why) => requestStartsRefused(1, { why }),
+    sampled: (take) => void samplers.push(take),
+    decision: (surface, reason) => m.decisions(1, { surface, reason }),
+    requestStartRefused: (why) => m.requestStartsRefused(1, { why }),
     transition(event, from, to, seconds) {
-      transitions(1, { event, from, to });
-      transitionSeconds(seconds, { event });
+      m.transitions(1, { event, from, to });
+      m.transitionSeconds(seconds, { event });
     },
-    drain: (seconds, how) => drainSeconds(seconds, { outcome: how }),
-    writesAborted: (count) => writesAborted(count),
-    writesUnanswered: (count) => writesUnanswered(count),
+    recorded: (seconds) => m.recordingSeconds(seconds),
+    oldestUnconfirmedStop: (seconds) => m.oldestUnconfirmedStop(seconds),
+    drain: (seconds, how) => m.drainSeconds(seconds, { outcome: how }),
+    writesAborted: (count) => m.writesAborted(count),
+    writesUnanswered: (count) => m.writesUnanswered(count),
     writesDiscarded(agreed, open) {
-      writesDiscarded(agreed, { outcome: outcome(true) });
-      writesDiscarded(open, { outcome: outcome(false) });
+      m.writesDiscarded(agreed, { outcome: outcome(true) });
+      m.writesDiscarded(open, { outcome: outcome(false) });
     },
-    bytesAdmitted: (count) => bytesAdmitted(count),
+    bytesAdmitted: (count) => m.bytesAdmitted(count),
+    liveBytesAdmitted: (count) => m.liveBytesAdmitted(count),
+    requests(plane, { inFlight, limit }) {
+      m.requestsInFlight(inFlight, { plane });
+      m.requestsLimit(limit, { plane });
+    },
     storeCommand(command, seconds, ok) {
-      storeSeconds(seconds, { command, outcome: outcome(ok) });
-      storeUp(ok ? 1 : 0);
+      m.storeSeconds(seconds, { command, outcome: outcome(ok) });
+      m.storeUp(ok ? 1 : 0);
     },
     storeClock(skewSeconds, step) {
-      storeClockSkew(skewSeconds);
-      if (step !== undefined) storeClockSteps(1, { direction: step });
+      m.storeClockSkew(skewSeconds);
+      if (step !== undefined) m.storeClockSteps(1, { direction: step });
+    },
+    storeMemory(memory) {
+      m.storeMemory(memory?.usedBytes);
+      m.storeMemoryLimit(memory?.limitBytes);
     },
     graphAnswer(action, status, seconds) {
-      graphAnswers(1, { action, status: String(status) });
-      graphSeconds(seconds, { action });
+      m.graphAnswers(1, { action, status: String(status) });
+      m.graphSeconds(seconds, { action });
     },
-    graphTokenRefused: (outcome) => graphTokensRefused(1, { outcome }),
+    graphTokenRefused: (outcome) => m.graphTokensRefused(1, { outcome }),
+    graphCredentialRequest(client, ok) {
+      m.credentialRequests(1, { outcome: outcome(ok) });
+      m.credentialSuccess(credentials.report(client, ok));
+    },
+    keySetFetch(keys, ok) {
+      m.keySetFetches(1, { outcome: outcome(ok) });
+      m.keySetSuccess(keySets.report(keys, ok));
+    },
+    certificate: (use, expiresAt) => m.certificateExpiry(expiresAt / 1000, { use }),
     upstreamAnswer(status, seconds) {
-      upstreamAnswers(1, { status: String(status) });
-      upstreamSeconds(seconds);
+      m.upstreamAnswers(1, { status: String(status) });
+      m.upstreamSeconds(seconds);
     },
-    webSocket: (event) => webSockets(1, { event }),
-    webSocketFrames: (direction, count) => webSocketFrames(count, { direction }),
-    session: (live) => sessionLive(live ? 1 : 0),
-    policyReload: (ok) => policyReloads(1, { outcome: outcome(ok) }),
+    webSocket(event) {
+      m.webSockets(1, { event });
+      webSocketsOpen += event === 'opened' ? 1 : -1;
+      m.webSocketsOpen(webSocketsOpen);
+    },
+    webSocketFrames: (direction, count) => m.webSocketFrames(count, { direction }),
+    session: (live) => m.sessionLive(live ? 1 : 0),
+    loaded,
+    policyReload(ok) {
+      m.policyReloads(1, { outcome: outcome(ok) });
+      if (ok) loaded('policies');
+    },
+    certificateReload(ok) {
+      m.certificateReloads(1, { outcome: outcome(ok) });
+      if (ok) loaded('certificate');
+    },
     evidence({ waiting, oldestSeconds, written }) {
-      evidenceWaiting(waiting);
-      evidenceOldest(oldestSeconds);
-      evidenceWritten(written);
+      m.evidenceWaiting(waiting);
+      m.evidenceOldest(oldestSeconds);
+      m.evidenceWritten(written);
     },
     evidenceBacklog({ bytes, exceeded }) {
-      evidenceBytes(bytes);
-      evidenceExceeded(exceeded ? 1 : 0);
+      m.evidenceBytes(bytes);
+      m.evidenceExceeded(exceeded ? 1 : 0);
     },
-    openGrants: (count) => openGrants(count),
+    evidenceFree: (bytes) => m.evidenceFree(bytes),
+    openGrants: (count) => m.openGrants(count),
     calls(census) {
-      for (const [state, count] of Object.entries(census)) calls(count, { state });
+      for (const [state, count] of Object.entries(census)) m.calls(count, { state });
     },
-    callEnded: (end) => callsEnded(1, { reason: end }),
-    contradiction: (kind) => contradictions(1, { kind }),
-    notice: (kind, outcome, count) => notices(count, { kind, outcome }),
+    callEnded: (end) => m.callsEnded(1, { reason: end }),
+    contradiction: (kind) => m.contradictions(1, { kind }),
+    notice: (kind, outcome, count) => m.notices(count, { kind, outcome }),
     notification(status, addedSeconds) {
-      notifications(1, { status: String(status) });
-      notificationSeconds(addedSeconds);
+      m.notifications(1, { status: String(status) });
+      m.notificationSeconds(addedSeconds);
     },
-    callbackUri: (outcome) => callbackUris(1, { outcome }),
+    callbackUri: (outcome) => m.callbackUris(1, { outcome }),
   };
 }
 
 /** What the process counts that several workers belong to. */
-export interface PrimaryMeter extends Pick<Meter, 'policyReload'> {
+export interface PrimaryMeter extends Pick<Meter, 'policyReload' | 'loaded'> {
   workers(count: Readonly<Record<'starting' | 'serving' | 'leaving', number>>): void;
   workerExit(how: 'asked' | 'unexpected' | 'hung'): void;
 }
 
 export function createPrimaryMeter(registry: Registry): PrimaryMeter {
-  const policyReloads = counter(registry, metrics.policyReloads);
-  const workers = gauge(registry, primaryMetrics.workers);
-  const workerExits = counter(registry, primaryMetrics.workerExits);
+  const { policyReloads, reloadSuccess } = metrics;
+  const m = register(registry, { policyReloads, reloadSuccess, ...primaryMetrics });
+  const loaded: Meter['loaded'] = (what) => m.reloadSuccess(Date.now() / 1000, { what });
   return {
-    policyReload: (ok) => policyReloads(1, { outcome: outcome(ok) }),
-    workers(count) {
-      for (const [state, number] of Object.entries(count)) workers(number, { state });
+    loaded,
+    policyReload(ok) {
+      m.policyReloads(1, { outcome: outcome(ok) });
+      if (ok) loaded('policies');
     },
-    workerExit: (how) => workerExits(1, { how }),
+    workers(count) {
+      for (const [state, number] of Object.entries(count)) m.workers(number, { state });
+    },
+    workerExit: (how) => m.workerExits(1, { how }),
   };
 }
 
 const outcome = (ok: boolean): 'ok' | 'failed' => (ok ? 'ok' : 'failed');
-
-type Labels = Readonly<Record<string, string>>;
-
-/** Reports a value with exactly the labels of its row. */
-type Report<Row extends MetricRow, Value = number> = (
-  value: Value,
-  ...labels: Row extends { readonly labels: infer Names }
-    ? [Readonly<Record<keyof Names & string, string>>]
-    : []
-) => void;
-
-/** Counted in memory, and told to the registry when it is asked: the path of media counts several times a request. */
-function counter<Row extends CounterRow>(registry: Registry, row: Row): Report<Row> {
-  const counts = new Map<Labels, number>();
-  new Counter({
-    ...described(registry, row),
-    collect() {
-      for (const [labels, count] of counts) this.inc(labels, count);
-      counts.clear();
-    },
-  });
-  const bounded = bounds(row);
-  return (value: number, labels?: Labels) => {
-    const known = bounded(labels);
-    counts.set(known, (counts.get(known) ?? 0) + value);
-  };
-}
-
-/** undefined: the value is not known any more. */
-function gauge<Row extends GaugeRow>(registry: Registry, row: Row): Report<Row, number | undefined> {
-  const metric = new Gauge({ ...described(registry, row), aggregator: row.across });
-  if (row.unknownAtFirst === true) metric.remove();
-  const bounded = bounds(row);
-  return (value: number | undefined, labels?: Labels) => {
-    if (value === undefined) metric.remove();
-    else metric.set(bounded(labels), value);
-  };
-}
-
-function histogram<Row extends HistogramRow>(registry: Registry, row: Row): Report<Row> {
-  const metric = new Histogram({ ...described(registry, row), buckets: [...row.buckets] });
-  const bounded = bounds(row);
-  return (value: number, labels?: Labels) => metric.observe(bounded(labels), value);
-}
-
-const described = (
-  registry: Registry,
-  { name, help, labels = {} }: MetricRow,
-): { name: string; help: string; labelNames: string[]; registers: Registry[] } => ({
-  name,
-  help,
-  labelNames: Object.keys(labels),
-  registers: [registry],
-});
-
-/**
- * A label whose values anybody else chooses would grow without limit. Equal labels are one object, and so there are never
- * more of them than the table allows.
- */
-function bounds({ labels = {} }: MetricRow): (given?: Labels) => Record<string, string> {
-  const known = Object.entries(labels).map(([name, values]) => [name, new Set(values)] as const);
-  const made = new Map<string, Record<string, string>>();
-  return (given = {}) => {
-    let key = '';
-    for (const [name, values] of known) key += `${valueOf(given, name, values)}\n`;
-    const before = made.get(key);
-    if (before !== undefined) return before;
-    const bounded = Object.fromEntries(
-      known.map(([name, values]) => [name, valueOf(given, name, values)] as const),
-    );
-    made.set(key, bounded);
-    return bounded;
-  };
-}
-
-function valueOf(given: Labels, name: string, values: ReadonlySet<string>): string {
-  const value = given[name];
-  return value !== undefined && values.has(value) ? value : other;
-}

@@ -17,7 +17,8 @@ import { callProbe } from '../http/control/call-probe.ts';
 import { createLimits } from '../http/limits.ts';
 import { requestStart } from '../http/request-start.ts';
 import { addressWithoutProxies } from '../http/unlisted-proxy.ts';
-import { createMeter, createRegistry } from '../metrics/metrics.ts';
+import { createMeter } from '../metrics/metrics.ts';
+import { createRegistry, reportBuild } from '../metrics/process.ts';
 import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { connectAdapters } from './adapters.ts';
@@ -27,6 +28,7 @@ import { named, withSetting } from './named-setting.ts';
 import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { usableTls, watchTls } from './tls.ts';
+import { version } from './version.ts';
 
 const probeEveryMs = 20;
 
@@ -102,6 +104,7 @@ export async function startInstance(
 ): Promise<Instance> {
   const tls = settings.tls === undefined ? undefined : usableTls(settings.tls);
   const registry = createRegistry();
+  reportBuild(registry, version());
   const meter = createMeter(registry);
   const policies = named('TALLYLIGHT_POLICY_DIR', () =>
     fixed === undefined ? createPolicySet(settings.policyDir, { log, meter }) : fixedPolicySet(fixed, log),

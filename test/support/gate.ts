@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals';
+import { silentMeter } from '../../middleware/meter.ts';
 import type { CallEnd } from '../../src/core/call/ends.ts';
 import { type EvidenceRecord, hashOf } from '../../src/core/call/evidence.ts';
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
@@ -120,6 +121,12 @@ export class World {
   readonly commands: Command[] = [];
   readonly violations: string[] = [];
   readonly drains: string[] = [];
+  /** Seconds that recordings were open, as metrics hear of them. */
+  readonly lengths: number[] = [];
+  readonly bytes = { live: 0, ended: 0 };
+  /** By instance, the age of the oldest stop that is not confirmed, as of the last `sample`. */
+  readonly oldestStops = new Map<number, number>();
+  readonly samplers: (() => void)[] = [];
   readonly ends: CallEnd[] = [];
   readonly contradictions: Contradiction[] = [];
   /** What became of the notifications that were learned from. */
@@ -235,32 +242,16 @@ export class World {
       ),
     };
     const meter: Meter = {
-      decision: silent,
-      requestStartRefused: silent,
-      transition: silent,
+      ...silentMeter,
+      sampled: (take) => this.samplers.push(take),
       drain: (_, how) => this.drains.push(how),
-      writesAborted: silent,
-      writesUnanswered: silent,
-      writesDiscarded: silent,
-      bytesAdmitted: silent,
-      storeCommand: silent,
-      storeClock: silent,
-      graphAnswer: silent,
-      graphTokenRefused: silent,
-      upstreamAnswer: silent,
-      webSocket: silent,
-      webSocketFrames: silent,
-      session: silent,
-      policyReload: silent,
-      evidence: silent,
-      evidenceBacklog: silent,
-      openGrants: silent,
-      calls: silent,
+      bytesAdmitted: (count) => (this.bytes.ended += count),
+      liveBytesAdmitted: (count) => (this.bytes.live += count),
+      recorded: (seconds) => this.lengths.push(seconds),
+      oldestUnconfirmedStop: (seconds) => this.oldestStops.set(instance, seconds),
       callEnded: (end) => this.ends.push(end),
       contradiction: (kind) => this.contradictions.push(kind),
       notice: (_, outcome) => this.outcomes.push(outcome),
-      notification: silent,
-      callbackUri: silent,
     };
     return {
       calls,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { silentMeter } from '../../middleware/meter.ts';
 import type { CallKey } from '../../src/core/call/key.ts';
 import { defaultPolicy } from '../../src/core/call/policy.ts';
 import type { Binding } from '../../src/core/call/state.ts';
@@ -6,7 +7,6 @@ import type { Decision } from '../../src/core/decision.ts';
 import type { Poll, Send } from '../../src/core/graph/exchange.ts';
 import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
 import type { Log } from '../../src/core/ports/log.ts';
-import type { Meter } from '../../src/core/ports/meter.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import type { GateTimes } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
@@ -18,30 +18,6 @@ import type { TestRedis } from './redis.ts';
 
 const silent = (): void => undefined;
 const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
-const meter: Meter = {
-  ...{ decision: silent, transition: silent, drain: silent, writesAborted: silent, bytesAdmitted: silent },
-  ...{
-    storeCommand: silent,
-    storeClock: silent,
-    graphAnswer: silent,
-    graphTokenRefused: silent,
-    upstreamAnswer: silent,
-    requestStartRefused: silent,
-    session: silent,
-  },
-  ...{ writesUnanswered: silent, writesDiscarded: silent },
-  ...{ webSocket: silent, webSocketFrames: silent },
-  ...{
-    policyReload: silent,
-    evidence: silent,
-    evidenceBacklog: silent,
-    openGrants: silent,
-    calls: silent,
-    callEnded: silent,
-  },
-  ...{ contradiction: silent, notice: silent, notification: silent, callbackUri: silent },
-};
-
 const by: Binding = { tenant: 'tenant-1', app: 'app-1' };
 
 /** Rule R2 waits for three Graph timeouts: too long to be missed, and `waitIsOver` ends it. */
@@ -78,7 +54,7 @@ export class RedisGates {
       outbox: store.outbox,
       clock: systemClock,
       log,
-      meter,
+      meter: silentMeter,
       policyFor: () => defaultPolicy,
       newId: randomUUID,
       times: this.#times,

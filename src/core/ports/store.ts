@@ -2,11 +2,21 @@ import type { CallStore } from './call-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { SessionStore } from './session-store.ts';
 
+/** How full the server is that is closest to its limit. */
+export interface StoreMemory {
+  /** What counts against the limit. */
+  readonly usedBytes: number;
+  /** undefined: there is none. */
+  readonly limitBytes: number | undefined;
+}
+
 export interface Store {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Outbox;
   /** Whether it answers now. */
   ping(): Promise<void>;
+  /** undefined, or absent: it does not tell. */
+  memory?(): Promise<StoreMemory | undefined>;
   close(): Promise<void>;
 }

@@ -1,7 +1,8 @@
 import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import { Fault, messageOf } from '../../core/errors.ts';
-import { createPrimaryMeter, createRegistry } from '../../metrics/metrics.ts';
+import { createPrimaryMeter } from '../../metrics/metrics.ts';
+import { createRegistry, reportBuild } from '../../metrics/process.ts';
 import { WorkerMetrics } from '../../metrics/workers.ts';
 import { createAdmin } from '../admin.ts';
 import { type ExitKind, exitKindOf } from '../exit-codes.ts';
@@ -10,6 +11,7 @@ import { originOf } from '../proxy.ts';
 import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../readiness.ts';
 import { endingWith, onEndSignals } from '../shutdown.ts';
 import { closeServer, listenAs } from '../server.ts';
+import { version } from '../version.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../../settings/settings.ts';
 import { warnAbout } from '../../settings/warnings.ts';
 import { prepareWorkerConfig, refuseChanges } from './settings.ts';
@@ -39,6 +41,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)), args: [] });
 
   const registry = createRegistry();
+  reportBuild(registry, version());
   const meter = createPrimaryMeter(registry);
   const numbers = new WorkerMetrics();
   const onHopeless = (why: string): void => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parseCommand } from '../../../src/cli/arguments.ts';
 import { settingsText, usage } from '../../../src/cli/help.ts';
-import { version } from '../../../src/cli/version.ts';
+import { version } from '../../../src/server/version.ts';
 import { settingsTable } from '../../../src/settings/settings.ts';
 
 const read = (name: string): string => readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8');

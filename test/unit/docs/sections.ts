@@ -15,7 +15,7 @@ import { emptyHead, encodeLine } from '../../../src/evidence/journal/journal.ts'
 import { callFlags } from '../../../src/evidence/verify/call.ts';
 import { reportText } from '../../../src/evidence/verify/text-report.ts';
 import { verifyJournal } from '../../../src/evidence/verify/verify.ts';
-import { metricsTable } from '../../../src/metrics/metrics.ts';
+import { metricsTable } from '../../../src/metrics/table.ts';
 import { policySchema } from '../../../src/policies/schema.ts';
 import { sandboxControl, usualScripts } from '../../../src/sandbox/control-table.ts';
 import { obstacles } from '../../../src/server/readiness.ts';
@@ -180,7 +180,7 @@ export const sections: Readonly<Record<string, string>> = {
   ),
   acl: block('', `${aclLine('tallylight')}\n`),
   metrics: table(
-    ['metric', 'type', 'labels', 'what it counts'],
-    metricsTable.map((row) => [`\`${row.name}\``, row.type, row.labels.join(', '), row.help]),
+    ['metric', 'type', 'labels', 'instances', 'what it counts'],
+    metricsTable.map((row) => [`\`${row.name}\``, row.type, row.labels.join(', '), row.combine, row.help]),
   ),
 };

@@ -4,18 +4,23 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Meter } from '../../../src/core/ports/meter.ts';
 import { type ReasonCode, reasons } from '../../../src/core/reasons.ts';
-import { createMeter, createRegistry, metricsTable } from '../../../src/metrics/metrics.ts';
-import { type MetricRow, metrics } from '../../../src/metrics/table.ts';
+import { createMeter } from '../../../src/metrics/metrics.ts';
+import { createRegistry, reportBuild } from '../../../src/metrics/process.ts';
+import { helpOf, type MetricRow } from '../../../src/metrics/row.ts';
+import { metrics, metricsTable, processMetrics } from '../../../src/metrics/table.ts';
 import { lua } from '../../../src/store/redis/lua.generated.ts';
-
-/** The samples of the proxy's own metrics, as lines without their help. */
-async function samples(registry: ReturnType<typeof createRegistry>): Promise<string[]> {
-  const lines = (await registry.metrics()).split('\n');
-  return lines.filter((line) => line.startsWith('tallylight_'));
-}
 
 /** What each instance reports. */
 const rows = Object.values<MetricRow>(metrics);
+const ofTheProcess: readonly string[] = Object.values<MetricRow>(processMetrics).map(({ name }) => name);
+
+const nameOf = (line: string): string => line.replace(/(_sum|_count|_bucket)?(\{| ).*$/, '');
+
+/** The samples of what an instance reports, as lines without their help. */
+async function samples(registry: ReturnType<typeof createRegistry>): Promise<string[]> {
+  const lines = (await registry.metrics()).split('\n');
+  return lines.filter((line) => line.startsWith('tallylight_') && !ofTheProcess.includes(nameOf(line)));
+}
 
 /** What one report adds to a fresh registry, buckets left out. */
 async function added(report: (meter: Meter) => void): Promise<string[]> {
@@ -71,6 +76,52 @@ describe('every report changes its metrics', () => {
       ],
     ],
     ['admitted bytes', (meter) => meter.bytesAdmitted(640), ['tallylight_admitted_bytes_total 640']],
+    [
+      'bytes of open writes',
+      (meter) => meter.liveBytesAdmitted(64),
+      ['tallylight_admitted_live_bytes_total 64'],
+    ],
+    [
+      'the length of a recording',
+      (meter) => meter.recorded(90),
+      ['tallylight_recording_duration_seconds_sum 90', 'tallylight_recording_duration_seconds_count 1'],
+    ],
+    [
+      'a stop that is not confirmed',
+      (meter) => meter.oldestUnconfirmedStop(12),
+      ['tallylight_stop_oldest_unconfirmed_seconds 12'],
+    ],
+    [
+      'requests in progress',
+      (meter) => meter.requests('media', { inFlight: 3, limit: 512 }),
+      ['tallylight_requests_in_flight{plane="media"} 3', 'tallylight_requests_limit{plane="media"} 512'],
+    ],
+    [
+      'the memory of the store',
+      (meter) => meter.storeMemory({ usedBytes: 70, limitBytes: 100 }),
+      ['tallylight_store_memory_bytes 70', 'tallylight_store_memory_limit_bytes 100'],
+    ],
+    [
+      'a failed request for a Graph token',
+      (meter) => meter.graphCredentialRequest('client-1', false),
+      ['tallylight_graph_credential_requests_total{outcome="failed"} 1'],
+    ],
+    [
+      'a failed request for signing keys',
+      (meter) => meter.keySetFetch('keys-1', false),
+      ['tallylight_key_set_fetches_total{outcome="failed"} 1'],
+    ],
+    [
+      'a certificate',
+      (meter) => meter.certificate('server', 1_800_000_000_500),
+      ['tallylight_certificate_expiry_timestamp_seconds{use="server"} 1800000000.5'],
+    ],
+    [
+      'a failed reload of the certificate',
+      (meter) => meter.certificateReload(false),
+      ['tallylight_certificate_reloads_total{outcome="failed"} 1'],
+    ],
+    ['free space', (meter) => meter.evidenceFree(4096), ['tallylight_evidence_free_bytes 4096']],
     [
       'a store command',
       (meter) => meter.storeCommand('acquire', 0.5, true),
@@ -199,7 +250,11 @@ describe('every report changes its metrics', () => {
     const registry = createRegistry();
     const meter = createMeter(registry);
     for (const [, report] of cases) report(meter);
-    const seen = (await samples(registry)).map((line) => line.replace(/(_sum|_count|_bucket)?(\{| ).*$/, ''));
+    // Their values are times of this machine.
+    meter.graphCredentialRequest('client-1', true);
+    meter.keySetFetch('keys-1', true);
+    meter.loaded('policies');
+    const seen = (await samples(registry)).map(nameOf);
     expect([...new Set(seen)].sort()).toEqual(rows.map(({ name }) => name).sort());
   });
 
@@ -306,9 +361,11 @@ describe('the table', () => {
     expect(new Set(metricsTable.map(({ help }) => help)).size).toBe(metricsTable.length);
     const registry = createRegistry();
     createMeter(registry);
+    reportBuild(registry, '1.2.3');
     const ours = (await registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('tallylight_'));
-    const described = ours.map(({ name, help, type }) => ({ name, help, type: String(type) }));
-    expect(described).toEqual(rows.map(({ name, help, type }) => ({ name, help, type })));
+    const described = ours.map(({ name, help, type }) => `${name} ${String(type)} ${help}`);
+    const all = [...rows, ...Object.values<MetricRow>(processMetrics)];
+    expect(described.sort()).toEqual(all.map((row) => `${row.name} ${row.type} ${helpOf(row)}`).sort());
     expect(metricsTable.map(({ name }) => name).slice(0, rows.length)).toEqual(rows.map(({ name }) => name));
   });
 

@@ -1,0 +1,50 @@
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { register } from './register.ts';
+import { processMetrics } from './table.ts';
+
+/**
+ * The lag of the event loop is measured by waking it: a hundred times a second, as is usual, costs an idle instance more
+ * than all else that it does.
+ */
+const wakeEveryMs = 100;
+
+/** The longest time a timer takes, ms. */
+const never = 2 ** 31 - 1;
+/** Their values contain the time between two wake-ups: on an idle process they are that time, and nearly constant. */
+const misleading = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
+  (what) => `nodejs_eventloop_lag_${what}_seconds`,
+);
+
+/** A registry with the numbers of the process itself. Each has its own, so that two can live in one process. */
+export function createRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: never });
+  for (const name of misleading) registry.removeSingleMetric(name);
+  reportEventLoop(registry);
+  return registry;
+}
+
+function reportEventLoop(registry: Registry): void {
+  const wakeUps = monitorEventLoopDelay({ resolution: wakeEveryMs });
+  wakeUps.enable();
+  let counted = 0;
+  const { eventLoopLag, eventLoopActive } = processMetrics;
+  const report = register(registry, { eventLoopLag, eventLoopActive }, () => {
+    report.eventLoopLag(wakeUps.count === 0 ? 0 : Math.max(0, wakeUps.max / 1e9 - wakeEveryMs / 1000));
+    wakeUps.reset();
+    const active = performance.eventLoopUtilization().active / 1000;
+    report.eventLoopActive(Math.max(0, active - counted));
+    counted = active;
+  });
+}
+
+/** Which program reports here. Its labels are not of a closed list: they are the same for the life of the process. */
+export function reportBuild(registry: Registry, version: string): void {
+  const { name, help } = processMetrics.build;
+  const labels = { version, node: process.versions.node };
+  new Gauge({
+    ...{ name, help, labelNames: Object.keys(labels), registers: [registry] },
+    aggregator: processMetrics.build.across,
+  }).set(labels, 1);
+}
