@@ -43,7 +43,7 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
     graphTimeoutMaxMs: read.graphTimeoutMaxMs ?? read.graphTimeoutMs,
   };
   const outbound = outboundFetch();
-  const verifier = createVerifier(issuers, { fetch: outbound.fetch, log });
+  const verifier = createVerifier(issuers, { fetch: outbound.fetch, log, meter });
   const deps = { clock: systemClock, log, meter, policyFor, newId: randomUUID };
   const gate = new Gate({
     ...deps,

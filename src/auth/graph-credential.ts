@@ -13,6 +13,7 @@ import type { Binding } from '../core/call/state.ts';
 import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import { clientKey, type ClientKeyConfig } from './client-key.ts';
 import { type Fetch, fetchWhole, secureUrl } from './fetch.ts';
 
@@ -49,6 +50,7 @@ interface GraphCredentialsOptions {
   /** Wall clock, ms; default `Date.now`. */
   readonly now?: () => number;
   readonly log?: Log;
+  readonly meter?: Pick<Meter, 'graphCredentialRequest'>;
 }
 
 interface Token {
@@ -144,9 +146,11 @@ interface TokenSource {
  */
 function tokenSource(
   config: GraphCredentialConfig,
-  { fetch, now = () => Date.now(), log }: GraphCredentialsOptions,
+  { fetch, now = () => Date.now(), log, meter }: GraphCredentialsOptions,
 ): TokenSource {
   const request = tokenRequest(config, fetch);
+  const requested = (ok: boolean): void =>
+    meter?.graphCredentialRequest(`${config.clientId} ${config.tokenEndpoint}`, ok);
   let current: Token | undefined;
   let failure: { readonly at: number; readonly refusal: Refusal } | undefined;
   let pending: Promise<Decision<string>> | undefined;
@@ -160,9 +164,11 @@ function tokenSource(
       const early = Math.min(refreshBeforeMs, lifetimeMs * refreshBeforeShare);
       current = { value, expiresAt: asked + lifetimeMs, refreshAt: asked + lifetimeMs - early };
       failure = undefined;
+      requested(true);
       return grant(value);
     } catch (error) {
       const detail = reportable(error);
+      requested(false);
       log?.warn(
         { client: config.clientId, endpoint: config.tokenEndpoint, error: detail },
         'could not obtain a Graph access token',

@@ -42,13 +42,18 @@ interface KeySetOptions {
   /** Called in the same step in which other keys take the place of known ones. */
   readonly onChange: () => void;
   readonly log: Log | undefined;
+  /** Hears of each fetch. */
+  readonly fetched: (ok: boolean) => void;
 }
 
 /**
  * jose's own remote key set forgets known keys when the server is down for longer than its cache lives, and then
  * asks again for every token. This one keeps them for a day, and asks at a bounded rate.
  */
-export function createKeySet(source: KeySource, { fetch, now, onChange, log }: KeySetOptions): KeySet {
+export function createKeySet(
+  source: KeySource,
+  { fetch, now, onChange, log, fetched }: KeySetOptions,
+): KeySet {
   let known: { readonly find: FindKey; readonly content: string } | undefined;
   let fetchedAt = -Infinity;
   let failedAt = -Infinity;
@@ -61,9 +66,11 @@ export function createKeySet(source: KeySource, { fetch, now, onChange, log }: K
     try {
       const content = await source.download(fetch);
       const before = known;
+      const find =
+        before?.content === content ? before.find : createLocalJWKSet(JSON.parse(content) as JSONWebKeySet);
       fetchedAt = now();
-      if (before?.content === content) return before.find;
-      const find = createLocalJWKSet(JSON.parse(content) as JSONWebKeySet);
+      fetched(true);
+      if (before?.content === content) return find;
       known = { find, content };
       if (before !== undefined) onChange();
       log?.info(
@@ -73,6 +80,7 @@ export function createKeySet(source: KeySource, { fetch, now, onChange, log }: K
       return find;
     } catch (error) {
       failedAt = now();
+      fetched(false);
       const why = messageOf(error);
       log?.warn({ keys: source.name, error: why }, 'the signing keys could not be fetched');
       throw new Fault('IssuerUnreachable', `no signing keys: ${why}`, { cause: error });

@@ -4,6 +4,7 @@ import { sha256 } from '../core/call/evidence.ts';
 import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { otherEntraVersion } from './entra-versions.ts';
 import type { Fetch } from './fetch.ts';
@@ -33,6 +34,7 @@ export interface VerifierOptions {
   /** How many verified tokens are remembered; default 10 000. */
   readonly remember?: number;
   readonly log?: Log;
+  readonly meter?: Pick<Meter, 'keySetFetch'>;
 }
 
 export interface TokenVerifier<T> {
@@ -55,7 +57,7 @@ export function createTokenVerifier<T>(
   issuers: readonly TrustedIssuer<T>[],
   options: VerifierOptions,
 ): TokenVerifier<T> {
-  const { fetch, clockToleranceSeconds = 30, remember = 10_000, log } = options;
+  const { fetch, clockToleranceSeconds = 30, remember = 10_000, log, meter } = options;
   const now = options.now ?? (() => Date.now());
   /** By SHA-256 of the exact token, so that no token is kept. */
   const remembered = new LRUCache<string, { value: T; until: number }>({ max: remember });
@@ -72,7 +74,8 @@ export function createTokenVerifier<T>(
   const trusted = issuers.map((issuer): Trusted<T> => {
     // One set per issuer and source: no issuer's keys ever answer for another.
     const place = JSON.stringify([issuer.issuer, issuer.keys.name]);
-    const keys = keySets.get(place) ?? createKeySet(issuer.keys, { fetch, now, onChange, log });
+    const fetched = (ok: boolean): void => meter?.keySetFetch(place, ok);
+    const keys = keySets.get(place) ?? createKeySet(issuer.keys, { fetch, now, onChange, log, fetched });
     keySets.set(place, keys);
     return { ...issuer, keys };
   });

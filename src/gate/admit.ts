@@ -159,6 +159,13 @@ export class Admission {
     return calls;
   }
 
+  /** Tells the metrics of what has passed since they were told last. */
+  countBytes(): void {
+    let added = 0;
+    for (const grant of [...this.#grants.values(), ...this.#draining]) added += grant.takeUncounted();
+    this.#deps.meter.liveBytesAdmitted(added);
+  }
+
   /** Stops admitting before it returns; draining goes on in the background. */
   revoke(revocations: readonly Revocation[]): void {
     const now = this.#deps.clock.now();

@@ -78,6 +78,10 @@ export async function change(
     if (state.exchange !== null) deps.watch.elapsedMs(watchedAs(state.exchange));
     if (state.wire !== null) deps.watch.elapsedMs(state.wire.token);
     deps.meter.transition(record.event, record.from, record.to, (deps.clock.now() - began) / 1000);
+    // The interval as the evidence shows it.
+    if (record.event === 'drained' && before.openedAt !== null)
+      deps.meter.recorded(Math.max(0, clock - before.openedAt) / 1000);
+    deps.unconfirmed.moved(call, state.state);
     return grant({ state, before, holders });
   }
   throw new Fault(

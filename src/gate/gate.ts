@@ -9,10 +9,11 @@ import type { Notice } from '../core/notices/notice.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
+import { soon } from './admit-soon.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { StopRetries, isAskedAgain } from './stop-retries.ts';
 import { asRefusal, belongsTo, change } from './change.ts';
-import { sleep, type GateParts, type StatusDeps } from './context.ts';
+import { type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
 import { StopMarks, type StopMark } from './stop-marks.ts';
 import { stopObserver } from './stop-observer.ts';
@@ -24,13 +25,13 @@ import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './revoke-holders.ts';
+import { UnconfirmedStops } from './unconfirmed-stops.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { UnchangedSince } from './unchanged-since.ts';
 import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
 
-const storeWaitMs = 250;
 /** How long notifications that wait may still be processed when the instance shuts down, ms. */
 const notificationsMs = 3000;
 
@@ -44,6 +45,7 @@ export class Gate {
   readonly #idleCalls: IdleCalls | undefined;
   readonly #stopMarks: StopMarks;
   readonly #stopRetries: StopRetries;
+  readonly #unconfirmed: UnconfirmedStops;
   readonly #unproven: UnprovenStops;
   /** Names this instance where it announces stops. */
   readonly #name: string;
@@ -53,7 +55,9 @@ export class Gate {
     const operations = new Operations(given.clock);
     const { times, sizes } = given;
     const backlog = new EvidenceBacklog(given, { waitMs: times.evidenceWaitMs, bytes: sizes?.evidenceBytes });
-    const deps = { ...given, operations, backlog, watch: new UnchangedSince(given.clock) };
+    this.#unconfirmed = new UnconfirmedStops({ ...given, isLive: () => this.isReady() });
+    const watch = new UnchangedSince(given.clock);
+    const deps = { ...given, operations, backlog, watch, unconfirmed: this.#unconfirmed };
     const instance = (): string => this.#instance;
     const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
       this.stop({ call, by, cause });
@@ -93,6 +97,7 @@ export class Gate {
       end: (call: CallKey, cause: CallEnd) => end(call, null, cause),
     };
     this.#idleCalls = silenceMs === undefined ? undefined : new IdleCalls(listening, silenceMs);
+    deps.meter.sampled(() => this.#sample());
   }
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
@@ -106,6 +111,7 @@ export class Gate {
     this.#idleCalls?.close();
     this.#deps.backlog.close();
     this.#stopRetries.close();
+    this.#unconfirmed.close();
     this.#unproven.close();
     this.#stopListening();
     await this.#notificationQueue.close(notificationsMs);
@@ -147,21 +153,8 @@ export class Gate {
   }
 
   /** For signalling that needs the gate only for a part of it: a store that hangs counts as a closed gate. */
-  async admitSoon(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
-    const admitting = this.#admission.admit(call, who);
-    const soon = await Promise.race([admitting, sleep(this.#deps.clock, storeWaitMs).then(() => undefined)]);
-    if (soon !== undefined) return soon;
-    admitting.then(
-      (late) => {
-        if (late.ok) late.value.end(true);
-      },
-      (error: unknown) =>
-        this.#deps.log.error(
-          { call, error: messageOf(error) },
-          'admission to a call failed after its request was refused',
-        ),
-    );
-    return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+  admitSoon(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
+    return soon(this.#deps, call, this.#admission.admit(call, who));
   }
 
   /** Whether the gate is open for `who`, without writing anything. */
@@ -314,6 +307,15 @@ export class Gate {
     } catch (error) {
       return asRefusal(error);
     }
+  }
+
+  /** What only changes with time, or with every chunk of media. */
+  #sample(): void {
+    const { clock, meter } = this.#deps;
+    const now = clock.now();
+    const since = Math.min(this.#unconfirmed.oldest() ?? now, this.#stopRetries.oldest() ?? now);
+    meter.oldestUnconfirmedStop((now - since) / 1000);
+    this.#admission.countBytes();
   }
 
   /** Whether nothing of the call is recorded, by the store's word of now: a later start is not what was stopped before. */

@@ -4,6 +4,7 @@ import type { Grant } from './write.ts';
 /** Counts the writes of an ended grant, and warns the operator of those that the handler may have stored. */
 export function reportWrites(grant: Grant, { meter, log }: Pick<StatusDeps, 'meter' | 'log'>): void {
   meter.bytesAdmitted(grant.bytes);
+  meter.liveBytesAdmitted(grant.takeUncounted());
   meter.writesAborted(grant.aborted);
   meter.writesUnanswered(grant.unanswered);
   meter.writesDiscarded(grant.discarded, grant.notDiscarded);

@@ -30,6 +30,8 @@ type Attempt = (request: StopRequest<GraphAnswer>, mark: StopMark) => Promise<De
 interface Unfinished {
   readonly request: StopRequest<GraphAnswer>;
   readonly mark: StopMark;
+  /** Local clock. */
+  readonly since: number;
   /** Local clock: nobody tries any more after this, once it is known which recording is meant. */
   readonly until: number;
 }
@@ -76,12 +78,18 @@ export class StopRetries {
   add(request: StopRequest<GraphAnswer>, mark: StopMark, reason: ReasonCode): boolean {
     const { call, cause } = request;
     if (this.#closed || !passing.includes(reason) || isAskedAgain(cause)) return false;
-    const until = this.#deps.clock.now() + carriedForMs;
+    const since = this.#deps.clock.now();
+    const until = since + carriedForMs;
     const before = this.#carried.get(call);
     if (before !== undefined && !covers(request, before.request))
-      return wait(before.behind, { request, mark, until });
+      return wait(before.behind, { request, mark, since, until });
     if (before !== undefined) this.#end(before);
-    const unfinished = { request, mark: outstanding(before === undefined ? [] : [before], mark), until };
+    const unfinished = {
+      ...{ request, until },
+      mark: outstanding(before === undefined ? [] : [before], mark),
+      // Whatever is asked for besides, the recording should have ended when it was asked for first.
+      since: before?.since ?? since,
+    };
     if (this.#carried.size >= maxCarried) {
       this.#deps.log.error(
         { call, cause, reason },
@@ -95,6 +103,12 @@ export class StopRetries {
     );
     this.#begin(unfinished, before?.behind ?? []);
     return true;
+  }
+
+  /** Since when the oldest is retried, local clock; undefined: none is. */
+  oldest(): number | undefined {
+    const all = [...this.#carried.values()].map(({ since }) => since);
+    return all.length === 0 ? undefined : Math.min(...all);
   }
 
   close(): void {

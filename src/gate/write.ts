@@ -43,6 +43,8 @@ export class Grant {
   notDiscarded = 0;
   /** What `admitted` and `bytes` came to when media was last reported to move. */
   reported = 0;
+  /** How many of `bytes` the metrics know. */
+  #counted = 0;
   /** Local clock, ms; undefined while it may still be used. */
   revokedAt: number | undefined;
   wasCut = false;
@@ -163,6 +165,13 @@ export class Grant {
     const waiting = this.#whenOver;
     this.#whenOver = [];
     for (const run of waiting) run();
+  }
+
+  /** Bytes since this was asked last. */
+  takeUncounted(): number {
+    const added = this.bytes - this.#counted;
+    this.#counted = this.bytes;
+    return added;
   }
 
   tally(left: Tally['left'], drainMs: number | null): Tally {

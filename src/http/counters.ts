@@ -3,23 +3,34 @@ import { LRUCache } from 'lru-cache';
 /** Gives back what was taken; once. */
 export type Release = () => void;
 /** undefined: there is no room. */
-export type Take = (name: string, amount?: number) => Release | undefined;
+export interface Take {
+  (name: string, amount?: number): Release | undefined;
+}
+
+export interface Counters extends Take {
+  /** How much is in progress, of all names. */
+  total(): number;
+}
 
 /**
  * Counts items in progress by name; names without items are removed, so memory is bounded by the items in progress.
  */
-export function counters(max: number): Take {
+export function counters(max: number): Counters {
   const counts = new Map<string, number>();
-  return (name, amount = 1) => {
+  let total = 0;
+  const take: Take = (name, amount = 1) => {
     const count = counts.get(name) ?? 0;
     if (count + amount > max) return undefined;
     counts.set(name, count + amount);
+    total += amount;
     return () => {
+      total -= amount;
       const left = (counts.get(name) ?? amount) - amount;
       if (left === 0) counts.delete(name);
       else counts.set(name, left);
     };
   };
+  return Object.assign(take, { total: () => total });
 }
 
 /** A counter to increment, with the text for the case that it is exhausted. */

@@ -1,6 +1,7 @@
 import type { CallKey } from '../core/call/key.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import type { Plane } from '../core/ports/meter.ts';
 import type { BodyLimit } from './body.ts';
 import { counters, takeAll, tokenBuckets, type Release, type Take } from './counters.ts';
 import { isOfAll, retryAfterMs, shares, turns, type Pool, type Share } from './shares.ts';
@@ -61,6 +62,8 @@ export interface Limits {
   readonly notification: (who: Binding) => Decision<Release>;
   /** Asked before the store is: whether too many of the calls that were looked up for them lately were not theirs. */
   readonly unknownCall: (who: Binding) => Refusal | undefined;
+  /** What is in progress now, and how much may be. */
+  readonly load: () => Readonly<Record<Plane, { readonly inFlight: number; readonly limit: number }>>;
   /** A call that was looked up for them is nobody's, or somebody else's. */
   readonly unknownCallFound: (who: Binding) => void;
 }
@@ -131,6 +134,12 @@ export function createLimits(sizes: LimitSizes, now: () => number): Limits {
     unknownCall: (who) =>
       rate.left(nameOf(who)) >= 1 ? undefined : refuse('TooManyUnknownCalls', { retryAfterMs }),
     unknownCallFound: (who) => rate.take(nameOf(who)),
+    load: () => ({
+      control: { inFlight: control.total('common'), limit: sizes.maxControlRequests },
+      controlReserved: { inFlight: control.total('kept'), limit: sizes.maxControlRequests },
+      media: { inFlight: uploads.total(), limit: sizes.maxUploads },
+      callbacks: { inFlight: notifications.total(), limit: sizes.maxNotifications },
+    }),
   };
 }
 

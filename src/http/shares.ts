@@ -17,6 +17,11 @@ export type Pool = 'kept' | 'common';
 /** Takes capacity for a caller, or returns the text of the limit that is exhausted. */
 export type TakeShare = (share: Share, pool: Pool, amount?: number) => Release | string;
 
+export interface Shares extends TakeShare {
+  /** How much is taken of a pool, by all callers. */
+  total(pool: Pool): number;
+}
+
 const ofAll = 'limit of the instance';
 const ofAllUnproven = 'limit of all callers whose token Graph has not accepted yet';
 /** Whether a limit is shared by all callers, so that no single caller exhausted it. */
@@ -28,7 +33,7 @@ const ofOne = ({ proven }: Share): string =>
  * Capacity shared by callers. Whatever is configured, no caller may use more than half, nor may all unverified
  * callers together; one client address may use a quarter of the latter half.
  */
-export function shares(total: number, perCaller: number): TakeShare {
+export function shares(total: number, perCaller: number): Shares {
   const half = Math.ceil(total / 2);
   const common = {
     all: counters(total),
@@ -37,7 +42,7 @@ export function shares(total: number, perCaller: number): TakeShare {
     eachUnproven: counters(Math.min(perCaller, Math.ceil(half / 4))),
   };
   const kept = { all: counters(total), each: counters(half) };
-  return (share, pool, amount) => {
+  const take: TakeShare = (share, pool, amount) => {
     const lack = ofOne(share);
     if (pool === 'kept')
       return takeAll(
@@ -55,6 +60,7 @@ export function shares(total: number, perCaller: number): TakeShare {
         ];
     return takeAll([...own, [common.all, '', ofAll]], amount);
   };
+  return Object.assign(take, { total: (pool: Pool) => (pool === 'kept' ? kept : common).all.total() });
 }
 
 /** Retry-After for a caller that waited in vain, ms. */

@@ -129,7 +129,7 @@ export interface PolicySet {
 /** The policies of a directory (undefined: those that come with the package), replaceable as a whole. */
 export function createPolicySet(
   directory: string | undefined,
-  { log, meter }: { readonly log: Log; readonly meter: Pick<Meter, 'policyReload'> },
+  { log, meter }: { readonly log: Log; readonly meter: Pick<Meter, 'policyReload' | 'loaded'> },
 ): PolicySet {
   const place = directory ?? ownDirectory();
   const load = (): readonly PolicyInForce[] => {
@@ -138,6 +138,7 @@ export function createPolicySet(
     return policies;
   };
   let current = load();
+  meter.loaded('policies');
   return {
     policyFor: (who) => selectPolicy(current, who),
     reload() {

@@ -5,6 +5,7 @@ import { matchCallback } from '../core/http/callback-route.ts';
 import type { CallbackPlace } from '../core/http/callback-uri.ts';
 import { parseRequestTarget } from '../core/http/request-target.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { StageDeps } from '../http/ports.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { connectBot } from '../upstream/bot.ts';
@@ -20,6 +21,8 @@ type ProxyAuth =
       readonly credentials: GraphCredentials;
     })
   | Extract<Planes['control']['auth'], { mode: 'graph' }>;
+
+type AuthMeter = Pick<Meter, 'keySetFetch' | 'graphCredentialRequest'>;
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
@@ -46,10 +49,13 @@ interface Authentication {
 }
 
 /** Asks nobody yet. Throws `ConfigurationInvalid`, with the name of the setting. */
-function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Authentication {
-  const verifier = named('TALLYLIGHT_ISSUERS', () => createVerifier(settings.issuers, { fetch, log }));
+function authenticationOf(
+  settings: ProxySettings,
+  parts: { readonly fetch: Fetch; readonly log: Log; readonly meter?: AuthMeter },
+): Authentication {
+  const verifier = named('TALLYLIGHT_ISSUERS', () => createVerifier(settings.issuers, parts));
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
-    createNotificationVerifier(settings.notificationIssuers, { fetch, log }),
+    createNotificationVerifier(settings.notificationIssuers, parts),
   );
   const auth: ProxyAuth =
     settings.controlAuth === 'jwt'
@@ -57,7 +63,7 @@ function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Auth
           mode: 'jwt',
           verifier,
           credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
-            createGraphCredentials(settings.graphCredentials, { fetch, log }),
+            createGraphCredentials(settings.graphCredentials, parts),
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
@@ -68,7 +74,7 @@ function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Auth
 export async function checkAdapters(settings: ProxySettings, log: Log): Promise<void> {
   const outbound = outboundFetch();
   try {
-    const { verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+    const { verifier, notifications } = authenticationOf(settings, { fetch: outbound.fetch, log });
     verifier.close();
     notifications.close();
   } finally {
@@ -79,10 +85,15 @@ export async function checkAdapters(settings: ProxySettings, log: Log): Promise<
 /** Connects what the settings name. Throws `ConfigurationInvalid`, with the name of the setting. */
 export function connectAdapters(
   settings: ProxySettings,
-  { log, publicUrl }: { readonly log: Log; readonly publicUrl: () => string },
+  {
+    log,
+    meter,
+    publicUrl,
+  }: { readonly log: Log; readonly meter: AuthMeter; readonly publicUrl: () => string },
 ): Adapters {
   const outbound = outboundFetch();
-  const { auth, verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+  const { fetch } = outbound;
+  const { auth, verifier, notifications } = authenticationOf(settings, { fetch, log, meter });
   // A bot has seconds to answer an invitation: none of them is for fetching keys or tokens.
   verifier.prefetch();
   notifications.prefetch();

@@ -5,6 +5,7 @@ import { parseCallKey } from '../core/call/key.ts';
 import type { PolicyInForce } from '../core/call/policy.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { Plane } from '../core/ports/meter.ts';
 import type { Store } from '../core/ports/store.ts';
 import { openFileSink } from '../evidence/journal/file-sink.ts';
 import { startEvidenceWriter } from '../evidence/journal/writer.ts';
@@ -27,7 +28,8 @@ import { askToReconnect, drainConnections } from './drain-connections.ts';
 import { named, withSetting } from './named-setting.ts';
 import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
-import { usableTls, watchTls } from './tls.ts';
+import { survey } from './survey.ts';
+import { reportCertificates, usableTls, watchTls } from './tls.ts';
 import { version } from './version.ts';
 
 const probeEveryMs = 20;
@@ -37,8 +39,8 @@ export interface Instance {
   /** Origin under which bots see the proxy. */
   readonly url: string;
   readonly registry: ReturnType<typeof createRegistry>;
-  /** Asks the store how many calls there are, for the metrics. */
-  census(): Promise<void>;
+  /** Asks the store and the file system for metrics that only they know. */
+  survey(): Promise<void>;
   readiness(): Promise<Readiness>;
   reloadPolicies(): void;
   /** Is not ready from now on and asks clients to connect anew, elsewhere; serves whatever comes. */
@@ -72,7 +74,7 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
       const { instance } = now;
       if (instance === undefined) return undefined;
       const { registry } = instance;
-      await instance.census();
+      await instance.survey();
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   });
@@ -111,7 +113,8 @@ export async function startInstance(
   );
   const store = openStore(meter);
   let publicUrl = settings.publicUrl ?? '';
-  const adapters = connectAdapters(settings, { log, publicUrl: () => publicUrl });
+  const adapters = connectAdapters(settings, { log, meter, publicUrl: () => publicUrl });
+  reportCertificates(settings, meter);
   const { auth, graph } = adapters;
   const { evidenceBacklog: backlog = {} } = settings;
   const parts: GateParts = {
@@ -140,6 +143,12 @@ export async function startInstance(
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
   };
   const gate = new Gate(parts);
+  const limits = createLimits({ ...settings.limits, graphTurnMs: settings.graphTimeoutMs }, () =>
+    performance.now(),
+  );
+  meter.sampled(() => {
+    for (const [plane, load] of Object.entries(limits.load())) meter.requests(plane as Plane, load);
+  });
   const stages = {
     gate,
     policyFor: policies.policyFor,
@@ -147,9 +156,7 @@ export async function startInstance(
     log,
     newId: randomUUID,
     now: () => performance.now(),
-    limits: createLimits({ ...settings.limits, graphTurnMs: settings.graphTimeoutMs }, () =>
-      performance.now(),
-    ),
+    limits,
     clientAddress:
       settings.trustedProxies.length === 0
         ? addressWithoutProxies(log)
@@ -187,9 +194,13 @@ export async function startInstance(
   const server = createListener(adapters.planes(stages), tls, settings.limits);
   // A process alone is never left while it goes on; to be ready for it costs every request a little.
   const leave = settings.workers === undefined ? () => Promise.resolve() : drainConnections(server);
-  const { port, host, limits } = settings;
-  const address = await listenAs('TALLYLIGHT_PORT', server, { port, host, backlog: limits.maxConnections });
-  const unwatch = settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, log);
+  const { port, host } = settings;
+  const address = await listenAs('TALLYLIGHT_PORT', server, {
+    ...{ port, host },
+    backlog: settings.limits.maxConnections,
+  });
+  const unwatch =
+    settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, { log, meter });
   publicUrl ||= originOf(settings.tls === undefined ? 'http' : 'https', address);
 
   const conditions: readonly Condition[] = [
@@ -210,12 +221,7 @@ export async function startInstance(
   return {
     url: publicUrl,
     registry,
-    // A store that does not answer leaves the last census; whether it answers is a number of its own.
-    census: () =>
-      store.calls.census().then(
-        (census) => meter.calls(census),
-        () => undefined,
-      ),
+    survey: survey({ store, meter, evidenceDir: settings.evidenceDir }),
     readiness: () => (ending ? Promise.resolve(shuttingDown) : judgeReadiness(conditions)),
     reloadPolicies: () => policies.reload(),
     retire() {

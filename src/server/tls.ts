@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, watch } from 'node:fs';
 import type http from 'node:http';
 import https from 'node:https';
@@ -5,7 +6,8 @@ import { basename, dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
-import type { TlsPaths } from '../settings/settings.ts';
+import type { Meter } from '../core/ports/meter.ts';
+import type { ProxySettings, TlsPaths } from '../settings/settings.ts';
 
 export const readTls = ({ certFile, keyFile }: TlsPaths): { cert: string; key: string } => ({
   cert: readFileSync(certFile, 'utf8'),
@@ -27,6 +29,23 @@ export function usableTls(paths: TlsPaths): { cert: string; key: string } {
   }
 }
 
+/** When a certificate expires, ms since the epoch; of a chain, that of its first, the server's own. */
+const expiryOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
+
+/** Tells the metrics when the certificates of the settings expire. */
+export function reportCertificates(
+  { tls, controlAuth, graphCredentials }: Pick<ProxySettings, 'tls' | 'controlAuth' | 'graphCredentials'>,
+  meter: Pick<Meter, 'certificate' | 'loaded'>,
+): void {
+  if (tls !== undefined) {
+    meter.certificate('server', expiryOf(readTls(tls).cert));
+    meter.loaded('certificate');
+  }
+  const ofClients = graphCredentials.flatMap(({ privateKey }) => privateKey?.certificatePem ?? []);
+  if (controlAuth === 'jwt' && ofClients.length > 0)
+    meter.certificate('graphCredential', Math.min(...ofClients.map(expiryOf)));
+}
+
 /** A renewal writes two files; both must be there before they are taken. */
 const settleMs = 200;
 
@@ -34,7 +53,11 @@ const settleMs = 200;
  * Takes a renewed certificate without a restart. The folders are watched, since renewals replace files and links;
  * a pair that does not fit is not taken, and the old one stays. Returns the way to stop.
  */
-export function watchTls(server: http.Server, paths: TlsPaths, log: Log): () => void {
+export function watchTls(
+  server: http.Server,
+  paths: TlsPaths,
+  { log, meter }: { readonly log: Log; readonly meter: Pick<Meter, 'certificate' | 'certificateReload'> },
+): () => void {
   if (!(server instanceof https.Server)) return () => undefined;
   let timer: NodeJS.Timeout | undefined;
   let current = JSON.stringify(readTls(paths));
@@ -45,8 +68,11 @@ export function watchTls(server: http.Server, paths: TlsPaths, log: Log): () => 
       createSecureContext(files);
       server.setSecureContext(files);
       current = JSON.stringify(files);
+      meter.certificate('server', expiryOf(files.cert));
+      meter.certificateReload(true);
       log.info({ certFile: paths.certFile }, 'the TLS certificate was reloaded');
     } catch (error) {
+      meter.certificateReload(false);
       log.error(
         { certFile: paths.certFile, error: messageOf(error) },
         'the TLS files could not be reloaded; the previous certificate stays in use',

@@ -148,6 +148,7 @@ export class RedisClient {
       losses: () => this.#losses,
       onLoss: (listener) => void this.#lossListeners.push(listener),
       kept: () => kept,
+      memory: () => Promise.resolve(undefined),
       kind: 'single',
       subscriber: this.#subscriber() as unknown as Connection['subscriber'],
       close: () => undefined,

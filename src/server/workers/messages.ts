@@ -15,8 +15,8 @@ export interface Answers {
   readonly ping: true;
   readonly readiness: Readiness;
   readonly metrics: Samples;
-  /** The same, after asking the store how many calls there are. */
-  readonly census: Samples;
+  /** The same, after asking the store and the file system for what is the same for all workers. */
+  readonly survey: Samples;
 }
 
 export type Question = keyof Answers;

@@ -43,6 +43,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   const registry = createRegistry();
   reportBuild(registry, version());
   const meter = createPrimaryMeter(registry);
+  meter.loaded('policies');
   const numbers = new WorkerMetrics();
   const onHopeless = (why: string): void => {
     log.error({}, why);
@@ -156,7 +157,7 @@ async function readinessOf(pool: WorkerPool, ending: boolean): Promise<Readiness
 async function takeNumbers(pool: WorkerPool, numbers: WorkerMetrics): Promise<void> {
   const [first, ...others] = pool.of('serving', 'leaving');
   await Promise.all([
-    first?.ask('census', answerMs).then((samples) => samples && numbers.add(first.id, samples, true)),
+    first?.ask('survey', answerMs).then((samples) => samples && numbers.add(first.id, samples, true)),
     ...others.map(async (worker) => {
       const samples = await worker.ask('metrics', answerMs);
       if (samples !== undefined) numbers.add(worker.id, samples);

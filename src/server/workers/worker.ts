@@ -17,7 +17,7 @@ interface Work {
   readonly delayMs: number;
 }
 
-const censusMs = 500;
+const surveyMs = 500;
 
 let work: Work | undefined;
 
@@ -47,7 +47,7 @@ async function answer(question: Question): Promise<Answers[Question] | undefined
   const instance = await work?.instance;
   if (question === 'readiness') return instance?.readiness();
   // A store that hangs must not keep the other numbers.
-  if (question === 'census') await Promise.race([instance?.census(), sleep(censusMs)]);
+  if (question === 'survey') await Promise.race([instance?.survey(), sleep(surveyMs)]);
   return instance?.registry.getMetricsAsJSON();
 }
 

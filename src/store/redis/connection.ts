@@ -1,6 +1,8 @@
 import { Fault, isFault, messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Meter } from '../../core/ports/meter.ts';
+import type { StoreMemory } from '../../core/ports/store.ts';
+import { fullest } from './memory.ts';
 import { durabilityOf, type DurabilityRule } from './durability.ts';
 import { assertPermitted } from './permissions.ts';
 import type { Script } from './scripts.ts';
@@ -25,6 +27,8 @@ export interface Connection {
   onLoss(listener: () => void): void;
   /** Whether the server keeps over a restart whatever it acknowledges, as of the last judgement; undefined: unknown. */
   kept(): boolean | undefined;
+  /** undefined: the servers do not tell. */
+  memory(): Promise<StoreMemory | undefined>;
   readonly kind: RedisTarget['kind'];
   readonly subscriber: Wire['subscriber'];
   close(): void;
@@ -196,6 +200,9 @@ export function connect(
     losses: () => losses,
     onLoss: (listener) => void lossListeners.push(listener),
     kept: () => kept,
+    // No call depends on it, so it is no command whose failure says that the store is away.
+    memory: () =>
+      obstacle === undefined ? fullest(wire.masters()).catch(() => undefined) : Promise.resolve(undefined),
     kind: target.kind,
     subscriber: wire.subscriber,
     close: () => {

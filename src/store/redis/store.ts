@@ -52,6 +52,7 @@ export function storeOver(
     ping: async () => {
       await connection.command('ping');
     },
+    memory: () => connection.memory(),
     close: () => {
       connection.close();
       return Promise.resolve();

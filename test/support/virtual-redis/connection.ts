@@ -46,6 +46,7 @@ export function directConnection(server: VirtualRedis): Connection {
     losses: () => 0,
     onLoss: () => undefined,
     kept: () => true,
+    memory: () => Promise.resolve(undefined),
     kind: 'single',
     subscriber: subscriber as unknown as Connection['subscriber'],
     close: () => {

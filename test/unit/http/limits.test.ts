@@ -282,3 +282,39 @@ test('without limits nothing is refused', () => {
     expect(unknownCall(bot)).toBeUndefined();
   }
 });
+
+test('what is in progress is told with its limit, plane by plane', () => {
+  const { upload, controlRequest, notification, load } = limits();
+  const idle = {
+    control: { inFlight: 0, limit: 16 },
+    controlReserved: { inFlight: 0, limit: 16 },
+    media: { inFlight: 0, limit: 4 },
+    callbacks: { inFlight: 0, limit: 3 },
+  };
+  expect(load()).toEqual(idle);
+  const share: Share = { name: 'bot', proven: true };
+  const taken = [
+    upload(key(1), bot),
+    upload(key(2), bot),
+    // Refused: the call has its two.
+    upload(key(1), bot),
+    upload(key(1), bot),
+    notification(bot),
+  ].flatMap((one) => (one.ok ? [one.value] : []));
+  const places = [
+    controlRequest(share),
+    controlRequest(share, key(1)),
+    controlRequest(share, key(2)),
+  ].flatMap((one) => (one.ok ? [one.value.release] : []));
+  expect(load()).toEqual({
+    control: { inFlight: 1, limit: 16 },
+    controlReserved: { inFlight: 2, limit: 16 },
+    media: { inFlight: 3, limit: 4 },
+    callbacks: { inFlight: 1, limit: 3 },
+  });
+  for (const release of [...taken, ...places]) {
+    release();
+    release();
+  }
+  expect(load()).toEqual(idle);
+});

@@ -182,7 +182,12 @@ describe('a policy set', () => {
     const at = (level: string) => (facts: JsonObject, text: string) => void said.push({ level, facts, text });
     const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
     const reloads: boolean[] = [];
-    return { said, reloads, deps: { log, meter: { policyReload: (ok: boolean) => void reloads.push(ok) } } };
+    const loaded: string[] = [];
+    const meter = {
+      policyReload: (ok: boolean) => void reloads.push(ok),
+      loaded: (what: string) => void loaded.push(what),
+    };
+    return { said, reloads, loaded, deps: { log, meter } };
   }
 
   test('finds the most specific policy for a caller', () => {
@@ -201,9 +206,10 @@ describe('a policy set', () => {
   });
 
   test('a reload puts the new files in force, and names them', () => {
-    const { said, reloads, deps } = recorder();
+    const { said, reloads, loaded, deps } = recorder();
     write({ 'a.yaml': 'name: before\nmatch: {}' });
     const set = createPolicySet(folder, deps);
+    expect(loaded).toEqual(['policies']);
     write({ 'a.yaml': 'name: after\nmatch: {}' });
     expect(set.policyFor(null).name).toBe('before');
     set.reload();
@@ -264,7 +270,7 @@ describe('the files that come with the package', () => {
     expect(files.map(([name]) => name)).toEqual(['everybody.yaml', 'bank.yaml']);
     const { policyFor } = createPolicySet(write(Object.fromEntries(files)), {
       log: { debug() {}, info() {}, warn() {}, error() {} },
-      meter: { policyReload() {} },
+      meter: { policyReload() {}, loaded() {} },
     });
     expect(policyFor({ tenant, app })).toMatchObject({
       name: 'bank',
