@@ -1,14 +1,11 @@
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { eventLoopLag as measureLag } from './event-loop-lag.ts';
 import { register } from './register.ts';
 import { processMetrics } from './table.ts';
 
-/**
- * The lag of the event loop is measured by waking it: a hundred times a second, as is usual, costs an idle instance more
- * than all else that it does.
- */
-const wakeEveryMs = 100;
-
+/** Prometheus asks about this often, ms. */
+const windowMs = 15_000;
 /** The longest time a timer takes, ms. */
 const never = 2 ** 31 - 1;
 /** Their values contain the time between two wake-ups: on an idle process they are that time, and nearly constant. */
@@ -26,13 +23,11 @@ export function createRegistry(): Registry {
 }
 
 function reportEventLoop(registry: Registry): void {
-  const wakeUps = monitorEventLoopDelay({ resolution: wakeEveryMs });
-  wakeUps.enable();
+  const lag = measureLag(windowMs);
   let counted = 0;
   const { eventLoopLag, eventLoopActive } = processMetrics;
   const report = register(registry, { eventLoopLag, eventLoopActive }, () => {
-    report.eventLoopLag(wakeUps.count === 0 ? 0 : Math.max(0, wakeUps.max / 1e9 - wakeEveryMs / 1000));
-    wakeUps.reset();
+    report.eventLoopLag(lag());
     const active = performance.eventLoopUtilization().active / 1000;
     report.eventLoopActive(Math.max(0, active - counted));
     counted = active;

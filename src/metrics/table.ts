@@ -18,7 +18,8 @@ export const processMetrics = {
     name: 'tallylight_event_loop_lag_seconds',
     type: 'gauge',
     across: 'max',
-    help: 'The longest time by which the event loop was late since the last scrape, sampled ten times a second.',
+    help: 'The longest time by which an event loop was late over the last 30 seconds, or since the scrape before the last if that is longer; sampled ten times a second.',
+    unknownAtFirst: true,
   },
   eventLoopActive: {
     name: 'tallylight_event_loop_active_seconds_total',

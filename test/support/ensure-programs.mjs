@@ -1,5 +1,5 @@
-// The tests need redis-server on the PATH, and libfaketime to set its clock. On Debian, root installs them; elsewhere
-// this says how to get them.
+// The tests need redis-server on the PATH, libfaketime to set its clock, and promtool of Prometheus to check metrics. On
+// Debian, root installs them; elsewhere this says how to get them.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
@@ -12,7 +12,7 @@ const run = (program, args) =>
   }).status === 0;
 
 const missing = () =>
-  Object.entries({ 'redis-server': 'redis-server', faketime: 'faketime' })
+  Object.entries({ 'redis-server': 'redis-server', faketime: 'faketime', promtool: 'prometheus' })
     .filter(([program]) => !answers(program))
     .map(([, name]) => name);
 
@@ -24,10 +24,10 @@ if (missing().length > 0) {
   if (missing().length > 0) {
     console.error(
       [
-        `The tests need redis-server (7.0 or later) with redis-cli, and libfaketime; missing: ${missing().join(', ')}.`,
-        '  Debian, Ubuntu  sudo apt-get install redis-server faketime',
-        '  Fedora          sudo dnf install redis libfaketime',
-        '  macOS           brew install redis (the chaos suite needs Linux)',
+        `The tests need redis-server (7.0 or later) with redis-cli, libfaketime, and promtool of Prometheus; missing: ${missing().join(', ')}.`,
+        '  Debian, Ubuntu  sudo apt-get install redis-server faketime prometheus',
+        '  Fedora          sudo dnf install redis libfaketime golang-github-prometheus',
+        '  macOS           brew install redis prometheus (the chaos suite needs Linux)',
       ].join('\n'),
     );
     process.exitCode = 1;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Meter } from '../../../src/core/ports/meter.ts';
 import { createMeter, createPrimaryMeter } from '../../../src/metrics/metrics.ts';
-import { createRegistry } from '../../../src/metrics/process.ts';
+import { createRegistry, reportBuild } from '../../../src/metrics/process.ts';
 import type { MetricRow } from '../../../src/metrics/row.ts';
 import { metrics, primaryMetrics } from '../../../src/metrics/table.ts';
 import { WorkerMetrics } from '../../../src/metrics/workers.ts';
@@ -100,6 +100,53 @@ describe('the numbers of several workers', () => {
     expect(now.get('tallylight_evidence_written_records_total')).toBe('7');
   });
 
+  test('places and limits are added up; of ages the longest is told, of ends and successes the earliest', async () => {
+    const now = await together(
+      (meter) => {
+        meter.requests('media', { inFlight: 3, limit: 10 });
+        meter.webSocket('opened');
+        meter.webSocket('opened');
+        meter.oldestUnconfirmedStop(5);
+        meter.certificate('server', 2_000_000);
+        meter.evidenceFree(700);
+        meter.storeMemory({ usedBytes: 5, limitBytes: 9 });
+        meter.recorded(20);
+        meter.keySetFetch('keys', true);
+      },
+      (meter) => {
+        meter.requests('media', { inFlight: 4, limit: 10 });
+        meter.webSocket('opened');
+        meter.webSocket('closed');
+        meter.oldestUnconfirmedStop(60);
+        meter.certificate('server', 1_000_000);
+        meter.recorded(700);
+        meter.keySetFetch('keys', false);
+      },
+    );
+    expect(now.get('tallylight_requests_in_flight{plane="media"}')).toBe('7');
+    expect(now.get('tallylight_requests_limit{plane="media"}')).toBe('20');
+    expect(now.get('tallylight_websockets_open')).toBe('2');
+    expect(now.get('tallylight_stop_oldest_unconfirmed_seconds')).toBe('60');
+    expect(now.get('tallylight_certificate_expiry_timestamp_seconds{use="server"}')).toBe('1000');
+    expect(now.get('tallylight_evidence_free_bytes')).toBe('700');
+    expect(now.get('tallylight_store_memory_bytes')).toBe('5');
+    expect(now.get('tallylight_enforcing')).toBe('1');
+    expect(now.get('tallylight_recording_duration_seconds_count')).toBe('2');
+    expect(now.get('tallylight_recording_duration_seconds_bucket{le="30"}')).toBe('1');
+    expect(now.get('tallylight_key_set_fetches_total{outcome="failed"}')).toBe('1');
+    expect(Number(now.get('tallylight_key_set_last_success_timestamp_seconds'))).toBeGreaterThan(0);
+  });
+
+  test('counters that are 0 at each are 0 together, and what a worker counted while writes went on stays', async () => {
+    const numbers = new WorkerMetrics();
+    for (const id of [1, 2])
+      numbers.add(id, await samplesOf(worker((meter) => meter.liveBytesAdmitted(id * 100))));
+    await numbers.remove(1);
+    const now = await shown(numbers);
+    expect(now.get('tallylight_admitted_live_bytes_total')).toBe('300');
+    expect(now.get('tallylight_contradictions_total{kind="neverShown"}')).toBe('0');
+  });
+
   test('what nobody knows is not claimed', async () => {
     const now = await together(
       () => undefined,
@@ -144,11 +191,17 @@ describe('the numbers of several workers', () => {
     meter.policyReload(false);
     meter.workers({ starting: 1, serving: 2, leaving: 0 });
     meter.workerExit('unexpected');
+    meter.loaded('policies');
+    reportBuild(registry, '1.2.3');
     const numbers = new WorkerMetrics();
     numbers.add(1, await samplesOf(worker((each) => each.session(true))));
     const now = await shown(numbers, registry);
     expect(now.get('tallylight_policy_reloads_total{outcome="failed"}')).toBe('1');
     expect(now.get('tallylight_workers{state="starting"}')).toBe('1');
+    expect(
+      Number(now.get('tallylight_reload_last_success_timestamp_seconds{what="policies"}')),
+    ).toBeGreaterThan(0);
+    expect(now.get(`tallylight_build_info{version="1.2.3",node="${process.versions.node}"}`)).toBe('1');
     expect(now.get('tallylight_workers{state="serving"}')).toBe('2');
     expect(now.get('tallylight_worker_exits_total{how="unexpected"}')).toBe('1');
     expect(now.get('tallylight_session_live')).toBe('1');
