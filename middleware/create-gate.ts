@@ -12,11 +12,12 @@ import { Gate } from '../src/gate/gate.ts';
 import { clientAddress } from '../src/http/client-address.ts';
 import { systemClock } from '../src/http/clock.ts';
 import { noLimits } from '../src/http/limits.ts';
+import { requestLog } from '../src/http/request-log.ts';
 import { requestStart } from '../src/http/request-start.ts';
 import { createMeter } from '../src/metrics/metrics.ts';
 import { connectGraph } from '../src/upstream/graph.ts';
 import { outboundFetch } from '../src/upstream/pool.ts';
-import { consoleLog } from './log.ts';
+import { consoleLog, guarded } from './log.ts';
 import { silentMeter } from './meter.ts';
 import { gateOptions, type GateOptions, readOptions } from './options.ts';
 import { type RecordingGate, register } from './parts.ts';
@@ -31,7 +32,8 @@ const graphConnections = 512;
  */
 export async function createGate(options: GateOptions): Promise<RecordingGate> {
   const read = readOptions(gateOptions, options);
-  const { store, issuers, evidence, registry, log = consoleLog } = read;
+  const { store, issuers, evidence, registry } = read;
+  const log = guarded(read.log ?? consoleLog);
   const policies = policiesInForce(read.policies);
   const policyFor: PolicyFor = (who) => selectPolicy(policies, who);
   const meter = registry === undefined ? silentMeter : createMeter(registry);
@@ -59,10 +61,12 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
   });
   await gate.open();
 
+  const requests = requestLog({ log, clock: systemClock });
   const graphs = new Map<string, ReturnType<typeof connectGraph>>();
   const recordingGate: RecordingGate = {
     isReady: () => gate.isReady(),
     async close() {
+      requests.close();
       await step(log, 'leaving the store', gate.close());
       await stopEvidence();
       verifier.close();
@@ -78,6 +82,7 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
     now: () => systemClock.now(),
     // The host's own server keeps the measure.
     limits: noLimits(),
+    requests,
     clientAddress: clientAddress([]),
     ...(read.requestStart === undefined
       ? {}

@@ -7,6 +7,7 @@ import type { Write } from '../src/gate/write.ts';
 import { runStages } from '../src/http/answer.ts';
 import { admitWrite } from '../src/http/admit-write.ts';
 import { counted, identifyMedia } from '../src/http/identify-media.ts';
+import type { RequestFacts } from '../src/http/request-log.ts';
 import { guardBody } from './guard-body.ts';
 import { readOptions, requireRecordingOptions, type RequireRecordingOptions } from './options.ts';
 import { type GateParts, partsOf, type RecordingGate } from './parts.ts';
@@ -40,11 +41,14 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
   const { callId, token } = readOptions(requireRecordingOptions, options);
   return (req, res, next) => {
     const body = guardBody(req);
-    const stages = async (): Promise<Decision<Admitted>> => {
+    const stages = async (facts: RequestFacts): Promise<Decision<Admitted>> => {
       if (body.isRead()) return readEarly(parts);
-      const known = await identifyMedia(parts, req, callOf(callId(req as Request)), token);
+      const target = callOf(callId(req as Request));
+      if (target.ok) facts.call = target.value;
+      const known = await identifyMedia(parts, req, target, token);
       if (!known.ok) return known;
       const { who, target: call } = known.value;
+      facts.who = who;
       const admitted = await admitWrite(parts, req, call, who);
       if (!admitted.ok) return admitted;
       const write = admitted.value;

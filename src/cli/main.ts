@@ -50,6 +50,8 @@ async function run(sandboxOnly: boolean): Promise<void> {
     process.exit(exitCode(kind));
   }
   prepareMemory();
+  // A reader of the output that goes away ends nothing.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const log = settings.mode === 'sandbox' ? sandboxLog(settings.logLevel) : createLog(settings.logLevel);
   const now: { running?: Running } = {};
   // From now on: the first process of a container has no default for a signal, and would outlive one during its start.

@@ -3,6 +3,7 @@ import type { CallKey } from '../core/call/key.ts';
 import type { Contradiction } from '../core/call/roster.ts';
 import { type Binding, type CallState, noFacts } from '../core/call/state.ts';
 import { type Decision, grant, refuse } from '../core/decision.ts';
+import type { RequestIds } from '../core/http/request-ids.ts';
 import type { Notice } from '../core/notices/notice.ts';
 import type { NoticeOutcome } from '../core/notices/outcomes.ts';
 import { readRoster, type RosterReading, showingOf } from '../core/notices/roster.ts';
@@ -26,6 +27,8 @@ import type { StopMark } from './stop-marks.ts';
 export interface ReceivedNotice {
   readonly by: Binding;
   readonly notice: Notice;
+  /** Of the request that brought it. */
+  readonly ids?: RequestIds | undefined;
   /** Where it tells of an end: what closes the gate here until that is taken in. */
   readonly stopMark?: StopMark | undefined;
 }
@@ -38,7 +41,7 @@ export interface NotificationDeps extends GateDeps {
   readonly operations: Operations;
   readonly instance: () => string;
   /** Closes, drains and ends the call. */
-  readonly end: (call: CallKey, by: Binding, cause: CallEnd) => Promise<Decision<unknown>>;
+  readonly end: (call: CallKey, by: Binding, cause: CallEnd, ids?: RequestIds) => Promise<Decision<unknown>>;
   readonly touch: (call: CallKey) => void;
 }
 
@@ -49,15 +52,15 @@ type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 /** Applies one notification to the state of its call. A notification never opens a gate. */
 export async function applyNotification(
   deps: NotificationDeps,
-  { by, notice }: ReceivedNotice,
+  { by, notice, ids }: ReceivedNotice,
 ): Promise<Applied> {
   const { call } = notice;
-  const owner = await deps.bindings.bind(call, by, 'notification');
+  const owner = await deps.bindings.bind(call, by, 'notification', ids);
   if (owner === undefined) return 'again';
   if (owner === null) return 'ended';
   if (!isSameBinding(owner, by)) return 'stranger';
   deps.touch(call);
-  const author = { by, instance: deps.instance() };
+  const author = { by, instance: deps.instance(), ids };
   try {
     switch (notice.kind) {
       case 'call':
@@ -88,7 +91,7 @@ async function applyCall(
     return 'again' as const;
   });
   if (end === undefined || told === 'ended' || told === 'stranger') return told;
-  const ended = await deps.end(call, by, end);
+  const ended = await deps.end(call, by, end, author.ids);
   if (!ended.ok && ended.reason === 'CallNotFound') return 'stranger';
   // A state that is in the way passes; until then the gate is closed, or closing.
   return ended.ok || ended.reason === 'CallEnded' ? 'learned' : 'again';

@@ -3,7 +3,8 @@ import type { CallKey } from '../core/call/key.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant } from '../core/decision.ts';
 import { isFault, messageOf } from '../core/errors.ts';
-import { change, stateOf } from './change.ts';
+import type { RequestIds } from '../core/http/request-ids.ts';
+import { type Author, change, stateOf } from './change.ts';
 import { sleep, type GateDeps } from './context.ts';
 
 /** A call's binding as far as it is known: `undefined` when the store does not answer. */
@@ -44,7 +45,7 @@ export class Bindings {
   }
 
   /** Binds the call if it is not bound, and returns who it belongs to now. */
-  bind(call: CallKey, who: Binding, from: Acceptance): Promise<KnownBinding> {
+  bind(call: CallKey, who: Binding, from: Acceptance, ids?: RequestIds): Promise<KnownBinding> {
     const known = this.#known.get(call);
     if (known !== undefined) return Promise.resolve(known);
     const before = this.#underWay.get(call);
@@ -52,7 +53,7 @@ export class Bindings {
     const told = this.#told.get(call);
     const [first, how] = told === undefined ? [who, from] : ([told, 'notification'] as const);
     const binding = (before ?? Promise.resolve(undefined))
-      .then((bound) => bound ?? this.#store(call, first, how))
+      .then((bound) => bound ?? this.#store(call, { by: first, instance: this.#instance(), ids }, how))
       .finally(() => {
         if (this.#underWay.get(call) === binding) this.#underWay.delete(call);
       });
@@ -103,12 +104,16 @@ export class Bindings {
     return binding;
   }
 
-  async #store(call: CallKey, who: Binding, from: Acceptance): Promise<KnownBinding> {
+  async #store(
+    call: CallKey,
+    author: Author & { readonly by: Binding },
+    from: Acceptance,
+  ): Promise<KnownBinding> {
     try {
-      const bound = await change(this.#deps, call, { by: who, instance: this.#instance() }, (view) =>
+      const bound = await change(this.#deps, call, author, (view) =>
         grant(
           stateOf(view).binding === null && stateOf(view).state !== 'ended'
-            ? { event: { type: 'bound', binding: who }, detail: { from } }
+            ? { event: { type: 'bound', binding: author.by }, detail: { from } }
             : null,
         ),
       );

@@ -4,13 +4,17 @@ import { type Binding, type CallState, retentionMs, unknownCall } from '../core/
 import { type CallEvent, transition, watchedAs } from '../core/call/transition.ts';
 import { type Decision, grant, type Refusal } from '../core/decision.ts';
 import { Fault, isFault } from '../core/errors.ts';
+import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import { type GateDeps, sessionTimes, sleep } from './context.ts';
+import { tellChange } from './story.ts';
 
 export interface Author {
   readonly by: Binding | null;
   readonly instance: string;
+  /** Of the request that asked; absent: no request did. */
+  readonly ids?: RequestIds | undefined;
 }
 
 /** A proposed change to the current state of a call. */
@@ -78,6 +82,7 @@ export async function change(
     if (state.exchange !== null) deps.watch.elapsedMs(watchedAs(state.exchange));
     if (state.wire !== null) deps.watch.elapsedMs(state.wire.token);
     deps.meter.transition(record.event, record.from, record.to, (deps.clock.now() - began) / 1000);
+    tellChange(deps.log, record, author.ids);
     return grant({ state, before, holders });
   }
   throw new Fault(

@@ -6,6 +6,7 @@ import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/call/evidence.ts';
 import type { GraphAnswer } from '../core/graph/outcome.ts';
 import type { Notice } from '../core/notices/notice.ts';
+import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
@@ -55,8 +56,6 @@ export class Gate {
     const backlog = new EvidenceBacklog(given, { waitMs: times.evidenceWaitMs, bytes: sizes?.evidenceBytes });
     const deps = { ...given, operations, backlog, watch: new UnchangedSince(given.clock) };
     const instance = (): string => this.#instance;
-    const end = (call: CallKey, by: Binding | null, cause: CallEnd): Promise<Decision<unknown>> =>
-      this.stop({ call, by, cause });
     this.#deps = deps;
     this.#name = deps.newId();
     this.#stopMarks = new StopMarks(() => deps.clock.now(), { maxWaiting: sizes?.maxStopMarks });
@@ -82,7 +81,7 @@ export class Gate {
       ...deps,
       bindings: this.#bindings,
       instance,
-      end,
+      end: (call, by, cause, ids) => this.stop({ call, by, cause, ids }),
       touch,
     });
     const { silenceMs } = deps.times;
@@ -90,7 +89,7 @@ export class Gate {
       ...deps,
       moved: () => this.#admission.moved(),
       isLive: () => this.isReady(),
-      end: (call: CallKey, cause: CallEnd) => end(call, null, cause),
+      end: (call: CallKey, cause: CallEnd) => this.stop({ call, by: null, cause }),
     };
     this.#idleCalls = silenceMs === undefined ? undefined : new IdleCalls(listening, silenceMs);
   }
@@ -235,9 +234,9 @@ export class Gate {
    * The call is over without anything left to tell Graph. Only for a call that is bound: for any other, the 404
    * may only mean that it is somebody else's.
    */
-  async callEnded(call: CallKey, by: Binding | null, cause: CallEnd): Promise<void> {
+  async callEnded(call: CallKey, by: Binding | null, cause: CallEnd, ids?: RequestIds): Promise<void> {
     if (this.#ownerOf(call) === undefined && (await this.#bindings.read(call)) === null) return;
-    const stopped = await this.stop({ call, by, cause, onlyBound: true });
+    const stopped = await this.stop({ call, by, cause, onlyBound: true, ids });
     if (!stopped.ok && stopped.reason !== 'CallEnded' && stopped.reason !== 'CallNotFound') {
       this.#deps.log.warn(
         { call, reason: stopped.reason },
@@ -250,11 +249,12 @@ export class Gate {
    * Takes in what Graph's notifications tell, by whom their token is for. Returns at once; nothing that is learned here
    * opens a gate.
    */
-  receiveNotices(by: Binding, notices: readonly Notice[]): void {
+  receiveNotices(by: Binding, notices: readonly Notice[], ids?: RequestIds): void {
     // What is told in them may have to wait for the store; a gate does not (rule R6).
     const received = notices.map((notice) => ({
       by,
       notice,
+      ids,
       stopMark: endOf(notice) === undefined ? undefined : this.#mark(notice.call, by),
     }));
     this.#notificationQueue.add(received);
@@ -274,8 +274,8 @@ export class Gate {
   }
 
   /** Remembers who a call belongs to: the first whom Graph accepted for it. */
-  async bind(call: CallKey, who: Binding): Promise<void> {
-    await this.#bindings.bind(call, who, 'request');
+  async bind(call: CallKey, who: Binding, ids?: RequestIds): Promise<void> {
+    await this.#bindings.bind(call, who, 'request', ids);
   }
 
   /** Whether this instance knows the call, without asking the store. */

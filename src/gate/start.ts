@@ -4,6 +4,7 @@ import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts'
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Poll, Send, Sent } from '../core/graph/exchange.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph/outcome.ts';
+import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import {
   asRefusal,
@@ -28,6 +29,7 @@ export interface StartRequest<Answer extends GraphAnswer> {
   /** Sends a `notRecording` of our own, where the last one was never confirmed (rule R3). */
   readonly sendConfirmation: Send<Answer>;
   readonly detail?: JsonObject;
+  readonly ids?: RequestIds | undefined;
 }
 
 export interface Started<Answer extends GraphAnswer> {
@@ -64,7 +66,8 @@ export async function start<Answer extends GraphAnswer>(
   stopFirst: StopFirst<Answer>,
   isStopHeard: IsStopHeard,
 ): Promise<Decision<Started<Answer>>> {
-  const author = { by: request.by, instance };
+  const { ids } = request;
+  const author = { by: request.by, instance, ids };
   try {
     const begun = await begin(deps, author, request, stopFirst, isStopHeard);
     if (!begun.ok) return begun;
@@ -73,7 +76,7 @@ export async function start<Answer extends GraphAnswer>(
     const started = settled.value;
     const cause = voided(started.outcome, begun.value.repeated, started.owner !== null);
     if (cause === undefined) return grant(started);
-    const stopped = await stopFirst({ call: request.call, by: request.by, cause });
+    const stopped = await stopFirst({ call: request.call, by: request.by, cause, ids });
     // Where it was not open before, Graph's own answer is the better one.
     return stopped.ok || !begun.value.repeated ? grant({ ...started, open: false }) : stopped;
   } catch (error) {
@@ -170,7 +173,7 @@ async function release(deps: GateDeps, call: CallKey, author: Author, token: str
 
 /** A refusal that waiting does not cure, or undefined: look again. */
 async function makeWay<Answer extends GraphAnswer>(
-  { call, by, sendConfirmation, poll }: StartRequest<Answer>,
+  { call, by, sendConfirmation, poll, ids }: StartRequest<Answer>,
   refusal: Refusal,
   found: StateName,
   stopFirst: StopFirst<Answer>,
@@ -183,6 +186,7 @@ async function makeWay<Answer extends GraphAnswer>(
     call,
     by,
     cause: 'confirmation',
+    ids,
     graph: { send: sendConfirmation, poll },
   });
   if (!stopped.ok) return stopped;

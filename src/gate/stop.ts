@@ -8,6 +8,7 @@ import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts'
 import { isFault, messageOf } from '../core/errors.ts';
 import type { Poll, Send, Sent } from '../core/graph/exchange.ts';
 import type { GraphAnswer, StatusOutcome } from '../core/graph/outcome.ts';
+import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import { asRefusal, change, changeInsistently, freshForMs, stateOf, type Author } from './change.ts';
@@ -29,6 +30,8 @@ export interface StopRequest<Answer extends GraphAnswer> {
   readonly graph?: { readonly send: Send<Answer>; readonly poll: Poll<Answer> };
   /** Facts for the evidence: client request id and the like. */
   readonly detail?: JsonObject;
+  /** Of the request that asked; absent: no request did. */
+  readonly ids?: RequestIds | undefined;
   /** Local clock: when it was asked for. What was done since counts towards its bound; now if absent. */
   readonly askedAt?: number;
   /** Only for a call that is bound: for any other, what says that it is gone may only mean that it is somebody else's. */
@@ -73,7 +76,7 @@ export async function stop<Answer extends GraphAnswer>(
     request,
     observer,
     token: deps.newId(),
-    author: { by: request.by, instance: own.id ?? 'none' },
+    author: { by: request.by, instance: own.id ?? 'none', ids: request.ids },
     bound: (request.askedAt ?? clock.now()) + drainMs + times.ttlMs,
   };
   try {

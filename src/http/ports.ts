@@ -15,6 +15,7 @@ import type { Meter } from '../core/ports/meter.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Limits } from './limits.ts';
+import type { RequestLog } from './request-log.ts';
 import type { RequestStart } from './request-start.ts';
 
 /** A request for Graph: the path that was judged, the client's headers, the credential with its scheme. */
@@ -105,6 +106,7 @@ export interface StageDeps {
   /** Monotonic, ms. */
   readonly now: () => number;
   readonly limits: Limits;
+  readonly requests: RequestLog;
   /** Whose request it is where nothing better is known. */
   readonly clientAddress: ClientAddress;
   /** When a media write began at the proxy in front; absent: that is not asked. */

@@ -1,5 +1,7 @@
 import { type DestinationStream, pino } from 'pino';
+import { callAsGraphSpells } from '../core/call/key.ts';
 import type { Log } from '../core/ports/log.ts';
+import { type LogDestination, logDestination } from './log-destination.ts';
 
 /** Names under which a token, a join token or a body could reach a log line. */
 const secretNames = [
@@ -15,24 +17,29 @@ const secretNames = [
 ];
 
 /** For a process whose standard output is for people. */
-export const standardError = (): DestinationStream => pino.destination(2);
+export const standardError = (): LogDestination => logDestination(2);
 
 /**
  * JSON lines on standard output, if no destination is given; secrets are removed by name, at the top and one level
  * down. `worker` is on every line; 0 names the process that the workers belong to.
  */
-export const createLog = (
+export function createLog(
   level: string,
-  destination: DestinationStream = pino.destination(1),
+  destination: DestinationStream & Partial<LogDestination> = logDestination(1),
   worker?: number,
-): Log =>
-  pino(
+): Log {
+  const log = pino(
     {
       level,
       base: { name: 'tallylight', ...(worker === undefined ? {} : { worker }) },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: callAsGraphSpells },
       redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
     },
     destination,
   );
+  destination.onLost?.((lines) =>
+    log.warn({ lines }, 'log lines were dropped: whoever reads the log did not keep up'),
+  );
+  return log;
+}

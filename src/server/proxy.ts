@@ -15,6 +15,7 @@ import { clientAddress } from '../http/client-address.ts';
 import { systemClock } from '../http/clock.ts';
 import { callProbe } from '../http/control/call-probe.ts';
 import { createLimits } from '../http/limits.ts';
+import { requestLog } from '../http/request-log.ts';
 import { requestStart } from '../http/request-start.ts';
 import { addressWithoutProxies } from '../http/unlisted-proxy.ts';
 import { createMeter, createRegistry } from '../metrics/metrics.ts';
@@ -137,7 +138,10 @@ export async function startInstance(
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
   };
   const gate = new Gate(parts);
+  const clientOf = clientAddress(settings.trustedProxies);
+  const requests = requestLog({ log, clock: systemClock, ...(settings.accessLog ? { clientOf } : {}) });
   const stages = {
+    requests,
     gate,
     policyFor: policies.policyFor,
     meter,
@@ -147,10 +151,7 @@ export async function startInstance(
     limits: createLimits({ ...settings.limits, graphTurnMs: settings.graphTimeoutMs }, () =>
       performance.now(),
     ),
-    clientAddress:
-      settings.trustedProxies.length === 0
-        ? addressWithoutProxies(log)
-        : clientAddress(settings.trustedProxies),
+    clientAddress: settings.trustedProxies.length === 0 ? addressWithoutProxies(log) : clientOf,
     ...(settings.requestStart === undefined
       ? {}
       : {
@@ -226,6 +227,7 @@ export async function startInstance(
       const served = closeServer(server, settings.drainMs + settings.graphTimeoutMs);
       await step(log, 'leaving the store', gate.close());
       await served;
+      requests.close();
       await step(log, 'flushing the evidence', writer.flush());
       await step(log, 'stopping the evidence writer', writer.stop());
       await step(log, 'closing the evidence sink', sink.close());

@@ -3,7 +3,7 @@ import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import express from 'express';
-import { refuse } from '../core/decision.ts';
+import { type Refusal, refuse } from '../core/decision.ts';
 import { type ReasonCode, statusOf } from '../core/reasons.ts';
 import type { CallbackDeps } from '../http/callbacks/context.ts';
 import { callbackPlane } from '../http/callbacks/plane.ts';
@@ -13,6 +13,7 @@ import { mediaPlane, type MediaPlane } from '../http/media/plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
+import { requestFacts } from '../http/request-log.ts';
 import { cannotListen } from './cannot-listen.ts';
 import { connectionErrors } from './connection-errors.ts';
 import { asksForWebSocketToo, ignoringUpgrades, type ServeAnyway } from './ignored-upgrade.ts';
@@ -59,6 +60,12 @@ export function createListener(
     void app(req as express.Request, res as express.Response, () => serveControl(req, res));
   const mediaRoutes = media === undefined ? noMedia : mediaPlane(media);
   const serveCallback = callbacks === undefined ? () => false : callbackPlane(callbacks);
+  const refuseAtOnce = (req: http.IncomingMessage, res: http.ServerResponse, refusal: Refusal): void => {
+    const facts = requestFacts(req, 'control', control.newId(), control.now());
+    control.requests.refused(facts, refusal);
+    answerRefusal(req, res, refusal, facts.requestId);
+    control.requests.answered?.(facts, req, res);
+  };
   const ending = new WeakSet<Duplex>();
   const refuseUnfit = (req: http.IncomingMessage, res: http.ServerResponse): boolean => {
     // Node reads on until the answer is out.
@@ -67,7 +74,7 @@ export function createListener(
     if (unfit === undefined) return false;
     ending.add(req.socket);
     res.setHeader('Connection', 'close');
-    answerRefusal(req, res, unfit, control.newId());
+    refuseAtOnce(req, res, unfit);
     return true;
   };
   const serve = (req: http.IncomingMessage, res: http.ServerResponse): boolean =>
@@ -98,7 +105,7 @@ export function createListener(
     serveRest(req, res);
   });
   server.on('checkExpectation', (req: http.IncomingMessage, res: http.ServerResponse) => {
-    answerRefusal(req, res, refuse('ExpectationFailed'), control.newId());
+    refuseAtOnce(req, res, refuse('ExpectationFailed'));
   });
   limitConnections(server, maxConnections, () => control.meter.decision('control', 'TooManyConnections'));
   endConnections(server, mediaRoutes, serveAnyway);

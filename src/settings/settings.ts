@@ -43,6 +43,8 @@ interface CommonSettings {
   /** How much an instance takes on. */
   readonly limits: LimitValues;
   readonly logLevel: string;
+  /** Whether each request has a log line. */
+  readonly accessLog: boolean;
 }
 
 export interface TlsPaths {
@@ -193,7 +195,8 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
   const { redisDurability, redisWaitReplicas, redisNoEviction } = values;
   const redis =
     redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas, redisNoEviction };
-  const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, logLevel };
+  const logged = { logLevel, accessLog: values.accessLog === 'on' };
+  const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, ...logged };
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir, sandboxBot };
   const count = values.workers === 'auto' ? availableParallelism() : values.workers;
   if (controlAuth === undefined || evidenceDir === undefined)

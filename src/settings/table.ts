@@ -228,6 +228,13 @@ export const settings = {
     description: 'Lowest level that is logged: trace, debug, info, warn, error, fatal or silent.',
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
   },
+  accessLog: {
+    name: 'TALLYLIGHT_ACCESS_LOG',
+    default: 'off',
+    description:
+      '`on`: one log line of the level info for each request, with its action or route, its status and its ids; see docs/operate/log.md. Otherwise `off`.',
+    schema: z.enum(['on', 'off']),
+  },
   sandboxDir: {
     name: 'TALLYLIGHT_SANDBOX_DIR',
     default: '',

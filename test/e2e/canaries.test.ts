@@ -281,7 +281,7 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
     const said = await house.said();
     // The search was in the right place: what may be said is there.
     const expected: Record<string, RegExp> = {
-      'the output of the process': /"level":"(?:debug|warn)"/,
+      'the output of the process': /(?=.*"level":"(?:debug|warn)")(?=.*"msg":"request")/s,
       'the refusals': /StatusInvalid/,
       'the metrics': /tallylight_gate_decisions_total/,
       'the evidence': /metadataUpdated/,

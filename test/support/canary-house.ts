@@ -55,6 +55,7 @@ export async function startCanaryHouse(mode: 'jwt' | 'graph'): Promise<CanaryHou
     ...settingsFor(peers, directory),
     ...(await files(directory, canaries)),
     TALLYLIGHT_LOG_LEVEL: 'trace',
+    TALLYLIGHT_ACCESS_LOG: 'on',
     TALLYLIGHT_CONTROL_AUTH: mode,
     TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/callbacks/*', upstream: peers.callbackBot.url }]),
     TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([notificationIssuerOf(peers.mint)]),

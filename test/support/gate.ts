@@ -11,7 +11,6 @@ import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
 import type { NoticeOutcome } from '../../src/core/notices/outcomes.ts';
 import type { CallStore, CallView } from '../../src/core/ports/call-store.ts';
 import type { CallProbe } from '../../src/core/ports/identity.ts';
-import type { Log } from '../../src/core/ports/log.ts';
 import type { Meter } from '../../src/core/ports/meter.ts';
 import type { SessionStore } from '../../src/core/ports/session-store.ts';
 import type { Store } from '../../src/core/ports/store.ts';
@@ -21,6 +20,7 @@ import type { Started } from '../../src/gate/start.ts';
 import type { StopCause, Stopped } from '../../src/gate/stop.ts';
 import type { Write } from '../../src/gate/write.ts';
 import { memoryStore } from '../../src/store/memory.ts';
+import { collectedLog } from './collected-log.ts';
 import { recordsOf } from './evidence/history.ts';
 import { type Asked, never, ScriptedGraph } from './gate-graph.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -108,7 +108,6 @@ export const unavailable = (): Promise<never> =>
   Promise.reject(new Fault('StoreUnavailable', 'the store did not answer'));
 
 const silent = (): void => undefined;
-const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
 
 /** Gates of several instances on one store and one Graph; whatever happens, both laws are watched. */
 export class World {
@@ -118,6 +117,7 @@ export class World {
   readonly instances: Instance[] = [];
   readonly writes: LiveWrite[] = [];
   readonly commands: Command[] = [];
+  readonly log = collectedLog();
   readonly violations: string[] = [];
   readonly drains: string[] = [];
   readonly ends: CallEnd[] = [];
@@ -269,7 +269,7 @@ export class World {
         backlog: through('backlog', ({ outbox }) => outbox.backlog()),
         report: through('report', ({ outbox }, report) => outbox.report(report)),
       },
-      log,
+      log: this.log,
       meter,
       clock: {
         now: () => this.clock.now(),

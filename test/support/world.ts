@@ -81,6 +81,7 @@ export async function startWorld({
       evidenceDir: join(directory, 'evidence'),
       limits: defaultLimits,
       logLevel: 'silent',
+      accessLog: false,
       ...given,
     },
     { log, openStore: openStore ?? (() => memoryStore({ livedMs: Infinity })) },

@@ -19,3 +19,10 @@ export function parseCallKey(text: string): CallKey | undefined {
 export function toGuid(key: CallKey): string {
   return [key.slice(0, 8), key.slice(8, 12), key.slice(12, 16), key.slice(16, 20), key.slice(20)].join('-');
 }
+
+/** Facts for people and for other programs: their call as Graph spells it. */
+export function callAsGraphSpells<Facts extends { readonly call?: unknown }>(facts: Facts): Facts {
+  const { call } = facts;
+  const key = typeof call === 'string' ? parseCallKey(call) : undefined;
+  return key === undefined ? facts : { ...facts, call: toGuid(key) };
+}

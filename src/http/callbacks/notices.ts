@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Binding } from '../../core/call/state.ts';
+import { idFacts, type RequestIds } from '../../core/http/request-ids.ts';
 import { readGraphJson } from '../../core/graph/read-json.ts';
 import type { IgnoredNotice, NoticeBatch } from '../../core/notices/notice.ts';
 import { readNotices } from '../../core/notices/read.ts';
@@ -11,16 +12,17 @@ export function applyNotices(
   req: IncomingMessage,
   by: Binding,
   body: Buffer | Readable,
+  ids: RequestIds,
 ): void {
   const { notices, ignored } = noticesOf(deps, req, by, body);
   for (const [why, count] of Object.entries(ignored)) {
     deps.meter.notice('ignored', why as IgnoredNotice, count);
     deps.log.warn(
-      { why, count, tenant: by.tenant, app: by.app },
+      { why, count, tenant: by.tenant, app: by.app, ...idFacts(ids) },
       'notifications were forwarded to the bot but could not be processed',
     );
   }
-  deps.gate.receiveNotices(by, notices);
+  deps.gate.receiveNotices(by, notices, ids);
 }
 
 function noticesOf(

@@ -4,6 +4,7 @@ import { matchCallback } from '../../core/http/callback-route.ts';
 import { parseRequestTarget } from '../../core/http/request-target.ts';
 import { runStages } from '../answer.ts';
 import { tokenOf } from '../authenticate.ts';
+import type { RequestFacts } from '../request-log.ts';
 import type { CallbackDeps, Match } from './context.ts';
 import { forwardNotification } from './forward.ts';
 
@@ -19,8 +20,8 @@ export function callbackPlane(deps: CallbackDeps): CallbackPlane {
     const target = parseRequestTarget(req.url ?? '');
     const match = target.ok ? matchCallback(deps.routes, target.value) : undefined;
     if (match === undefined) return false;
-    runStages(deps, 'notification', req, res, async () => {
-      const passed = await serve(deps, req, res, match);
+    runStages(deps, 'notification', req, res, async (facts) => {
+      const passed = await serve(deps, req, res, match, facts);
       deps.meter.decision('notification', passed.ok ? 'passed' : passed.reason);
       return passed;
     });
@@ -33,17 +34,19 @@ async function serve(
   req: IncomingMessage,
   res: ServerResponse,
   match: Match,
+  facts: RequestFacts,
 ): Promise<Decision<void>> {
-  const began = deps.now();
+  facts.route = match.route.path;
   const token = tokenOf(req);
   if (!token.ok) return token;
   const by = await deps.verifier.verify(token.value);
   if (!by.ok) return by;
+  facts.who = by.value;
   if (req.method !== 'POST') return refuse('MethodNotAllowed', { detail: 'allowed: POST' });
   const room = deps.limits.notification(by.value);
   if (!room.ok) return room;
   try {
-    return await forwardNotification(deps, req, res, match, by.value, began);
+    return await forwardNotification(deps, req, res, match, by.value, facts);
   } finally {
     room.value();
   }

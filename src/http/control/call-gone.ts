@@ -32,7 +32,7 @@ export function operationNotFound(request: CallRequest): void {
   ask(() => true)
     .then(async (sent) => {
       if (sent.kind === 'answered' && sent.answer.status === 404)
-        await deps.gate.callEnded(call, who, 'operationNotFound');
+        await deps.gate.callEnded(call, who, 'operationNotFound', request.facts);
     })
     .catch((error: unknown) =>
       deps.log.error(

@@ -12,6 +12,7 @@ import type { JsonBody } from '../body.ts';
 import type { Release } from '../counters.ts';
 import type { ControlDeps, GraphRequest } from '../ports.ts';
 import { header } from '../problem.ts';
+import type { RequestFacts } from '../request-log.ts';
 import type { Share } from '../shares.ts';
 import type { Proofs } from './proofs.ts';
 
@@ -21,9 +22,8 @@ export interface ControlRequest {
   readonly proofs: Proofs;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  readonly requestId: string;
-  /** When it came, monotonic ms. */
-  readonly askedAt: number;
+  /** What its log lines tell of it, with its ids and when it came. */
+  readonly facts: RequestFacts;
   readonly caller: Caller;
   readonly action: GraphAction;
   readonly policy: PolicyInForce;
@@ -114,11 +114,16 @@ export async function duringWrite(
   }
 }
 
-/** Header fields of a request that the proxy sends on behalf of the caller. */
-export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders =>
-  Object.fromEntries(
-    ['client-request-id', 'scenario-id', 'user-agent'].map((name) => [name, header(req, name)]),
-  );
+/** Header fields of a request that the proxy sends on behalf of the caller, in its trace. */
+export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders => ({
+  ...Object.fromEntries(
+    ['client-request-id', 'scenario-id', 'user-agent', 'traceparent'].map((name) => [
+      name,
+      header(req, name),
+    ]),
+  ),
+  tracestate: req.headers.tracestate,
+});
 
 /**
  * A call that does not exist is answered like one that is somebody else's, or the answer would tell which ids are in
@@ -148,8 +153,8 @@ export function relay(
 }
 
 /** Correlation facts of the request, for the evidence. */
-export const askedFacts = ({ req, requestId }: ControlRequest): JsonObject => ({
-  requestId,
-  clientRequestId: header(req, 'client-request-id') ?? null,
+export const askedFacts = ({ req, facts }: ControlRequest): JsonObject => ({
+  requestId: facts.requestId,
+  clientRequestId: facts.clientRequestId ?? null,
   scenarioId: header(req, 'scenario-id') ?? null,
 });

@@ -104,7 +104,7 @@ async function judge(
   sent: Sent<RawAnswer>,
   relayed = (answer: RawAnswer): Decision<number> => relay(request, answer),
 ): Promise<Proof> {
-  const { caller, call, deps } = request;
+  const { caller, call, deps, facts } = request;
   const answer = (): Decision<number> => (sent.kind === 'answered' ? relayed(sent.answer) : sent.refusal);
   const verdict = tokenVerdict(sent);
   if (verdict === 'silent') return { kind: 'unanswered', answer };
@@ -112,7 +112,8 @@ async function judge(
     await accept(request);
     return whose(request, true);
   }
-  if (verdict === 'gone' && caller.who !== null) await deps.gate.callEnded(call, caller.who, 'callNotFound');
+  if (verdict === 'gone' && caller.who !== null)
+    await deps.gate.callEnded(call, caller.who, 'callNotFound', facts);
   return { kind: 'refused', answer: answer() };
 }
 
@@ -132,12 +133,13 @@ export async function accept({
   proofs,
   deps,
   action,
+  facts,
 }: Omit<CallRequest, 'json' | 'holdClosed'>): Promise<void> {
   proofs.add(call, caller);
   deps.gate.touch(call);
   const { effect } = action.row;
   const binds = !caller.verified || effect === 'answer' || effect === 'create';
-  if (caller.who !== null && binds) await deps.gate.bind(call, caller.who);
+  if (caller.who !== null && binds) await deps.gate.bind(call, caller.who, facts);
 }
 
 /**

@@ -35,7 +35,8 @@ export const hangUpRequest = (
   cause: 'hangUp',
   graph: { send: sendHangUp(request), poll: polling(request) },
   detail: askedFacts(request),
-  askedAt: request.askedAt,
+  ids: request.facts,
+  askedAt: request.facts.askedAt,
 });
 
 /** The gate is closed for good, so the request is only passed on. */

@@ -81,7 +81,7 @@ export const pass: Handler<ControlRequest> = async (request) => {
     const { who } = request.caller;
     // Nobody in particular cannot end a call.
     if (status === 404 && action.row.effect === 'keepAlive' && who !== null)
-      await deps.gate.callEnded(call, who, 'keepAliveNotFound');
+      await deps.gate.callEnded(call, who, 'keepAliveNotFound', request.facts);
   }
   return grant(status);
 };

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Decision, refuse } from '../../core/decision.ts';
-import { type GraphAction, identifyAction } from '../../core/graph/identify-action.ts';
+import { actionName, type GraphAction, identifyAction } from '../../core/graph/identify-action.ts';
 import { parseRequestTarget } from '../../core/http/request-target.ts';
 import { runStages } from '../answer.ts';
 import { authenticateControl } from '../authenticate.ts';
@@ -27,9 +27,8 @@ export function controlPlane(
   const proofs = new Proofs(deps.now);
   const accepted = new AcceptedTokens();
   return (req, res) => {
-    const askedAt = deps.now();
-    runStages(deps, 'control', req, res, async (requestId) => {
-      const decision = await judge({ deps, proofs, req, res, requestId, askedAt }, accepted, identify);
+    runStages(deps, 'control', req, res, async (facts) => {
+      const decision = await judge({ deps, proofs, req, res, facts }, accepted, identify);
       deps.meter.decision('control', decision.ok ? 'passed' : decision.reason);
       return decision;
     });
@@ -41,11 +40,15 @@ async function judge(
   accepted: AcceptedTokens,
   identify: IdentifyAction,
 ): Promise<Decision<number>> {
-  const { deps, req } = came;
+  const { deps, req, facts } = came;
   const caller = await authenticateControl(deps.auth, req);
   if (!caller.ok) return caller;
+  facts.who = caller.value.who;
+  facts.isClaim = !caller.value.verified;
   const action = identify(req);
   if (!action.ok) return action;
+  facts.call = action.value.call;
+  facts.action = actionName(action.value.row);
   const policy = deps.policyFor(caller.value.who);
   if (action.value.appAlias && policy.appAlias === 'refuse') {
     return refuse('PolicyRefused', {

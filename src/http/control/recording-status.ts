@@ -55,6 +55,7 @@ const startRequest = (request: CallRequest, body: JsonBody): StartRequest<RawAns
       body: confirmation,
     }),
     detail: askedFacts(request),
+    ids: request.facts,
   };
 };
 
@@ -76,7 +77,7 @@ export const stopRequest = (
   body: JsonBody,
   cause: 'notRecording' | 'failed',
 ): StopRequest<RawAnswer> => {
-  const { call, caller, action, req, askedAt } = request;
+  const { call, caller, action, req, facts } = request;
   return {
     call,
     by: caller.who,
@@ -86,7 +87,8 @@ export const stopRequest = (
       poll: polling(request),
     },
     detail: askedFacts(request),
-    askedAt,
+    ids: facts,
+    askedAt: facts.askedAt,
   };
 };
 

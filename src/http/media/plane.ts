@@ -12,6 +12,7 @@ import { asksForWebSocket, invalidHandshake } from '../../core/http/websocket.ts
 import { runStages } from '../answer.ts';
 import { counted } from '../identify-media.ts';
 import { header } from '../problem.ts';
+import type { RequestFacts } from '../request-log.ts';
 import type { MediaDeps, MediaRequest } from './context.ts';
 import { findRoute, type FoundRoute, identify } from './identify.ts';
 import { read } from './read.ts';
@@ -36,7 +37,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       const match = matchRoute(deps.routes, target.value, (name) => header(req, name));
       if (match === undefined) return false;
       const found = findRoute(deps, req, target.value, match);
-      runStages(deps, 'media', req, res, () => serve(deps, req, res, found));
+      runStages(deps, 'media', req, res, (facts) => serve(deps, req, res, found, facts));
       return true;
     },
     upgrade(req, socket, head) {
@@ -47,7 +48,7 @@ export function mediaPlane(deps: MediaDeps): MediaPlane {
       if (match === undefined) return false;
       const res = answerToUpgrade(req, socket);
       const found = findRoute(deps, req, target.value, match);
-      runStages(deps, 'media', req, res, () => upgrade(deps, req, res, { socket, head }, found));
+      runStages(deps, 'media', req, res, (facts) => upgrade(deps, req, res, { socket, head }, found, facts));
       return true;
     },
   };
@@ -58,8 +59,9 @@ async function serve(
   req: IncomingMessage,
   res: ServerResponse,
   found: FoundRoute,
+  facts: RequestFacts,
 ): Promise<Decision<void>> {
-  const known = await identify(deps, req, found);
+  const known = await identify(deps, req, found, facts);
   if (!known.ok) return known;
   const { who, target } = known.value;
   const request: MediaRequest = { deps, req, res, match: target, who };
@@ -80,8 +82,9 @@ async function upgrade(
   res: ServerResponse,
   client: { readonly socket: Socket; readonly head: Buffer },
   found: FoundRoute,
+  facts: RequestFacts,
 ): Promise<Decision<void>> {
-  const known = await identify(deps, req, found);
+  const known = await identify(deps, req, found, facts);
   if (!known.ok) return known;
   const { who, target } = known.value;
   const unfit = invalidHandshake(req.headers);

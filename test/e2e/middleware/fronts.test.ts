@@ -8,6 +8,7 @@ import { defaultPolicy } from '../../../src/core/call/policy.ts';
 import { Gate } from '../../../src/gate/gate.ts';
 import { clientAddress } from '../../../src/http/client-address.ts';
 import { noLimits } from '../../../src/http/limits.ts';
+import { requestLog } from '../../../src/http/request-log.ts';
 import { defaultLimits } from '../../../src/settings/limits.ts';
 import type { ControlDeps } from '../../../src/http/ports.ts';
 import { createMeter, createRegistry } from '../../../src/metrics/metrics.ts';
@@ -84,6 +85,7 @@ describe('the proxy and the middleware', () => {
     const stages = {
       ...{ ...deps, gate: proxyGate, now: () => performance.now() },
       ...{ limits: noLimits(), clientAddress: clientAddress([]) },
+      requests: requestLog({ log: silentLog, clock: systemClock }),
     };
     const upstream = opened(
       connectGraph({

@@ -81,6 +81,7 @@ describe('the sandbox', () => {
       witnessGraceMs: 30_000,
       limits: defaultLimits,
       logLevel: 'info',
+      accessLog: false,
     });
   });
 
@@ -100,6 +101,7 @@ describe('the sandbox', () => {
       TALLYLIGHT_WITNESS_GRACE_MS: '0',
       TALLYLIGHT_MAX_UPLOADS: '7',
       TALLYLIGHT_LOG_LEVEL: 'silent',
+      TALLYLIGHT_ACCESS_LOG: 'on',
       TALLYLIGHT_SANDBOX_DIR: 'here',
       TALLYLIGHT_SANDBOX_BOT: 'http://localhost:9441/api/calling',
     });
@@ -124,6 +126,7 @@ describe('the sandbox', () => {
       witnessGraceMs: 0,
       limits: { ...defaultLimits, maxUploads: 7 },
       logLevel: 'silent',
+      accessLog: true,
       sandboxDir: 'here',
       sandboxBot: 'http://localhost:9441/api/calling',
     });

@@ -42,6 +42,7 @@ test('the time that is added to a notification holds the time in which it is rea
     gate: { receiveNotices: () => (now += 700) },
     meter,
     log: silentLog,
+    requests: { answered: undefined },
     newId: () => 'id',
     now: () => now,
     limits: createLimits({ ...defaultLimits, graphTurnMs: 1000 }, () => now),
