@@ -4,7 +4,7 @@ import { messageOf } from '../core/errors.ts';
 import { idFacts } from '../core/http/request-ids.ts';
 import type { StageDeps } from './ports.ts';
 import { answerRefusal } from './problem.ts';
-import { type RequestFacts, requestFacts, type Surface } from './request-log.ts';
+import type { RequestFacts, Surface } from './request-log.ts';
 
 /**
  * Runs the stages of one request. A refusal is answered; a fault becomes a refusal, so that an error never opens a
@@ -18,7 +18,7 @@ export function runStages<Granted>(
   stages: (facts: RequestFacts) => Promise<Decision<Granted>>,
   granted: (value: Granted) => Refusal | undefined = () => undefined,
 ): void {
-  const facts = requestFacts(req, surface, newId(), now());
+  const facts = requests.begin(req, surface, newId(), now());
   const { requestId } = facts;
   stages(facts)
     .catch((error: unknown) => {

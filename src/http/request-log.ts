@@ -25,28 +25,19 @@ export interface RequestFacts extends RequestIds {
   route?: string | undefined;
   /** Why it was refused. */
   reason?: ReasonCode;
+  /** The client's address; absent: there are no access lines. */
+  readonly client?: string;
 }
 
 export interface RequestLog {
+  /** When it comes: later its connection may be gone. */
+  begin(req: IncomingMessage, surface: Surface, requestId: string, askedAt: number): RequestFacts;
   refused(facts: RequestFacts, refusal: Refusal): void;
   /** Writes the access line once the answer is over; undefined: there are no access lines. */
   readonly answered: ((facts: RequestFacts, req: IncomingMessage, res: ServerResponse) => void) | undefined;
   /** Tells how many refusals were left out so far. */
   close(): void;
 }
-
-export const requestFacts = (
-  req: IncomingMessage,
-  surface: Surface,
-  requestId: string,
-  askedAt: number,
-): RequestFacts => ({
-  surface,
-  requestId,
-  askedAt,
-  clientRequestId: header(req, 'client-request-id'),
-  traceId: traceIdOf(req.headers.traceparent),
-});
 
 /** How many refusals with the same reason have lines of their own, each for another call, and in which time, ms. */
 const linesPerPeriod = 10;
@@ -86,8 +77,15 @@ export function requestLog({ log, clock, clientOf }: RequestLogDeps): RequestLog
     classes.set(name, begun);
     return begun;
   };
-  const answered = clientOf === undefined ? undefined : accessLines(log, clock, clientOf);
   return {
+    begin: (req, surface, requestId, askedAt) => ({
+      surface,
+      requestId,
+      askedAt,
+      clientRequestId: header(req, 'client-request-id'),
+      traceId: traceIdOf(req.headers.traceparent),
+      ...(clientOf === undefined ? {} : { client: clientOf(req) }),
+    }),
     refused(facts, { reason, detail }) {
       const { surface, call } = facts;
       facts.reason = reason;
@@ -103,7 +101,7 @@ export function requestLog({ log, clock, clientOf }: RequestLogDeps): RequestLog
         'a request was refused',
       );
     },
-    answered,
+    answered: clientOf === undefined ? undefined : accessLines(log, clock),
     close() {
       for (const { end } of [...classes.values()]) end();
     },
@@ -122,7 +120,7 @@ const factsOf = ({ surface, call, who, isClaim, action, route, ...ids }: Request
 
 /** Without the target: signatures, codes and names of people are in queries, and in paths of callbacks and files. */
 const accessLines =
-  (log: Log, clock: Clock, clientOf: (req: IncomingMessage) => string): RequestLog['answered'] =>
+  (log: Log, clock: Clock): RequestLog['answered'] =>
   (facts, req, res) => {
     const write = (): void =>
       log.info(
@@ -133,7 +131,7 @@ const accessLines =
           status: res.headersSent ? res.statusCode : null,
           ...(facts.reason === undefined ? {} : { reason: facts.reason }),
           ms: Math.round(clock.now() - facts.askedAt),
-          client: clientOf(req),
+          ...(facts.client === undefined ? {} : { client: facts.client }),
         },
         'request',
       );

@@ -13,7 +13,6 @@ import { mediaPlane, type MediaPlane } from '../http/media/plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
-import { requestFacts } from '../http/request-log.ts';
 import { cannotListen } from './cannot-listen.ts';
 import { connectionErrors } from './connection-errors.ts';
 import { asksForWebSocketToo, ignoringUpgrades, type ServeAnyway } from './ignored-upgrade.ts';
@@ -61,7 +60,7 @@ export function createListener(
   const mediaRoutes = media === undefined ? noMedia : mediaPlane(media);
   const serveCallback = callbacks === undefined ? () => false : callbackPlane(callbacks);
   const refuseAtOnce = (req: http.IncomingMessage, res: http.ServerResponse, refusal: Refusal): void => {
-    const facts = requestFacts(req, 'control', control.newId(), control.now());
+    const facts = control.requests.begin(req, 'control', control.newId(), control.now());
     control.requests.refused(facts, refusal);
     answerRefusal(req, res, refusal, facts.requestId);
     control.requests.answered?.(facts, req, res);

@@ -3,7 +3,9 @@ import { expect, test } from '@jest/globals';
 import { grant } from '../../../../src/core/decision.ts';
 import type { CallbackDeps } from '../../../../src/http/callbacks/context.ts';
 import { callbackPlane } from '../../../../src/http/callbacks/plane.ts';
+import { systemClock } from '../../../../src/http/clock.ts';
 import { createLimits } from '../../../../src/http/limits.ts';
+import { requestLog } from '../../../../src/http/request-log.ts';
 import { listen } from '../../../../src/sandbox/loopback.ts';
 import { defaultLimits } from '../../../../src/settings/limits.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -42,7 +44,7 @@ test('the time that is added to a notification holds the time in which it is rea
     gate: { receiveNotices: () => (now += 700) },
     meter,
     log: silentLog,
-    requests: { answered: undefined },
+    requests: requestLog({ log: silentLog, clock: systemClock }),
     newId: () => 'id',
     now: () => now,
     limits: createLimits({ ...defaultLimits, graphTurnMs: 1000 }, () => now),
