@@ -1,5 +1,6 @@
 import { Fault } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
+import { networkCause } from '../core/network-cause.ts';
 
 /** What is needed of a `fetch`; that of undici fits. */
 export type Fetch = (
@@ -59,6 +60,8 @@ async function readAll(
 
 /** `fetch` hides the reason, such as ECONNREFUSED, in the cause. */
 function whatFailed(error: unknown): string {
+  const known = networkCause(error);
+  if (known !== undefined) return known;
   if (!isRecord(error)) return String(error);
   const code = isRecord(error.cause) ? error.cause.code : undefined;
   return [error.message, code].filter((part) => typeof part === 'string').join(': ');

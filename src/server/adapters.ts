@@ -5,6 +5,7 @@ import { matchCallback } from '../core/http/callback-route.ts';
 import type { CallbackPlace } from '../core/http/callback-uri.ts';
 import { parseRequestTarget } from '../core/http/request-target.ts';
 import type { Log } from '../core/ports/log.ts';
+import { systemClock } from '../http/clock.ts';
 import type { StageDeps } from '../http/ports.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { connectBot } from '../upstream/bot.ts';
@@ -13,6 +14,7 @@ import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
 import { named } from './named-setting.ts';
 import type { Planes } from './server.ts';
+import { about, unreachable } from './unreachable.ts';
 
 /** How bots prove themselves; a credential of our own needs no request to find it. */
 type ProxyAuth =
@@ -47,9 +49,14 @@ interface Authentication {
 
 /** Asks nobody yet. Throws `ConfigurationInvalid`, with the name of the setting. */
 function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Authentication {
-  const verifier = named('TALLYLIGHT_ISSUERS', () => createVerifier(settings.issuers, { fetch, log }));
+  const verifier = named('TALLYLIGHT_ISSUERS', () =>
+    createVerifier(settings.issuers, { fetch, log: about(log, { setting: 'TALLYLIGHT_ISSUERS' }) }),
+  );
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
-    createNotificationVerifier(settings.notificationIssuers, { fetch, log }),
+    createNotificationVerifier(settings.notificationIssuers, {
+      fetch,
+      log: about(log, { setting: 'TALLYLIGHT_NOTIFICATION_ISSUERS' }),
+    }),
   );
   const auth: ProxyAuth =
     settings.controlAuth === 'jwt'
@@ -57,7 +64,10 @@ function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Auth
           mode: 'jwt',
           verifier,
           credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
-            createGraphCredentials(settings.graphCredentials, { fetch, log }),
+            createGraphCredentials(settings.graphCredentials, {
+              fetch,
+              log: about(log, { setting: 'TALLYLIGHT_GRAPH_CREDENTIAL' }),
+            }),
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
@@ -88,22 +98,29 @@ export function connectAdapters(
   notifications.prefetch();
   if (auth.mode === 'jwt') auth.credentials.prefetch();
   const { limits } = settings;
+  const failed = (url: string, setting: string): ((error: unknown) => void) =>
+    unreachable({ log, clock: systemClock }, { url, setting });
   const graph = connectGraph({
     url: settings.graphUrl,
     publicUrl,
     timeoutMs: settings.graphTimeoutMs,
     // Requests in places of their own have as many again, and some are nobody's.
     connections: 2 * limits.maxGraphConnections + ownGraphConnections,
+    connectFailed: failed(settings.graphUrl, 'TALLYLIGHT_GRAPH_URL'),
   });
   // Reads share the connections of uploads.
   const toMedia = { idleMs: limits.mediaIdleMs, connections: limits.maxUploads };
   const handlers = settings.mediaRoutes.map((route) => ({
     ...route,
-    handler: connectMedia(route.upstream, toMedia, route),
+    handler: connectMedia(
+      route.upstream,
+      { ...toMedia, connectFailed: failed(route.upstream, 'TALLYLIGHT_MEDIA_ROUTES') },
+      route,
+    ),
   }));
   const bots = settings.callbacks.map((route) => ({
     ...route,
-    bot: connectBot(route.upstream, limits.maxNotifications),
+    bot: connectBot(route.upstream, limits.maxNotifications, failed(route.upstream, 'TALLYLIGHT_CALLBACKS')),
   }));
   const place = callbackPlace(settings, publicUrl);
   return {

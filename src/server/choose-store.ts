@@ -4,6 +4,7 @@ import type { ProxySettings } from '../settings/settings.ts';
 import { memoryStore } from '../store/memory.ts';
 import { redisStore } from '../store/redis/client.ts';
 import type { ProxyParts } from './proxy.ts';
+import { about } from './unreachable.ts';
 
 /** How long a start may take, ms. */
 const startMs = 10_000;
@@ -25,7 +26,10 @@ export function chooseStore(
       return memoryStore();
     };
   return (meter) => {
-    const store = redisStore(redisUrl, { meter, log, durability, eviction, waitReplicas });
+    const store = redisStore(redisUrl, {
+      ...{ meter, durability, eviction, waitReplicas },
+      log: about(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
+    });
     const opened = performance.now();
     // An unsuitable server stops the start. One that is away only keeps gates closed until it comes, and one that comes later
     // and is unsuitable does the same: by then the instance carries signalling.

@@ -7,7 +7,7 @@ import { graphFaults } from './errors.ts';
 import { exchange, type ExchangeRequest } from './exchange.ts';
 import { forward } from './forward.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
-import { exchangePool, parseBase, streamingPool } from './pool.ts';
+import { type ConnectFailed, exchangePool, parseBase, streamingPool } from './pool.ts';
 import { rewriteLocation } from './target.ts';
 
 export interface GraphOptions {
@@ -18,6 +18,7 @@ export interface GraphOptions {
   readonly timeoutMs: number;
   /** Requests at a time, in each of the two ways; more would queue. */
   readonly connections: number;
+  readonly connectFailed?: ConnectFailed;
 }
 
 interface GraphRequest {
@@ -30,10 +31,10 @@ interface GraphRequest {
 }
 
 /** Graph: small requests whose answers are judged, each on a connection of its own, and streams for everything else. */
-export function connectGraph({ url, publicUrl, timeoutMs, connections }: GraphOptions) {
+export function connectGraph({ url, publicUrl, timeoutMs, connections, connectFailed }: GraphOptions) {
   const { origin } = parseBase(url);
-  const statusPool = exchangePool(origin, connections);
-  const pool = streamingPool(origin, connections);
+  const statusPool = exchangePool(origin, connections, connectFailed);
+  const pool = streamingPool(origin, connections, connectFailed);
   const rewrite = (status: number, headers: OutgoingHttpHeaders): Decision<OutgoingHttpHeaders> =>
     rewriteLocation(origin, publicUrl())(status, headers);
   return {

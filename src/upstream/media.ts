@@ -6,7 +6,7 @@ import { connectDiscard } from './discard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
 import { type ChangedHeaders, requestHeaders } from './headers.ts';
-import { parseBase, streamingPool } from './pool.ts';
+import { type ConnectFailed, parseBase, streamingPool } from './pool.ts';
 import { openWebSocket, type WebSocketClient, type WebSocketRequest } from './websocket.ts';
 
 export interface MediaRequest {
@@ -37,6 +37,7 @@ export interface MediaLimits {
   readonly idleMs: number;
   /** Requests at a time; more would queue. */
   readonly connections: number;
+  readonly connectFailed?: ConnectFailed;
 }
 
 /** What a route says about its handler. */
@@ -45,12 +46,12 @@ export type HandlerOptions = Pick<MediaRoute, 'discard' | 'token' | 'host'>;
 /** `discard` is where the handler is asked to discard writes that were cut: a path below `url`, or a URL. */
 export function connectMedia(
   url: string,
-  { idleMs, connections }: MediaLimits,
+  { idleMs, connections, connectFailed }: MediaLimits,
   handler: HandlerOptions = {},
 ): MediaUpstream {
   const { discard } = handler;
   const { origin, path: basePath } = parseBase(url);
-  const pool = streamingPool(origin, connections);
+  const pool = streamingPool(origin, connections, connectFailed);
   const endpoint =
     discard === undefined
       ? undefined

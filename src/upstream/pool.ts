@@ -48,6 +48,17 @@ function resettingConnector(): buildConnector.connector {
   };
 }
 
+/** Called with the error of each connection that could not be made. */
+export type ConnectFailed = (error: unknown) => void;
+
+const telling =
+  (connect: buildConnector.connector, failed: ConnectFailed = () => undefined): buildConnector.connector =>
+  (options, callback) =>
+    connect(options, (...result) => {
+      if (result[0] !== null) failed(result[0]);
+      callback(...result);
+    });
+
 class ConnectTimeout extends Error {
   readonly code = 'UND_ERR_CONNECT_TIMEOUT';
 }
@@ -74,18 +85,20 @@ function resetWhenGivenUp(
 }
 
 /** Keep-alive connections for ordinary traffic. undici discards a response that comes before its request. */
-export const streamingPool = (origin: string, connections: number): Pool => pool(origin, connections);
+export const streamingPool = (origin: string, connections: number, failed?: ConnectFailed): Pool =>
+  pool(origin, connections, failed);
 
 /** For status changes: every request asks for a connection of its own, so no earlier answer can be taken for its own. */
-export const exchangePool = (origin: string, connections: number): Pool => pool(origin, connections);
+export const exchangePool = (origin: string, connections: number, failed?: ConnectFailed): Pool =>
+  pool(origin, connections, failed);
 
-const pool = (origin: string, connections: number): Pool =>
+const pool = (origin: string, connections: number, failed?: ConnectFailed): Pool =>
   new Pool(origin, {
     connections,
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: resettingConnector(),
+    connect: telling(resettingConnector(), failed),
     factory: (url, options: Client.Options) => new Connection(url, options),
   });
 

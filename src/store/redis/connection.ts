@@ -1,4 +1,5 @@
 import { Fault, isFault, messageOf } from '../../core/errors.ts';
+import { networkCause } from '../../core/network-cause.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Meter } from '../../core/ports/meter.ts';
 import { durabilityOf, type DurabilityRule } from './durability.ts';
@@ -136,7 +137,10 @@ export function connect(
     },
     failed: (error) => {
       // Once per outage. The message alone: the error may carry the arguments of AUTH.
-      if (!troubled) log?.warn({ cause: messageOf(error) }, 'the store cannot be reached');
+      if (!troubled) {
+        const hosts = target.endpoints.map(({ host, port }) => `${host}:${port}`).join(', ');
+        log?.warn({ hosts, cause: networkCause(error) ?? messageOf(error) }, 'the store cannot be reached');
+      }
       troubled = true;
     },
   });

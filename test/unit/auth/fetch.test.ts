@@ -50,7 +50,7 @@ describe('fetching a whole answer', () => {
     const refused: Fetch = () =>
       Promise.reject(new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } }));
     await expect(fetchWhole(refused, 'https://a.test/', request)).rejects.toThrow(
-      'fetch failed: ECONNREFUSED',
+      'ECONNREFUSED: the connection was refused: nothing listens at this address and port',
     );
   });
 });
