@@ -9,7 +9,7 @@ import type { MediaRoute } from '../core/http/media-route.ts';
 import type { StartStamp } from '../core/http/request-start.ts';
 import { isRecord } from '../core/json.ts';
 import { check, type Checked, formatFieldPath, type Issue } from '../policies/document.ts';
-import { type ReadFile, readText, resolveCredential } from './credential.ts';
+import { type ReadFile, readText, resolveCredential, type Surroundings } from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
 import { checkCombinations } from './rules.ts';
 import { gatherSettings, type Given } from './source.ts';
@@ -117,7 +117,7 @@ export function loadSettings(
   const problems: string[] = [];
   const given = gatherSettings(env, readFile, problems);
   const values = checkEach(given, problems);
-  const graphCredentials = readFiles(values, given, readFile, problems);
+  const graphCredentials = readFiles(values, given, { env, readFile }, problems);
   problems.push(...checkCombinations(values, (key) => given.has(settings[key].name)));
   if (problems.length > 0)
     throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '), {
@@ -152,19 +152,19 @@ function described(row: SettingRow, given: Given | undefined, { path, text }: Is
 function readFiles(
   values: Partial<SettingValues>,
   given: ReadonlyMap<string, Given>,
-  readFile: ReadFile,
+  surroundings: Surroundings,
   problems: string[],
 ): readonly GraphCredentialConfig[] {
   const tell = (row: SettingRow, issue: Issue): void =>
     void problems.push(described(row, given.get(row.name), issue));
   for (const key of ['tlsCertFile', 'tlsKeyFile'] as const) {
     const path = values[key];
-    const read = path === undefined ? undefined : readText(path, readFile);
+    const read = path === undefined ? undefined : readText(path, surroundings.readFile);
     if (read !== undefined && 'wrong' in read) tell(settings[key], { path: [], text: read.wrong });
   }
   return (values.graphCredential ?? []).map((credential, index) => {
     const issues: Issue[] = [];
-    const resolved = resolveCredential(credential, readFile, issues);
+    const resolved = resolveCredential(credential, surroundings, issues);
     for (const { path, text } of issues) tell(settings.graphCredential, { path: [index, ...path], text });
     return resolved;
   });

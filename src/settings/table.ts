@@ -155,7 +155,7 @@ export const settings = {
     name: 'TALLYLIGHT_GRAPH_CREDENTIAL',
     default: '',
     description:
-      'Client credentials with which the proxy obtains Graph access tokens: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first entry that matches a caller is used; `apps` lists application ids, or `<tenant>/<app>`. Required with `jwt`.',
+      'Client credentials with which the proxy obtains Graph access tokens: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile, federatedTokenFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. With none of the four, the federated token file that `AZURE_FEDERATED_TOKEN_FILE` names is used. The first entry that matches a caller is used; `apps` lists application ids, or `<tenant>/<app>`. Required with `jwt`.',
     schema: z.array(graphCredential).min(1),
     structured: true,
     orOne: true,
