@@ -12,6 +12,7 @@ import { connectGraph } from '../upstream/graph.ts';
 import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
 import { named } from './named-setting.ts';
+import { watchRevocations, type WatchedRevocations } from './revoked-tokens.ts';
 import type { Planes } from './server.ts';
 
 /** How bots prove themselves; a credential of our own needs no request to find it. */
@@ -43,11 +44,19 @@ interface Authentication {
   readonly auth: ProxyAuth;
   readonly verifier: ReturnType<typeof createVerifier>;
   readonly notifications: ReturnType<typeof createNotificationVerifier>;
+  readonly revocations: WatchedRevocations | undefined;
 }
 
 /** Asks nobody yet. Throws `ConfigurationInvalid`, with the name of the setting. */
 function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Authentication {
-  const verifier = named('TALLYLIGHT_ISSUERS', () => createVerifier(settings.issuers, { fetch, log }));
+  const { revokedTokensFile: list } = settings;
+  const revocations =
+    list === undefined
+      ? undefined
+      : named('TALLYLIGHT_REVOKED_TOKENS_FILE', () => watchRevocations(list, log));
+  const verifier = named('TALLYLIGHT_ISSUERS', () =>
+    createVerifier(settings.issuers, { fetch, log, revocations }),
+  );
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
     createNotificationVerifier(settings.notificationIssuers, { fetch, log }),
   );
@@ -61,16 +70,17 @@ function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Auth
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
-  return { auth, verifier, notifications };
+  return { auth, verifier, notifications, revocations };
 }
 
 /** Whether `connectAdapters` would take the settings. Throws as it does. */
 export async function checkAdapters(settings: ProxySettings, log: Log): Promise<void> {
   const outbound = outboundFetch();
   try {
-    const { verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+    const { verifier, notifications, revocations } = authenticationOf(settings, outbound.fetch, log);
     verifier.close();
     notifications.close();
+    revocations?.close();
   } finally {
     await outbound.close();
   }
@@ -82,7 +92,7 @@ export function connectAdapters(
   { log, publicUrl }: { readonly log: Log; readonly publicUrl: () => string },
 ): Adapters {
   const outbound = outboundFetch();
-  const { auth, verifier, notifications } = authenticationOf(settings, outbound.fetch, log);
+  const { auth, verifier, notifications, revocations } = authenticationOf(settings, outbound.fetch, log);
   // A bot has seconds to answer an invitation: none of them is for fetching keys or tokens.
   verifier.prefetch();
   notifications.prefetch();
@@ -119,12 +129,13 @@ export function connectAdapters(
     },
     planes: (stages) => ({
       control: { ...stages, auth, graph, ...(bots.length === 0 ? {} : { callbacks: place }) },
-      ...(handlers.length === 0 ? {} : { media: { ...stages, verifier, routes: handlers } }),
+      ...(handlers.length === 0 ? {} : { media: { ...stages, verifier, revocations, routes: handlers } }),
       ...(bots.length === 0 ? {} : { callbacks: { ...stages, verifier: notifications, routes: bots } }),
     }),
     async close() {
       verifier.close();
       notifications.close();
+      revocations?.close();
       if (auth.mode === 'jwt') auth.credentials.close();
       await Promise.all([
         graph.close(),

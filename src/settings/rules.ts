@@ -72,6 +72,10 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_ISSUERS is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy must know the issuers of the tokens of bots',
     );
+  else if (!has('issuers') && has('revokedTokensFile'))
+    problems.push(
+      'TALLYLIGHT_ISSUERS is missing: TALLYLIGHT_REVOKED_TOKENS_FILE is about tokens of these issuers',
+    );
   if (!has('graphCredential') && jwt)
     problems.push(
       'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy needs its own Graph credential',

@@ -85,6 +85,8 @@ export interface ProxySettings extends CommonSettings {
   readonly controlAuth: 'jwt' | 'graph';
   readonly opaqueGraphTokens: 'refuse' | 'allow';
   readonly issuers: readonly IssuerConfig[];
+  /** List of tokens that are accepted no more; undefined: none. */
+  readonly revokedTokensFile?: string | undefined;
   readonly graphCredentials: readonly GraphCredentialConfig[];
   readonly mediaRoutes: readonly MediaRoute[];
   readonly callbacks: readonly CallbackRoute[];
@@ -157,7 +159,7 @@ function readFiles(
 ): readonly GraphCredentialConfig[] {
   const tell = (row: SettingRow, issue: Issue): void =>
     void problems.push(described(row, given.get(row.name), issue));
-  for (const key of ['tlsCertFile', 'tlsKeyFile'] as const) {
+  for (const key of ['tlsCertFile', 'tlsKeyFile', 'revokedTokensFile'] as const) {
     const path = values[key];
     const read = path === undefined ? undefined : readText(path, surroundings.readFile);
     if (read !== undefined && 'wrong' in read) tell(settings[key], { path: [], text: read.wrong });
@@ -185,6 +187,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     witnessGraceMs,
     evidenceMovedFrom,
     evidenceBacklog,
+    revokedTokensFile,
   } = values;
   const { sessionTtlMaxMs = sessionTtlMs, graphTimeoutMaxMs = graphTimeoutMs } = values;
   const largest = { sessionTtlMaxMs, graphTimeoutMaxMs };
@@ -223,6 +226,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     controlAuth,
     opaqueGraphTokens,
     issuers,
+    revokedTokensFile,
     graphCredentials,
     mediaRoutes,
     callbacks,

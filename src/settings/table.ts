@@ -186,6 +186,14 @@ export const settings = {
     structured: true,
     only: 'proxy',
   },
+  revokedTokensFile: {
+    name: 'TALLYLIGHT_REVOKED_TOKENS_FILE',
+    default: '',
+    description:
+      'YAML or JSON file with a list of revoked tokens of `TALLYLIGHT_ISSUERS`: entries `{ hash }`, `{ jti }`, `{ uti }` or `{ issuedBefore; issuer, tenant, app, subject }`. It is read again every second; see docs/operate/revoked-tokens.md.',
+    schema: text,
+    only: 'proxy',
+  },
   mediaRoutes: {
     name: 'TALLYLIGHT_MEDIA_ROUTES',
     default: '',
