@@ -59,6 +59,9 @@ export function tokenRequest(config: ClientConfig, fetch: Fetch): () => Promise<
         [allowInsecureRequests]: true,
       },
     );
+    // What comes with such a status is no answer of OAuth, and says nothing to an operator.
+    if (response.status >= 500)
+      throw new Fault('IssuerUnreachable', `the token endpoint answered ${response.status}`);
     const answer = await processClientCredentialsResponse(server, client, response);
     if (answer.token_type !== 'bearer' || !/^[\x21-\x7e]+$/.test(answer.access_token))
       throw new Fault('IssuerUnreachable', 'the token endpoint returned no bearer token');

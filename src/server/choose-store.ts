@@ -1,8 +1,11 @@
+import { redisEntraLogin } from '../auth/redis-login.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { memoryStore } from '../store/memory.ts';
-import { redisStore } from '../store/redis/client.ts';
+import { type RedisLogin, redisStore } from '../store/redis/client.ts';
+import { outboundFetch } from '../upstream/pool.ts';
+import { named } from './named-setting.ts';
 import type { ProxyParts } from './proxy.ts';
 
 /** How long a start may take, ms. */
@@ -25,7 +28,8 @@ export function chooseStore(
       return memoryStore();
     };
   return (meter) => {
-    const store = redisStore(redisUrl, { meter, log, durability, eviction, waitReplicas });
+    const { login, close } = loginOf(settings);
+    const store = redisStore(redisUrl, { meter, log, durability, eviction, waitReplicas, login });
     const opened = performance.now();
     // An unsuitable server stops the start. One that is away only keeps gates closed until it comes, and one that comes later
     // and is unsuitable does the same: by then the instance carries signalling.
@@ -39,6 +43,25 @@ export function chooseStore(
         ),
       );
     });
-    return store;
+    return {
+      ...store,
+      async close() {
+        await store.close();
+        await close();
+      },
+    };
+  };
+}
+
+/** How to log in where the URL does not say it. */
+function loginOf({ redisEntra }: ProxySettings): {
+  readonly login?: RedisLogin;
+  readonly close: () => Promise<void>;
+} {
+  if (redisEntra === undefined) return { close: () => Promise.resolve() };
+  const outbound = outboundFetch();
+  return {
+    login: named('TALLYLIGHT_REDIS_ENTRA', () => redisEntraLogin(redisEntra, outbound.fetch)),
+    close: () => outbound.close(),
   };
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
+import type { RedisEntraConfig } from '../auth/redis-login.ts';
 import { strictObject, type Issue } from '../policies/document.ts';
-import { secureUrl, someCallers, someGuids, strayWhiteSpace, text } from './shapes.ts';
+import { fails, guid, secureUrl, someCallers, someGuids, strayWhiteSpace, text } from './shapes.ts';
 
 /** Reads a file as text; throws as `readFileSync` does. */
 export type ReadFile = (path: string) => string;
@@ -15,15 +16,16 @@ const secretText = text.superRefine((given, context) => {
   if (stray !== undefined) context.addIssue(stray);
 });
 
+const oneTenant = z.string().regex(/^(?!(?:common|organizations|consumers)$)[A-Za-z0-9][A-Za-z0-9.-]*$/i, {
+  error: 'must be the id or a domain of one tenant; "common" and similar names issue no application tokens',
+});
+
+const endpointOf = (tenant: string): string =>
+  `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`;
+
 const base = strictObject({
   tokenEndpoint: secureUrl.exactOptional(),
-  tenant: z
-    .string()
-    .regex(/^(?!(?:common|organizations|consumers)$)[A-Za-z0-9][A-Za-z0-9.-]*$/i, {
-      error:
-        'must be the id or a domain of one tenant; "common" and similar names issue no application tokens',
-    })
-    .exactOptional(),
+  tenant: oneTenant.exactOptional(),
   clientId: text,
   clientSecret: secretText.exactOptional(),
   clientSecretFile: text.exactOptional(),
@@ -104,7 +106,7 @@ export function resolveCredential(
       ? federatedTokenFileOf(given, surroundings, issues, exactlyOne)
       : undefined;
   return {
-    tokenEndpoint: tokenEndpoint ?? `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`,
+    tokenEndpoint: tokenEndpoint ?? endpointOf(tenant),
     clientId,
     ...(scope === undefined ? {} : { scope }),
     ...(secret === undefined ? {} : { clientSecret: secret }),
@@ -121,6 +123,32 @@ export function resolveCredential(
     ...(federatedTokenFile === undefined ? {} : { federatedTokenFile }),
     ...(tenants === undefined ? {} : { tenants }),
     ...(apps === undefined ? {} : { apps }),
+  };
+}
+
+/** An identity of Entra that logs in to Redis, as it is written in the settings. */
+export const redisEntra = strictObject({
+  clientId: text,
+  objectId: guid,
+  tenantId: oneTenant.exactOptional(),
+  tokenEndpoint: secureUrl.exactOptional(),
+  federatedTokenFile: text.exactOptional(),
+}).refine(
+  ({ tenantId, tokenEndpoint }) => (tenantId === undefined) !== (tokenEndpoint === undefined),
+  fails('must have either "tenantId" or "tokenEndpoint"'),
+);
+
+export function resolveRedisEntra(
+  { clientId, objectId, tenantId = '', tokenEndpoint, ...file }: z.infer<typeof redisEntra>,
+  surroundings: Surroundings,
+  issues: Issue[],
+): RedisEntraConfig {
+  const missing = `must have "federatedTokenFile": ${federatedTokenVariable} is not set`;
+  return {
+    tokenEndpoint: tokenEndpoint ?? endpointOf(tenantId),
+    clientId,
+    objectId,
+    federatedTokenFile: federatedTokenFileOf(file, surroundings, issues, missing) ?? '',
   };
 }
 

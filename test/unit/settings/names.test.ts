@@ -89,7 +89,7 @@ describe('names', () => {
 });
 
 test('the table has every setting once, described, with a default that is accepted', () => {
-  expect(settingsTable).toHaveLength(63);
+  expect(settingsTable).toHaveLength(64);
   expect(new Set(settingsTable.map(({ name }) => name)).size).toBe(settingsTable.length);
   for (const { name, description } of settingsTable) {
     expect(name).toMatch(/^TALLYLIGHT_[A-Z_]+$/);
