@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { text } from 'node:stream/consumers';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import type { RedisEntraConfig } from '../../src/auth/redis-login.ts';
+import { eventually } from './eventually.ts';
 import { startPlatform } from './federation.ts';
 import { startCluster, startRedis, type TestRedis } from './redis.ts';
 
@@ -107,8 +108,16 @@ export async function startAzureRedis({
     fronts.push(front);
   }
   const ports = fronts.map((front) => (front.address() as AddressInfo).port);
-  for (const [n, server] of servers.entries()) {
-    if (clustered) await server.cli('config', 'set', 'cluster-announce-port', String(ports[n]));
+  if (clustered) {
+    for (const [n, server] of servers.entries())
+      await server.cli('config', 'set', 'cluster-announce-port', String(ports[n]));
+    // Nodes learn of each other's ports by gossip; a client must not find its way around the fronts.
+    await eventually(async () => {
+      const views = await Promise.all(servers.map((server) => server.cli('cluster', 'nodes')));
+      return views.every((view) => ports.every((port) => view.includes(`:${port}@`)));
+    });
+  }
+  for (const server of servers) {
     await server.cli('acl', 'setuser', 'admin', 'on', `>${admin}`, '~*', '&*', '+@all');
     await server.cli('acl', 'setuser', 'default', 'off');
   }
