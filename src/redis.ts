@@ -1,1 +1,6 @@
-export { redisStore, type RedisStore, type RedisStoreOptions } from './store/redis/client.ts';
+export {
+  redisStore,
+  type RedisLogin,
+  type RedisStore,
+  type RedisStoreOptions,
+} from './store/redis/client.ts';

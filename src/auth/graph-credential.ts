@@ -1,30 +1,15 @@
-import {
-  allowInsecureRequests,
-  type AuthorizationServer,
-  type Client,
-  type ClientAuth,
-  clientCredentialsGrantRequest,
-  ClientSecretPost,
-  customFetch,
-  processClientCredentialsResponse,
-  ResponseBodyError,
-} from 'oauth4webapi';
 import type { Binding } from '../core/call/state.ts';
 import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts';
-import { Fault, isFault } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
-import { clientKey, type ClientKeyConfig } from './client-key.ts';
-import { type Fetch, fetchWhole, secureUrl } from './fetch.ts';
+import type { Fetch } from './fetch.ts';
+import { type ClientConfig, tokenRequest } from './token-request.ts';
 
-/** A client of Entra whose Graph tokens the proxy uses for the callers it lists. Has a secret or a key, not both. */
-export interface GraphCredentialConfig {
-  readonly tokenEndpoint: string;
-  readonly clientId: string;
+/** A client of Entra whose Graph tokens the proxy uses for the callers it lists. */
+export interface GraphCredentialConfig extends Omit<ClientConfig, 'scope'> {
   /** Default `https://graph.microsoft.com/.default`. */
   readonly scope?: string;
-  readonly clientSecret?: string;
-  readonly privateKey?: ClientKeyConfig;
   /** Callers that may use it; an absent list means all. An application may stand behind its tenant: `tenant/app`. */
   readonly tenants?: readonly string[];
   readonly apps?: readonly string[];
@@ -68,8 +53,6 @@ const failureCooldownMs = 1000;
 const replacementCooldownMs = 5000;
 /** How long at most until a token that was never obtained is asked for again. */
 const longestWaitMs = 15_000;
-const timeoutMs = 5000;
-const maxBytes = 256 * 1024;
 
 interface Entry {
   readonly clientId: string;
@@ -148,7 +131,7 @@ function tokenSource(
   config: GraphCredentialConfig,
   { fetch, now = () => Date.now(), log, meter }: GraphCredentialsOptions,
 ): TokenSource {
-  const request = tokenRequest(config, fetch);
+  const request = tokenRequest({ scope: graphScope, ...config }, fetch);
   const requested = (ok: boolean): void =>
     meter?.graphCredentialRequest(`${config.clientId} ${config.tokenEndpoint}`, ok);
   let current: Token | undefined;
@@ -167,7 +150,7 @@ function tokenSource(
       requested(true);
       return grant(value);
     } catch (error) {
-      const detail = reportable(error);
+      const detail = messageOf(error);
       requested(false);
       log?.warn(
         { client: config.clientId, endpoint: config.tokenEndpoint, error: detail },
@@ -218,62 +201,4 @@ function tokenSource(
       return renewed(refused);
     },
   };
-}
-
-function tokenRequest(
-  config: GraphCredentialConfig,
-  fetch: Fetch,
-): () => Promise<{ readonly value: string; readonly lifetimeMs: number }> {
-  const { clientId, scope = graphScope } = config;
-  const endpoint = secureUrl(`the token endpoint of client ${clientId}`, config.tokenEndpoint);
-  // Entra wants the token endpoint as the audience of an assertion, and nothing else here is named after the issuer.
-  const server: AuthorizationServer = { issuer: endpoint.href, token_endpoint: endpoint.href };
-  const client: Client = { client_id: clientId };
-  const authentication = clientAuthentication(config);
-
-  return async () => {
-    const response = await clientCredentialsGrantRequest(
-      server,
-      client,
-      await authentication(),
-      { scope },
-      {
-        [customFetch]: (url, { headers, body }) =>
-          fetchWhole(fetch, url, { method: 'POST', headers, body: body.toString(), timeoutMs, maxBytes }),
-        // `secureUrl` has made sure that http stays on this machine.
-        [allowInsecureRequests]: true,
-      },
-    );
-    const answer = await processClientCredentialsResponse(server, client, response);
-    if (answer.token_type !== 'bearer' || !/^[\x21-\x7e]+$/.test(answer.access_token))
-      throw new Fault('IssuerUnreachable', 'the token endpoint returned no bearer token');
-    // Without a lifetime the token is good for the request it was fetched for.
-    return { value: answer.access_token, lifetimeMs: (answer.expires_in ?? 0) * 1000 };
-  };
-}
-
-function clientAuthentication({
-  clientId,
-  clientSecret,
-  privateKey,
-}: GraphCredentialConfig): () => Promise<ClientAuth> {
-  if (clientSecret !== undefined && clientSecret !== '' && privateKey === undefined) {
-    const secret = ClientSecretPost(clientSecret);
-    return () => Promise.resolve(secret);
-  }
-  if (clientSecret === undefined && privateKey !== undefined) return clientKey(privateKey);
-  throw new Fault(
-    'ConfigurationInvalid',
-    `Graph client ${clientId} needs either a client secret or a private key`,
-  );
-}
-
-/** What may be told of a failure. A token endpoint may quote what it was sent, so only codes are taken from it. */
-function reportable(error: unknown): string {
-  if (isFault(error)) return error.message;
-  if (!(error instanceof ResponseBodyError)) return 'the response of the token endpoint is not valid';
-  const code = /^[a-z_]{1,40}$/.exec(error.error)?.[0];
-  const entra = /\bAADSTS\d{1,10}\b/.exec(error.error_description ?? '')?.[0];
-  const said = [code, entra].filter((part) => part !== undefined).join(' ');
-  return `the token endpoint answered ${error.status}${said === '' ? '' : ` (${said})`}`;
 }

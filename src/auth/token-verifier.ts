@@ -20,7 +20,7 @@ export interface TrustedIssuer<T> {
   readonly requiredClaims: string[];
   readonly keys: KeySource;
   /** What is left to check once the signature, the audience and the times were good. */
-  judge(claims: JWTPayload): Decision<T>;
+  judge(claims: JWTPayload, token: string): Decision<T>;
   /** What a token of this issuer is instead, if its claims are not the ones expected. */
   readonly instead?: (claims: JWTPayload) => string | undefined;
 }
@@ -35,6 +35,8 @@ export interface VerifierOptions {
   readonly remember?: number;
   readonly log?: Log;
   readonly meter?: Pick<Meter, 'keySetFetch'>;
+  /** Calls back when tokens that were verified before must be judged anew; returns the way to stop. */
+  readonly onForget?: (forget: () => void) => () => void;
 }
 
 export interface TokenVerifier<T> {
@@ -64,12 +66,13 @@ export function createTokenVerifier<T>(
   const underWay = new Map<string, Promise<Decision<T>>>();
   let generation = 0;
 
-  /** A key that was withdrawn must not live on in what it verified. */
+  /** A key that was withdrawn, or a token that was revoked, must not live on in what was verified. */
   const onChange = (): void => {
     generation += 1;
     remembered.clear();
     underWay.clear();
   };
+  const stopForgetting = options.onForget?.(onChange);
   const keySets = new Map<string, KeySet>();
   const trusted = issuers.map((issuer): Trusted<T> => {
     // One set per issuer and source: no issuer's keys ever answer for another.
@@ -97,7 +100,7 @@ export function createTokenVerifier<T>(
     } catch (error) {
       return refusalFor(error, issuer, log);
     }
-    const judged = issuer.judge(claims);
+    const judged = issuer.judge(claims, token);
     return judged.ok ? grant({ value: judged.value, expiresAt: Number(claims.exp) * 1000 }) : judged;
   }
 
@@ -154,6 +157,7 @@ export function createTokenVerifier<T>(
       ...new Set(trusted.filter(({ keys }) => !keys.isKnown()).map(({ issuer }) => issuer)),
     ],
     close() {
+      stopForgetting?.();
       for (const keys of keySets.values()) keys.close();
     },
   };
@@ -170,7 +174,13 @@ function unverifiedIssuer(token: string): string | undefined {
 }
 
 /** When several configurations of one issuer refuse, the one that came closest to a grant explains it. */
-const closeness: readonly ReasonCode[] = ['TokenExpired', 'CannotVerify', 'TokenNotAllowed', 'TokenInvalid'];
+const closeness: readonly ReasonCode[] = [
+  'TokenRevoked',
+  'TokenExpired',
+  'CannotVerify',
+  'TokenNotAllowed',
+  'TokenInvalid',
+];
 
 function mostTelling(refusals: readonly Refusal[]): Refusal {
   const rank = ({ reason }: Refusal): number => closeness.indexOf(reason);

@@ -7,6 +7,7 @@ export const reasons = {
   TokenMissing: [401, 'The request carries no bearer token. Send a token issued for this proxy.'],
   TokenInvalid: [401, 'The bearer token is not valid for this proxy.'],
   TokenExpired: [401, 'The bearer token has expired. Get a new one.'],
+  TokenRevoked: [401, 'The bearer token was revoked by the operator of this proxy. Get a new one.'],
   TokenNotAllowed: [403, 'The token is valid, but its tenant, application or role is not allowed.'],
   CannotVerify: [
     503,

@@ -196,6 +196,7 @@ export class Write {
   #onStop: (why: StopReason) => void = ignore;
   #over = false;
   #cut = false;
+  #revoked = false;
 
   constructor(grant: Grant, id: string, isLive: () => boolean) {
     this.grant = grant;
@@ -212,7 +213,7 @@ export class Write {
 
   /** Where nobody has said that the gate closes, it is the session that is over. */
   get stopReason(): StopReason {
-    return this.grant.stopReason ?? 'SessionLost';
+    return this.#revoked ? 'TokenRevoked' : (this.grant.stopReason ?? 'SessionLost');
   }
 
   get wasCut(): boolean {
@@ -261,6 +262,16 @@ export class Write {
     this.#end(reached);
   }
 
+  /**
+   * Cuts this write alone, at once: its token was revoked. The gate stays as it is, so the handler has the same as of a
+   * client that went away.
+   */
+  revoke(): void {
+    if (this.#over) return;
+    this.#revoked = true;
+    this.cut();
+  }
+
   /** The write is over; only a complete one counts as answered. */
   end(complete: boolean): void {
     if (!this.#over) this.#end(complete ? 'answered' : this.#reached());
@@ -269,7 +280,7 @@ export class Write {
   #end(reached: Reached | 'answered'): void {
     if (this.#over) return;
     this.#over = true;
-    const isStopped = this.#cut || this.grant.stopReason !== undefined || !this.#isLive();
+    const isStopped = (this.#cut && !this.#revoked) || this.grant.stopReason !== undefined || !this.#isLive();
     this.grant.end(this, reached, isStopped ? this.#discard : undefined);
   }
 }

@@ -14,6 +14,7 @@ import { connectGraph } from '../upstream/graph.ts';
 import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
 import { named } from './named-setting.ts';
+import { watchRevocations, type WatchedRevocations } from './revoked-tokens.ts';
 import type { Planes } from './server.ts';
 import { about, unreachable } from './unreachable.ts';
 
@@ -48,6 +49,7 @@ interface Authentication {
   readonly auth: ProxyAuth;
   readonly verifier: ReturnType<typeof createVerifier>;
   readonly notifications: ReturnType<typeof createNotificationVerifier>;
+  readonly revocations: WatchedRevocations | undefined;
 }
 
 /** Asks nobody yet. Throws `ConfigurationInvalid`, with the name of the setting. */
@@ -56,8 +58,13 @@ function authenticationOf(
   parts: { readonly fetch: Fetch; readonly log: Log; readonly meter?: AuthMeter },
 ): Authentication {
   const of = (setting: string): typeof parts => ({ ...parts, log: about(parts.log, { setting }) });
+  const { revokedTokensFile: list } = settings;
+  const revocations =
+    list === undefined
+      ? undefined
+      : named('TALLYLIGHT_REVOKED_TOKENS_FILE', () => watchRevocations(list, parts.log));
   const verifier = named('TALLYLIGHT_ISSUERS', () =>
-    createVerifier(settings.issuers, of('TALLYLIGHT_ISSUERS')),
+    createVerifier(settings.issuers, { ...of('TALLYLIGHT_ISSUERS'), revocations }),
   );
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
     createNotificationVerifier(settings.notificationIssuers, of('TALLYLIGHT_NOTIFICATION_ISSUERS')),
@@ -72,16 +79,20 @@ function authenticationOf(
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
-  return { auth, verifier, notifications };
+  return { auth, verifier, notifications, revocations };
 }
 
 /** Whether `connectAdapters` would take the settings. Throws as it does. */
 export async function checkAdapters(settings: ProxySettings, log: Log): Promise<void> {
   const outbound = outboundFetch();
   try {
-    const { verifier, notifications } = authenticationOf(settings, { fetch: outbound.fetch, log });
+    const { verifier, notifications, revocations } = authenticationOf(settings, {
+      fetch: outbound.fetch,
+      log,
+    });
     verifier.close();
     notifications.close();
+    revocations?.close();
   } finally {
     await outbound.close();
   }
@@ -98,7 +109,7 @@ export function connectAdapters(
 ): Adapters {
   const outbound = outboundFetch();
   const { fetch } = outbound;
-  const { auth, verifier, notifications } = authenticationOf(settings, { fetch, log, meter });
+  const { auth, verifier, notifications, revocations } = authenticationOf(settings, { fetch, log, meter });
   // A bot has seconds to answer an invitation: none of them is for fetching keys or tokens.
   verifier.prefetch();
   notifications.prefetch();
@@ -142,12 +153,13 @@ export function connectAdapters(
     },
     planes: (stages) => ({
       control: { ...stages, auth, graph, ...(bots.length === 0 ? {} : { callbacks: place }) },
-      ...(handlers.length === 0 ? {} : { media: { ...stages, verifier, routes: handlers } }),
+      ...(handlers.length === 0 ? {} : { media: { ...stages, verifier, revocations, routes: handlers } }),
       ...(bots.length === 0 ? {} : { callbacks: { ...stages, verifier: notifications, routes: bots } }),
     }),
     async close() {
       verifier.close();
       notifications.close();
+      revocations?.close();
       if (auth.mode === 'jwt') auth.credentials.close();
       await Promise.all([
         graph.close(),

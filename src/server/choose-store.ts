@@ -1,8 +1,11 @@
+import { redisEntraLogin } from '../auth/redis-login.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { memoryStore } from '../store/memory.ts';
-import { redisStore } from '../store/redis/client.ts';
+import { type RedisLogin, redisStore } from '../store/redis/client.ts';
+import { outboundFetch } from '../upstream/pool.ts';
+import { named } from './named-setting.ts';
 import type { ProxyParts } from './proxy.ts';
 import { about } from './unreachable.ts';
 
@@ -26,8 +29,9 @@ export function chooseStore(
       return memoryStore();
     };
   return (meter) => {
+    const { login, close } = loginOf(settings);
     const store = redisStore(redisUrl, {
-      ...{ meter, durability, eviction, waitReplicas },
+      ...{ meter, durability, eviction, waitReplicas, login },
       log: about(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
     });
     const opened = performance.now();
@@ -43,6 +47,25 @@ export function chooseStore(
         ),
       );
     });
-    return store;
+    return {
+      ...store,
+      async close() {
+        await store.close();
+        await close();
+      },
+    };
+  };
+}
+
+/** How to log in where the URL does not say it. */
+function loginOf({ redisEntra }: ProxySettings): {
+  readonly login?: RedisLogin;
+  readonly close: () => Promise<void>;
+} {
+  if (redisEntra === undefined) return { close: () => Promise.resolve() };
+  const outbound = outboundFetch();
+  return {
+    login: named('TALLYLIGHT_REDIS_ENTRA', () => redisEntraLogin(redisEntra, outbound.fetch)),
+    close: () => outbound.close(),
   };
 }

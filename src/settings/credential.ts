@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
+import type { RedisEntraConfig } from '../auth/redis-login.ts';
 import { strictObject, type Issue } from '../policies/document.ts';
-import { secureUrl, someCallers, someGuids, strayWhiteSpace, text } from './shapes.ts';
+import { fails, guid, secureUrl, someCallers, someGuids, strayWhiteSpace, text } from './shapes.ts';
 
 /** Reads a file as text; throws as `readFileSync` does. */
 export type ReadFile = (path: string) => string;
 
-const secrets = ['clientSecret', 'clientSecretFile', 'privateKeyFile'] as const;
+const proofs = ['clientSecret', 'clientSecretFile', 'privateKeyFile', 'federatedTokenFile'] as const;
 const forKeys = ['certificateFile', 'keyId', 'algorithm'] as const;
 
 /** What is left around a secret is sent with it, and Entra only answers that the secret is wrong. */
@@ -15,19 +16,21 @@ const secretText = text.superRefine((given, context) => {
   if (stray !== undefined) context.addIssue(stray);
 });
 
+const oneTenant = z.string().regex(/^(?!(?:common|organizations|consumers)$)[A-Za-z0-9][A-Za-z0-9.-]*$/i, {
+  error: 'must be the id or a domain of one tenant; "common" and similar names issue no application tokens',
+});
+
+const endpointOf = (tenant: string): string =>
+  `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`;
+
 const base = strictObject({
   tokenEndpoint: secureUrl.exactOptional(),
-  tenant: z
-    .string()
-    .regex(/^(?!(?:common|organizations|consumers)$)[A-Za-z0-9][A-Za-z0-9.-]*$/i, {
-      error:
-        'must be the id or a domain of one tenant; "common" and similar names issue no application tokens',
-    })
-    .exactOptional(),
+  tenant: oneTenant.exactOptional(),
   clientId: text,
   clientSecret: secretText.exactOptional(),
   clientSecretFile: text.exactOptional(),
   privateKeyFile: text.exactOptional(),
+  federatedTokenFile: text.exactOptional(),
   certificateFile: text.exactOptional(),
   keyId: text.exactOptional(),
   algorithm: z.enum(['RS256', 'PS256', 'ES256']).exactOptional(),
@@ -38,12 +41,25 @@ const base = strictObject({
 
 export type GivenCredential = z.infer<typeof base>;
 
+const exactlyOne = `must have exactly one of ${proofs.join(', ')}`;
+const proofsIn = (given: GivenCredential): readonly string[] =>
+  proofs.filter((name) => given[name] !== undefined);
+
+/** Where the workload identity webhook of AKS says that the federated token of a Pod is. */
+const federatedTokenVariable = 'AZURE_FEDERATED_TOKEN_FILE';
+
+/** What else than the setting itself decides what it means. */
+export interface Surroundings {
+  readonly env: Readonly<Partial<Record<string, string>>>;
+  readonly readFile: ReadFile;
+}
+
 /** A client of Entra, as it is written in the settings. */
 export const graphCredential = base.superRefine((given, context) => {
   if ((given.tokenEndpoint === undefined) === (given.tenant === undefined))
     context.addIssue('must have either "tenant" or "tokenEndpoint"');
-  if (secrets.filter((name) => given[name] !== undefined).length !== 1)
-    context.addIssue(`must have exactly one of ${secrets.join(', ')}`);
+  // None at all: where the platform has named a federated token, that is the one.
+  if (proofsIn(given).length > 1) context.addIssue(exactlyOne);
   for (const name of forKeys) {
     if (given[name] !== undefined && given.privateKeyFile === undefined)
       context.addIssue({
@@ -57,9 +73,10 @@ export const graphCredential = base.superRefine((given, context) => {
 /** Reads the files it names; what cannot be read is added to `issues`. */
 export function resolveCredential(
   given: GivenCredential,
-  readFile: ReadFile,
+  surroundings: Surroundings,
   issues: Issue[],
 ): GraphCredentialConfig {
+  const { readFile } = surroundings;
   const {
     tokenEndpoint,
     tenant = '',
@@ -84,8 +101,12 @@ export function resolveCredential(
     issues.push({ path: ['clientSecretFile'], text: `is a file whose content ${stray}` });
   const pem = fileAt('privateKeyFile');
   const certificatePem = fileAt('certificateFile');
+  const federatedTokenFile =
+    given.federatedTokenFile !== undefined || proofsIn(given).length === 0
+      ? federatedTokenFileOf(given, surroundings, issues, exactlyOne)
+      : undefined;
   return {
-    tokenEndpoint: tokenEndpoint ?? `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`,
+    tokenEndpoint: tokenEndpoint ?? endpointOf(tenant),
     clientId,
     ...(scope === undefined ? {} : { scope }),
     ...(secret === undefined ? {} : { clientSecret: secret }),
@@ -99,9 +120,61 @@ export function resolveCredential(
             ...(certificatePem === undefined ? {} : { certificatePem }),
           },
         }),
+    ...(federatedTokenFile === undefined ? {} : { federatedTokenFile }),
     ...(tenants === undefined ? {} : { tenants }),
     ...(apps === undefined ? {} : { apps }),
   };
+}
+
+/** An identity of Entra that logs in to Redis, as it is written in the settings. */
+export const redisEntra = strictObject({
+  clientId: text,
+  objectId: guid,
+  tenantId: oneTenant.exactOptional(),
+  tokenEndpoint: secureUrl.exactOptional(),
+  federatedTokenFile: text.exactOptional(),
+}).refine(
+  ({ tenantId, tokenEndpoint }) => (tenantId === undefined) !== (tokenEndpoint === undefined),
+  fails('must have either "tenantId" or "tokenEndpoint"'),
+);
+
+export function resolveRedisEntra(
+  { clientId, objectId, tenantId = '', tokenEndpoint, ...file }: z.infer<typeof redisEntra>,
+  surroundings: Surroundings,
+  issues: Issue[],
+): RedisEntraConfig {
+  const missing = `must have "federatedTokenFile": ${federatedTokenVariable} is not set`;
+  return {
+    tokenEndpoint: tokenEndpoint ?? endpointOf(tenantId),
+    clientId,
+    objectId,
+    federatedTokenFile: federatedTokenFileOf(file, surroundings, issues, missing) ?? '',
+  };
+}
+
+/**
+ * The file that is given, or else the one that the platform names. It must hold something at the start; its content is read
+ * for each token request. `missing`: what is wrong where there is neither.
+ */
+export function federatedTokenFileOf(
+  { federatedTokenFile: given }: { readonly federatedTokenFile?: string },
+  { env, readFile }: Surroundings,
+  issues: Issue[],
+  missing: string,
+): string | undefined {
+  const path = given ?? env[federatedTokenVariable];
+  if (path === undefined || path === '') {
+    issues.push({ path: [], text: missing });
+    return undefined;
+  }
+  const read = readText(path, readFile);
+  if ('wrong' in read)
+    issues.push(
+      given === undefined
+        ? { path: [], text: `takes its federated token from ${federatedTokenVariable}, which ${read.wrong}` }
+        : { path: ['federatedTokenFile'], text: read.wrong },
+    );
+  return path;
 }
 
 /** Neither the path nor the system's words are shown: somebody may have put the secret where its file belongs. */

@@ -72,6 +72,10 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_ISSUERS is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy must know the issuers of the tokens of bots',
     );
+  else if (!has('issuers') && has('revokedTokensFile'))
+    problems.push(
+      'TALLYLIGHT_ISSUERS is missing: TALLYLIGHT_REVOKED_TOKENS_FILE is about tokens of these issuers',
+    );
   if (!has('graphCredential') && jwt)
     problems.push(
       'TALLYLIGHT_GRAPH_CREDENTIAL is missing: with TALLYLIGHT_CONTROL_AUTH=jwt the proxy needs its own Graph credential',
@@ -80,6 +84,7 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_REDIS_URL is missing: TALLYLIGHT_WORKERS other than 1 needs a store that the workers share',
     );
+  problems.push(...judgeRedisEntra(values, has));
   problems.push(...judgeRequestStart(has), ...judgeCallbacks(values, has));
   const { host, publicUrl } = values;
   const exposed = host !== undefined && !isLoopback(host);
@@ -92,6 +97,24 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
       'TALLYLIGHT_PUBLIC_URL is missing: TALLYLIGHT_HOST is a wildcard address, so the origin for bots cannot be derived from it',
     );
   return problems;
+}
+
+/** A token in the clear, or beside another credential, is nothing that anybody means. */
+function judgeRedisEntra({ redisUrl }: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const { redisEntra: login, redisUrl: url } = settings;
+  if (!has('redisEntra')) return [];
+  if (!has('redisUrl')) return [`${url.name} is missing: it is required by ${login.name}`];
+  if (redisUrl === undefined) return [];
+  return [
+    ...(/^rediss(?:\+cluster)?:/.test(redisUrl)
+      ? []
+      : [
+          `${url.name} must begin with rediss:// or rediss+cluster:// with ${login.name}: tokens are only sent over TLS`,
+        ]),
+    ...(redisUrl.includes('@')
+      ? [`${url.name} must not have a user name or a password with ${login.name}, which names the user`]
+      : []),
+  ];
 }
 
 function judgeRequestStart(has: (key: SettingKey) => boolean): string[] {

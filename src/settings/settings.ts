@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
+import type { RedisEntraConfig } from '../auth/redis-login.ts';
 import type { IssuerConfig } from '../auth/issuers.ts';
 import type { NotificationIssuerConfig } from '../auth/notification-issuers.ts';
 import { Fault } from '../core/errors.ts';
@@ -9,7 +10,13 @@ import type { MediaRoute } from '../core/http/media-route.ts';
 import type { StartStamp } from '../core/http/request-start.ts';
 import { isRecord } from '../core/json.ts';
 import { check, type Checked, formatFieldPath, type Issue } from '../policies/document.ts';
-import { type ReadFile, readText, resolveCredential } from './credential.ts';
+import {
+  type ReadFile,
+  readText,
+  resolveCredential,
+  resolveRedisEntra,
+  type Surroundings,
+} from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
 import { checkCombinations } from './rules.ts';
 import { writable } from './secret-files.ts';
@@ -70,6 +77,8 @@ export interface WorkerSettings {
 export interface ProxySettings extends CommonSettings {
   readonly mode: 'proxy';
   readonly evidenceDir: string;
+  /** Who logs in to Redis; undefined: whom its URL says. */
+  readonly redisEntra?: RedisEntraConfig | undefined;
   /** undefined: this process alone. */
   readonly workers?: WorkerSettings | undefined;
   readonly tls?: TlsPaths | undefined;
@@ -88,6 +97,8 @@ export interface ProxySettings extends CommonSettings {
   readonly controlAuth: 'jwt' | 'graph';
   readonly opaqueGraphTokens: 'refuse' | 'allow';
   readonly issuers: readonly IssuerConfig[];
+  /** List of tokens that are accepted no more; undefined: none. */
+  readonly revokedTokensFile?: string | undefined;
   readonly graphCredentials: readonly GraphCredentialConfig[];
   readonly mediaRoutes: readonly MediaRoute[];
   readonly callbacks: readonly CallbackRoute[];
@@ -120,13 +131,13 @@ export function loadSettings(
   const problems: string[] = [];
   const given = gatherSettings(env, readFile, problems);
   const values = checkEach(given, problems);
-  const graphCredentials = readFiles(values, given, readFile, problems);
+  const clients = readFiles(values, given, { env, readFile }, problems);
   problems.push(...checkCombinations(values, (key) => given.has(settings[key].name)));
   if (problems.length > 0)
     throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '), {
       lines: problems,
     });
-  return deepFreeze(assemble(values as SettingValues, graphCredentials));
+  return deepFreeze(assemble(values as SettingValues, clients));
 }
 
 function checkEach(given: ReadonlyMap<string, Given>, problems: string[]): Partial<SettingValues> {
@@ -151,29 +162,47 @@ function described(row: SettingRow, given: Given | undefined, { path, text }: Is
   return `${given?.at(written) ?? ''}${row.name}${dot}${place} ${text}`;
 }
 
+/** The clients of Entra that the process is, with what their files hold. */
+type Clients = Pick<ProxySettings, 'graphCredentials' | 'redisEntra'>;
+
 /** Files are read once at the start, so that a missing one is found then. */
 function readFiles(
   values: Partial<SettingValues>,
   given: ReadonlyMap<string, Given>,
-  readFile: ReadFile,
+  surroundings: Surroundings,
   problems: string[],
-): readonly GraphCredentialConfig[] {
+): Clients {
   const tell = (row: SettingRow, issue: Issue): void =>
     void problems.push(described(row, given.get(row.name), issue));
-  for (const key of ['tlsCertFile', 'tlsKeyFile'] as const) {
+  for (const key of ['tlsCertFile', 'tlsKeyFile', 'revokedTokensFile'] as const) {
     const path = values[key];
-    const read = path === undefined ? undefined : readText(path, readFile);
+    const read = path === undefined ? undefined : readText(path, surroundings.readFile);
     if (read !== undefined && 'wrong' in read) tell(settings[key], { path: [], text: read.wrong });
   }
-  return (values.graphCredential ?? []).map((credential, index) => {
+  const resolving = <T>(row: SettingRow, at: readonly number[], resolve: (issues: Issue[]) => T): T => {
     const issues: Issue[] = [];
-    const resolved = resolveCredential(credential, readFile, issues);
-    for (const { path, text } of issues) tell(settings.graphCredential, { path: [index, ...path], text });
+    const resolved = resolve(issues);
+    for (const { path, text } of issues) tell(row, { path: [...at, ...path], text });
     return resolved;
-  });
+  };
+  const { graphCredential = [], redisEntra } = values;
+  return {
+    graphCredentials: graphCredential.map((credential, index) =>
+      resolving(settings.graphCredential, [index], (issues) =>
+        resolveCredential(credential, surroundings, issues),
+      ),
+    ),
+    ...(redisEntra === undefined
+      ? {}
+      : {
+          redisEntra: resolving(settings.redisEntra, [], (issues) =>
+            resolveRedisEntra(redisEntra, surroundings, issues),
+          ),
+        }),
+  };
 }
 
-function assemble(values: SettingValues, graphCredentials: readonly GraphCredentialConfig[]): Settings {
+function assemble(values: SettingValues, { graphCredentials, redisEntra }: Clients): Settings {
   const { host, port, adminPort, publicUrl, graphTimeoutMs, redisUrl, policyDir } = values;
   const { sessionTtlMs, drainMs, logLevel, evidenceDir, sandboxDir, sandboxBot, tlsCertFile, tlsKeyFile } =
     values;
@@ -188,6 +217,7 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     witnessGraceMs,
     evidenceMovedFrom,
     evidenceBacklog,
+    revokedTokensFile,
   } = values;
   const { sessionTtlMaxMs = sessionTtlMs, graphTimeoutMaxMs = graphTimeoutMs } = values;
   const largest = { sessionTtlMaxMs, graphTimeoutMaxMs };
@@ -227,7 +257,9 @@ function assemble(values: SettingValues, graphCredentials: readonly GraphCredent
     controlAuth,
     opaqueGraphTokens,
     issuers,
+    revokedTokensFile,
     graphCredentials,
+    redisEntra,
     mediaRoutes,
     callbacks,
     callbackUrl,

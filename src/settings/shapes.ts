@@ -143,7 +143,9 @@ export const sinkId = z
   .guid(fails('must be the UUID in the file sink-id of the previous directory'))
   .toLowerCase();
 
-const guid = z.guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301')).toLowerCase();
+export const guid = z
+  .guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301'))
+  .toLowerCase();
 /** An empty list would lock everybody out, which nobody means. */
 export const someGuids = z.array(guid).min(1, fails('must not be empty: omit it to allow all'));
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { redisEntra } from './credential.ts';
 import { evidenceBacklog, redisUrl, sinkId, text, wholeNumber } from './shapes.ts';
 
 /** What instances share: the store, the evidence, and the times by which they wait for each other. */
@@ -10,6 +11,15 @@ export const storeSettings = {
       'The Redis that all instances share as their store. If absent, the state of calls is held in process memory, and only one instance is possible.',
     schema: redisUrl,
     secret: true,
+  },
+  redisEntra: {
+    name: 'TALLYLIGHT_REDIS_ENTRA',
+    default: '',
+    description:
+      'Login to Azure Managed Redis as a workload identity of Entra: `{ clientId, objectId, tenantId or tokenEndpoint, federatedTokenFile }`. `objectId` is that of the identity; the default of `federatedTokenFile` is the file that `AZURE_FEDERATED_TOKEN_FILE` names. Needs a `rediss` URL without user and password; see docs/operate/azure.md.',
+    schema: redisEntra,
+    structured: true,
+    only: 'proxy',
   },
   redisDurability: {
     name: 'TALLYLIGHT_REDIS_DURABILITY',

@@ -157,7 +157,7 @@ export const settings = {
     name: 'TALLYLIGHT_GRAPH_CREDENTIAL',
     default: '',
     description:
-      'Client credentials with which the proxy obtains Graph access tokens: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. The first entry that matches a caller is used; `apps` lists application ids, or `<tenant>/<app>`. Required with `jwt`.',
+      'Client credentials with which the proxy obtains Graph access tokens: an object or a list of `{ tenant or tokenEndpoint, clientId, one of clientSecret, clientSecretFile, privateKeyFile, federatedTokenFile; certificateFile, keyId, algorithm, scope, tenants, apps }`. With none of the four, the federated token file that `AZURE_FEDERATED_TOKEN_FILE` names is used. The first entry that matches a caller is used; `apps` lists application ids, or `<tenant>/<app>`. Required with `jwt`.',
     schema: z.array(graphCredential).min(1),
     structured: true,
     orOne: true,
@@ -187,6 +187,14 @@ export const settings = {
       'Accepted issuers of tokens: a list of `{ issuer, audience, jwksUri, tenants, apps, roles, algorithms }`. Required with `jwt` and with media routes.',
     schema: z.array(issuer).min(1),
     structured: true,
+    only: 'proxy',
+  },
+  revokedTokensFile: {
+    name: 'TALLYLIGHT_REVOKED_TOKENS_FILE',
+    default: '',
+    description:
+      'YAML or JSON file with a list of revoked tokens of `TALLYLIGHT_ISSUERS`: entries `{ hash }`, `{ jti }`, `{ uti }` or `{ issuedBefore; issuer, tenant, app, subject }`. It is read again every second; see docs/operate/revoked-tokens.md.',
+    schema: text,
     only: 'proxy',
   },
   mediaRoutes: {

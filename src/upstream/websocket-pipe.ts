@@ -41,6 +41,7 @@ const endings: Readonly<Record<StopReason, Ending>> = {
   RecordingStopped: { how: 'stopped', code: closeCodes.policyViolation, reason: 'RecordingStopped' },
   ShuttingDown: { how: 'shutDown', code: closeCodes.goingAway, reason: 'ShuttingDown' },
   SessionLost: { how: 'cut', code: closeCodes.tryAgainLater, reason: 'SessionLost' },
+  TokenRevoked: { how: 'cut', code: closeCodes.policyViolation, reason: 'TokenRevoked' },
 };
 const idled: Ending = { how: 'idle', code: closeCodes.goingAway, reason: 'Idle' };
 const handlerBroke: Ending = { how: 'broken', code: closeCodes.badGateway, reason: 'UpstreamFailed' };

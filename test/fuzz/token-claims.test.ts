@@ -79,7 +79,7 @@ describe('whatever the claims of a token', () => {
           (azp === undefined || appid === undefined || lower(appid) === app) &&
           Array.isArray(roles) &&
           roles.some((one) => lower(one) === role.toLowerCase());
-        const judged = callers.judge(given);
+        const judged = callers.judge(given, '');
         expect(judged.ok).toBe(expected);
         if (judged.ok) expect(judged.value).toEqual({ tenant, app });
         else expect(['TokenInvalid', 'TokenNotAllowed']).toContain(judged.reason);
@@ -99,7 +99,7 @@ describe('whatever the claims of a token', () => {
     let granted = 0;
     fc.assert(
       fc.property(claims, (given) => {
-        const judged = notifying.judge(given);
+        const judged = notifying.judge(given, '');
         const strange = ['scp', 'serviceurl', 'ServiceUrl'].some((name) => name in given);
         if (judged.ok) {
           expect([strange, typeof given.aud, lower(given.azp ?? given.appid)]).toEqual([

@@ -35,11 +35,13 @@ export interface MintOptions {
   readonly header?: Record<string, unknown>;
 }
 
-/** A client of the token endpoint, with a secret or a public key (SPKI PEM). */
+/** A client of the token endpoint, with a secret, a public key (SPKI PEM) or a judge of its own. */
 export interface TestClient {
   readonly id: string;
   readonly secret?: string;
   readonly publicKey?: { readonly pem: string; readonly algorithm: string };
+  /** Why a request is refused, as an error description; undefined: it is not. */
+  readonly refusal?: (form: URLSearchParams) => Promise<string | undefined>;
   /** What the header of its assertions must hold. */
   readonly header?: Record<string, string>;
 }
@@ -170,6 +172,9 @@ export async function startIssuer({
     await token.hold;
     if (token.answer !== undefined) return token.answer;
     const client = clients.find(({ id }) => id === form.get('client_id'));
+    const refusal = await client?.refusal?.(form);
+    if (refusal !== undefined)
+      return { status: 401, body: { error: 'invalid_client', error_description: refusal } };
     if (client === undefined || !(await proves(client, form)))
       return { status: 401, body: { error: 'invalid_client' } };
     if (form.get('grant_type') !== 'client_credentials')
@@ -179,6 +184,7 @@ export async function startIssuer({
   }
 
   async function proves(client: TestClient, form: URLSearchParams): Promise<boolean> {
+    if (client.refusal !== undefined) return true;
     if (client.publicKey === undefined) return form.get('client_secret') === client.secret;
     const { pem, algorithm } = client.publicKey;
     const { payload, protectedHeader } = await jwtVerify(

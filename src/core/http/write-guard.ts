@@ -1,20 +1,21 @@
 import { type Refusal, refuse } from '../decision.ts';
 
 /**
- * Why a write is aborted: its recording ended, this instance is shutting down, or it lost its session in the store.
+ * Why a write is aborted: its recording ended, this instance is shutting down or lost its session in the store, or the
+ * token that it was admitted with was revoked.
  */
-export const stopReasons = ['RecordingStopped', 'ShuttingDown', 'SessionLost'] as const;
+export const stopReasons = ['RecordingStopped', 'ShuttingDown', 'SessionLost', 'TokenRevoked'] as const;
 export type StopReason = (typeof stopReasons)[number];
 
 export const isStopReason = (reason: string): reason is StopReason =>
   (stopReasons as readonly string[]).includes(reason);
 
 /**
- * The refusal that the client of an aborted write receives. Only if the recording has ended must the client not
- * retry.
+ * The refusal that the client of an aborted write receives. Only if the recording has ended, or the token is no longer
+ * accepted, must the client not retry.
  */
 export const cutRefusal = (why: StopReason): Refusal =>
-  why === 'RecordingStopped' ? refuse(why) : refuse(why, { retryAfterMs: 1000 });
+  why === 'RecordingStopped' || why === 'TokenRevoked' ? refuse(why) : refuse(why, { retryAfterMs: 1000 });
 
 /**
  * How much of a write may have reached its handler. Bytes that left this process count, since they cannot be

@@ -1,12 +1,15 @@
 import type { CallKey } from '../call/key.ts';
 import type { Binding } from '../call/state.ts';
 import type { Decision } from '../decision.ts';
+import type { TokenFacts } from '../http/revoked-tokens.ts';
 
 /** Identity of a caller, from a verified token. */
 export interface Identity extends Binding {
   readonly issuer: string;
   /** ms since the epoch. */
   readonly expiresAt: number;
+  /** What it can be revoked by, where there is a revocation list. */
+  readonly token?: TokenFacts;
 }
 
 /** Distinguishes an invalid token from one that cannot be verified. */

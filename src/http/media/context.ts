@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toGuid } from '../../core/call/key.ts';
 import type { MediaRoute, RouteMatch } from '../../core/http/media-route.ts';
 import type { Identity } from '../../core/ports/identity.ts';
+import type { Revocations } from '../../core/ports/revocations.ts';
 import type { Write } from '../../gate/write.ts';
 import type { IdentifyDeps } from '../identify-media.ts';
 import type { MediaPort } from '../ports.ts';
@@ -13,6 +14,8 @@ export interface ServedRoute extends MediaRoute {
 
 export interface MediaDeps extends IdentifyDeps {
   readonly routes: readonly ServedRoute[];
+  /** undefined: there is no revocation list. */
+  readonly revocations?: Revocations | undefined;
 }
 
 export interface MediaRequest {

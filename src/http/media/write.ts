@@ -31,11 +31,23 @@ async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<
   const { deps, match, who } = request;
   const admitted = await admitWrite(deps, request.req, match.call, who);
   if (!admitted.ok) return admitted;
-  const passed = await pass(request, admitted.value);
+  const unwatch = cutWhenRevoked(request, admitted.value);
+  const passed = await pass(request, admitted.value).finally(unwatch);
   if (passed.kind === 'answered') return grant(undefined);
   const { reason } = passed.refusal;
   if (isStopReason(reason)) deps.gate.refused(match.call, reason, who);
   return counted(deps, passed.refusal);
+}
+
+/** A write does not outlive the revocation of its token. Returns the way to stop watching. */
+function cutWhenRevoked({ deps: { revocations }, who: { token } }: MediaRequest, guard: Write): () => void {
+  if (revocations === undefined || token === undefined) return () => undefined;
+  const look = (): void => {
+    if (revocations.isRevoked(token)) guard.revoke();
+  };
+  // The list may have changed while the gate was asked.
+  look();
+  return revocations.onChange(look);
 }
 
 /** Bytes sent before a write is aborted may have reached the handler; the route may define how to discard them. */

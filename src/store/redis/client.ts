@@ -4,10 +4,12 @@ import type { Meter } from '../../core/ports/meter.ts';
 import { connect } from './connection.ts';
 import type { DurabilityRule } from './durability.ts';
 import { keysWith } from './keys.ts';
+import type { RedisLogin } from './login.ts';
 import { type RedisStore, storeOver, type Time } from './store.ts';
 import type { EvictionRule } from './suitable.ts';
 import { parseRedisUrl } from './target.ts';
 
+export type { RedisLogin } from './login.ts';
 export type { RedisStore } from './store.ts';
 
 export interface RedisStoreOptions {
@@ -27,6 +29,8 @@ export interface RedisStoreOptions {
   readonly eviction?: EvictionRule | undefined;
   /** How many replicas must have a change of state before it counts; 0 if absent. Fewer: StoreUnavailable. */
   readonly waitReplicas?: number | undefined;
+  /** Where passwords come from that expire; the URL then has none. Every connection logs in again in time. */
+  readonly login?: RedisLogin | undefined;
   readonly meter?: Pick<Meter, 'storeCommand'> & Partial<Pick<Meter, 'storeClock'>>;
   readonly log?: Log;
 }
@@ -49,6 +53,7 @@ export function redisStore(url: string, options: RedisStoreOptions = {}): RedisS
     durability: options.durability ?? 'warn',
     eviction: options.eviction ?? 'check',
     waitReplicas: options.waitReplicas ?? 0,
+    login: options.login,
     meter: options.meter,
     log: options.log,
   });

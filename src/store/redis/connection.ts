@@ -6,10 +6,11 @@ import type { StoreMemory } from '../../core/ports/store.ts';
 import { fullest } from './memory.ts';
 import { durabilityOf, type DurabilityRule } from './durability.ts';
 import { assertPermitted } from './permissions.ts';
+import type { RedisLogin } from './login.ts';
 import type { Script } from './scripts.ts';
 import { assertSuitable, type EvictionRule, unsuitable } from './suitable.ts';
 import type { RedisTarget } from './target.ts';
-import { methodOf, openWire, type Wire } from './wire.ts';
+import { methodOf, openWire, type Wire, type WireEvents } from './wire.ts';
 
 /** Runs commands on a Redis that was found suitable; every failure is a Fault, and none is repeated. */
 export interface Connection {
@@ -45,6 +46,8 @@ export interface ConnectionOptions {
   readonly prefix: string;
   /** So many replicas must have what a script that says so has changed; fewer: it counts as failed. */
   readonly waitReplicas: number;
+  /** undefined: with what the URL says. */
+  readonly login: RedisLogin | undefined;
   readonly meter: Pick<Meter, 'storeCommand'> | undefined;
   readonly log: Log | undefined;
 }
@@ -57,7 +60,7 @@ const closedFault = (): Fault => new Fault('StoreUnavailable', 'the store was cl
 
 export function connect(
   target: RedisTarget,
-  { commandTimeoutMs, durability, eviction, prefix, waitReplicas, meter, log }: ConnectionOptions,
+  { commandTimeoutMs, durability, eviction, prefix, waitReplicas, login, meter, log }: ConnectionOptions,
 ): Connection {
   /** Why no command may be sent; undefined: one may. */
   let obstacle: Fault | undefined = unreached();
@@ -125,7 +128,7 @@ export function connect(
     }
   };
 
-  const wire = openWire(target, commandTimeoutMs, {
+  const events: WireEvents = {
     connected: () => {
       obstacle = unreached();
       void judge();
@@ -147,7 +150,8 @@ export function connect(
       }
       troubled = true;
     },
-  });
+  };
+  const wire = openWire(target, commandTimeoutMs, events, { login, log });
 
   /**
    * The reply, once enough replicas have what was changed. WAIT knows only what was written on its own connection, so
@@ -169,7 +173,11 @@ export function connect(
     let ok = false;
     try {
       // Also a server that is not suitable any more: whoever asks must take it for a store that is away.
-      if (obstacle !== undefined) throw new Fault('StoreUnavailable', obstacle.message);
+      if (obstacle !== undefined)
+        throw new Fault(
+          'StoreUnavailable',
+          [obstacle.message, wire.loginObstacle()].filter((part) => part !== undefined).join(': '),
+        );
       const reply = await send();
       ok = true;
       return reply;

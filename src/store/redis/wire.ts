@@ -1,4 +1,6 @@
 import { Cluster, Command, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import type { Log } from '../../core/ports/log.ts';
+import { keepLogin, type KeptLogin, type RedisLogin } from './login.ts';
 import { scripts } from './scripts.ts';
 import type { RedisTarget } from './target.ts';
 
@@ -23,6 +25,8 @@ export interface Wire {
   masters(): readonly Redis[];
   /** The connection over which commands for a key go now. */
   serverOf(key: string): Redis | undefined;
+  /** Why no connection can log in; undefined: nothing is known to be in the way. */
+  loginObstacle(): string | undefined;
   close(): void;
 }
 
@@ -42,7 +46,18 @@ const disconnectTimeoutMs = 500;
 const backOff = (attempt: number): number =>
   Math.min(50 * 2 ** (attempt - 1), 2000) * (0.75 + Math.random() / 2);
 
-export function openWire(target: RedisTarget, commandTimeoutMs: number, events: WireEvents): Wire {
+/** How connections log in, where the credentials are not in the URL. */
+interface WireLogin {
+  readonly login: RedisLogin | undefined;
+  readonly log: Log | undefined;
+}
+
+export function openWire(
+  target: RedisTarget,
+  commandTimeoutMs: number,
+  events: WireEvents,
+  how: WireLogin,
+): Wire {
   const shared: Options = {
     replyMapping: 'legacy',
     ...(target.username === undefined ? {} : { username: target.username }),
@@ -58,10 +73,17 @@ export function openWire(target: RedisTarget, commandTimeoutMs: number, events: 
     // Subscriptions are made anew by their owner.
     autoResubscribe: false,
   };
-  return target.kind === 'cluster' ? openCluster(target, shared, events) : openSingle(target, shared, events);
+  return target.kind === 'cluster'
+    ? openCluster(target, shared, events, how)
+    : openSingle(target, shared, events, how);
 }
 
-function openSingle(target: RedisTarget, shared: Options, events: WireEvents): Wire {
+function openSingle(
+  target: RedisTarget,
+  shared: Options,
+  events: WireEvents,
+  { login, log }: WireLogin,
+): Wire {
   const [server] = target.endpoints;
   const options: Options = {
     ...shared,
@@ -76,6 +98,8 @@ function openSingle(target: RedisTarget, shared: Options, events: WireEvents): W
     db: target.database,
     retryStrategy: backOff,
     enableOfflineQueue: false,
+    // Without a password there is nothing to connect with.
+    lazyConnect: login !== undefined,
     // A master that was demoted answers so: find the new one.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
@@ -94,23 +118,49 @@ function openSingle(target: RedisTarget, shared: Options, events: WireEvents): W
   commands.on('error', (error: Error) => events.failed(error));
   // The connection for commands fails as well, and tells.
   subscriber.on('error', () => undefined);
+  const kept = keptLogin(login, [commands, subscriber], () => undefined, log);
   return {
     commands,
     subscriber,
     masters: () => [commands],
     serverOf: () => commands,
+    loginObstacle: () => kept?.obstacle(),
     close: () => {
+      kept?.close();
       commands.disconnect();
       subscriber.disconnect();
     },
   };
 }
 
-function openCluster(target: RedisTarget, shared: Options, events: WireEvents): Wire {
+/** Connects once there is a password. */
+function keptLogin(
+  login: RedisLogin | undefined,
+  clients: readonly (Redis | Cluster)[],
+  moving: () => Redis | null | undefined,
+  log: Log | undefined,
+): KeptLogin | undefined {
+  if (login === undefined) return undefined;
+  const ready = (): void => {
+    // Whether it succeeds is told by events.
+    for (const client of clients) client.connect().catch(() => undefined);
+  };
+  const kept = keepLogin(login, { ready, moving }, log);
+  for (const client of clients) if (client instanceof Redis) kept.follow(client);
+  return kept;
+}
+
+function openCluster(
+  target: RedisTarget,
+  shared: Options,
+  events: WireEvents,
+  { login, log }: WireLogin,
+): Wire {
   const options: ClusterOptions & { readonly redisOptions: Options } = {
     redisOptions: shared,
     scripts: methods,
     enableOfflineQueue: false,
+    lazyConnect: login !== undefined,
     clusterRetryStrategy: backOff,
     // Without a command that is redirected, the client would not see that a node is back or has changed.
     slotsRefreshInterval: 5000,
@@ -123,7 +173,10 @@ function openCluster(target: RedisTarget, shared: Options, events: WireEvents): 
     ...(target.tls ? { dnsLookup: (host, done) => done(null, host) } : {}),
   };
   const cluster = new Cluster([...target.endpoints], options);
+  const kept = keptLogin(login, [cluster], () => subscriberOf(cluster), log);
   cluster.on('+node', (node: Redis) => {
+    // Before it connects; the client's own connection for subscriptions takes the options of a node.
+    kept?.follow(node);
     let inUse = false;
     node.on('ready', () => {
       inUse = true;
@@ -149,6 +202,16 @@ function openCluster(target: RedisTarget, shared: Options, events: WireEvents): 
       const [name] = cluster.slots[slot] ?? [];
       return cluster.nodes('master').find(({ options: { host, port } }) => name === `${host}:${port}`);
     },
-    close: () => cluster.disconnect(),
+    loginObstacle: () => kept?.obstacle(),
+    close: () => {
+      kept?.close();
+      cluster.disconnect();
+    },
   };
 }
+
+/** ioredis has no other way to the connection on which a cluster's client subscribes. */
+const subscriberOf = (cluster: Cluster): Redis | null | undefined =>
+  (
+    cluster as unknown as { readonly subscriber?: { readonly getInstance?: () => Redis | null } }
+  ).subscriber?.getInstance?.();

@@ -125,6 +125,18 @@ const configuration: readonly Mistake[] = [
     says: 'TALLYLIGHT_GRAPH_CREDENTIAL: ',
   },
   {
+    what: 'a list of revoked tokens that is not there',
+    env: () => ({ TALLYLIGHT_REVOKED_TOKENS_FILE: join(directory, 'nowhere.yaml') }),
+    says: 'TALLYLIGHT_REVOKED_TOKENS_FILE names a file that cannot be read (ENOENT)',
+  },
+  {
+    what: 'a list of revoked tokens with an entry that is none',
+    env: async () => ({
+      TALLYLIGHT_REVOKED_TOKENS_FILE: await file('revoked.yaml', '- jti: one\n- { jti: two, uti: three }\n'),
+    }),
+    says: 'TALLYLIGHT_REVOKED_TOKENS_FILE: ',
+  },
+  {
     what: 'policies that are not there',
     env: () => ({ TALLYLIGHT_POLICY_DIR: join(directory, 'nowhere') }),
     says: 'TALLYLIGHT_POLICY_DIR: the policy directory cannot be read: ENOENT',

@@ -276,6 +276,7 @@ describe('a configuration that cannot work is refused at once', () => {
   test.each<[string, Partial<GraphCredentialConfig>]>([
     ['a secret and a key', { clientSecret: secret, privateKey: { pem } }],
     ['neither', {}],
+    ['a secret and a federated token', { clientSecret: secret, federatedTokenFile: '/token' }],
     ['an empty secret', { clientSecret: '' }],
     ['a key that cannot be read', { privateKey: { pem: pem.slice(0, 200) } }],
     ['an RSA key for ES256', { privateKey: { pem, algorithm: 'ES256' } }],

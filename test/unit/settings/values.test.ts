@@ -137,6 +137,29 @@ describe('Graph credentials', () => {
     });
   });
 
+  test('take a federated token from the file that is named, or else from the one of the platform', () => {
+    const federated = { tenant, clientId: 'client' };
+    expect(one({ ...federated, federatedTokenFile: 'secret' })).toEqual({
+      tokenEndpoint: `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`,
+      clientId: 'client',
+      federatedTokenFile: 'secret',
+    });
+    const onAks = (file: string, credential: object = federated) => ({
+      AZURE_FEDERATED_TOKEN_FILE: file,
+      TALLYLIGHT_GRAPH_CREDENTIAL: credential,
+    });
+    expect(load(onAks('secret')).graphCredentials[0]?.federatedTokenFile).toBe('secret');
+    const named = { ...federated, federatedTokenFile: 'key' };
+    expect(load(onAks('secret', named)).graphCredentials[0]?.federatedTokenFile).toBe('key');
+    // Another proof that is given stays the proof.
+    expect(load(onAks('secret', client)).graphCredentials[0]).not.toHaveProperty('federatedTokenFile');
+    const gone = complaint(onAks('gone'));
+    expect(gone).toContain(
+      'TALLYLIGHT_GRAPH_CREDENTIAL takes its federated token from AZURE_FEDERATED_TOKEN_FILE, which names a file that cannot be read (ENOENT)',
+    );
+    expect(gone).not.toContain('gone');
+  });
+
   test('name applications by their ids, or together with their tenant', () => {
     const pair = `${tenant}/${tenant}`;
     expect(one({ ...client, apps: [tenant.toUpperCase(), pair.toUpperCase()] })?.apps).toEqual([
@@ -170,7 +193,7 @@ describe('Graph credentials', () => {
     [
       'no secret',
       { tenant, clientId: 'c' },
-      ' must have exactly one of clientSecret, clientSecretFile, privateKeyFile',
+      ' must have exactly one of clientSecret, clientSecretFile, privateKeyFile, federatedTokenFile',
     ],
     [
       'a secret with the line break of its file',
@@ -192,6 +215,21 @@ describe('Graph credentials', () => {
       'a certificate without a key',
       { ...client, certificateFile: 'cert' },
       '.certificateFile is only allowed together with "privateKeyFile"',
+    ],
+    [
+      'a secret and a federated token',
+      { ...client, federatedTokenFile: 'secret' },
+      ' must have exactly one of clientSecret',
+    ],
+    [
+      'a federated token that is not there',
+      { tenant, clientId: 'c', federatedTokenFile: 'gone' },
+      '.federatedTokenFile names a file that cannot be read (ENOENT)',
+    ],
+    [
+      'a federated token that is empty',
+      { tenant, clientId: 'c', federatedTokenFile: 'empty' },
+      '.federatedTokenFile is an empty file',
     ],
     [
       'a key that is not there',
