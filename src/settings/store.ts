@@ -9,6 +9,8 @@ export const storeSettings = {
     description:
       'The Redis that all instances share as their store. If absent, the state of calls is held in process memory, and only one instance is possible.',
     schema: redisUrl,
+    // Those of a password.
+    braces: true,
   },
   redisDurability: {
     name: 'TALLYLIGHT_REDIS_DURABILITY',
