@@ -12,6 +12,7 @@ import { connectGraph } from '../upstream/graph.ts';
 import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
 import { named } from './named-setting.ts';
+import { namingLog } from './naming-log.ts';
 import type { Planes } from './server.ts';
 
 /** How bots prove themselves; a credential of our own needs no request to find it. */
@@ -47,9 +48,14 @@ interface Authentication {
 
 /** Asks nobody yet. Throws `ConfigurationInvalid`, with the name of the setting. */
 function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Authentication {
-  const verifier = named('TALLYLIGHT_ISSUERS', () => createVerifier(settings.issuers, { fetch, log }));
+  const verifier = named('TALLYLIGHT_ISSUERS', () =>
+    createVerifier(settings.issuers, { fetch, log: namingLog(log, 'TALLYLIGHT_ISSUERS') }),
+  );
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
-    createNotificationVerifier(settings.notificationIssuers, { fetch, log }),
+    createNotificationVerifier(settings.notificationIssuers, {
+      fetch,
+      log: namingLog(log, 'TALLYLIGHT_NOTIFICATION_ISSUERS'),
+    }),
   );
   const auth: ProxyAuth =
     settings.controlAuth === 'jwt'
@@ -57,7 +63,10 @@ function authenticationOf(settings: ProxySettings, fetch: Fetch, log: Log): Auth
           mode: 'jwt',
           verifier,
           credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
-            createGraphCredentials(settings.graphCredentials, { fetch, log }),
+            createGraphCredentials(settings.graphCredentials, {
+              fetch,
+              log: namingLog(log, 'TALLYLIGHT_GRAPH_CREDENTIAL'),
+            }),
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };

@@ -3,6 +3,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { memoryStore } from '../store/memory.ts';
 import { redisStore } from '../store/redis/client.ts';
+import { namingLog } from './naming-log.ts';
 import type { ProxyParts } from './proxy.ts';
 
 /** How long a start may take, ms. */
@@ -25,7 +26,13 @@ export function chooseStore(
       return memoryStore();
     };
   return (meter) => {
-    const store = redisStore(redisUrl, { meter, log, durability, eviction, waitReplicas });
+    const store = redisStore(redisUrl, {
+      meter,
+      log: namingLog(log, 'TALLYLIGHT_REDIS_URL'),
+      durability,
+      eviction,
+      waitReplicas,
+    });
     const opened = performance.now();
     // An unsuitable server stops the start. One that is away only keeps gates closed until it comes, and one that comes later
     // and is unsuitable does the same: by then the instance carries signalling.
