@@ -86,7 +86,7 @@ export async function checkNames({ publicUrl, callbackUrl }: ProxySettings): Pro
           doubtful(
             setting,
             `${host} cannot be resolved from this machine (${(error as NodeJS.ErrnoException).code ?? messageOf(error)})`,
-            'Correct the host name, or its DNS record; tallylight doctor checks it from where it runs',
+            'Correct the host name, or its DNS record',
           ),
         ];
       }
