@@ -1,4 +1,4 @@
-// Levels inside src: 1 core, 2 gate and the adapters, 3 http and settings, 4 server, 5 sandbox, 6 cli. Each may use those below
+// Levels inside src: 1 core, 2 gate and the adapters, 3 http and settings, 4 server, 5 sandbox and checks, 6 cli. Each may use those below
 // it, nothing may use those above it.
 const adapters = 'auth|store|upstream|evidence|metrics|policies';
 
@@ -83,6 +83,14 @@ export default {
       severity: 'error',
       from: { path: '^(src|middleware)/', pathNot: '^src/(sandbox|cli)/' },
       to: { path: '^src/sandbox/' },
+    },
+    {
+      name: 'checks-are-for-commands',
+      comment:
+        'What looks a configuration over runs beside the proxy, never in it: it asks everybody at once and knows no port.',
+      severity: 'error',
+      from: { path: '^(src|middleware)/', pathNot: '^src/(checks|cli)/' },
+      to: { path: '^src/checks/' },
     },
     {
       name: 'commands-are-on-top',

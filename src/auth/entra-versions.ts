@@ -8,11 +8,28 @@ const v1 = /^https:\/\/sts\.(?:windows\.net|chinacloudapi\.cn)\/([0-9a-f-]{36})\
 const v2 =
   /^https:\/\/login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn|chinacloudapi\.cn)\/([0-9a-f-]{36})\/v2\.0$/i;
 
-function entraIssuer(issuer: string): EntraIssuer | undefined {
+export function entraIssuer(issuer: string): EntraIssuer | undefined {
   const old = v1.exec(issuer)?.[1];
   if (old !== undefined) return { tenant: old.toLowerCase(), version: '1.0' };
   const tenant = v2.exec(issuer)?.[1];
   return tenant === undefined ? undefined : { tenant: tenant.toLowerCase(), version: '2.0' };
+}
+
+const entraHost =
+  /^(?:https?:\/\/)?(?:sts\.(?:windows\.net|chinacloudapi\.cn)|login\.(?:windows\.net|microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn|chinacloudapi\.cn))(?:[/:?#]|$)/i;
+
+/**
+ * Why no token can carry this issuer, although it is at Entra: `iss` is compared letter by letter. undefined: one can, or
+ * it is an issuer of somebody else.
+ */
+export function unusableEntraIssuer(issuer: string): string | undefined {
+  if (!entraHost.test(issuer)) return undefined;
+  if (entraIssuer(issuer) !== undefined && issuer === issuer.toLowerCase()) return undefined;
+  return (
+    'is at Microsoft Entra, but no token carries it: an issuer is compared letter by letter. ' +
+    'Write https://sts.windows.net/TENANT-ID/ for tokens of version 1.0, with the slash at the end, or ' +
+    'https://login.microsoftonline.com/TENANT-ID/v2.0 for tokens of version 2.0, without one, in lower case'
+  );
 }
 
 /**

@@ -5,12 +5,14 @@ export type Command =
   | { readonly kind: 'help' | 'version' | 'settings' }
   /** `sandboxOnly`: the sandbox was asked for by name. */
   | { readonly kind: 'run'; readonly sandboxOnly: boolean }
+  | { readonly kind: 'check'; readonly json: boolean }
   | { readonly kind: 'wrong'; readonly message: string };
 
 /** Every command by its words. */
 const commands = new Map<string, Command>([
   ['', { kind: 'run', sandboxOnly: false }],
   ['sandbox', { kind: 'run', sandboxOnly: true }],
+  ['check', { kind: 'check', json: false }],
   ['help', { kind: 'help' }],
   ['help settings', { kind: 'settings' }],
 ]);
@@ -21,7 +23,11 @@ export function parseCommand(args: readonly string[]): Command {
   try {
     parsed = parseArgs({
       args: [...args],
-      options: { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } },
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+        json: { type: 'boolean' },
+      },
       allowPositionals: true,
     });
   } catch (error) {
@@ -31,7 +37,11 @@ export function parseCommand(args: readonly string[]): Command {
   const { values, positionals } = parsed;
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
-  return find(positionals);
+  const command = find(positionals);
+  if (values.json !== true || command.kind === 'wrong') return command;
+  return command.kind === 'check'
+    ? { ...command, json: true }
+    : { kind: 'wrong', message: '--json is an option of check only' };
 }
 
 /** The longest beginning that is a command says which word is too much. */

@@ -13,12 +13,16 @@ Commands:
                   issuer and a bot, all on loopback. The guide goes to standard output; the log
                   goes to standard error and holds warnings and errors only, unless the
                   environment sets TALLYLIGHT_LOG_LEVEL.
+  check           Check the configuration without starting: settings, files, certificates,
+                  policies, ports, Redis, key servers, Graph credentials. Prints what is right
+                  (ok), doubtful (warn) and wrong (fail), with the setting and what to do.
   help            Print this text.
   help settings   Print every setting with its default and its description.
 
 Options:
   -h, --help      Print this text.
   -v, --version   Print the version.
+  --json          With check: print one JSON document.
 
 Settings come from the environment and from the YAML file that TALLYLIGHT_CONFIG names.
 The proxy logs JSON lines to standard output. A mistake that prevents the start is reported on

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { checkConfiguration } from '../checks/check.ts';
 import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import { chooseStore } from '../server/choose-store.ts';
@@ -8,11 +9,12 @@ import { createLog, standardError } from '../server/log.ts';
 import { prepareMemory } from '../server/memory.ts';
 import { type RunningProxy, startProxy } from '../server/proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../server/shutdown.ts';
+import { warnAtStart } from '../server/warn-at-start.ts';
 import { runPrimary } from '../server/workers/primary.ts';
 import { changedSettings } from '../settings/changes.ts';
 import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
-import { warnAbout } from '../settings/warnings.ts';
 import { parseCommand } from './arguments.ts';
+import { showFindings } from './check.ts';
 import { settingsText, usage } from './help.ts';
 import { print } from './print.ts';
 import { version } from '../server/version.ts';
@@ -34,6 +36,8 @@ async function main(): Promise<void> {
       return print([`${version()}\n`]);
     case 'settings':
       return print([settingsText(process.stdout.columns)]);
+    case 'check':
+      return showFindings(await checkConfiguration(process.env), command.json);
     case 'wrong':
       process.stderr.write(`tallylight: ${command.message}; see tallylight --help\n`);
       process.exitCode = exitCode('usage');
@@ -95,7 +99,7 @@ const sandboxLog = (level: string): Log =>
   );
 
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
-  warnAbout(settings, log);
+  warnAtStart(settings, log);
   const running = await startProxy(settings, { log, openStore: chooseStore(settings, log, failStart) });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;

@@ -32,7 +32,7 @@ const schemaFile = 'policy.schema.json';
 export function loadPolicies(directory: string): readonly PolicyInForce[] {
   const loaded: Loaded[] = [];
   const problems: Problem[] = [];
-  for (const file of policyFiles(directory)) {
+  for (const file of policyFilesIn(directory)) {
     const read = readPolicy(file);
     if ('problems' in read) problems.push(...read.problems);
     else loaded.push(read);
@@ -49,7 +49,7 @@ function invalid(problems: readonly Problem[]): Fault {
 }
 
 /** In the order of their names. Hidden files are an editor's or a mount's own. */
-function policyFiles(directory: string): string[] {
+export function policyFilesIn(directory: string): string[] {
   try {
     return readdirSync(directory)
       .filter((name) => /^[^.].*\.(json|ya?ml)$/i.test(name) && name !== schemaFile)

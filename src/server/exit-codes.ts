@@ -10,6 +10,10 @@ export const exitCodes = {
     4,
     'Cannot start: a port is in use, a directory is not usable, Redis is unsuitable, or workers crash repeatedly.',
   ],
+  notReady: [
+    5,
+    'Only of check: the process would start, but something it needs is wrong: a server does not answer or refuses a credential, a certificate is not accepted.',
+  ],
 } as const satisfies Record<string, readonly [code: number, meaning: string]>;
 
 export type ExitKind = keyof typeof exitCodes;

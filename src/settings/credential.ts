@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import type { RedisEntraConfig } from '../auth/redis-login.ts';
 import { strictObject, type Issue } from '../policies/document.ts';
+import { isPlaceholder } from './placeholders.ts';
 import { fails, guid, secureUrl, someCallers, someGuids, strayWhiteSpace, text } from './shapes.ts';
 
 /** Reads a file as text; throws as `readFileSync` does. */
@@ -99,6 +100,11 @@ export function resolveCredential(
   const stray = clientSecret === undefined && secret !== undefined ? strayWhiteSpace(secret) : undefined;
   if (stray !== undefined)
     issues.push({ path: ['clientSecretFile'], text: `is a file whose content ${stray}` });
+  if (given.clientSecretFile !== undefined && secret !== undefined && isPlaceholder(secret))
+    issues.push({
+      path: ['clientSecretFile'],
+      text: 'is a file that holds a placeholder: write the secret into it',
+    });
   const pem = fileAt('privateKeyFile');
   const certificatePem = fileAt('certificateFile');
   const federatedTokenFile =

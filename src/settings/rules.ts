@@ -84,7 +84,7 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
     problems.push(
       'TALLYLIGHT_REDIS_URL is missing: TALLYLIGHT_WORKERS other than 1 needs a store that the workers share',
     );
-  problems.push(...judgeRedisEntra(values, has));
+  problems.push(...judgeRedisEntra(values, has), ...judgeRedis(has), ...judgeLoops(values));
   problems.push(...judgeRequestStart(has), ...judgeCallbacks(values, has));
   const { host, publicUrl } = values;
   const exposed = host !== undefined && !isLoopback(host);
@@ -114,6 +114,49 @@ function judgeRedisEntra({ redisUrl }: Partial<SettingValues>, has: (key: Settin
     ...(redisUrl.includes('@')
       ? [`${url.name} must not have a user name or a password with ${login.name}, which names the user`]
       : []),
+  ];
+}
+
+/** Who asks for guarantees of a store must have one. */
+function judgeRedis(has: (key: SettingKey) => boolean): string[] {
+  const aimless = (['redisDurability', 'redisNoEviction', 'redisWaitReplicas'] as const).filter(has);
+  return has('redisUrl') || aimless.length === 0
+    ? []
+    : [
+        `${settings.redisUrl.name} is missing: it is required by ${aimless.map((key) => settings[key].name).join(' and ')}`,
+      ];
+}
+
+/** A request that comes back to the proxy would go round until every connection is taken. */
+function judgeLoops({
+  host,
+  port,
+  publicUrl,
+  graphUrl,
+  mediaRoutes = [],
+  callbacks = [],
+}: Partial<SettingValues>): string[] {
+  const isOwn = (url: string): boolean => {
+    const { hostname, port: given, protocol } = new URL(url);
+    const at = given === '' ? (protocol === 'https:' ? 443 : 80) : Number(given);
+    return (
+      at === port && isLoopback(hostname) && host !== undefined && (isLoopback(host) || isWildcard(host))
+    );
+  };
+  const upstreams = [
+    ...mediaRoutes.map(({ upstream }, index) => [
+      `${settings.mediaRoutes.name}[${index}].upstream`,
+      upstream,
+    ]),
+    ...callbacks.map(({ upstream }, index) => [`${settings.callbacks.name}[${index}].upstream`, upstream]),
+  ] as const;
+  return [
+    ...(graphUrl !== undefined && (graphUrl === publicUrl || isOwn(graphUrl))
+      ? [`${settings.graphUrl.name} is the address of the proxy itself: set the origin of Graph`]
+      : []),
+    ...upstreams.flatMap(([name = '', upstream = '']) =>
+      isOwn(upstream) ? [`${name} is the address of the proxy itself: set the address of the handler`] : [],
+    ),
   ];
 }
 

@@ -18,6 +18,7 @@ import {
   type Surroundings,
 } from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
+import { placeholdersIn } from './placeholders.ts';
 import { checkCombinations } from './rules.ts';
 import { writable } from './secret-files.ts';
 import { gatherSettings, type Given } from './source.ts';
@@ -146,12 +147,22 @@ function checkEach(given: ReadonlyMap<string, Given>, problems: string[]): Parti
     const found = given.get(row.name);
     const value = found?.value ?? (row.default === '' ? undefined : row.default);
     if (value === undefined) continue;
-    const checked: Checked<unknown> = check(row.schema, standsAlone(row, value) ? [value] : value);
+    const asked = standsAlone(row, value) ? [value] : value;
+    const left = found === undefined ? [] : placeholdersIn(asked, { braces: row.braces !== true });
+    problems.push(...left.map((issue) => described(row, found, issue)));
+    const checked: Checked<unknown> = check(row.schema, asked);
     if (checked.ok) values[key] = checked.value;
-    else problems.push(...checked.issues.map((issue) => described(row, found, issue)));
+    else {
+      // What a placeholder is besides is no news.
+      const others = checked.issues.filter(({ path }) => !left.some((issue) => startsWith(issue.path, path)));
+      problems.push(...others.map((issue) => described(row, found, issue)));
+    }
   }
   return values as Partial<SettingValues>;
 }
+
+const startsWith = (path: readonly PropertyKey[], start: readonly PropertyKey[]): boolean =>
+  start.every((step, index) => path[index] === step);
 
 const standsAlone = ({ orOne }: SettingRow, value: unknown): boolean => orOne === true && isRecord(value);
 

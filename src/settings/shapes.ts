@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { unusableEntraIssuer } from '../auth/entra-versions.ts';
 import { messageOf } from '../core/errors.ts';
 import { isAddressOrNetwork } from '../http/client-address.ts';
 import { mayBeStamp } from '../http/request-start.ts';
@@ -25,13 +26,18 @@ export const strayLineBreak = (value: string): string | undefined =>
 export const strayWhiteSpace = (value: string): string | undefined =>
   strayLineBreak(value) ?? (/^\s|\s$/.test(value) ? 'begins or ends with white space: remove it' : undefined);
 
+const hasUnit = /^\d+(?:\.\d+)?\s*(?:ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|[kmg]i?b?|bytes?)$/i;
+
 export const wholeNumber = (min: number, max: number) =>
   z
     .string()
-    .refine(
-      (digits) => /^\d{1,9}$/.test(digits) && Number(digits) >= min && Number(digits) <= max,
-      fails(`must be a whole number from ${min} to ${max}`),
-    )
+    .superRefine((digits, context) => {
+      if (/^\d{1,9}$/.test(digits) && Number(digits) >= min && Number(digits) <= max) return;
+      const unit = hasUnit.test(digits)
+        ? ', without a unit: the name or the description of the setting says which it is'
+        : '';
+      context.addIssue(`must be a whole number from ${min} to ${max}${unit}`);
+    })
     .transform(Number);
 
 /** How many processes: a number, or as many as the machine has processors. */
@@ -162,8 +168,16 @@ const algorithms = z
   .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']))
   .min(1);
 
+/** The `iss` claim of tokens. http would be nobody's, but for an issuer on this machine. */
+const issuerName = text.superRefine((given, context) => {
+  const entra = unusableEntraIssuer(given);
+  if (entra !== undefined) context.addIssue(entra);
+  else if (/^http:/i.test(given) && !isSecure(given))
+    context.addIssue('must be https: an issuer is compared letter by letter, and issuers have https URLs');
+});
+
 export const issuer = strictObject({
-  issuer: text,
+  issuer: issuerName,
   audience: z.union([text, z.array(text).min(1)], fails('must be text or a list of texts, not empty')),
   jwksUri: secureUrl,
   tenants: someGuids.exactOptional(),
@@ -175,7 +189,7 @@ export const issuer = strictObject({
 const botId = z.guid(fails('must be the application id of a bot, which is a GUID')).toLowerCase();
 
 export const notificationIssuer = strictObject({
-  issuer: text,
+  issuer: issuerName,
   audience: z.union(
     [botId, z.array(botId).min(1)],
     fails('must be the application id of a bot or a list of such ids, not empty'),

@@ -26,7 +26,11 @@ export function gatherSettings(
   const fromEnv = new Map<string, Given>();
   const links = new Map<string, string[]>();
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || !/^tallylight_/i.test(name)) continue;
+    if (value === undefined) continue;
+    if (!/^tallylight_/i.test(name)) {
+      if (isMisspelled(name)) problems.push(unknownName(name));
+      continue;
+    }
     const row = rows.get(name);
     const service = linkedService(name, value);
     if (service !== undefined) links.set(service, [...(links.get(service) ?? []), name]);
@@ -164,6 +168,10 @@ function linksOf(service: string, [first = '', ...more]: readonly string[]): str
   const names = more.length === 0 ? `${first} is` : `${first} and ${more.length} more are`;
   return `${names} not set by you but by Kubernetes, for the Service "${service}": use enableServiceLinks: false in the specification of the Pod`;
 }
+
+/** Whether a name that does not begin like a setting is nearly one, such as `TALLYLIGT_REDIS_URL`. */
+const isMisspelled = (name: string): boolean =>
+  /^ta?l/i.test(name) && [...rows.keys()].some((known) => distance(name, known) <= 3);
 
 function unknownName(name: string): string {
   const plain = rows.get(name.replace(/_FILE$/, ''));

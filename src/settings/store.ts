@@ -11,6 +11,8 @@ export const storeSettings = {
       'The Redis that all instances share as their store. If absent, the state of calls is held in process memory, and only one instance is possible.',
     schema: redisUrl,
     secret: true,
+    // Those of a password.
+    braces: true,
   },
   redisEntra: {
     name: 'TALLYLIGHT_REDIS_ENTRA',

@@ -27,6 +27,8 @@ export interface SettingRow {
   readonly structured?: true;
   /** One entry may be written without the list around it. */
   readonly orOne?: true;
+  /** Its values may hold names in braces, which are not left over from an example. */
+  readonly braces?: true;
   /** The only mode that it has a meaning in. */
   readonly only?: 'proxy' | 'sandbox';
   /** Its value may also be in a file, which the setting of this name with `_FILE` behind it names. */
@@ -204,6 +206,7 @@ export const settings = {
       'Routes to media handlers: a list of `{ path, upstream, methods, reads, websocket, discard, encodedSlash, token, host, callId }`, such as `{ "path": "/media/{callId}/*", "upstream": "http://store:9000" }`.',
     schema: mediaRoutes,
     structured: true,
+    braces: true,
     only: 'proxy',
   },
   callbacks: {
@@ -213,6 +216,7 @@ export const settings = {
       'Routes for notifications from Graph to bots: a list of `{ path, upstream }`, such as `{ "path": "/{pod}/api/calling/*", "upstream": "http://bot:9441" }`. Requires `TALLYLIGHT_NOTIFICATION_ISSUERS`.',
     schema: callbacks,
     structured: true,
+    braces: true,
     only: 'proxy',
   },
   callbackUrl: {
@@ -260,6 +264,7 @@ export const settings = {
     description:
       'Notification endpoint of your own bot on this machine, such as `http://127.0.0.1:9441/api/calling`. It replaces the bot of the sandbox.',
     schema: sandboxBot,
+    braces: true,
     only: 'sandbox',
   },
 } as const satisfies Record<string, SettingRow>;

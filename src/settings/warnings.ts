@@ -1,5 +1,6 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Log } from '../core/ports/log.ts';
+import { doubtsOf } from './doubts.ts';
 import type { ProxySettings } from './settings.ts';
 
 /** What may be meant and is not safe: it is said once, at the start. */
@@ -9,14 +10,21 @@ export function warnAbout(settings: ProxySettings, log: Log): void {
       facts,
       'several applications share a Graph credential without "apps". Graph cannot distinguish them, so each can act on calls of the others until the call is bound. Set "apps" of the credential to the application it is for',
     );
+  for (const { setting, text, cure } of doubtsOf(settings))
+    log.warn(
+      { setting, problem: text, cure },
+      'a setting is probably wrong; tallylight check lists them all',
+    );
 }
 
 /** Each credential of that kind, with the applications that may use it; any of the tenant, if none are listed. */
-function sharedCredentials({
+export function sharedCredentials({
   controlAuth,
   issuers,
   graphCredentials,
-}: Pick<ProxySettings, 'controlAuth' | 'issuers' | 'graphCredentials'>): JsonObject[] {
+}: Pick<ProxySettings, 'controlAuth' | 'issuers' | 'graphCredentials'>): (JsonObject & {
+  readonly setting: string;
+})[] {
   if (controlAuth !== 'jwt') return [];
   const applications = issuers.some(({ apps }) => apps === undefined)
     ? undefined

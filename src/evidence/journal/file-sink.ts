@@ -12,6 +12,7 @@ import { emptyHead, encodeLine, fileNameFor, type Head, nameOf } from './journal
 import { readJournal } from './recovery.ts';
 import { repairJournal } from './repair.ts';
 import { assertSinkId, sinkId } from './sink-id.ts';
+import { assertWritable } from './writable.ts';
 
 /** A directory of journal files. Every method but `has` throws `EvidenceUnwritable`. */
 export interface FileSink {
@@ -58,7 +59,9 @@ const unwritable = (what: string, cause: unknown): Fault =>
 export async function openFileSink(directory: string, options: FileSinkOptions): Promise<FileSink> {
   try {
     await createDirectory(resolve(directory));
-    return new DirectorySink(directory, await sinkId(directory), options);
+    const id = await sinkId(directory);
+    await assertWritable(directory);
+    return new DirectorySink(directory, id, options);
   } catch (error) {
     throw isFault(error)
       ? error

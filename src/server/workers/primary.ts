@@ -13,7 +13,7 @@ import { endingWith, onEndSignals } from '../shutdown.ts';
 import { closeServer, listenAs } from '../server.ts';
 import { version } from '../version.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../../settings/settings.ts';
-import { warnAbout } from '../../settings/warnings.ts';
+import { warnAtStart } from '../warn-at-start.ts';
 import { prepareWorkerConfig, refuseChanges } from './settings.ts';
 import { answerMs, WorkerPool } from './pool.ts';
 
@@ -96,7 +96,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     try {
       const next = await prepareWorkerConfig(loadSettings(process.env), log);
       refuseChanges(config.settings, next.settings);
-      warnAbout(next.settings, log);
+      warnAtStart(next.settings, log);
       log.info({}, 'settings and policies were reloaded; replacing the workers one after the other');
       const renewed = await pool.renew(next);
       if (renewed) inForce = next;
@@ -111,7 +111,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   };
   onEndSignals(ending);
   process.on('SIGHUP', () => void reload());
-  warnAbout(settings, log);
+  warnAtStart(settings, log);
 
   // Before anything is forked: a port that is taken stops the start.
   const adminUrl = originOf(

@@ -73,7 +73,7 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
 const refusedFor = (format: string | undefined): JoinRefusal | undefined =>
   format === undefined ? undefined : { why: 'format', text: format };
 
-function otherTimes(mine: SessionTimes, member: SessionId, theirs: SessionTimes): JoinRefusal {
+export function otherTimes(mine: SessionTimes, member: SessionId, theirs: SessionTimes): JoinRefusal {
   const facts = [
     ['TALLYLIGHT_SESSION_TTL_MS', mine.ttlMs, mine.ttlMaxMs, theirs.ttlMs, theirs.ttlMaxMs],
     [

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmod, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { messageOf } from '../../../../src/core/errors.ts';
@@ -180,6 +180,30 @@ describe('the directory itself', () => {
     await writeFile(id, mine);
     await again();
     expect(await verified()).toMatchObject({ misfit: null, records: 12, repairs: 0 });
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['a directory', () => chmod(directory, 0o555)],
+    ['a journal', () => chmod(january(), 0o444)],
+    ['an acknowledgement file', () => chmod(join(directory, 'acknowledged'), 0o444)],
+  ])('an instance does not start on %s that it may not write to', async (_, protect) => {
+    await chmod(directory, 0o777);
+    for (const path of [january(), join(directory, 'acknowledged'), join(directory, 'sink-id')])
+      await chmod(path, 0o666);
+    const before = await readdir(directory);
+    await withoutPrivileges(async () => {
+      await expect(openFileSink(directory, { log })).resolves.toBeDefined();
+    });
+    await protect();
+    await withoutPrivileges(async () => {
+      const opening = openFileSink(directory, { log });
+      await expect(opening).rejects.toBeFault('EvidenceUnwritable');
+      await expect(opening).rejects.toThrow(
+        /the evidence directory .* cannot be written to: .*EACCES.*; give/,
+      );
+    });
+    expect(await readdir(directory)).toEqual(before);
+    await chmod(directory, 0o755);
   });
 
   test('made read-only: the file of the next day is not begun, and all fits once it may be written', async () => {
