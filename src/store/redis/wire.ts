@@ -92,7 +92,7 @@ function openSingle(target: RedisTarget, shared: Options, events: WireEvents): W
     inUse = false;
   });
   commands.on('error', (error: Error) => events.failed(error));
-  // The connection for commands fails as well, and tells.
+  // The connection for commands fails as well, and reports it.
   subscriber.on('error', () => undefined);
   return {
     commands,
