@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { eventually } from '../test/support/eventually.ts';
 import { startRedis, type TestRedis } from '../test/support/redis.ts';
 import { callId } from './built.ts';
-import { startInstance, type House, type Instance } from './house.ts';
+import { startInstance, type TestBed, type Instance } from './test-bed.ts';
 import type { InstancesResult } from './instances.ts';
 import { measure, warmUp } from './measure.ts';
 import { benchDirectory, launch, message, residentBytes, runModule } from './processes.ts';
@@ -51,7 +51,7 @@ const powersOfTen = (max: number): number[] =>
   Array.from({ length: 7 }, (_, power) => 10 ** power).filter((n) => n <= max);
 
 /** Opens more and more calls, then more and more instances. */
-export async function capacity(house: House, options: CapacityOptions): Promise<Capacity> {
+export async function capacity(testBed: TestBed, options: CapacityOptions): Promise<Capacity> {
   const { node, calls } = options;
   const redis = await startRedis();
   try {
@@ -65,17 +65,17 @@ export async function capacity(house: House, options: CapacityOptions): Promise<
     const begun = await seedTo(0, few);
     const seeded = await seedTo(few, calls);
     const callBytes = (seeded - begun) / (calls - few);
-    const instance = await startInstance(house, {
+    const instance = await startInstance(testBed, {
       node,
       redisUrl: redis.url,
-      evidence: join(house.directory, 'evidence-of-many'),
+      evidence: join(testBed.directory, 'evidence-of-many'),
     });
     const byCalls: CallsPoint[] = [];
     let open = 0;
     for (const point of powersOfTen(calls)) {
-      await openCalls(house, instance, open, point);
+      await openCalls(testBed, instance, open, point);
       open = point;
-      byCalls.push(await atCalls(house, { instance, redis, calls: point }, options));
+      byCalls.push(await atCalls(testBed, { instance, redis, calls: point }, options));
     }
     const held = await usedMemory(redis);
     await instance.process.stop();
@@ -93,17 +93,20 @@ async function dropEvidence(redis: TestRedis): Promise<void> {
 }
 
 /** The first write of each call makes the instance a holder. */
-async function openCalls(house: House, { port }: Instance, from: number, to: number): Promise<void> {
+async function openCalls(testBed: TestBed, { port }: Instance, from: number, to: number): Promise<void> {
   const targets = Array.from({ length: to - from }, (_, n) => `POST /media/${callId(from + n)}/frame`);
   const job = { kind: 'requests', connections: 32, bodyBytes: 640, framesPerSecond: 0, once: true } as const;
-  await house.load({ ...job, port, token: house.graph.token, targets });
-  await eventually(async () => (await house.report()).done, { withinMs: 300_000, what: `${to} open calls` });
-  const { errors } = await house.unload();
+  await testBed.load({ ...job, port, token: testBed.graph.token, targets });
+  await eventually(async () => (await testBed.report()).done, {
+    withinMs: 300_000,
+    what: `${to} open calls`,
+  });
+  const { errors } = await testBed.unload();
   if (Object.keys(errors).length > 0) throw new Error(`calls did not open: ${JSON.stringify(errors)}`);
 }
 
 async function atCalls(
-  house: House,
+  testBed: TestBed,
   { instance, redis, calls }: { instance: Instance; redis: TestRedis; calls: number },
   { seconds, watchSeconds }: CapacityOptions,
 ): Promise<CallsPoint> {
@@ -116,8 +119,8 @@ async function atCalls(
     peers: ['tallylight'],
     job: { kind: 'requests', connections: 32, targets, bodyBytes: 640, framesPerSecond: 0 },
   };
-  await warmUp(house, peer, workload, seconds);
-  const { perCpuSecond } = await measure(house, peer, workload, seconds);
+  await warmUp(testBed, peer, workload, seconds);
+  const { perCpuSecond } = await measure(testBed, peer, workload, seconds);
   const use = await storeUse(redis, watchSeconds);
   const memory = residentBytes(instance.process.pid);
   return { calls, cpuPerRequest: 1e6 / perCpuSecond, memory, ...use };

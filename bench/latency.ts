@@ -1,5 +1,5 @@
 import { Bot, newCall } from './bot.ts';
-import { startInstance, type House, type Instance } from './house.ts';
+import { startInstance, type TestBed, type Instance } from './test-bed.ts';
 import { cpuMs } from './processes.ts';
 
 /**
@@ -53,8 +53,8 @@ async function paired(
 }
 
 /** Signalling: GETs of a call and keepAlives in turn. */
-export async function signallingAdded(house: House, { url }: Instance, pairs: number): Promise<Added> {
-  const { graph } = house;
+export async function signallingAdded(testBed: TestBed, { url }: Instance, pairs: number): Promise<Added> {
+  const { graph } = testBed;
   const call = await newCall(graph.url);
   const proxied = new Bot(url, graph.token);
   const direct = new Bot(graph.url, graph.graphToken);
@@ -71,8 +71,12 @@ export async function signallingAdded(house: House, { url }: Instance, pairs: nu
 }
 
 /** Stops of calls of which every instance holds the grant, with nothing in flight. */
-export async function stopAdded(house: House, instances: readonly Instance[], pairs: number): Promise<Added> {
-  const { graph } = house;
+export async function stopAdded(
+  testBed: TestBed,
+  instances: readonly Instance[],
+  pairs: number,
+): Promise<Added> {
+  const { graph } = testBed;
   const bots = instances.map(({ url }) => new Bot(url, graph.token));
   const direct = new Bot(graph.url, graph.graphToken);
   const [first] = bots;
@@ -101,11 +105,11 @@ export interface Cycles {
 
 /** Full cycles of 16 calls at a time, one after another on each. */
 export async function cycles(
-  house: House,
+  testBed: TestBed,
   { url, process: { pid } }: Instance,
   seconds: number,
 ): Promise<Cycles> {
-  const { graph } = house;
+  const { graph } = testBed;
   const calls = await Promise.all(Array.from({ length: 16 }, () => newCall(graph.url)));
   const bots = calls.map(() => new Bot(url, graph.token));
   await bots[0]?.startRecording(calls[0] ?? '');
@@ -129,6 +133,6 @@ export async function cycles(
   return { cpuPerCycle, perSecond };
 }
 
-/** So many instances on the house's store. */
-export const startInstances = (house: House, node: string, count: number): Promise<Instance[]> =>
-  Promise.all(Array.from({ length: count }, () => startInstance(house, { node })));
+/** So many instances on the test bed's store. */
+export const startInstances = (testBed: TestBed, node: string, count: number): Promise<Instance[]> =>
+  Promise.all(Array.from({ length: count }, () => startInstance(testBed, { node })));

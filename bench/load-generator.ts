@@ -59,7 +59,7 @@ const lengthOf = (job: Job, target: string): string =>
     : `Content-Type: ${target.includes('/v1.0/') ? 'application/json' : 'application/octet-stream'}\r\nContent-Length: ${job.bodyBytes}\r\n`;
 
 /** Calls back with the status at the end of each answer, whose body is no more than its head announces. */
-function onAnswers(socket: Socket, heard: (status: number) => void): void {
+function onAnswers(socket: Socket, onStatus: (status: number) => void): void {
   let text = '';
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
@@ -73,7 +73,7 @@ function onAnswers(socket: Socket, heard: (status: number) => void): void {
       const over = chunked ? last + 5 : end + 4 + Number(/\r\ncontent-length: *(\d+)/.exec(head)?.[1] ?? 0);
       if (text.length < over) return;
       text = text.slice(over);
-      heard(Number(head.slice(9, 12)));
+      onStatus(Number(head.slice(9, 12)));
     }
   });
 }

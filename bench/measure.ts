@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../test/support/eventually.ts';
-import type { House } from './house.ts';
+import type { TestBed } from './test-bed.ts';
 import type { PeerName } from './peer-names.ts';
 import type { Peer } from './peers.ts';
 import { cpuMs } from './processes.ts';
@@ -22,23 +22,23 @@ export interface Sample {
 export type Series = Partial<Record<PeerName, Sample[]>>;
 
 /** Peers pass a token on to Graph; the proxy brings its own. */
-const tokenFor = ({ graph }: House, peer: Peer, { name }: Workload): string =>
+const tokenFor = ({ graph }: TestBed, peer: Peer, { name }: Workload): string =>
   name === 'signalling' && peer.name !== 'tallylight' ? graph.graphToken : graph.token;
 
 /** Loads a peer, and counts what reaches the sink against the time that the peer spends. */
 export async function measure(
-  house: House,
+  testBed: TestBed,
   peer: Peer,
   workload: Workload,
   seconds: number,
 ): Promise<Sample> {
   const { job, unit, name } = workload;
-  const token = tokenFor(house, peer, workload);
-  await house.load({ ...job, port: peer.port, token });
+  const token = tokenFor(testBed, peer, workload);
+  await testBed.load({ ...job, port: peer.port, token });
   try {
     await eventually(
       async () => {
-        const { ready, done, errors } = await house.report();
+        const { ready, done, errors } = await testBed.report();
         if (done) throw new Error(`it answers with ${JSON.stringify(errors)}`);
         return ready >= job.connections;
       },
@@ -47,12 +47,12 @@ export async function measure(
     await sleep(Math.min(1000, seconds * 400));
     // Signalling never comes to the sink: its answers are counted.
     const count = async (): Promise<number> =>
-      name === 'signalling' ? (await house.report()).answers : (await house.counted())[unit];
-    await house.reset();
+      name === 'signalling' ? (await testBed.report()).answers : (await testBed.counted())[unit];
+    await testBed.reset();
     const [countBefore, cpuBefore, began] = [await count(), cpuMs(peer.process.pid), performance.now()];
     await sleep(seconds * 1000);
     const [countAfter, cpuAfter, ended] = [await count(), cpuMs(peer.process.pid), performance.now()];
-    const { errors, p50, p99 } = await house.report();
+    const { errors, p50, p99 } = await testBed.report();
     if (Object.keys(errors).length > 0) throw new Error(`it answers with ${JSON.stringify(errors)}`);
     const units = countAfter - countBefore;
     const cpu = cpuAfter - cpuBefore;
@@ -70,7 +70,7 @@ export async function measure(
       cause: error,
     });
   } finally {
-    await house.unload();
+    await testBed.unload();
   }
 }
 
@@ -78,36 +78,42 @@ export async function measure(
 const warmAnswers = 5000;
 const warmMs = { requests: 10_000, frames: 3000 };
 
-export async function warmUp(house: House, peer: Peer, workload: Workload, seconds: number): Promise<void> {
+export async function warmUp(
+  testBed: TestBed,
+  peer: Peer,
+  workload: Workload,
+  seconds: number,
+): Promise<void> {
   const most = workload.job.kind === 'requests' ? warmMs.requests : warmMs.frames;
   const until = performance.now() + Math.min(most, seconds * 2500);
-  await house.load({ ...workload.job, port: peer.port, token: tokenFor(house, peer, workload) });
+  await testBed.load({ ...workload.job, port: peer.port, token: tokenFor(testBed, peer, workload) });
   try {
     await eventually(
       async () => {
-        const { answers, done } = await house.report();
+        const { answers, done } = await testBed.report();
         return done || answers >= warmAnswers || performance.now() > until;
       },
       { what: 'a warm peer', withinMs: 60_000 },
     );
   } finally {
-    await house.unload();
+    await testBed.unload();
   }
 }
 
 /** Round by round, each peer once in each; every other round in the opposite order. */
 export async function rounds(
-  house: House,
+  testBed: TestBed,
   peers: readonly Peer[],
   workload: Workload,
   { rounds: count, seconds }: { readonly rounds: number; readonly seconds: number },
 ): Promise<Series> {
   const taking = peers.filter(({ name }) => workload.peers.includes(name));
   const series: Series = {};
-  for (const peer of taking) await warmUp(house, peer, workload, seconds);
+  for (const peer of taking) await warmUp(testBed, peer, workload, seconds);
   for (let round = 0; round < count; round += 1) {
     const order = round % 2 === 0 ? taking : [...taking].reverse();
-    for (const peer of order) (series[peer.name] ??= []).push(await measure(house, peer, workload, seconds));
+    for (const peer of order)
+      (series[peer.name] ??= []).push(await measure(testBed, peer, workload, seconds));
   }
   return series;
 }

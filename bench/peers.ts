@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { buildAlwaysYes } from './always-yes.ts';
 import { Bot, newCall } from './bot.ts';
-import { startInstance, takesWebSockets, type House } from './house.ts';
+import { startInstance, takesWebSockets, type TestBed } from './test-bed.ts';
 import { startNginx } from './nginx.ts';
 import type { PeerName } from './peer-names.ts';
 import { benchDirectory, launch, message, type Launched } from './processes.ts';
@@ -31,15 +31,15 @@ export interface PeersOptions {
 const callCount = 16;
 
 /** Starts all of them; they stay, and only the one that is measured has anything to do. */
-export async function startPeers(house: House, { node, nginx }: PeersOptions): Promise<Peers> {
-  const { sinkPort, redis, graph, directory } = house;
+export async function startPeers(testBed: TestBed, { node, nginx }: PeersOptions): Promise<Peers> {
+  const { sinkPort, redis, graph, directory } = testBed;
   const all: Peer[] = [];
-  const webSocket = await takesWebSockets(house, node);
+  const webSocket = await takesWebSockets(testBed, node);
   const main = buildAlwaysYes(join(directory, 'always-yes'));
   // The first instance writes the evidence for all; that is no cost of either of the two that are compared.
-  const writer = await startInstance(house, { node, aside: true });
-  const ours = await startInstance(house, { node, webSocket });
-  const yes = await startInstance(house, { node, webSocket, main });
+  const writer = await startInstance(testBed, { node, aside: true });
+  const ours = await startInstance(testBed, { node, webSocket });
+  const yes = await startInstance(testBed, { node, webSocket, main });
   all.push({ name: 'tallylight', ...ours }, { name: 'alwaysYes', ...yes });
 
   const env = { SINK_PORT: String(sinkPort), REDIS_PORT: String(redis.port), GRAPH_URL: graph.url };

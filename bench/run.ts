@@ -1,7 +1,7 @@
 import { cpus, loadavg, release } from 'node:os';
 import type { AdmissionResult } from './admission.ts';
 import { capacity } from './capacity.ts';
-import { openHouse, type House } from './house.ts';
+import { openTestBed, type TestBed } from './test-bed.ts';
 import { cycles, signallingAdded, startInstances, stopAdded, type Cycles } from './latency.ts';
 import { rounds } from './measure.ts';
 import type { NodeBinary } from './node-binary.ts';
@@ -24,13 +24,13 @@ export interface RunOptions {
   readonly calls: number;
 }
 
-const tell = (said: string): void => void process.stderr.write(`${said}\n`);
+const report = (text: string): void => void process.stderr.write(`${text}\n`);
 
 interface Run {
-  readonly house: House;
+  readonly testBed: TestBed;
   readonly options: RunOptions;
   readonly measured: Measured;
-  /** Runs a part that was asked for; one that fails is told, and the others go on. */
+  /** Runs a part that was asked for; one that fails is reported, and the others go on. */
   readonly part: (name: string, work: () => Promise<void>) => Promise<void>;
 }
 
@@ -38,25 +38,25 @@ interface Run {
 export async function run(options: RunOptions): Promise<Results & { readonly failed: boolean }> {
   const { node, only } = options;
   const load = loadavg()[0] ?? 0;
-  const house = await openHouse();
+  const testBed = await openTestBed();
   const measured: Measured = { workloads: [], absent: [] };
   let failed = false;
   const part: Run['part'] = async (name, work) => {
     if (only?.includes(name) === false) return;
-    tell(`Node ${node.version}: ${name}`);
+    report(`Node ${node.version}: ${name}`);
     try {
       await work();
     } catch (error) {
       failed = true;
       const why = error instanceof Error ? error.message : String(error);
       measured.absent.push(`${name}: ${why}`);
-      tell(why);
+      report(why);
     }
   };
   try {
-    await all({ house, options, measured, part });
+    await all({ testBed, options, measured, part });
   } finally {
-    await house.close();
+    await testBed.close();
   }
   const { quick, rounds: count, seconds, streams, calls } = options;
   return {
@@ -75,7 +75,7 @@ export async function run(options: RunOptions): Promise<Results & { readonly fai
   };
 }
 
-async function all({ house, options, measured, part }: Run): Promise<void> {
+async function all({ testBed, options, measured, part }: Run): Promise<void> {
   const { node, quick } = options;
   await part('admission', async () => {
     const args = quick ? ['3', '100000', '20000'] : ['7', '200000', '100000'];
@@ -84,29 +84,29 @@ async function all({ house, options, measured, part }: Run): Promise<void> {
       proxy: true,
     });
   });
-  await underLoad({ house, options, measured, part });
+  await underLoad({ testBed, options, measured, part });
   await part('latency', async () => {
-    const instances = await startInstances(house, node.path, 3);
+    const instances = await startInstances(testBed, node.path, 3);
     try {
       const [first] = instances;
       if (first === undefined) return;
-      measured.signalling = await signallingAdded(house, first, quick ? 200 : 2000);
+      measured.signalling = await signallingAdded(testBed, first, quick ? 200 : 2000);
       const pairs = quick ? 40 : 400;
       measured.stop = {
-        one: await stopAdded(house, instances.slice(0, 1), pairs),
-        three: await stopAdded(house, instances, pairs),
+        one: await stopAdded(testBed, instances.slice(0, 1), pairs),
+        three: await stopAdded(testBed, instances, pairs),
       };
     } finally {
       await Promise.all(instances.map(({ process }) => process.stop()));
     }
   });
   await part('cycles', async () => {
-    const instances = await startInstances(house, node.path, 1);
+    const instances = await startInstances(testBed, node.path, 1);
     const found: Cycles[] = [];
     try {
       for (const instance of instances)
         for (let round = 0; round < options.rounds; round += 1)
-          found.push(await cycles(house, instance, options.seconds));
+          found.push(await cycles(testBed, instance, options.seconds));
       measured.cycles = found;
     } finally {
       await Promise.all(instances.map(({ process }) => process.stop()));
@@ -115,12 +115,12 @@ async function all({ house, options, measured, part }: Run): Promise<void> {
   await part('capacity', async () => {
     const { calls, seconds } = options;
     const watchSeconds = quick ? 4 : 10;
-    measured.capacity = await capacity(house, { node: node.path, calls, seconds, watchSeconds });
+    measured.capacity = await capacity(testBed, { node: node.path, calls, seconds, watchSeconds });
   });
   await part('startup', async () => {
     const times = async (count: number, npmStart: boolean): Promise<number[]> => {
       const found: number[] = [];
-      for (let n = 0; n < count; n += 1) found.push(await startUp(house, node.path, npmStart));
+      for (let n = 0; n < count; n += 1) found.push(await startUp(testBed, node.path, npmStart));
       return found;
     };
     measured.startUp = {
@@ -132,13 +132,13 @@ async function all({ house, options, measured, part }: Run): Promise<void> {
 
 const webSocketNames = ['ws', 'wsMany', 'wsFlood'];
 
-async function underLoad({ house, options, measured, part }: Run): Promise<void> {
+async function underLoad({ testBed, options, measured, part }: Run): Promise<void> {
   const { node, nginx, only, streams } = options;
   const makeWorkloads = (peers: Pick<Peers, 'calls' | 'webSocket'>): ReturnType<typeof workloadsFor> =>
     workloadsFor({ ...peers, streams });
   const names = makeWorkloads({ calls: [''], webSocket: true }).map(({ name }) => name);
   if (only !== undefined && !names.some((name) => only.includes(name))) return;
-  const peers = await startPeers(house, { node: node.path, nginx });
+  const peers = await startPeers(testBed, { node: node.path, nginx });
   for (const [name, why] of Object.entries(peers.absent))
     measured.absent.push(`${peerNames[name as PeerName]}: ${why}`);
   if (!peers.webSocket && webSocketNames.some((name) => only?.includes(name) !== false))
@@ -147,7 +147,7 @@ async function underLoad({ house, options, measured, part }: Run): Promise<void>
     for (const workload of makeWorkloads(peers))
       await part(workload.name, async () => {
         const { name, title, unit, job } = workload;
-        const series = await rounds(house, peers.all, workload, options);
+        const series = await rounds(testBed, peers.all, workload, options);
         const offered = job.framesPerSecond * job.connections;
         measured.workloads.push({ name, title, unit, offered, series });
       });

@@ -16,12 +16,12 @@ type Bound = { readonly least: number } | { readonly most: number };
 
 const keeps = (value: number, bound: Bound): boolean =>
   'least' in bound ? value >= bound.least : value <= bound.most;
-const told = (bound: Bound, unit = ''): string =>
+const describe = (bound: Bound, unit = ''): string =>
   'least' in bound ? `at least ${bound.least}${unit}` : `at most ${bound.most}${unit}`;
 
 /** The median decides. */
 function line(what: string, bound: Bound, values: readonly number[] | undefined, unit?: string): TargetLine {
-  const target = told(bound, unit === undefined ? '' : ` ${unit}`);
+  const target = describe(bound, unit === undefined ? '' : ` ${unit}`);
   if (values === undefined || values.length === 0) return { what, target };
   const measured = spread(values);
   return {

@@ -24,7 +24,7 @@ export function answerCut(
   }
   res.detachSocket(socket);
   res.destroy();
-  // Node tells it with the connection, which this response no longer has.
+  // Node reports it with the connection, which this response no longer has.
   process.nextTick(() => res.emit('close'));
   // What still comes of the body is thrown away by the parser, so that the client can read its answer.
   req._dumped = true;

@@ -125,7 +125,7 @@ async function startEvidence(
     outbox,
     sink,
     owner: randomUUID(),
-    onDurable: (record) => gate.witnessed(record),
+    onDurable: (record) => gate.onRecordWritten(record),
   });
   return async () => {
     await step(log, 'flushing the evidence', writer.flush());
@@ -134,7 +134,7 @@ async function startEvidence(
   };
 }
 
-/** A step that fails is told, and the next one is still taken. */
+/** A step that fails is logged, and the next one is still taken. */
 async function step(log: Log, what: string, work: Promise<unknown>): Promise<void> {
   try {
     await work;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { hasBody } from '../src/core/http/exchange.ts';
 
-/** What the guard of a body asks and tells. */
+/** What the guard of a body asks and reports. */
 export interface BodyWatch {
   /** Asked for every chunk; false: it goes nowhere. Ends the request before it returns false. */
   readonly mayPass: () => boolean;

@@ -145,7 +145,7 @@ class Cut extends DOMException {
 const mayStillBeRead = (req: IncomingMessage & { readonly _dumped?: boolean }): boolean =>
   !req.destroyed && !req.readableEnded && (req._dumped !== true || req.readableLength > 0);
 
-/** Calls back when a body that outlived its response has ended. Node no longer tells it that its client has left. */
+/** Calls back when a body that outlived its response has ended. Node emits no event any more when its client leaves. */
 function onceOver(req: IncomingMessage, over: () => void): void {
   const { socket } = req;
   const clientGone = (): void => {
@@ -159,6 +159,6 @@ function onceOver(req: IncomingMessage, over: () => void): void {
   });
 }
 
-/** Callers in JavaScript are not told by the compiler. */
+/** The compiler does not check callers in JavaScript. */
 const isThenable = (work: unknown): boolean =>
   typeof (work as { readonly then?: unknown } | null | undefined)?.then === 'function';

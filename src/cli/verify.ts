@@ -20,7 +20,7 @@ read to the end; up to 100 problems are listed.
                       this program prints on another system.
   --partial           Earlier files are missing, so the first file may begin in the middle.
   --store-lost        The store has lost its data: the histories of calls may restart.
-  --calls              If the evidence is valid, list for each call when it was recorded, what was
+  --calls             If the evidence is valid, list for each call when it was recorded, what was
                       refused and how it ended, grouped by conversation. Calls of one tenant are
                       linked by call chain; by meeting thread, if they overlap or are at most
                       15 minutes apart; and by transfer: to the most likely call of the user who

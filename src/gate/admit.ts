@@ -43,7 +43,7 @@ export class Admission {
   readonly #acquiring = new Map<CallKey, Promise<Decision<Grant>>>();
   /** Rule R1: the highest revoked epoch per call, kept for as long as an older acquire reply could still arrive. */
   readonly #revoked = new Map<CallKey, Revoked>();
-  /** Revocations whose call this session has left; keyed, since the store repeats them until it is told. */
+  /** Revocations whose call this session has left; keyed, since the store repeats them until they are reported as done. */
   #done = new Map<CallKey, Revocation>();
   /** Calls of which nothing is admitted for now, though this instance may be a holder: it goes on or is revoked. */
   readonly #suspended = new Map<CallKey, () => void>();
@@ -255,7 +255,7 @@ export class Admission {
 
   /**
    * This instance cannot hold the call now. After a stop the gate is closed here, whatever the store says; and a store
-   * that only takes nobody in, since it is full, may still tell that the call is not recorded.
+   * that only takes nobody in, since it is full, may still report that the call is not recorded.
    */
   async #refuseUnheld(call: CallKey): Promise<Decision<Grant>> {
     if (this.#stopMarks.isWaiting(call)) return refuse('RecordingNotActive');
@@ -273,7 +273,7 @@ export class Admission {
     return this.#grants.size + this.#acquiring.size < (this.#deps.sizes?.maxGrants ?? Infinity);
   }
 
-  /** A status that is retried would turn early media into late media, so a closed gate is told as such. */
+  /** A status that is retried would turn early media into late media, so a closed gate is answered as such. */
   async #refuseForRoom(call: CallKey): Promise<Decision<Grant>> {
     const { state } = await this.#deps.calls.read(call);
     if (state?.state !== 'recording') return refuse('RecordingNotActive');

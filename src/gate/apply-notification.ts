@@ -29,7 +29,7 @@ export interface ReceivedNotice {
   readonly notice: Notice;
   /** Of the request that brought it. */
   readonly ids?: RequestIds | undefined;
-  /** Where it tells of an end: what closes the gate here until that is taken in. */
+  /** If it reports an end: what closes the gate here until it has been processed. */
   readonly stopMark?: StopMark | undefined;
 }
 
@@ -84,13 +84,15 @@ async function applyCall(
 ): Promise<Applied> {
   const { call } = notice;
   const end = endOf(notice);
-  const told = await learn(deps, call, author, ({ state }) => tell(state, notice)).catch((error: unknown) => {
-    // A store that takes no news may still take an end.
-    if (end === undefined) throw error;
-    asRefusal(error);
-    return 'again' as const;
-  });
-  if (end === undefined || told === 'ended' || told === 'stranger') return told;
+  const applied = await applyChange(deps, call, author, ({ state }) => proposeCall(state, notice)).catch(
+    (error: unknown) => {
+      // A store that refuses other changes may still take an end.
+      if (end === undefined) throw error;
+      asRefusal(error);
+      return 'again' as const;
+    },
+  );
+  if (end === undefined || applied === 'ended' || applied === 'stranger') return applied;
   const ended = await deps.end(call, by, end, author.ids);
   if (!ended.ok && ended.reason === 'CallNotFound') return 'stranger';
   // A state that is in the way passes; until then the gate is closed, or closing.
@@ -107,7 +109,7 @@ export function endOf(notice: Notice): CallEnd | undefined {
       : undefined;
 }
 
-function tell(
+function proposeCall(
   state: CallState,
   { changeType, state: reported, facts, result }: NoticeOf<'call'>,
 ): Proposal | null {
@@ -128,7 +130,7 @@ function tell(
       changeType,
       state: reported,
       result,
-      // A roster may have been told before.
+      // A roster may have come before.
       ...(before.states.length === 0 || changeType === 'created' ? { facts } : {}),
     },
   };
@@ -157,23 +159,23 @@ async function applyRoster(
 ): Promise<Applied> {
   const { call } = notice;
   let kind: Contradiction | undefined;
-  const objected = await learn(deps, call, author, ({ state, watched }) => {
+  const contradicted = await applyChange(deps, call, author, ({ state, watched }) => {
     const reading = readFor(state, by, notice);
     kind = contradictionOf(state, reading.roster, reading, watched, deps.times.witnessGraceMs ?? graceMs);
-    return kind === undefined ? null : object(state, reading, kind);
+    return kind === undefined ? null : proposeContradiction(state, reading, kind);
   });
-  if (objected !== 'learned' && objected !== 'known') return objected;
-  if (objected === 'learned' && kind !== undefined) {
+  if (contradicted !== 'learned' && contradicted !== 'known') return contradicted;
+  if (contradicted === 'learned' && kind !== undefined) {
     deps.meter.contradiction(kind);
     deps.log.warn({ call, kind }, 'the roster disagrees with the gate; the gate is unchanged');
   }
-  const seen = await learn(deps, call, author, ({ state }) =>
-    see(state, readFor(state, by, notice), notice.delta),
+  const updated = await applyChange(deps, call, author, ({ state }) =>
+    proposeRoster(state, readFor(state, by, notice), notice.delta),
   );
-  return seen === 'known' ? objected : seen;
+  return updated === 'known' ? contradicted : updated;
 }
 
-/** What a roster tells, added to what the call's state knows. */
+/** What a roster reports, added to what the call's state has. */
 function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): RosterReading {
   const known = (state.notified ?? noFacts).roster;
   const reading = readRoster(known, notice, selfOf(state, by));
@@ -182,7 +184,11 @@ function readFor(state: CallState, by: Binding, notice: NoticeOf<'roster'>): Ros
   return { ...reading, roster: { ...reading.roster, shownIn } };
 }
 
-function see(state: CallState, { roster, changed }: RosterReading, delta: boolean): Proposal | null {
+function proposeRoster(
+  state: CallState,
+  { roster, changed }: RosterReading,
+  delta: boolean,
+): Proposal | null {
   const known = state.notified ?? noFacts;
   if (!changed && roster.shownIn === known.roster.shownIn) return null;
   return {
@@ -191,7 +197,7 @@ function see(state: CallState, { roster, changed }: RosterReading, delta: boolea
   };
 }
 
-function object(state: CallState, { roster }: RosterReading, kind: Contradiction): Proposal {
+function proposeContradiction(state: CallState, { roster }: RosterReading, kind: Contradiction): Proposal {
   const known = state.notified ?? noFacts;
   const contradictedIn = { ...known.roster.contradictedIn, [kind]: state.epoch };
   return {
@@ -209,7 +215,7 @@ const selfOf = (
 });
 
 /** `propose` on the newest state: `known` where it has nothing to change. */
-async function learn(
+async function applyChange(
   deps: NotificationDeps,
   call: CallKey,
   author: Author,

@@ -26,22 +26,22 @@ export class Bindings {
   readonly #known = new LRUCache<CallKey, Binding>({ max: rememberedBindings });
   /** Bindings on their way to the store: whoever asks next must not be faster. */
   readonly #underWay = new Map<CallKey, Promise<KnownBinding>>();
-  /** Whose calls are, as notifications told that are still to be learned from. */
-  readonly #told = new Map<CallKey, Binding>();
+  /** Owners according to notifications that are still queued. */
+  readonly #pending = new Map<CallKey, Binding>();
 
   constructor(deps: GateDeps, instance: () => string) {
     this.#deps = deps;
     this.#instance = instance;
   }
 
-  /** A notification told whose the call is. Costs nothing now: whoever asks before it is learned binds the call. */
-  expect(call: CallKey, who: Binding): void {
-    if (!this.#known.has(call) && !this.#told.has(call)) this.#told.set(call, who);
+  /** A queued notification names the owner of the call. Costs nothing now: a request that comes before it is processed binds the call. */
+  addPending(call: CallKey, who: Binding): void {
+    if (!this.#known.has(call) && !this.#pending.has(call)) this.#pending.set(call, who);
   }
 
-  /** There is nothing left to learn of the call. */
-  learned(call: CallKey): void {
-    this.#told.delete(call);
+  /** No notification of the call is queued any more. */
+  removePending(call: CallKey): void {
+    this.#pending.delete(call);
   }
 
   /** Binds the call if it is not bound, and returns who it belongs to now. */
@@ -49,9 +49,9 @@ export class Bindings {
     const known = this.#known.get(call);
     if (known !== undefined) return Promise.resolve(known);
     const before = this.#underWay.get(call);
-    // Graph's word came before whoever asks now.
-    const told = this.#told.get(call);
-    const [first, how] = told === undefined ? [who, from] : ([told, 'notification'] as const);
+    // The notification came before this request.
+    const pending = this.#pending.get(call);
+    const [first, how] = pending === undefined ? [who, from] : ([pending, 'notification'] as const);
     const binding = (before ?? Promise.resolve(undefined))
       .then((bound) => bound ?? this.#store(call, { by: first, instance: this.#instance(), ids }, how))
       .finally(() => {
@@ -66,13 +66,13 @@ export class Bindings {
     return this.#known.get(call);
   }
 
-  /** Whose the call is as a notification told that is still to be learned from. */
-  told(call: CallKey): Binding | undefined {
-    return this.#told.get(call);
+  /** The owner of the call according to a notification that is still queued. */
+  pendingOwner(call: CallKey): Binding | undefined {
+    return this.#pending.get(call);
   }
 
   knows(call: CallKey): boolean {
-    return this.#known.has(call) || this.#underWay.has(call) || this.#told.has(call);
+    return this.#known.has(call) || this.#underWay.has(call) || this.#pending.has(call);
   }
 
   /**
@@ -87,8 +87,9 @@ export class Bindings {
 
   /** The same, however long the store takes. */
   async read(call: CallKey): Promise<KnownBinding> {
-    const told = this.#told.get(call);
-    const underWay = told === undefined ? this.#underWay.get(call) : this.bind(call, told, 'notification');
+    const pending = this.#pending.get(call);
+    const underWay =
+      pending === undefined ? this.#underWay.get(call) : this.bind(call, pending, 'notification');
     const binding = this.#known.get(call) ?? (await underWay);
     if (binding !== null && binding !== undefined) return binding;
     try {
@@ -122,8 +123,8 @@ export class Bindings {
       if (!isFault(error, 'StoreUnavailable')) throw error;
       const { log } = this.#deps;
       // Notifications are tried again by themselves, and there may be many.
-      const tell = from === 'request' ? log.warn.bind(log) : log.debug.bind(log);
-      tell({ call, error: messageOf(error) }, 'a call could not be bound to its caller; trying again');
+      const write = from === 'request' ? log.warn.bind(log) : log.debug.bind(log);
+      write({ call, error: messageOf(error) }, 'a call could not be bound to its caller; trying again');
       return undefined;
     }
   }

@@ -22,7 +22,7 @@ export interface GateTimes {
   /** The largest TTL and Graph timeout that any instance of the store may have, ms; absent: those of this one. */
   readonly ttlMaxMs?: number;
   readonly graphTimeoutMaxMs?: number;
-  /** How long nothing may be heard of a call before it is ended, ms; undefined: for ever. */
+  /** How long a call may be idle before it is ended, ms; undefined: for ever. */
   readonly silenceMs?: number;
   /** How long the roster may lag behind a confirmed start or stop, ms; 30 s if absent. */
   readonly witnessGraceMs?: number;

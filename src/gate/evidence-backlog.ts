@@ -43,7 +43,7 @@ export class EvidenceBacklog {
   #seen: Seen | undefined;
   /** Local clock: from when on a bound is exceeded, by what was seen last. */
   #exceededFrom = Infinity;
-  #told = false;
+  #wasExceeded = false;
   #closed = false;
   #cancel: () => void = () => undefined;
 
@@ -86,7 +86,7 @@ export class EvidenceBacklog {
       // Without the store nothing is admitted either, and what was seen goes on to age.
       this.#deps.log.debug({ error: messageOf(error) }, 'the evidence backlog could not be read');
     }
-    this.#tell();
+    this.#report();
     if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#pauseMs(), () => void this.#turn());
   }
 
@@ -105,11 +105,11 @@ export class EvidenceBacklog {
     return oldest === null ? 0 : oldest.ageMs + this.#deps.clock.now() - at;
   }
 
-  #tell(): void {
+  #report(): void {
     const exceeded = this.isExceeded();
     this.#deps.meter.evidenceBacklog({ ...(this.#seen && { bytes: this.#seen.bytes }), exceeded });
-    if (exceeded === this.#told) return;
-    this.#told = exceeded;
+    if (exceeded === this.#wasExceeded) return;
+    this.#wasExceeded = exceeded;
     if (exceeded)
       this.#deps.log.error(
         { obstacle: this.obstacle() },
@@ -119,7 +119,7 @@ export class EvidenceBacklog {
   }
 
   #pauseMs(): number {
-    if (this.#told) return exceededPauseMs;
+    if (this.#wasExceeded) return exceededPauseMs;
     return Math.min(longestPauseMs, Math.max(shortestPauseMs, this.#maxAgeMs / 4));
   }
 }

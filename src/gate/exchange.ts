@@ -87,7 +87,7 @@ async function read<Answer extends GraphAnswer>(
   return undefined;
 }
 
-/** Other instances must know the operation: its end may be told to them. */
+/** Other instances must know the operation: the notification of its end may reach them. */
 async function tellPending<Answer extends GraphAnswer>(
   deps: StatusDeps,
   { call, author, token, binding }: SentChange<Answer>,

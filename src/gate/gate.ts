@@ -182,7 +182,7 @@ export class Gate {
 
   /**
    * Closes the gate of a call here before it returns, whatever is answered later (rule R6), then everywhere, and then
-   * tells Graph. What could not be completed is repeated in the background.
+   * sends the stop to Graph. What could not be completed is repeated in the background.
    */
   async stop<Answer extends GraphAnswer>(request: StopRequest<Answer>): Promise<Decision<Stopped<Answer>>> {
     const mark = this.#mark(request.call, request.by);
@@ -198,7 +198,7 @@ export class Gate {
     const stopped = await stop(this.#deps, this.#own(), { ...request, askedAt }, observer);
     if (stopped.ok) return stopped;
     if (!this.#stopRetries.add(request, mark, stopped.reason)) {
-      // Nobody would tell any more which recording was meant, and a later one would be closed here for good.
+      // It would never become known which recording was meant, and a later one would be closed here for good.
       if (mark.epoch === undefined && isAskedAgain(request.cause)) mark.drop();
       return stopped;
     }
@@ -208,7 +208,7 @@ export class Gate {
   }
 
   /**
-   * For how long a stop may wait for the proof of its token, ms: the other instances are told after it, and are to have
+   * For how long a stop may wait for the proof of its token, ms: the other instances are notified after it, and are to have
    * closed within one TTL of the request.
    */
   get proofMs(): number {
@@ -224,7 +224,7 @@ export class Gate {
   }
 
   /**
-   * The call is over without anything left to tell Graph. Only for a call that is bound: for any other, the 404
+   * The call is over and there is nothing to send to Graph. Only for a call that is bound: for any other, the 404
    * may only mean that it is somebody else's.
    */
   async callEnded(call: CallKey, by: Binding | null, cause: CallEnd, ids?: RequestIds): Promise<void> {
@@ -239,11 +239,11 @@ export class Gate {
   }
 
   /**
-   * Takes in what Graph's notifications tell, by whom their token is for. Returns at once; nothing that is learned here
-   * opens a gate.
+   * Queues Graph's notifications for processing; `by` is the owner according to their token. Returns at once. No
+   * notification opens a gate.
    */
   receiveNotices(by: Binding, notices: readonly Notice[], ids?: RequestIds): void {
-    // What is told in them may have to wait for the store; a gate does not (rule R6).
+    // Processing may have to wait for the store; closing a gate does not (rule R6).
     const received = notices.map((notice) => ({
       by,
       notice,
@@ -253,16 +253,16 @@ export class Gate {
     this.#notificationQueue.add(received);
   }
 
-  /** Something was heard of the call, so it is not silent. */
+  /** There was activity of the call, so it is not idle. */
   touch(call: CallKey): void {
     this.#idleCalls?.touch(call);
   }
 
   /**
-   * Hears of a durable record, whichever instance made it. After a stop was asked for, no instance may go on
-   * admitting, even if the handler of that stop died before it told them; for any other state this does nothing.
+   * To be called for each durable record, whichever instance made it. After a stop was requested, no instance may go
+   * on admitting, even if the handler of that stop died before it announced it; for other records this does nothing.
    */
-  witnessed({ event, call }: EvidenceRecord): void {
+  onRecordWritten({ event, call }: EvidenceRecord): void {
     if (event === 'stopRequested') void revokeWherePossible(this.#deps, this.#own(), call);
   }
 
@@ -283,7 +283,7 @@ export class Gate {
 
   /** Who a call belongs to, as far as this instance knows without asking the store. */
   knownOwner(call: CallKey): Binding | undefined {
-    return this.#ownerOf(call) ?? this.#bindings.told(call);
+    return this.#ownerOf(call) ?? this.#bindings.pendingOwner(call);
   }
 
   /** Who a call belongs to; null: nobody yet; undefined: unknown, since the store does not answer in time. */
@@ -318,7 +318,7 @@ export class Gate {
     this.#admission.countBytes();
   }
 
-  /** Whether nothing of the call is recorded, by the store's word of now: a later start is not what was stopped before. */
+  /** Whether nothing of the call is recorded, as the store reports it now: a later start is not what was stopped before. */
   async #isStopped(call: CallKey): Promise<boolean> {
     try {
       const { state } = await this.#deps.calls.read(call);
@@ -331,7 +331,7 @@ export class Gate {
 
   /**
    * Rule R6: from now on nothing more of the call is admitted here, and what is in flight ends within the drain limit.
-   * undefined: it is known here to be somebody else's.
+   * undefined: the call is known to belong to somebody else.
    */
   #mark(call: CallKey, by: Binding | null): StopMark | undefined {
     const grant = this.#admission.grantOf(call);
@@ -344,7 +344,7 @@ export class Gate {
     return mark;
   }
 
-  /** Whose the call is, where a grant or what was learned before tells; undefined: the store has to be asked. */
+  /** The owner of the call, from a grant or a known binding; undefined: the store has to be asked. */
   #ownerOf(call: CallKey): Binding | null | undefined {
     const grant = this.#admission.grantOf(call);
     return grant === undefined ? this.#bindings.known(call) : grant.binding;
@@ -360,7 +360,7 @@ export class Gate {
     });
   }
 
-  /** Tells the other instances at once: they close what they hold, whatever becomes of the stop in the store. */
+  /** Notifies the other instances at once: they close what they hold, whatever becomes of the stop in the store. */
   #announce(call: CallKey, epoch: number | null): void {
     const { sessions, log } = this.#deps;
     sessions.announceStop({ call, epoch, from: this.#name }).catch((error: unknown) => {

@@ -6,12 +6,12 @@ import type { GateDeps } from './context.ts';
 
 const longestRoundMs = 60_000;
 const shortestRoundMs = 100;
-const maxHeard = 100_000;
-/** How many silent calls are looked at in one round. */
+const maxTouched = 100_000;
+/** How many idle calls are checked in one round. */
 const maxPerRound = 200;
-/** After an outage of the store every instance has told what it heard before any call is judged. */
+/** After an outage of the store every instance has reported activity before any call is judged. */
 const roundsBeforeJudging = 3;
-/** How many rounds a call that Graph says nothing of is not asked for again. */
+/** For how many rounds a call is not checked again when Graph gave no conclusive answer. */
 const unsureRounds = 2;
 const maxUnsure = 5000;
 
@@ -32,8 +32,8 @@ export class IdleCalls {
   readonly #deps: IdleCallsOwner;
   readonly #silenceMs: number;
   readonly #roundMs: number;
-  #heard = new Set<CallKey>();
-  /** Calls that Graph said nothing of, and the round in which they are asked for again. */
+  #touched = new Set<CallKey>();
+  /** Calls for which Graph gave no conclusive answer, and the round in which they are checked again. */
   readonly #unsure = new Map<CallKey, number>();
   #round = 0;
   #goodRounds = 0;
@@ -49,7 +49,7 @@ export class IdleCalls {
   }
 
   touch(call: CallKey): void {
-    if (this.#heard.size < maxHeard) this.#heard.add(call);
+    if (this.#touched.size < maxTouched) this.#touched.add(call);
   }
 
   close(): void {
@@ -61,11 +61,11 @@ export class IdleCalls {
     if (!this.#closed) this.#cancel = this.#deps.clock.after(this.#roundMs, () => void this.#turn());
   }
 
-  /** Telling never waits for judging: Graph may be slow, and drains take their time. */
+  /** Reporting never waits for judging: Graph may be slow, and drains take time. */
   async #turn(): Promise<void> {
     this.#round += 1;
-    const told = await this.#well(() => this.#tell());
-    this.#goodRounds = told && this.#deps.isLive() ? this.#goodRounds + 1 : 0;
+    const reported = await this.#well(() => this.#report());
+    this.#goodRounds = reported && this.#deps.isLive() ? this.#goodRounds + 1 : 0;
     if (this.#goodRounds >= roundsBeforeJudging && !this.#isSweeping) {
       this.#isSweeping = true;
       void this.#well(() => this.#sweep()).finally(() => (this.#isSweeping = false));
@@ -87,36 +87,36 @@ export class IdleCalls {
     }
   }
 
-  async #tell(): Promise<void> {
-    const heard = this.#heard;
-    this.#heard = new Set();
-    for (const call of this.#deps.moved()) heard.add(call);
-    if (heard.size === 0) return;
+  async #report(): Promise<void> {
+    const touched = this.#touched;
+    this.#touched = new Set();
+    for (const call of this.#deps.moved()) touched.add(call);
+    if (touched.size === 0) return;
     try {
-      await this.#deps.calls.touch([...heard]);
+      await this.#deps.calls.touch([...touched]);
     } catch (error) {
-      for (const call of heard) this.touch(call);
+      for (const call of touched) this.touch(call);
       throw error;
     }
   }
 
-  /** Asks for the silent calls first; what was heard meanwhile counts before any of them is ended. */
+  /** Checks the idle calls first; activity in the meantime counts before any of them is ended. */
   async #sweep(): Promise<void> {
     const verdicts = new Map<CallKey, CallEnd>();
-    for (const call of await this.#silent()) {
+    for (const call of await this.#idle()) {
       if (this.#closed) return;
       const verdict = await this.#alone(call, () => this.#judge(call));
       if (verdict !== undefined) verdicts.set(call, verdict);
     }
     if (verdicts.size === 0) return;
-    await this.#tell();
-    for (const call of await this.#silent()) {
+    await this.#report();
+    for (const call of await this.#idle()) {
       const verdict = verdicts.get(call);
       if (verdict !== undefined && !this.#closed) await this.#alone(call, () => this.#end(call, verdict));
     }
   }
 
-  /** A call whose state cannot be read keeps no other from being judged. */
+  /** A call whose state cannot be read does not keep others from being judged. */
   async #alone<T>(call: CallKey, run: () => Promise<T>): Promise<T | undefined> {
     try {
       return await run();
@@ -128,10 +128,10 @@ export class IdleCalls {
     }
   }
 
-  /** The longest silent calls that are not to be asked for later. */
-  async #silent(): Promise<readonly CallKey[]> {
+  /** The calls that have been idle longest, without those that are to be checked later. */
+  async #idle(): Promise<readonly CallKey[]> {
     for (const [call, until] of this.#unsure) if (until <= this.#round) this.#unsure.delete(call);
-    // What another instance heard may reach the store a round later.
+    // Activity on another instance may reach the store a round later.
     const forMs = this.#silenceMs + this.#roundMs;
     const calls = await this.#deps.calls.idle(forMs, maxPerRound + this.#unsure.size);
     return calls.filter((call) => !this.#unsure.has(call)).slice(0, maxPerRound);
@@ -141,7 +141,7 @@ export class IdleCalls {
   async #judge(call: CallKey): Promise<CallEnd | undefined> {
     const { calls, probe, log } = this.#deps;
     const { state } = await calls.read(call);
-    // It was forgotten this very moment.
+    // The store forgot it in the meantime.
     if (state === null) return undefined;
     const { binding } = state;
     const found = binding === null || probe === undefined ? 'noCredential' : await probe(call, binding);

@@ -31,7 +31,7 @@ export class NotificationQueue {
   readonly #waiting = new Map<CallKey, ReceivedNotice[]>();
   readonly #ready: CallKey[] = [];
   #weight = 0;
-  /** Wakes notices that are to be tried again. */
+  /** Wakes notifications that wait for a retry. */
   readonly #resting = new Set<() => void>();
   #busy = 0;
   #isDue = false;
@@ -43,13 +43,13 @@ export class NotificationQueue {
     this.#deps = deps;
   }
 
-  /** Returns at once: whoever needs to know whose a call is before it is learned finds it among the bindings. */
+  /** Returns at once: whoever needs the owner of a call before that finds it among the bindings. */
   add(notices: readonly ReceivedNotice[]): void {
     for (const received of notices) this.#add(received);
     this.#attend();
   }
 
-  /** Takes in what can be taken in within `withinMs`; for the rest there is silence. */
+  /** Processes what it can within `withinMs`; the rest is not processed. */
   async close(withinMs: number): Promise<void> {
     this.#closing = true;
     for (const wake of [...this.#resting]) wake();
@@ -79,7 +79,7 @@ export class NotificationQueue {
       return;
     }
     this.#weight += weight;
-    this.#deps.bindings.expect(call, received.by);
+    this.#deps.bindings.addPending(call, received.by);
     const queue = this.#waiting.get(call);
     if (queue !== undefined) {
       queue.push(received);
@@ -134,7 +134,7 @@ export class NotificationQueue {
       this.#deps.meter.notice(received.notice.kind, taken === 'again' ? 'dropped' : taken, 1);
     }
     this.#waiting.delete(call);
-    this.#deps.bindings.learned(call);
+    this.#deps.bindings.removePending(call);
     this.#busy -= 1;
     this.#attendLater();
     if (this.#waiting.size === 0) this.#whenIdle();

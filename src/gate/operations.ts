@@ -3,7 +3,7 @@ import type { Clock } from '../core/ports/clock.ts';
 
 /** A status operation of Graph whose completion is awaited on this instance. */
 export interface Awaited {
-  /** Resolves after `ms`, or as soon as somebody tells that the operation has ended. */
+  /** Resolves after `ms`, or as soon as a notification reports that the operation has ended. */
   pause(ms: number): Promise<void>;
   close(): void;
 }
@@ -19,10 +19,10 @@ export class Operations {
 
   await(call: CallKey, operation: string): Awaited {
     const name = nameOf(call, operation);
-    let told = false;
+    let hasEnded = false;
     let end: () => void = () => undefined;
     const wake = (): void => {
-      told = true;
+      hasEnded = true;
       end();
     };
     this.#awaited.set(name, wake);
@@ -30,18 +30,18 @@ export class Operations {
       pause: (ms) =>
         new Promise((resolve) => {
           const cancel = this.#clock.after(ms, () => {
-            // What is told from now on is for the next pause.
+            // An end that is reported from now on is for the next pause.
             end = () => undefined;
             resolve();
           });
           end = () => {
-            told = false;
+            hasEnded = false;
             end = () => undefined;
             cancel();
             resolve();
           };
-          // It was told while the operation was being read.
-          if (told) end();
+          // The end was reported while the operation was being read.
+          if (hasEnded) end();
         }),
       close: () => {
         if (this.#awaited.get(name) === wake) this.#awaited.delete(name);

@@ -5,7 +5,7 @@ import type { GateDeps } from './context.ts';
 import { reporterName, RefusedCount } from './refused-count.ts';
 
 const maxApplications = 1000;
-/** From the first refused write to the line that tells of it, ms. */
+/** From the first refused write to its line in the evidence, ms. */
 const periodMs = 10_000;
 const beatMs = 2000;
 /** A reporter that stood still for so many reports of this instance is gone: as these were stored, so could its own. */
@@ -145,9 +145,9 @@ export class RefusalReports {
     this.#counts = new Map();
     this.#since = Infinity;
     // Where nothing was counted the line has something else to say.
-    const told = counts.length > 0 || !(last || gone.length > 0) ? counts : [new RefusedCount(null)];
-    const lines = told.map((count, index) =>
-      this.#lineOf(count, index === 0 ? gone : [], last && index === told.length - 1),
+    const reported = counts.length > 0 || !(last || gone.length > 0) ? counts : [new RefusedCount(null)];
+    const lines = reported.map((count, index) =>
+      this.#lineOf(count, index === 0 ? gone : [], last && index === reported.length - 1),
     );
     return { lines, gone };
   }

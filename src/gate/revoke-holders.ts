@@ -13,7 +13,7 @@ export interface OwnSession {
 /** The state of a call and its holders, as read from the store. */
 export type Held = Pick<CallView, 'state' | 'holders'>;
 
-/** So long after it was told a holder is told again, ms: its inbox keeps what it was told, unless its session is gone. */
+/** How long after a revocation it is sent to a holder again, ms: its inbox keeps it, unless its session is gone. */
 const againMs = 50;
 
 const nameOf = ({ session, epoch }: Holder): string => `${epoch} ${session}`;
@@ -26,8 +26,8 @@ export class HolderRevocations {
   readonly #deps: GateDeps;
   readonly #own: OwnSession;
   readonly #call: CallKey;
-  /** When each holder was told last, local clock, and for how long its session had stood still by then, ms. */
-  #told = new Map<string, { readonly at: number; readonly stillMs: number }>();
+  /** When each holder was last sent a revocation, local clock, and for how long its session had stood still by then, ms. */
+  #sent = new Map<string, { readonly at: number; readonly stillMs: number }>();
 
   constructor(deps: GateDeps, own: OwnSession, call: CallKey) {
     this.#deps = deps;
@@ -37,16 +37,16 @@ export class HolderRevocations {
 
   async revoke({ state, holders }: Held): Promise<void> {
     const at = this.#deps.clock.now();
-    const before = this.#told;
-    this.#told = new Map();
+    const before = this.#sent;
+    this.#sent = new Map();
     const due: TimedHolder[] = [];
     for (const holder of holders) {
-      const told = before.get(nameOf(holder));
-      if (told !== undefined && at - told.at < againMs) this.#told.set(nameOf(holder), told);
+      const last = before.get(nameOf(holder));
+      if (last !== undefined && at - last.at < againMs) this.#sent.set(nameOf(holder), last);
       else due.push(holder);
     }
     const still = await revokeAll(this.#deps, this.#own, { state, holders: due }, this.#call);
-    due.forEach((holder, index) => this.#told.set(nameOf(holder), { at, stillMs: still[index] ?? 0 }));
+    due.forEach((holder, index) => this.#sent.set(nameOf(holder), { at, stillMs: still[index] ?? 0 }));
   }
 
   /**
@@ -57,13 +57,13 @@ export class HolderRevocations {
     return holders.filter((holder) => this.#stillMs(holder) >= holder.ttlMs);
   }
 
-  /** Whether no holder is left from which a heartbeat is to be expected: it would have come long before. */
+  /** Whether no holder is left from which a heartbeat can be expected: it would have come long before. */
   areIdle(holders: readonly TimedHolder[]): boolean {
     return holders.every((holder) => this.#stillMs(holder) >= holder.ttlMs / 2);
   }
 
   #stillMs(holder: Holder): number {
-    return this.#told.get(nameOf(holder))?.stillMs ?? 0;
+    return this.#sent.get(nameOf(holder))?.stillMs ?? 0;
   }
 }
 

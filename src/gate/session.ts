@@ -10,7 +10,7 @@ export interface SessionOwner {
   take(revocations: readonly Revocation[]): void;
   /** The deadline passed or the session is gone: cut everything now. */
   expire(session: SessionId): void;
-  /** Revocations whose call this session has left; told to the store with the next heartbeat. */
+  /** Revocations whose call this session has left; reported to the store with the next heartbeat. */
   done(): readonly Revocation[];
 }
 
@@ -175,7 +175,7 @@ export class Session {
     this.#obstacle = why;
   }
 
-  /** What is revoked is told again by the heartbeats, until the store has heard that it is done. */
+  /** Heartbeats repeat what is revoked until the store knows that it is done. */
   #woken(id: SessionId, revocation: Revocation | undefined): void {
     if (revocation === undefined) void this.heartbeat();
     else if (this.#id === id) this.#owner.take([revocation]);

@@ -45,7 +45,7 @@ type StopFirst<Answer extends GraphAnswer> = (
   request: StopRequest<Answer>,
 ) => Promise<Decision<Stopped<Answer>>>;
 
-/** Whether a stop of what is recorded was heard here, which the store does not know of yet (rule R6). */
+/** Whether a stop of what is recorded was received here, which the store does not have yet (rule R6). */
 type IsStopHeard = (call: CallKey, opening: Opening) => boolean;
 
 interface Begun {

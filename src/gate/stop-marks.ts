@@ -25,29 +25,29 @@ export type Meaning = 'own' | 'stranger' | 'lapsed';
 export interface StopMark {
   /** By whom it was asked for; null: nobody in particular. */
   readonly by: Binding | null;
-  /** The highest epoch it is for; undefined: nobody has told yet. */
+  /** The highest epoch it is for; undefined: not known yet. */
   readonly epoch: number | undefined;
   /**
-   * What the store tells of the call. A stop that is being asked for now is for whatever is recorded now; one that is
-   * repeated lapses with a later start. What a stranger asked for closes nothing any more.
+   * What the store's state of the call means for it. A new stop is for whatever is recorded now; one that is repeated
+   * lapses with a later start. What a stranger asked for closes nothing any more.
    */
   judge(state: CallState, isRepeated: boolean): Meaning;
-  /** The store lets nobody in any more up to this epoch. */
+  /** The store admits no recording up to this epoch any more. */
   stored(epoch: number): void;
-  /** It was not to be taken for a stop. Others that were asked for by the same stand. */
+  /** It was no stop after all. Others of the same caller stand. */
   drop(): void;
 }
 
 interface Waiting {
   readonly by: Binding | null;
-  /** Recordings up to this epoch are closed; all of them until every one of the requests is told which it meant. */
+  /** Recordings up to this epoch are closed; all of them until it is known of every request which one it meant. */
   epoch: number;
   /** How many requests it stands for. */
   requests: number;
-  /** How many of them wait to be told. */
-  untold: number;
-  /** How often the waiting ones were told. */
-  tellings: number;
+  /** For how many of them the store has not said yet which recording they meant. */
+  unresolved: number;
+  /** How often the waiting ones were resolved. */
+  resolutions: number;
 }
 
 const isSame = (one: Binding | null, other: Binding | null): boolean =>
@@ -80,25 +80,25 @@ export class StopMarks {
     this.#maxOthers = sizes.maxOthers ?? maxOthers;
   }
 
-  /** A stop was asked for. `epoch`: of the grant that is held here; undefined: the store has to tell. */
+  /** A stop was asked for. `epoch`: of the grant that is held here; undefined: the store has to say. */
   add(call: CallKey, by: Binding | null, epoch: number | undefined): StopMark {
     const known = this.#waiting.get(call) ?? [];
     let stop = known.find((one) => isSame(one.by, by));
     if (stop === undefined) {
-      stop = { by, epoch: 0, requests: 0, untold: 0, tellings: 0 };
+      stop = { by, epoch: 0, requests: 0, unresolved: 0, resolutions: 0 };
       if (this.#count < this.#maxWaiting) {
         this.#waiting.set(call, [...known, stop]);
         this.#count += 1;
       } else this.#everyCall = null;
     }
     stop.requests += 1;
-    stop.untold += 1;
+    stop.unresolved += 1;
     const mark = this.#handle(call, stop);
-    if (epoch !== undefined) this.#tell(stop, epoch);
+    if (epoch !== undefined) this.#resolve(stop, epoch);
     return mark;
   }
 
-  /** Another instance has heard a stop, and carries it on. `epoch` null: it does not know which recording is meant. */
+  /** Another instance has received a stop, and carries it out. `epoch` null: it does not know which recording is meant. */
   announced(call: CallKey, epoch: number | null): void {
     if (epoch === null) this.#keep(this.#unknown, call, this.#now() + unknownForMs);
     else {
@@ -107,7 +107,7 @@ export class StopMarks {
     }
   }
 
-  /** Whether a recording may not be admitted here; the store's word, so it also tells which stops were meant for it. */
+  /** Whether a recording may not be admitted here; as the store reports it, so it also says which stops were meant for it. */
   covers(call: CallKey, { epoch, binding }: Opening): boolean {
     let covered = false;
     for (const stop of this.#waiting.get(call) ?? []) {
@@ -115,7 +115,7 @@ export class StopMarks {
         this.#forget(call, stop);
         continue;
       }
-      if (stop.untold > 0) this.#tell(stop, epoch);
+      if (stop.unresolved > 0) this.#resolve(stop, epoch);
       if (epoch <= stop.epoch) covered = true;
       else this.#forget(call, stop);
     }
@@ -126,12 +126,12 @@ export class StopMarks {
     return covered || this.#everyCall === null || epoch <= (this.#everyCall ?? -1);
   }
 
-  /** Whether a stop was heard here that the store does not have yet. */
+  /** Whether a stop was received here that the store does not have yet. */
   isWaiting(call: CallKey): boolean {
     return this.#waiting.has(call);
   }
 
-  /** Whether `timeIs` must be told before anything can be admitted. */
+  /** Whether `timeIs` must be called before anything can be admitted. */
   get needsTime(): boolean {
     return this.#everyCall === null;
   }
@@ -142,20 +142,20 @@ export class StopMarks {
   }
 
   #handle(call: CallKey, stop: Waiting): StopMark {
-    const addedAt = stop.tellings;
-    const isUntold = (): boolean => stop.tellings === addedAt;
+    const addedAt = stop.resolutions;
+    const isUnresolved = (): boolean => stop.resolutions === addedAt;
     let isDropped = false;
     return {
       by: stop.by,
       get epoch() {
-        return isUntold() ? undefined : stop.epoch;
+        return isUnresolved() ? undefined : stop.epoch;
       },
       judge: (state, isRepeated) => {
         if (!belongsTo(state, stop.by)) {
           this.#forget(call, stop);
           return 'stranger';
         }
-        if (!isRepeated || stop.untold > 0) this.#tell(stop, state.epoch);
+        if (!isRepeated || stop.unresolved > 0) this.#resolve(stop, state.epoch);
         if (state.epoch <= stop.epoch) return 'own';
         this.#forget(call, stop);
         return 'lapsed';
@@ -168,16 +168,16 @@ export class StopMarks {
         if (isDropped) return;
         isDropped = true;
         stop.requests -= 1;
-        if (isUntold()) stop.untold -= 1;
+        if (isUnresolved()) stop.unresolved -= 1;
         if (stop.requests === 0) this.#forget(call, stop);
       },
     };
   }
 
-  #tell(stop: Waiting, epoch: number): void {
+  #resolve(stop: Waiting, epoch: number): void {
     stop.epoch = Math.max(stop.epoch, epoch);
-    stop.untold = 0;
-    stop.tellings += 1;
+    stop.unresolved = 0;
+    stop.resolutions += 1;
   }
 
   #forget(call: CallKey, stop: Waiting): void {

@@ -8,11 +8,11 @@ interface Surroundings {
   /** Whether the other instances know which recording is meant: what is held here was announced when it was closed. */
   readonly isAnnounced: boolean;
   readonly announce: (epoch: number) => void;
-  /** Closes what is held here up to the epoch: it may have been opened since the stop was heard. */
+  /** Closes what is held here up to the epoch: it may have been opened since the stop was received. */
   readonly shut: (epoch: number) => void;
 }
 
-/** Whether a recording of the call was stopped and Graph has answered. A call that a store has forgotten tells nothing. */
+/** Whether a recording of the call was stopped and Graph has answered. A call that the store has forgotten says nothing. */
 const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epoch > 0;
 
 /** Resolves the mark of a stop on this instance according to the state of the call in the store. */

@@ -37,7 +37,7 @@ interface Unfinished {
 }
 
 interface Carried extends Unfinished {
-  /** What was asked for differently meanwhile: the store has to tell what it meant as well. */
+  /** What was asked for differently meanwhile: the store has to say what it meant as well. */
   readonly behind: Unfinished[];
   /** The attempt under way. */
   attempt: Promise<Decision<Stopped<GraphAnswer>>> | undefined;
@@ -48,7 +48,7 @@ interface Carried extends Unfinished {
 /**
  * Rule R6: the instance that received a stop retries it until it completes, so that a bot that gives up leaves no
  * gate open on other instances and no recording banner on. The retries are bounded and end with the process; the
- * client was told to send the stop again.
+ * client was asked to send the stop again.
  */
 export class StopRetries {
   readonly #deps: GateDeps;
@@ -62,7 +62,7 @@ export class StopRetries {
   }
 
   /**
-   * The attempt under way for the very thing that is asked for now, so that Graph is not told twice. Whatever waits for
+   * The attempt under way for the very thing that is asked for now, so that it is not sent to Graph twice. Whatever waits for
    * its next turn is left to who asks now.
    */
   join(request: Pick<StopRequest<GraphAnswer>, 'call' | 'by' | 'cause'>): Carried['attempt'] {
@@ -135,7 +135,7 @@ export class StopRetries {
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       await this.#pause(carried, pauseMs);
       if (carried.isOver) return;
-      // As long as the store has not told which recording is meant, every later one would be closed here as well.
+      // As long as the store has not said which recording is meant, every later one would be closed here as well.
       if (clock.now() >= carried.until && carried.mark.epoch !== undefined) {
         log.error(
           { call, cause },
@@ -186,7 +186,7 @@ function wait(behind: Unfinished[], unfinished: Unfinished): boolean {
 }
 
 /**
- * What is carried on in place of others: one of which nobody has told yet which recording is meant, if there is one. Left
+ * What is carried on in place of others: one of which it is not known yet which recording is meant, if there is one. Left
  * behind, it would close every later recording.
  */
 const outstanding = (replaced: readonly Unfinished[], mark: StopMark): StopMark =>

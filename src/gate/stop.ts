@@ -26,7 +26,7 @@ export interface StopRequest<Answer extends GraphAnswer> {
   readonly call: CallKey;
   readonly by: Binding | null;
   readonly cause: StopCause;
-  /** How to tell Graph; undefined: there is nothing to tell. */
+  /** How to send it to Graph; undefined: there is nothing to send. */
   readonly graph?: { readonly send: Send<Answer>; readonly poll: Poll<Answer> };
   /** Facts for the evidence: client request id and the like. */
   readonly detail?: JsonObject;
@@ -140,7 +140,7 @@ interface Drained {
 
 /**
  * Revokes, again and again, until no holder is left; one whose session stands still is waited out for its whole TTL. Those that
- * held the call when the stop was stored are told while the store is asked who holds it now.
+ * held the call when the stop was stored are revoked while the store is asked who holds it now.
  */
 async function drain<Answer extends GraphAnswer>(
   deps: GateDeps,
@@ -152,9 +152,9 @@ async function drain<Answer extends GraphAnswer>(
   const revocations = new HolderRevocations(deps, own, call);
   // Holders with nothing in flight leave within a few round trips, so the first pauses are those of the store.
   for (let held = begun, pauseMs = 1 / 8; ; pauseMs = Math.min(50, pauseMs * 2)) {
-    const told = revocations.revoke(held);
+    const revoked = revocations.revoke(held);
     const asked = clock.now();
-    const [view] = await Promise.all([calls.read(call), told]);
+    const [view] = await Promise.all([calls.read(call), revoked]);
     held = view;
     const freshMs = freshForMs(deps, view);
     if (view.holders.length === 0 && freshMs <= 0) return grant({ view, asked });

@@ -35,7 +35,7 @@ export interface UnprovenStop {
 /** A gate that is kept closed while the request that asked for it is being verified. */
 export interface Hold {
   /** Graph has not answered that request: it is asked again until it does. */
-  askOn(): void;
+  keepAsking(): void;
   /** The request is over. What is not asked about any further opens again, unless it was stopped. */
   release(): void;
 }
@@ -54,14 +54,14 @@ interface Closing {
 
 interface Held {
   readonly stop: UnprovenStop;
-  /** Of the recording that was meant; undefined: the store has not told. */
+  /** Of the recording that was meant; undefined: the store has not said yet. */
   epoch: number | undefined;
   isNoted: boolean;
   isOver: boolean;
   /** Requests that are still being judged. */
   requests: number;
   /** Whether Graph is to be asked from here. */
-  isAskedOn: boolean;
+  keepsAsking: boolean;
   /** Resolves once it is, or once it is over. */
   readonly left: Promise<void>;
   readonly leave: () => void;
@@ -104,7 +104,7 @@ export class UnprovenStops {
     const left = new Promise<void>((resolve) => (leave = resolve));
     const held: Held = {
       ...{ stop, epoch: undefined, isNoted: false, isOver: false },
-      ...{ requests: 0, isAskedOn: false, left, leave },
+      ...{ requests: 0, keepsAsking: false, left, leave },
     };
     this.#held.set(key, held);
     this.#closing.suspend(call);
@@ -130,15 +130,15 @@ export class UnprovenStops {
     let isOver = false;
     held.requests += 1;
     return {
-      askOn: () => {
-        held.isAskedOn = true;
+      keepAsking: () => {
+        held.keepsAsking = true;
         held.leave();
       },
       release: () => {
         if (isOver) return;
         isOver = true;
         held.requests -= 1;
-        if (held.requests === 0 && !held.isAskedOn && !held.isOver) this.#release(key, held);
+        if (held.requests === 0 && !held.keepsAsking && !held.isOver) this.#release(key, held);
       },
     };
   }
@@ -150,7 +150,7 @@ export class UnprovenStops {
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       try {
         if (!(await this.#isMeant(held))) {
-          // It was stopped by somebody else, who may not have told this instance yet.
+          // It was stopped by somebody else, whose announcement may not have arrived yet.
           if (held.epoch !== undefined) this.#closing.shut(call, held.epoch);
           break;
         }
@@ -158,11 +158,11 @@ export class UnprovenStops {
         await held.left;
         if (!held.isOver) await sleep(clock, pauseMs);
         if (held.isOver || this.#closed) return;
-        const word = await held.stop.ask();
-        if (word === 'unanswered') continue;
-        log.info({ call, word }, 'Graph has answered for an unverified stop');
+        const verdict = await held.stop.ask();
+        if (verdict === 'unanswered') continue;
+        log.info({ call, verdict }, 'Graph has answered for an unverified stop');
         // It closes before this one is released.
-        if (word === 'accepted') void this.#stop(held);
+        if (verdict === 'accepted') void this.#stop(held);
         break;
       } catch (error) {
         log.error({ call, error: messageOf(error) }, 'an unverified stop could not be checked with Graph');

@@ -136,13 +136,13 @@ export class Grant {
   #ask(write: Write, discard: Discard): void {
     this.#asked.add(write);
     discard(this.#discardMs).then(
-      (agreed) => this.#told(write, agreed),
-      () => this.#told(write, false),
+      (agreed) => this.#settleDiscard(write, agreed),
+      () => this.#settleDiscard(write, false),
     );
   }
 
-  #told(write: Write, agreed: boolean): void {
-    // What comes after the limit is not waited for, and not told.
+  #settleDiscard(write: Write, agreed: boolean): void {
+    // What comes after the limit is not waited for, and not counted.
     if (!this.#asked.delete(write)) return;
     if (agreed) this.discarded += 1;
     else {
@@ -153,7 +153,7 @@ export class Grant {
   }
 
   #stopAsking(): void {
-    for (const write of [...this.#asked]) this.#told(write, false);
+    for (const write of [...this.#asked]) this.#settleDiscard(write, false);
   }
 
   get #isOver(): boolean {

@@ -20,8 +20,8 @@ export const unknownCallRefusal = (
 ): Refusal | undefined => (who === null || gate.knows(call) ? undefined : limits.unknownCall(who));
 
 /**
- * Asks the gate for a media request. Only calls that turn out not to be theirs count against an application, so that a
- * fleet that comes back is not refused; and what is known to be closed is told as such, since a status that is retried
+ * Asks the gate for a media request. Only calls that turn out not to be theirs count against an application, so that
+ * bots that come back all at once are not refused; and what is known to be closed is answered as such, since a status that is retried
  * would turn early media into late media.
  */
 export async function withinLookUpRate<T>(

@@ -24,7 +24,7 @@ export interface Caller {
   readonly another?: (refused: string) => Promise<string | undefined> | undefined;
   /** Names the token without being one. */
   readonly tokenHash: string;
-  /** When a Graph token ends by its own word, ms since the epoch; undefined: it does not say. */
+  /** The `exp` of a Graph token, ms since the epoch; undefined: it has none that can be read. */
   readonly expiresAt?: number | undefined;
 }
 

@@ -85,7 +85,7 @@ function readAll<T>(
   { maxBytes, withinMs }: BodyLimit,
   tooMuch: (chunks: Buffer[]) => Decision<T>,
 ): Promise<Decision<Buffer | T>> {
-  // It was cut while the stages before were under way: nothing will tell of it any more.
+  // It was cut while earlier stages were under way: no event will follow.
   if (req.destroyed) return Promise.resolve(refuse('BodyIncomplete'));
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];

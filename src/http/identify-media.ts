@@ -11,7 +11,7 @@ export interface IdentifyDeps extends StageDeps {
 
 /**
  * Stages 1 and 2 of a media request: identify the caller and the call. The order is the same for the proxy and the
- * middleware: without a valid token a client does not learn whether a call id or a route is valid.
+ * middleware: without a valid token a client cannot find out whether a call id or a route is valid.
  */
 export async function identifyMedia<Target>(
   deps: IdentifyDeps,

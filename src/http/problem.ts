@@ -7,7 +7,7 @@ const lingerMs = 2000;
 const lingerBytes = 256 * 1024;
 
 /**
- * Answers with a refusal in Graph's own envelope, so that SDKs can parse it; `Tallylight-Reason` tells it from Graph's.
+ * Answers with a refusal in Graph's own envelope, so that SDKs can parse it; `Tallylight-Reason` distinguishes it from Graph's.
  */
 export function answerRefusal(
   req: IncomingMessage,

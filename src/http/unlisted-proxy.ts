@@ -1,7 +1,7 @@
 import type { Log } from '../core/ports/log.ts';
 import { clientAddress, type ClientAddress } from './client-address.ts';
 
-/** So many requests from one address, and none from another, are worth a word. */
+/** So many requests from one address, and none from another, are worth a warning. */
 const manyRequests = 100;
 
 /**

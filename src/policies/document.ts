@@ -92,7 +92,7 @@ export const strictObject = <Shape extends z.ZodRawShape>(shape: Shape): z.ZodOb
         : undefined,
   });
 
-/** Checks a value; all that is wrong is told, not only the first. */
+/** Checks a value; reports all that is wrong, not only the first. */
 export function check<T>(schema: z.ZodType<T>, value: unknown): Checked<T> {
   const result = schema.safeParse(value, { error: whatIsAllowed });
   if (result.success) return { ok: true, value: result.data };

@@ -87,7 +87,7 @@ function readPolicy(file: string): Loaded | { readonly problems: readonly Proble
   };
 }
 
-/** Pairs that could not be told apart, by name or by a caller. */
+/** Pairs that cannot be distinguished, by name or by a caller. */
 function conflicts(loaded: readonly Loaded[]): Problem[] {
   const pairs = loaded.flatMap((one, index) => loaded.slice(index + 1).map((two) => [one, two] as const));
   return pairs.flatMap(([one, two]): Problem[] => {

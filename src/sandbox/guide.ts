@@ -9,7 +9,7 @@ export function guide(sandbox: Sandbox, call: string): string {
     `curl -i -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"status":"${value}"}' $PROXY/v1.0/communications/calls/$CALL/updateRecordingStatus`;
   const upload = (name: string): string =>
     `curl -i -H "Authorization: Bearer $TOKEN" --data-binary 'some media' $PROXY/media/$CALL/${name}`;
-  const tell = (what: string, body?: object): string =>
+  const control = (what: string, body?: object): string =>
     `curl -s -X POST ${body === undefined ? '' : `-d '${JSON.stringify(body)}' `}${graph.url}/sandbox/${what}`;
   const rows: readonly (readonly [string, string])[] = [
     ['Set up', `PROXY=${proxy.url} CALL=${call} TOKEN=$(curl -s ${mint.url}/token)`],
@@ -28,7 +28,7 @@ export function guide(sandbox: Sandbox, call: string): string {
     ['Verify the evidence', `node ${verifier} ${directory}/evidence`],
     [
       'Another call: Graph invites the bot, and the bot answers through the proxy',
-      `CALL=$(${tell('calls', {})} | grep -o '[0-9a-f-]\\{36\\}')`,
+      `CALL=$(${control('calls', {})} | grep -o '[0-9a-f-]\\{36\\}')`,
     ],
     [
       'Notifications that the bot received, and calls that it answered',
@@ -37,14 +37,14 @@ export function guide(sandbox: Sandbox, call: string): string {
     ['Notifications that Graph delivered, and the responses', `curl -s ${graph.url}/sandbox/notifications`],
     [
       'Graph responds to the next status change with a pending operation, which it completes after 3 s with a notification',
-      tell('script', { action: 'updateRecordingStatus', answer: { pending: { afterMs: 3000 } } }),
+      control('script', { action: 'updateRecordingStatus', answer: { pending: { afterMs: 3000 } } }),
     ],
     [
       'Hold notifications, then release them',
-      `${tell('notifications', { mode: 'hold' })} ; ${tell('notifications/release')} ; ${tell('notifications', { mode: 'send' })}`,
+      `${control('notifications', { mode: 'hold' })} ; ${control('notifications/release')} ; ${control('notifications', { mode: 'send' })}`,
     ],
-    ['Add a participant to the call', tell('calls/$CALL/participants', {})],
-    ['Let Graph end the call', tell('calls/$CALL/terminate', { code: 200, subcode: 5001 })],
+    ['Add a participant to the call', control('calls/$CALL/participants', {})],
+    ['Let Graph end the call', control('calls/$CALL/terminate', { code: 200, subcode: 5001 })],
     [
       'Let the bot respond late and with 500 to the next notification',
       `curl -s -d '{"status":500,"delayMs":2000}' ${callbackBot.url}/sandbox/answers`,

@@ -35,7 +35,7 @@ interface SinkRule {
   /** Bytes of the body to read first; default 0. */
   readonly afterBytes?: number;
   /** Stop reading until the release; break the connection; store but never answer; or answer this status at once. */
-  readonly then: 'stall' | 'reset' | 'silence' | number;
+  readonly then: 'stall' | 'reset' | 'noAnswer' | number;
 }
 
 export interface MediaSinkOptions extends Place {
@@ -180,7 +180,7 @@ export async function startMediaSink(options: MediaSinkOptions): Promise<MediaSi
     const { entry, rule, own } = begun;
     try {
       await store(begun, req, req);
-      return rule?.then === 'silence'
+      return rule?.then === 'noAnswer'
         ? undefined
         : reply(201, { stored: entry.bytes, path: entry.path + own });
     } catch (error) {
@@ -216,7 +216,7 @@ export async function startMediaSink(options: MediaSinkOptions): Promise<MediaSi
       socket.destroy();
       return;
     }
-    if (rule?.then !== 'silence') socket.end(closeFrame(1000, ''));
+    if (rule?.then !== 'noAnswer') socket.end(closeFrame(1000, ''));
   }
 
   async function read(segments: string[], res: ServerResponse): Promise<Reply | undefined> {
@@ -275,7 +275,7 @@ async function* counted(
     pending = undefined;
     // A client that gives up ends the wait.
     if (then === 'stall') await Promise.race([released, once(from, 'close')]);
-    else if (then !== 'silence') throw new Interruption(then === 'reset' ? undefined : then);
+    else if (then !== 'noAnswer') throw new Interruption(then === 'reset' ? undefined : then);
   };
   await interrupt();
   for await (const chunk of body) {

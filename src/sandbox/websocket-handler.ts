@@ -48,7 +48,7 @@ export async function* payloadOf(socket: Socket, head: Buffer): AsyncGenerator<B
   }
 }
 
-/** How long the header is, as far as can be told. */
+/** How long the header is, as far as it is known. */
 function headerBytes(bytes: Buffer): number {
   const length = (bytes[1] ?? 0) & 0x7f;
   return 6 + (length === 126 ? 2 : length === 127 ? 8 : 0);

@@ -29,7 +29,7 @@ type AuthMeter = Pick<Meter, 'keySetFetch' | 'graphCredentialRequest'>;
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
-/** What the gate asks Graph by itself, about calls that have fallen silent, takes no part of a caller's share. */
+/** The gate's own requests to Graph, about idle calls, take no part of a caller's share. */
 const ownGraphConnections = 64;
 
 /** Who is asked, and whom the proxy stands in front of. */

@@ -15,7 +15,7 @@ export interface AdminDeps {
 
 /**
  * Health and numbers, on a port of their own. `/readyz` is about signalling alone: a proxy without its store still
- * has to carry calls. `/readyz/gates` tells whether gates may open, and if not, why.
+ * has to carry calls. `/readyz/gates` says whether gates may open, and if not, why.
  */
 export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
   const app = express();

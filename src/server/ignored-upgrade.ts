@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 /** What a request says about its own wish for another protocol; nothing of it goes on. */
 const questions = new Set(['upgrade', 'http2-settings']);
 
-/** Whether a WebSocket is among what is asked for: it is offered in places, so that elsewhere the client must be told. */
+/** Whether a WebSocket is among what is asked for: it is offered in places, so that elsewhere the client needs an answer. */
 export const asksForWebSocketToo = ({ headers }: IncomingMessage): boolean =>
   (headers.upgrade ?? '').split(',').some((name) => /^\s*websocket\s*(?:\/|$)/i.test(name));
 
@@ -63,7 +63,7 @@ const withoutQuestions = (connection: string): string =>
     .filter((name) => name !== '' && !questions.has(name.toLowerCase()))
     .join(', ');
 
-/** Node has let go of the connection, so the answers that are still under way are told here what becomes of it. */
+/** Node has let go of the connection, so the responses that are still under way are notified here of what becomes of it. */
 function afterAnswers(
   socket: Socket,
   earlier: readonly ServerResponse[],

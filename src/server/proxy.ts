@@ -187,7 +187,7 @@ export async function startInstance(
     meter,
     movedFrom: settings.evidenceMovedFrom,
     mayLead: () => gate.mayWriteEvidence(),
-    onDurable: (record) => gate.witnessed(record),
+    onDurable: (record) => gate.onRecordWritten(record),
   });
   const listenAt = performance.now() + readyWithinMs;
   while (!gate.isReady() && performance.now() < listenAt) await sleep(probeEveryMs);
@@ -246,7 +246,7 @@ export async function startInstance(
   };
 }
 
-/** A step of the shutdown that fails is told, and the next one is still taken. */
+/** A step of the shutdown that fails is logged, and the next one is still taken. */
 async function step(log: Log, what: string, work: Promise<unknown>): Promise<void> {
   try {
     await work;

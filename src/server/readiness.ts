@@ -35,7 +35,7 @@ export const obstacles = {
   ],
   WorkerSilent: [
     'A worker did not answer in time.',
-    'No action needed: a worker that stays silent is killed and replaced.',
+    'No action needed: a worker that does not answer is killed and replaced.',
   ],
   NoWorker: ['No worker is serving.', 'See the log: it says why the workers ended.'],
 } as const satisfies Record<string, readonly [meaning: string, cure: string]>;
@@ -48,7 +48,7 @@ export interface Obstacle {
 }
 
 export interface Readiness {
-  /** False once the process was told to end. */
+  /** False once the process was asked to end. */
   readonly signalling: boolean;
   /** Whether a `recording` that is sent now could open a gate, or why not. */
   readonly gates: true | string;

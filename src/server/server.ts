@@ -113,7 +113,7 @@ export function createListener(
 
 const noMedia: MediaPlane = { serve: () => false, upgrade: () => false };
 
-/** One connection too many is told so, where it can be: under TLS there is nobody to tell yet. */
+/** One connection too many is answered so, where that is possible: under TLS there was no handshake yet. */
 function limitConnections(server: http.Server, most: number, refused: () => void): void {
   let open = 0;
   server.prependListener('connection', (socket: Socket) => {

@@ -56,8 +56,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const bornAt = clock() - (options.livedMs ?? livedSince(options.bornAt, wallClock()));
   const life = randomUUID();
   const calls = new Map<CallKey, Call>();
-  /** When something was last heard of each call that has not ended. */
-  const heard = new Map<CallKey, number>();
+  /** When each call that has not ended was last active. */
+  const lastActive = new Map<CallKey, number>();
   const sessions = new Map<SessionId, Session>();
   const wakes = new Map<SessionId, Set<Wake>>();
   const stopListeners = new Set<(stop: AnnouncedStop) => void>();
@@ -117,8 +117,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             holders: before?.holders ?? new Map<SessionId, HolderTimes & { readonly epoch: number }>(),
             tallies: dropTallies || before === undefined ? new Map<string, Holder & Tally>() : before.tallies,
           });
-          if (isWatched(state)) heard.set(key, now);
-          else heard.delete(key);
+          if (isWatched(state)) lastActive.set(key, now);
+          else lastActive.delete(key);
           outbox.add({ record }, now);
           return true;
         }),
@@ -156,11 +156,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
         }),
       touch: (keys) =>
         step((now) => {
-          for (const key of keys) if (heard.has(key)) heard.set(key, now);
+          for (const key of keys) if (lastActive.has(key)) lastActive.set(key, now);
         }),
       idle: (forMs, limit) =>
         step((now) =>
-          [...heard]
+          [...lastActive]
             .filter(([, at]) => at <= now - forMs)
             .sort(([, a], [, b]) => a - b)
             .slice(0, Math.max(0, limit))
@@ -171,7 +171,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           const due = [...calls].filter(([, { expiresAt }]) => expiresAt <= now).slice(0, Math.max(0, limit));
           for (const [key] of due) {
             calls.delete(key);
-            heard.delete(key);
+            lastActive.delete(key);
           }
           for (const [id, { beatAt, times }] of sessions)
             if (now - beatAt >= Math.max(goneMs, 10 * times.ttlMs)) sessions.delete(id);
@@ -216,12 +216,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
         }),
       announceStop: (stop) =>
         step(() => {
-          for (const hear of stopListeners) queueMicrotask(() => hear(stop));
+          for (const receive of stopListeners) queueMicrotask(() => receive(stop));
         }),
-      onStop: (hear) =>
+      onStop: (receive) =>
         step(() => {
-          stopListeners.add(hear);
-          return () => void stopListeners.delete(hear);
+          stopListeners.add(receive);
+          return () => void stopListeners.delete(receive);
         }),
     },
     outbox: {

@@ -17,7 +17,7 @@ const hopByHop = new Set([
   'host',
 ]);
 
-/** What a client may not tell an upstream: who it is behind us, another method, or internals of Microsoft's own gateways. */
+/** What a client must not send to an upstream: who it is behind us, another method, or internals of Microsoft's own gateways. */
 const notFromClients = new Set([
   'forwarded',
   'x-http-method',

@@ -102,7 +102,7 @@ const pool = (origin: string, connections: number, failed?: ConnectFailed): Pool
     factory: (url, options: Client.Options) => new Connection(url, options),
   });
 
-/** A request that asks is told how many of its bytes still wait in this process, once it has a connection. */
+/** A request can ask how many of its bytes still wait in this process, once it has a connection. */
 export interface Outgoing extends Dispatcher.DispatchOptions {
   readonly onConnection?: (unsentBytes: () => number) => void;
 }

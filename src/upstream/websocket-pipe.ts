@@ -30,7 +30,7 @@ interface Direction {
   reported: number;
 }
 
-/** Why both directions end at their next frame boundary, and what both sides are told. */
+/** Why both directions end at their next frame boundary, and what both sides receive. */
 interface Ending {
   readonly how: StreamEnd;
   readonly code: number;

@@ -143,7 +143,7 @@ export class World {
       meter,
       leaseMs: this.setting.leaseMs,
       idleMs: 500,
-      onDurable: (record) => gate.witnessed(record),
+      onDurable: (record) => gate.onRecordWritten(record),
     });
     this.#instances.set(slot, { process, gate, writer, isLeaving: false });
     void this.#watch(gate.open(), 'open', process);

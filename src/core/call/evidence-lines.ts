@@ -47,7 +47,7 @@ export interface RefusedWrites {
   readonly latest: string | null;
   /** A sample of the calls that were named. */
   readonly calls: readonly CallKey[];
-  /** Instances that are gone without a last line: what each refused after its line of that number may not be told. */
+  /** Instances that are gone without a last line: what each refused after its line of that number may be missing. */
   readonly countsLost: readonly LostCounts[];
 }
 

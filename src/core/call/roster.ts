@@ -1,6 +1,6 @@
 /** Recording status of a call as its participants report it: an independent check that never changes the gate. */
 export interface Roster {
-  /** By participant id, those who show that this bot records, and those who told otherwise with a sequence number. */
+  /** By participant id, those who show that this bot records, and those who showed otherwise with a sequence number. */
   readonly participants: Readonly<Record<string, Sighting>>;
   /** The last epoch in which the roster showed recording; 0: none. */
   readonly shownIn: number;

@@ -9,7 +9,7 @@ import { emptyRoster, type Roster } from './roster.ts';
  * - `recording`    gate open; Graph has confirmed `recording` in this epoch
  * - `stopping`     gate closed; holders are leaving, no new one can appear
  * - `unconfirmed`  gate closed, no holder is left, the interval is closed; the stop was or may have been sent
- * - `pausing`      gate closed; holders are leaving, and Graph is told nothing (reserved: no event leads here)
+ * - `pausing`      gate closed; holders are leaving, and nothing is sent to Graph (reserved: no event leads here)
  * - `paused`       gate closed, no holder is left; Graph's confirmation stands (reserved: no event leads here)
  * - `ended`        gate closed for good; the id will not be used again
  */
@@ -72,7 +72,7 @@ export const transitions = {
   metadataUpdated: same(...stateNames),
   operationPatched: same(...stateNames),
   mediaRequested: same('recording'),
-  /** Graph told of the call, or of another state of it. */
+  /** Graph notified of the call, or of another state of it. */
   notified: living,
   /** Who of the participants shows a recording has changed. */
   rosterNotified: living,
@@ -116,7 +116,7 @@ export interface Wire {
 
 /** What notifications from Graph have reported about a call. */
 export interface NotifiedFacts {
-  /** Each state once, in the order in which they were first told. */
+  /** Each state once, in the order of their first notification. */
   readonly states: readonly GraphCallState[];
   /** Object id of the application instance that was invited. */
   readonly applicationInstance: string | null;
@@ -140,7 +140,7 @@ export interface CallState {
   readonly startedAt: number;
   /** When Graph had last answered the stop that ended an interval of this epoch, in watched time, ms; null: none has ended. */
   readonly closedAt: number | null;
-  /** null: nothing was told yet. */
+  /** null: no notification yet. */
   readonly notified: NotifiedFacts | null;
   /** The evidence chain: the time of the last record (ms; 0: there is none), how many there are, and the last one's hash. */
   readonly at: number;

@@ -84,11 +84,11 @@ const unknownKey = (body: Body, known: readonly string[]): string | undefined =>
 /** What a bot needs to fetch a recording that Graph made; it is worth as much as the media. */
 const recordingKeys = new Set(['recordinglocation', 'recordingaccesstoken']);
 
-/** Annotations of these, such as `recordingLocation@odata.mediaReadLink`, tell as much. */
+/** Annotations of these, such as `recordingLocation@odata.mediaReadLink`, count too. */
 const tellsRecording = (key: string): boolean =>
   recordingKeys.has((key.split('@')[0] ?? '').trim().toLowerCase());
 
-/** The same JSON without the location and token of a recording; `withheld` tells whether there were any. */
+/** The same JSON without the location and token of a recording; `withheld` says whether there were any. */
 export function withholdRecording(value: unknown): { value: unknown; withheld: boolean } {
   let withheld = false;
   const strip = (part: unknown): unknown => {

@@ -13,7 +13,7 @@ export type StatusOutcome =
       readonly notPolicyCall: boolean;
       readonly tenantMismatch?: true;
     }
-  /** Whether Graph acted, or will, cannot be told. */
+  /** Whether Graph acted, or will, is unknown. */
   | { readonly kind: 'unknown'; readonly why: string };
 
 export interface GraphAnswer {

@@ -5,7 +5,7 @@ import { ambiguity } from '../json-keys.ts';
 /** JSON that Graph, or a gateway in front of it, has sent. */
 export type GraphJson =
   | { readonly readable: true; readonly value: unknown }
-  /** Nothing can be told from it; `why` says so to people. */
+  /** No conclusion is possible; `why` is the explanation for people. */
   | { readonly readable: false; readonly why: string };
 
 export interface ReadOptions {
@@ -82,7 +82,7 @@ function decompressed(raw: Uint8Array, headers: HeaderMap, maxBytes: number): Ui
 
 /** Encodings by which the bytes of JSON's own syntax are those of ASCII. */
 const encodings = new Set(['utf-8', 'windows-1252']);
-/** What says ASCII says UTF-8 as well, and is taken at its word by nobody. */
+/** ASCII is read as its superset UTF-8, not as windows-1252, which `TextDecoder` takes it for. */
 const ascii = /^(?:us-)?ascii$|^ansi_x3\.4-1968$/;
 
 /** The encoding that a charset names, by any of its names on the Web; undefined: it is another, or none. */

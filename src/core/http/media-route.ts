@@ -103,8 +103,8 @@ export function sharesPath(mediaPath: string, pattern: string): boolean {
   const others = pattern.split('/');
   const noCallId = mediaPath.split('/').some((segment, index) => {
     const other = others[index];
-    const word = other !== undefined && isLiteral(other) && parseCallKey(other) === undefined;
-    return segment === '{callId}' && word;
+    const isOther = other !== undefined && isLiteral(other) && parseCallKey(other) === undefined;
+    return segment === '{callId}' && isOther;
   });
   return !noCallId && overlaps(mediaPath, pattern);
 }

@@ -11,7 +11,7 @@ export const streamEnds = [
   'idle',
   /** A side broke the rules of the protocol. */
   'malformed',
-  /** A side went without a word. */
+  /** A side closed the connection without a Close frame. */
   'broken',
 ] as const;
 export type StreamEnd = (typeof streamEnds)[number];

@@ -65,7 +65,7 @@ export type Notice =
       readonly kind: 'operation';
       readonly call: CallKey;
       readonly operation: string;
-      /** Whether it is a status change's, as far as its type tells. */
+      /** Whether it is a status change's, as far as its type shows. */
       readonly type: 'updateRecordingStatus' | 'other' | 'unknown';
       /** Completed or failed: there is something to read. */
       readonly final: boolean;

@@ -12,7 +12,7 @@ type ChangeType = 'created' | 'updated' | 'deleted';
 type Read = Notice | IgnoredNotice;
 
 /**
- * What one POST of Graph to a bot's notification endpoint tells, in its order, repetitions included.
+ * What one POST of Graph to a bot's notification endpoint reports, in its order, repetitions included.
  *
  * @param body the parsed JSON, of any shape; nothing makes this throw
  * @param tenant the lower-case `tid` of the verified token that came with it
@@ -48,8 +48,8 @@ function readEntry(entry: unknown, tenant: string): Read {
 }
 
 function readChangeType(value: unknown): ChangeType | undefined {
-  const word = readWord(value);
-  return word === 'created' || word === 'updated' || word === 'deleted' ? word : undefined;
+  const type = readWord(value);
+  return type === 'created' || type === 'updated' || type === 'deleted' ? type : undefined;
 }
 
 /** The legacy twin must name the same: the gate and the bot could each believe another. */
@@ -110,7 +110,7 @@ function readOperation(
   };
 }
 
-/** The base type, which any operation may be sent as, tells nothing. */
+/** The base type, which any operation may be sent as, says nothing. */
 function readOperationType(value: unknown): Extract<Notice, { kind: 'operation' }>['type'] {
   const type = (readWord(value) ?? '').replace(/^#/, '').replace(/^microsoft\.graph\./, '');
   if (type === '' || type === 'commsoperation') return 'unknown';

@@ -44,8 +44,8 @@ export function readRoster(
     const recording = !removed && entry.status === 'recording' && isOurs(entry, self);
     stated ||= recording;
     // A change of something else may leave the status out of a delta.
-    const silent = delta && !removed && entry.status === null;
-    if (silent) continue;
+    const isUnchanged = delta && !removed && entry.status === null;
+    if (isUnchanged) continue;
     if (recording || sequence !== null) merged.set(participant, { recording, sequence });
     else merged.delete(participant);
   }
@@ -61,7 +61,7 @@ export function readRoster(
   };
 }
 
-/** What a full roster tells of somebody may change under one number, so only lower numbers are older. */
+/** What a full roster says of somebody may change under one number, so only lower numbers are older. */
 const isOlder = (sequence: number | null, known: number | null, delta: boolean): boolean =>
   sequence !== null && known !== null && (delta ? sequence <= known : sequence < known);
 
@@ -86,7 +86,7 @@ const bounded = (all: readonly (readonly [string, Sighting])[]): (readonly [stri
     )
     .slice(0, maxParticipants);
 
-/** Another bot's recording says nothing of ours; an initiator that cannot be told apart counts as ours. */
+/** Another bot's recording says nothing of ours; an initiator that cannot be distinguished counts as ours. */
 function isOurs({ initiator }: RosterEntry, self: Recorder): boolean {
   if (initiator.application !== null && self.application !== null)
     return initiator.application === self.application;

@@ -20,7 +20,7 @@ export const isNamed = (value: unknown): value is string => typeof value === 'st
 /** Lower-cases ASCII letters only; `toLowerCase` would also map the Kelvin sign to k. */
 export const foldCase = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
-/** A word of Graph's enumerations: its documentation, its metadata and its SDKs differ in the letter case. */
+/** A value of Graph's enumerations: its documentation, its metadata and its SDKs differ in the letter case. */
 export const readWord = (value: unknown): string | null =>
   typeof value === 'string' && value.length <= maxLength ? foldCase(value) : null;
 
@@ -49,7 +49,7 @@ const teamsPrefix =
 
 /**
  * An id in one spelling: a GUID hyphenated and in lower case, however it came; Teams' own `8:orgid:` before a GUID is
- * left out. null: it is none, or would tell a phone number, an address or a name.
+ * left out. null: it is none, or would reveal a phone number, an address or a name.
  */
 export function readId(value: unknown): string | null {
   if (typeof value !== 'string' || value.length > maxLength) return null;

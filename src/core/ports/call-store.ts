@@ -55,9 +55,9 @@ export interface CallStore {
   leave(call: CallKey, holder: Holder, tally: Tally): Promise<void>;
   /** How many calls are in each state now; calls in states that are forgotten after a while are not counted. */
   census(): Promise<Census>;
-  /** Something was heard of these calls now. A commit says so by itself. A call that silence may not end stays unlisted. */
+  /** These calls were active now. A commit implies it. Calls that idleness may not end stay unlisted. */
   touch(calls: readonly CallKey[]): Promise<void>;
-  /** Calls of which nothing was heard for `forMs` of watched time, at most `limit`, the longest silent first. */
+  /** Calls that have been idle for `forMs` of watched time, at most `limit`, the longest idle first. */
   idle(forMs: number, limit: number): Promise<readonly CallKey[]>;
   /** Forgets calls whose retention is over, at most `limit`; how many. To be called now and then: watched time grows with it. */
   sweep(limit: number): Promise<number>;

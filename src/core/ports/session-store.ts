@@ -38,8 +38,8 @@ export interface SessionStore {
    * Only a hint. Returns the way to stop.
    */
   onWake(session: SessionId, wake: (revocation?: Revocation) => void): Promise<() => void>;
-  /** Tells every instance of a stop, without a write. Only a hint, which may get lost. */
+  /** Announces a stop to every instance, without a write. Only a hint, which may get lost. */
   announceStop(stop: AnnouncedStop): Promise<void>;
   /** Calls back for every stop that is announced. Returns the way to stop. */
-  onStop(hear: (stop: AnnouncedStop) => void): Promise<() => void>;
+  onStop(receive: (stop: AnnouncedStop) => void): Promise<() => void>;
 }

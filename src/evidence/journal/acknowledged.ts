@@ -14,7 +14,7 @@ const readAnew =
 
 /**
  * Remembers beside the journal the last line that was acknowledged: was durable before its record left the store. Only
- * with it can recovery tell a line that nobody relies on from one that must be there. Two slots are written in turn, so
+ * with it can recovery distinguish a line that nobody relies on from one that must be there. Two slots are written in turn, so
  * that a torn write leaves the one before. It guards against accidents; whoever may write to the directory can change
  * the file as well as the journal, and only a head that is kept elsewhere shows that.
  */

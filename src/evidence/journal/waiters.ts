@@ -16,7 +16,7 @@ export class FlushWaiters {
     });
   }
 
-  /** Those who wait now. What is read from the outbox afterwards tells something about them, and about no later one. */
+  /** Those who wait now. What is read from the outbox afterwards says something about them, and about no later one. */
   current(): readonly Flush[] {
     return [...this.#waiting];
   }

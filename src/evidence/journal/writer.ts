@@ -57,7 +57,7 @@ const longestBackOffMs = 5000;
 /** Failures of the sink in a row after which another instance may try. */
 const handOverAfter = 4;
 /** So many obstacles of one episode are logged. */
-const maxTold = 20;
+const maxLogged = 20;
 
 /** Drains the store's outbox to the sink, as long as this instance holds the lease. Never throws, never gives up. */
 export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
@@ -92,7 +92,7 @@ class Writer implements EvidenceWriter {
   #reportedAt = -Infinity;
   /** What has been in the way since when, and what of it was logged: each obstacle once. */
   #episode:
-    { obstacle: string; readonly told: Set<string>; readonly since: number; failures: number } | undefined;
+    { obstacle: string; readonly logged: Set<string>; readonly since: number; failures: number } | undefined;
   #stopping = false;
   /** There is a reason not to pause. */
   #nudged = false;
@@ -285,11 +285,11 @@ class Writer implements EvidenceWriter {
 
   /** How often anything has been in the way without a success in between. */
   #count(obstacle: string, facts: JsonObject, text: string): number {
-    this.#episode ??= { obstacle, told: new Set(), since: this.#deps.clock.now(), failures: 0 };
-    const { told } = this.#episode;
+    this.#episode ??= { obstacle, logged: new Set(), since: this.#deps.clock.now(), failures: 0 };
+    const { logged } = this.#episode;
     this.#episode.obstacle = obstacle;
-    if (!told.has(obstacle) && told.size < maxTold) {
-      told.add(obstacle);
+    if (!logged.has(obstacle) && logged.size < maxLogged) {
+      logged.add(obstacle);
       this.#deps.log.error(facts, text);
     }
     return (this.#episode.failures += 1);

@@ -140,7 +140,7 @@ export class CallHistory {
     this.#contradictions.add(readLabel(detail.kind), at);
   }
 
-  tell({ detail, by }: EvidenceRecord): void {
+  notified({ detail, by }: EvidenceRecord): void {
     this.prove(by);
     const state = graphCallStates.find((name) => name === detail.state);
     if (state !== undefined && !this.#states.includes(state)) this.#states.push(state);
@@ -212,7 +212,7 @@ const takers: Readonly<Partial<Record<EventName, (history: CallHistory, record: 
   },
   drained: (history, record) => history.close(record),
   writesRefused: (history, record) => history.refuseWrites(record),
-  notified: (history, record) => history.tell(record),
+  notified: (history, record) => history.notified(record),
   contradicted: (history, record) => history.contradict(record),
   callbackBypassed: (history) => history.flag('callbackBypassed'),
   ended: (history, record) => history.end(record),

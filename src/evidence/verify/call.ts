@@ -7,7 +7,7 @@ export interface RecordedInterval {
   readonly opened: string | null;
   /** When the last writer had left; null: its end is not among the records. */
   readonly closed: string | null;
-  /** What every instance let through; null: not told. */
+  /** What every instance let through; null: not recorded. */
   readonly writes: {
     readonly admitted: number;
     readonly aborted: number;
@@ -45,7 +45,7 @@ const readKnownId = (value: unknown): string | null => {
   return id === nobody ? null : id;
 };
 
-/** What Graph told of a call, by name. Read again, as the chain of hashes vouches for the bytes and not for their sense. */
+/** What Graph reported of a call, by name. Read again, as the chain of hashes vouches for the bytes and not for their sense. */
 export const factReaders = {
   direction: readWord,
   callChainId: readKnownId,
@@ -69,7 +69,7 @@ export const listReaders = {
 export type FactList = keyof typeof listReaders;
 export const listNames = Object.keys(listReaders) as FactList[];
 
-/** One bot's call, as its records tell it. Ids as Graph gave them, no names; times are RFC 3339 in UTC, by the store's clock. */
+/** One bot's call, as its records describe it. Ids as Graph gave them, no names; times are RFC 3339 in UTC, by the store's clock. */
 export interface CallSummary
   extends Readonly<Record<Fact, string | null>>, Readonly<Record<FactList, readonly string[]>> {
   /** As Graph spells it in REST URLs. */
@@ -78,7 +78,7 @@ export interface CallSummary
   readonly app: string | null;
   readonly firstRecord: string;
   readonly lastRecord: string;
-  /** The states that Graph told, in the order in which they were first told. */
+  /** The states that Graph reported, in the order of their first report. */
   readonly states: readonly GraphCallState[];
   /** The first 256. */
   readonly recorded: readonly RecordedInterval[];
@@ -94,7 +94,7 @@ export interface CallSummary
     readonly count: number;
   }[];
   readonly ended: { readonly at: string; readonly cause: string | null } | null;
-  /** Graph's last word on why the call ended. */
+  /** The last reason that Graph gave for the end of the call. */
   readonly result: { readonly code: number | null; readonly subcode: number | null } | null;
   readonly flags: readonly CallFlag[];
 }

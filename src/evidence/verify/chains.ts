@@ -103,7 +103,7 @@ export class Calls {
 
   /**
    * The store forgets a closed call after its retention time; should its id come again, its history begins anew. Where a
-   * clock went back meanwhile, times do not tell how long that was.
+   * clock went back meanwhile, times do not show how long that was.
    */
   #mayBeginAnew(past: Past, record: EvidenceRecord, at: number): boolean {
     if (record.seq !== 1 || record.hash === past.first) return false;

@@ -35,7 +35,7 @@ export interface Link {
   readonly orFrom: readonly string[];
 }
 
-/** Calls that belong together as far as the evidence tells. For reading only: each call has its own gate. */
+/** Calls that belong together as far as the evidence shows. For reading only: each call has its own gate. */
 export interface Conversation {
   readonly tenant: string | null;
   readonly firstRecord: string;

@@ -20,7 +20,7 @@ export class RefusalLines {
   readonly #reporters = new Map<string, Reporter>();
   /** Instances that were found gone, and the number of the last line of each by then. */
   readonly #lost = new Map<string, number>();
-  /** Refused writes that the lines tell of. */
+  /** Refused writes that the lines count. */
   writes = 0;
   /** From now on earlier lines may be in another directory. */
   #moved = false;

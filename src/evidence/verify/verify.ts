@@ -8,7 +8,7 @@ import { Repairs } from './repairs.ts';
 
 interface VerifyOptions {
   /**
-   * The hash that the last line must have, whether it holds a record or a repair: the files alone cannot tell that their
+   * The hash that the last line must have, whether it holds a record or a repair: the files alone cannot show that their
    * end is missing. What has been added since does not fit either, but the report says that the line is there.
    */
   readonly expectHead?: string | undefined;
@@ -47,7 +47,7 @@ export interface Report {
   readonly begunAnew: number;
   /** Records that note that the store's clock had been set back; their order is that of `seq`. */
   readonly steps: number;
-  /** Refused writes that lines without a call tell of. */
+  /** Refused writes that lines without a call count. */
   readonly refusedWrites: number;
   /** Instances that ended without telling what they had refused last. */
   readonly countsLost: number;

@@ -38,11 +38,11 @@ export interface ControlRequest {
 /** A request about one call. */
 export interface CallRequest extends ControlRequest {
   readonly call: CallKey;
-  /** Whether it was settled for this very request who asks; otherwise Graph's word from before counts. */
+  /** Whether the caller was verified for this very request; otherwise an earlier answer of Graph counts. */
   readonly isProvenAnew?: boolean;
   /** Its body as JSON that is judged; read once, whoever asks for it first. */
   readonly json: () => Promise<Decision<JsonBody>>;
-  /** Graph is silent about the token: if a stop is asked for, the gate is closed here until it is known what Graph says. */
+  /** Graph has not answered about the token: if a stop is requested, the gate is closed here until Graph answers. */
   readonly holdClosed: () => void;
 }
 
@@ -126,7 +126,7 @@ export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders => ({
 });
 
 /**
- * A call that does not exist is answered like one that is somebody else's, or the answer would tell which ids are in
+ * A call that does not exist is answered like one that is somebody else's, or the answer would reveal which ids are in
  * use (docs/design/callers.md).
  */
 export const notThere = ({ isUnowned = false }: ControlRequest, status: number): Refusal | undefined =>

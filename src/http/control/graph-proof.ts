@@ -21,15 +21,15 @@ export type Proof =
 /**
  * In `graph` mode a status change is acted on only after Graph has accepted a request for that call with that
  * token, so that a stranger can neither open a gate nor close one (docs/design/callers.md). Asks Graph where that is
- * not known yet. A stop is held closed as soon as Graph is silent, and until it is known what Graph says.
+ * not known yet. The gate is held closed for a stop as soon as Graph is late, until Graph answers.
  */
 export async function prove(request: CallRequest): Promise<Proof> {
   const { caller, call, proofs } = request;
   if (caller.verified) return { kind: 'proven', isNew: true };
   if (proofs.has(call, caller)) return whose(request, false);
   const { sent, left } = askForCall(request);
-  const silent = left.then(() => pause(silentAfterMs));
-  const soon = await Promise.race([sent, silent]);
+  const timeout = left.then(() => pause(silentAfterMs));
+  const soon = await Promise.race([sent, timeout]);
   if (soon === undefined) request.holdClosed();
   return judge(request, soon ?? (await sent));
 }
@@ -68,7 +68,7 @@ const pause = (ms: number): Promise<undefined> => sleep(ms, undefined, { ref: fa
 export async function graphAccepts(request: CallRequest): Promise<'accepted' | 'refused' | 'unanswered'> {
   const sent = await askForCall(request).sent;
   const verdict = tokenVerdict(sent);
-  if (verdict === 'silent' || verdict === 'busy') return 'unanswered';
+  if (verdict === 'noAnswer' || verdict === 'busy') return 'unanswered';
   const proof = await judge(request, sent, () => grant(0));
   return proof.kind === 'proven' ? 'accepted' : 'refused';
 }
@@ -107,7 +107,7 @@ async function judge(
   const { caller, call, deps, facts } = request;
   const answer = (): Decision<number> => (sent.kind === 'answered' ? relayed(sent.answer) : sent.refusal);
   const verdict = tokenVerdict(sent);
-  if (verdict === 'silent') return { kind: 'unanswered', answer };
+  if (verdict === 'noAnswer') return { kind: 'unanswered', answer };
   if (verdict === 'accepted') {
     await accept(request);
     return whose(request, true);

@@ -39,7 +39,7 @@ export function graphTakingTurns(request: ControlRequest, accepted: AcceptedToke
       const turn = await limits.graphTurn(share, pool);
       try {
         if (!turn.ok) return { kind: 'failed', refusal: turn };
-        // Nothing tells any more that the client went away meanwhile.
+        // No event follows when the client went away meanwhile.
         if (res.destroyed) return { kind: 'failed', refusal: refuse('ClientGone') };
         const within = { bodyMs: limits.smallBody.withinMs, answerMs: limits.answerMs };
         const forwarded = await graph.forward({ ...asked, ...within, body }, res);

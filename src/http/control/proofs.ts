@@ -3,7 +3,7 @@ import type { CallKey } from '../../core/call/key.ts';
 import type { Caller } from '../authenticate.ts';
 
 const remembered = 10_000;
-/** For how long Graph's word on a token counts at most, ms; tokens can be withdrawn before they end. */
+/** For how long Graph's acceptance of a token counts at most, ms; tokens can be revoked before they expire. */
 const provenForMs = 5 * 60_000;
 /** The same where the token does not say when it ends, ms. */
 const uncertainForMs = 30_000;

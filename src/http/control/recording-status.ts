@@ -92,7 +92,7 @@ export const stopRequest = (
   };
 };
 
-/** Graph's answer goes on unchanged; a header tells what it meant for the gate. */
+/** Graph's answer is forwarded unchanged; a header says what it meant for the gate. */
 function settle(
   request: CallRequest,
   sent: Sent<RawAnswer>,

@@ -36,7 +36,7 @@ export class UnprovenRequest {
   /** Graph has not answered: the gate stays closed until it does. */
   async keep(): Promise<void> {
     this.hold();
-    (await this.#held)?.askOn();
+    (await this.#held)?.keepAsking();
   }
 
   /** The request is over. */

@@ -44,7 +44,7 @@ export interface BotEndpoint {
   readonly url: string;
   /** Everything received, in order, tokens included. */
   readonly received: readonly ReceivedNotification[];
-  /** The invitations that the bot has answered, with what it was told. */
+  /** The invitations that the bot has answered, with the answers that it got. */
   readonly answered: readonly AnsweredCall[];
   /** Says how the next notifications are answered; usually with 202. */
   script(rule: BotAnswer): void;
@@ -63,7 +63,7 @@ const anyToken = /eyJ[\w-]+\.[\w-]+(\.[\w-]*)*/g;
 const usual: Rule = answerSchema.parse({});
 
 /**
- * The calling webhook of the sandbox's bot: takes what the proxy passes on, and answers 202 unless it was told
+ * The calling webhook of the sandbox's bot: takes what the proxy passes on, and answers 202 unless it was scripted
  * otherwise (`control-table.ts`). Every path but those below `/sandbox` takes notifications.
  */
 export async function startBotEndpoint(options: Place = {}): Promise<BotEndpoint> {

@@ -11,7 +11,7 @@ export interface Refused {
   readonly body: string;
 }
 
-/** How a stream ended; null: without a word. */
+/** How a stream ended; null: without a Close frame. */
 export interface CloseFrame {
   readonly code: number;
   readonly reason: string;
@@ -26,7 +26,7 @@ export interface Stream {
   /** Sends bytes as they are. */
   write(bytes: Uint8Array): void;
   close(code?: number): void;
-  /** Goes away without a word. */
+  /** Closes the connection without a Close frame. */
   destroy(): void;
   /** Messages of the other side. */
   readonly messages: readonly Buffer[];
@@ -101,7 +101,7 @@ export function openStream(url: string, { token, protocol, headers, tls = {} }: 
   });
   const opened = answered.then(({ res }) => res.headers);
   const socket = answered.then((found) => found.socket);
-  // Whoever waits for neither learns of the end from `over`.
+  // Whoever waits for neither finds the end in `over`.
   opened.catch(() => undefined);
   socket.catch(() => undefined);
   req.end();

@@ -76,7 +76,13 @@ function makeOperation(
   };
   const keepOperation = (): void => void call.operations.set(id, operation);
   const tellOperation = (): void => state.operationEnded(call, operation);
-  return { answer: operationAnswer(operation), effect, operation, keepOperation, tellOperation };
+  return {
+    answer: operationAnswer(operation),
+    effect,
+    operation,
+    keepOperation,
+    notifyOperation: tellOperation,
+  };
 }
 
 const statuses = ['unknown', 'notRecording', 'recording', 'failed'] as const;

@@ -26,7 +26,7 @@ export function describeCall(call: FakeCall, webhook: string | undefined): objec
     requestedModalities: ['audio'],
     mediaConfig: { '@odata.type': '#microsoft.graph.appHostedMediaConfig', blob: '<media session>' },
     mediaState: call.state === 'established' ? { audio: 'active' } : null,
-    // What Microsoft's sample bot tells a recording call by.
+    // How Microsoft's sample bot recognises a recording call.
     incomingContext: call.policyBased ? { observedParticipantId: observed?.id ?? null } : null,
     resultInfo: null,
   };

@@ -41,7 +41,7 @@ const maxBodyBytes = 1024 * 1024;
 
 /**
  * Microsoft Graph's cloud communications as a recording bot sees them, for the sandbox and the tests: `/v1.0` and
- * `/beta`, calls, operations, participants and call records. What it can be told to do otherwise, over HTTP or in code,
+ * `/beta`, calls, operations, participants and call records. What it can be made to do otherwise, over HTTP or in code,
  * is in `control-table.ts`.
  *
  * Notifications are made once `connect` has named the bot's webhook. They go to `callbackUri` of the call's answer, or

@@ -79,7 +79,7 @@ export class Notifications implements NotificationControl {
   #left = Infinity;
 
   /**
-   * `sign` makes a token that receivers can verify. `webhook` tells where the bot's registration sends notifications;
+   * `sign` makes a token that receivers can verify. `webhook` is where the bot's registration sends notifications;
    * while it is undefined, none are made.
    */
   constructor(sign: (claims: Claims) => Promise<string>, webhook: () => string | undefined) {

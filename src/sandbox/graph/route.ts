@@ -8,16 +8,16 @@ export interface Answer {
   readonly body?: unknown;
 }
 
-/** What a request would do, and what it would be told: a script may have the one without the other. */
+/** What a request would do, and its answer: a script may have the one without the other. */
 export interface Outcome {
   readonly answer: Answer;
   readonly effect?: () => void;
-  /** The operation that `answer` tells of. */
+  /** The operation in `answer`. */
   readonly operation?: Operation;
   /** From then on the operation can be read. */
   readonly keepOperation?: () => void;
-  /** The bot is told that the operation, which was pending, is final. */
-  readonly tellOperation?: () => void;
+  /** Notifies the bot that the pending operation has ended. */
+  readonly notifyOperation?: () => void;
 }
 
 export interface GraphRequest {

@@ -167,7 +167,7 @@ class ActiveRule implements Script {
       if (effect !== undefined) this.#schedule(effect, act);
       this.#defer(afterMs, () => {
         operation.status = then;
-        outcome.tellOperation?.();
+        outcome.notifyOperation?.();
         if (effect === undefined && then === 'completed') act();
       });
       return operationAnswer(operation);

@@ -3,7 +3,7 @@ import type { Binding } from '../../core/call/state.ts';
 import { makeCallRecord, sampleDirectRoutingCall, samplePstnCall } from './record-data.ts';
 import { monotonic } from '../loopback.ts';
 
-/** What participants are told: the banner is on, off, or says that recording failed. */
+/** What participants see: the banner is on, off, or says that recording failed. */
 export type RecordingState = 'recording' | 'notRecording' | 'failed';
 
 export interface Operation {
@@ -114,12 +114,12 @@ export class FakeGraphState {
   readonly #calls = new Map<string, FakeCall>();
   readonly #ended = new Map<string, FakeCall>();
   readonly #now: () => number;
-  readonly #tell: (call: FakeCall, event: CallEvent) => void;
+  readonly #emit: (call: FakeCall, event: CallEvent) => void;
 
-  /** `now`: wall clock, ms since the epoch. `tell` hears of every change that the bot is notified of, as it happens. */
-  constructor(now: () => number, tell: (call: FakeCall, event: CallEvent) => void = () => undefined) {
+  /** `now`: wall clock, ms since the epoch. `emit` is called for every change that the bot is notified of. */
+  constructor(now: () => number, emit: (call: FakeCall, event: CallEvent) => void = () => undefined) {
     this.#now = now;
-    this.#tell = tell;
+    this.#emit = emit;
     this.pstnCalls = [samplePstnCall(now())];
     this.directRoutingCalls = [sampleDirectRoutingCall(now())];
   }
@@ -144,9 +144,9 @@ export class FakeGraphState {
 
   addCall(call: FakeCall): void {
     this.#calls.set(keyOf(call.id), call);
-    if (call.direction === 'incoming') this.#tell(call, { kind: 'invited' });
-    else this.#tell(call, { kind: 'state', state: 'establishing' });
-    if (call.state === 'established') this.#tell(call, { kind: 'state', state: 'established' });
+    if (call.direction === 'incoming') this.#emit(call, { kind: 'invited' });
+    else this.#emit(call, { kind: 'state', state: 'establishing' });
+    if (call.state === 'established') this.#emit(call, { kind: 'state', state: 'established' });
   }
 
   find(id: string): FakeCall | undefined {
@@ -164,7 +164,7 @@ export class FakeGraphState {
     const isNews = call.state !== 'established';
     Object.assign(call, { state: 'established', callbackUri, deltaRoster });
     if (!isNews) return;
-    for (const state of ['establishing', 'established'] as const) this.#tell(call, { kind: 'state', state });
+    for (const state of ['establishing', 'established'] as const) this.#emit(call, { kind: 'state', state });
   }
 
   addParticipants(
@@ -172,7 +172,7 @@ export class FakeGraphState {
     people: readonly { readonly user: string; readonly displayName: string }[],
   ): string[] {
     const changed = people.map(({ user, displayName }) => join(call, user, displayName));
-    if (this.#isLive(call)) this.#tell(call, { kind: 'roster', changed, removed: [] });
+    if (this.#isLive(call)) this.#emit(call, { kind: 'roster', changed, removed: [] });
     return changed.map(({ id }) => id);
   }
 
@@ -180,13 +180,13 @@ export class FakeGraphState {
     const participant = call.participants.get(id);
     if (participant === undefined || !this.#isLive(call)) return false;
     call.participants.delete(id);
-    this.#tell(call, { kind: 'roster', changed: [], removed: [participant] });
+    this.#emit(call, { kind: 'roster', changed: [], removed: [participant] });
     return true;
   }
 
   /** A pending operation is final now. */
   operationEnded(call: FakeCall, operation: Operation): void {
-    if (this.#isLive(call)) this.#tell(call, { kind: 'operationEnded', operation });
+    if (this.#isLive(call)) this.#emit(call, { kind: 'operationEnded', operation });
   }
 
   /** What acts after the end of the call changes nothing. */
@@ -195,7 +195,7 @@ export class FakeGraphState {
     const changed = call.recording === state ? [] : [...call.participants.values()];
     call.recording = state;
     this.banner.push({ at: monotonic(), call: call.id, state });
-    if (changed.length > 0) this.#tell(call, { kind: 'roster', changed, removed: [] });
+    if (changed.length > 0) this.#emit(call, { kind: 'roster', changed, removed: [] });
   }
 
   /** The call is over: its banner goes out, later requests find nothing, and a call record appears. */
@@ -208,7 +208,7 @@ export class FakeGraphState {
     this.#calls.delete(keyOf(call.id));
     this.#ended.set(keyOf(call.id), call);
     this.records.push(makeCallRecord(call, this.#now()));
-    this.#tell(call, { kind: 'ended', result });
+    this.#emit(call, { kind: 'ended', result });
   }
 
   #isLive(call: FakeCall): boolean {

@@ -11,9 +11,9 @@ export const missedPingsAllowed = { starting: 60, serving: 6, leaving: 6 } as co
 export class Liveness {
   #beganAt = -Infinity;
   #isAwaited = false;
-  #silent = 0;
+  #missed = 0;
 
-  /** Begins a round at `now` (monotonic, ms), in a state that allows `most` silent ones. */
+  /** Begins a round at `now` (monotonic, ms), in a state that allows `most` missed ones. */
   round(now: number, most: number): 'ask' | 'wait' | 'hung' {
     const wasHeldUp = now - this.#beganAt > 2 * pingIntervalMs;
     this.#beganAt = now;
@@ -21,13 +21,13 @@ export class Liveness {
       this.#isAwaited = true;
       return 'ask';
     }
-    if (!wasHeldUp) this.#silent += 1;
-    return this.#silent >= most ? 'hung' : 'wait';
+    if (!wasHeldUp) this.#missed += 1;
+    return this.#missed >= most ? 'hung' : 'wait';
   }
 
-  /** Something was heard. */
+  /** A message arrived. */
   answered(): void {
     this.#isAwaited = false;
-    this.#silent = 0;
+    this.#missed = 0;
   }
 }

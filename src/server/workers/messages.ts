@@ -11,7 +11,7 @@ export interface WorkerConfig {
 
 /** What a worker can be asked, and what it answers. */
 export interface Answers {
-  /** It goes round: whatever the worker waits for, this is answered at once. */
+  /** Its event loop runs: whatever the worker waits for, this is answered at once. */
   readonly ping: true;
   readonly readiness: Readiness;
   readonly metrics: Samples;
@@ -31,9 +31,9 @@ export type ToWorker =
   | { readonly kind: 'close' };
 
 export type FromWorker =
-  /** What is said to a worker before this is lost. */
-  | { readonly kind: 'hears' }
+  /** Messages to a worker before this are lost. */
+  | { readonly kind: 'started' }
   | { readonly kind: 'listening'; readonly url: string }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[Question] }
-  /** The last numbers of a worker that ends. */
-  | { readonly kind: 'farewell'; readonly samples: Samples };
+  /** The metrics of a worker that ends. */
+  | { readonly kind: 'finalMetrics'; readonly samples: Samples };

@@ -27,9 +27,9 @@ interface WorkerPoolDeps {
   readonly size: number;
   readonly log: Log;
   readonly meter: PrimaryMeter;
-  readonly numbers: WorkerMetrics;
-  /** Workers die faster than it makes sense to replace them; told once or more. */
-  readonly onHopeless: (why: string) => void;
+  readonly metrics: WorkerMetrics;
+  /** Workers crash in a loop; called once or more. */
+  readonly onCrashLoop: (why: string) => void;
 }
 
 /** The kind of a fault is in the exit code; its text is on standard error, where the worker wrote it. */
@@ -79,7 +79,7 @@ export class WorkerPool {
   }
 
   /**
-   * Replaces the workers by others with this config: each of these must be able to open gates before an old one is told
+   * Replaces the workers by others with this config: each of these must be able to open gates before an old one is asked
    * to leave. One that cannot ends the attempt; false then, and the old ones that are left stay.
    */
   renew(config: WorkerConfig): Promise<boolean> {
@@ -93,13 +93,13 @@ export class WorkerPool {
   /** The process will end: workers serve on, and ask clients to connect anew. One that ends well now is not replaced. */
   retire(): void {
     this.#retired = true;
-    for (const worker of this.#workers) worker.tell({ kind: 'retire' });
+    for (const worker of this.#workers) worker.send({ kind: 'retire' });
   }
 
   /** Ends every worker as an instance alone ends on SIGTERM; false: not each of them ended well. */
   async close(): Promise<boolean> {
     this.#closing = true;
-    for (const worker of this.#workers) worker.tell({ kind: 'close' });
+    for (const worker of this.#workers) worker.send({ kind: 'close' });
     const force = setTimeout(() => {
       for (const worker of this.#workers) worker.kill();
     }, shutdownMs + marginMs);
@@ -115,14 +115,14 @@ export class WorkerPool {
   }
 
   #fork(config: WorkerConfig, { onTrial = false } = {}): WorkerProcess {
-    const { numbers } = this.#deps;
+    const { metrics } = this.#deps;
     const worker = new WorkerProcess(config, {
       onTrial,
       readyWithinMs: onTrial ? readyMs : soonReadyMs,
-      onFarewell: (id, samples) => numbers.add(id, samples),
+      onFinalMetrics: (id, samples) => metrics.add(id, samples),
     });
     this.#workers.add(worker);
-    if (this.#retired) worker.tell({ kind: 'retire' });
+    if (this.#retired) worker.send({ kind: 'retire' });
     this.#count();
     void worker.listening.then((url) => {
       if (url === undefined || worker.state !== 'starting') return;
@@ -140,10 +140,10 @@ export class WorkerPool {
   }
 
   #gone(worker: WorkerProcess, exit: Exit): void {
-    const { log, meter, numbers } = this.#deps;
+    const { log, meter, metrics } = this.#deps;
     this.#workers.delete(worker);
     this.#count();
-    void numbers.remove(worker.id);
+    void metrics.remove(worker.id);
     const endedWell = exit.code === 0;
     // A signal to the whole group reaches workers as well, whose delay may end before that of this process.
     const asked = worker.state === 'leaving' || this.#closing || (this.#retired && endedWell);
@@ -175,12 +175,12 @@ export class WorkerPool {
 
   /** At once after one death, later and later after more, and in the end not at all. */
   #replaceSoon(): void {
-    const { size, onHopeless } = this.#deps;
+    const { size, onCrashLoop } = this.#deps;
     const now = performance.now();
     this.#deaths = [...this.#deaths.filter((at) => now - at < deathsWithinMs), now];
     const { length } = this.#deaths;
     if (length > 2 * size + 3) {
-      onHopeless(
+      onCrashLoop(
         `${length} workers ended within ${deathsWithinMs / 1000} s: the process exits (crash-loop protection)`,
       );
       return;
@@ -246,7 +246,7 @@ export class WorkerPool {
   #leave(worker: WorkerProcess, withinMs: number): void {
     worker.state = 'leaving';
     this.#count();
-    worker.tell({ kind: 'leave', withinMs });
+    worker.send({ kind: 'leave', withinMs });
     const force = setTimeout(() => worker.kill(), withinMs + shutdownMs + marginMs);
     void worker.gone.then(() => clearTimeout(force));
   }

@@ -44,12 +44,12 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   reportBuild(registry, version());
   const meter = createPrimaryMeter(registry);
   meter.loaded('policies');
-  const numbers = new WorkerMetrics();
-  const onHopeless = (why: string): void => {
+  const metrics = new WorkerMetrics();
+  const onCrashLoop = (why: string): void => {
     log.error({}, why);
     fail({ kind: 'cannotStart', why: `TALLYLIGHT_WORKERS: ${why}; the log says why each of them ended` });
   };
-  const pool = new WorkerPool(config, { size: count, log, meter, numbers, onHopeless });
+  const pool = new WorkerPool(config, { size: count, log, meter, metrics, onCrashLoop });
 
   /** `ending`: no readiness any more. */
   const state: { ending: boolean; listening: boolean; failure?: PrimaryEnd } = {
@@ -60,8 +60,8 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   const admin = createAdmin({
     readiness: () => readinessOf(pool, state.ending),
     metrics: async () => {
-      await takeNumbers(pool, numbers);
-      return { contentType: registry.contentType, text: await numbers.text(registry) };
+      await collectMetrics(pool, metrics);
+      return { contentType: registry.contentType, text: await metrics.text(registry) };
     },
   });
   const close = async (): Promise<PrimaryEnd> => {
@@ -132,7 +132,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   return ended;
 }
 
-const silent: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };
+const notAnswering: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };
 const nobody: Obstacle = { code: 'NoWorker', text: 'no worker serves' };
 
 /** Connections go to any worker that serves: calls are carried if one can, and gates may open if all may open them. */
@@ -144,7 +144,7 @@ async function readinessOf(pool: WorkerPool, ending: boolean): Promise<Readiness
       .map(async (worker) => ({ id: worker.id, ready: await worker.ask('readiness', answerMs) })),
   );
   const found = said.flatMap(({ id, ready }) =>
-    (ready === undefined ? [silent] : (ready.obstacles ?? [])).map(({ code, text }): Obstacle => ({
+    (ready === undefined ? [notAnswering] : (ready.obstacles ?? [])).map(({ code, text }): Obstacle => ({
       code,
       text: `worker ${id}: ${text}`,
     })),
@@ -154,13 +154,13 @@ async function readinessOf(pool: WorkerPool, ending: boolean): Promise<Readiness
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */
-async function takeNumbers(pool: WorkerPool, numbers: WorkerMetrics): Promise<void> {
+async function collectMetrics(pool: WorkerPool, metrics: WorkerMetrics): Promise<void> {
   const [first, ...others] = pool.of('serving', 'leaving');
   await Promise.all([
-    first?.ask('survey', answerMs).then((samples) => samples && numbers.add(first.id, samples, true)),
+    first?.ask('survey', answerMs).then((samples) => samples && metrics.add(first.id, samples, true)),
     ...others.map(async (worker) => {
       const samples = await worker.ask('metrics', answerMs);
-      if (samples !== undefined) numbers.add(worker.id, samples);
+      if (samples !== undefined) metrics.add(worker.id, samples);
     }),
   ]);
 }

@@ -10,12 +10,12 @@ export interface Exit {
   readonly signal: string | null;
 }
 
-interface MemberOptions {
+interface WorkerProcessOptions {
   readonly onTrial: boolean;
   /** Then it listens, whether it may open gates or not. */
   readonly readyWithinMs: number;
-  /** Hears the last numbers of a worker that ends. */
-  readonly onFarewell: (id: number, samples: Samples) => void;
+  /** Gets the final metrics of a worker that ends. */
+  readonly onFinalMetrics: (id: number, samples: Samples) => void;
 }
 
 /** One worker, as the process that forked it sees it. */
@@ -29,17 +29,17 @@ export class WorkerProcess {
   isHung = false;
   /** The origin under which bots see it; undefined: it ended before it listened. */
   readonly listening: Promise<string | undefined>;
-  /** Resolves when the process is gone and everything that it said was heard. */
+  /** Resolves when the process is gone and all its messages were received. */
   readonly gone: Promise<Exit>;
   readonly #worker: Worker;
   readonly #asked = new Map<number, (answer: Answers[Question]) => void>();
   #questions = 0;
-  /** What is to be said once the worker hears. */
-  readonly #unsaid: ToWorker[] = [];
-  #hears = false;
+  /** Messages that wait until the worker receives them. */
+  readonly #unsent: ToWorker[] = [];
+  #hasStarted = false;
   readonly #ping = new Liveness();
 
-  constructor(config: WorkerConfig, { onTrial, readyWithinMs, onFarewell }: MemberOptions) {
+  constructor(config: WorkerConfig, { onTrial, readyWithinMs, onFinalMetrics }: WorkerProcessOptions) {
     this.config = config;
     this.onTrial = onTrial;
     this.#worker = cluster.fork();
@@ -48,34 +48,34 @@ export class WorkerProcess {
     const exit = new Promise<Exit>((resolve) => {
       this.#worker.once('exit', (code: number | null, signal: string | null) => resolve({ code, signal }));
     });
-    const silent = new Promise<void>((resolve) => void this.#worker.once('disconnect', resolve));
-    this.gone = Promise.all([exit, silent]).then(([how]) => how);
-    const told = new Promise<string>((resolve) => {
+    const disconnected = new Promise<void>((resolve) => void this.#worker.once('disconnect', resolve));
+    this.gone = Promise.all([exit, disconnected]).then(([how]) => how);
+    const url = new Promise<string>((resolve) => {
       this.#worker.on('message', (message: FromWorker) => {
         this.#ping.answered();
-        if (message.kind === 'hears') this.#flush();
+        if (message.kind === 'started') this.#flush();
         else if (message.kind === 'listening') resolve(message.url);
-        else if (message.kind === 'farewell') onFarewell(this.id, message.samples);
+        else if (message.kind === 'finalMetrics') onFinalMetrics(this.id, message.samples);
         else {
           this.#asked.get(message.id)?.(message.answer);
           this.#asked.delete(message.id);
         }
       });
     });
-    this.listening = Promise.race([told, this.gone.then(() => undefined)]);
-    // A message to a process that has just died; its end is heard of in any case.
+    this.listening = Promise.race([url, this.gone.then(() => undefined)]);
+    // A message to a process that has just died; its end is noticed in any case.
     this.#worker.on('error', () => undefined);
-    this.tell({ kind: 'begin', config, readyWithinMs });
+    this.send({ kind: 'begin', config, readyWithinMs });
   }
 
-  tell(message: ToWorker): void {
-    this.#unsaid.push(message);
-    if (this.#hears) this.#flush();
+  send(message: ToWorker): void {
+    this.#unsent.push(message);
+    if (this.#hasStarted) this.#flush();
   }
 
   #flush(): void {
-    this.#hears = true;
-    for (const message of this.#unsaid.splice(0)) if (this.#worker.isConnected()) this.#worker.send(message);
+    this.#hasStarted = true;
+    for (const message of this.#unsent.splice(0)) if (this.#worker.isConnected()) this.#worker.send(message);
   }
 
   /** undefined: no answer came in time. */
@@ -90,14 +90,14 @@ export class WorkerProcess {
         clearTimeout(give);
         resolve(answer as Answers[Asked]);
       });
-      this.tell({ kind: 'ask', id, question });
+      this.send({ kind: 'ask', id, question });
     });
   }
 
   /** Begins a round in which the worker must give a sign of life; false: it has given none for too long. */
   checkLiveness(now: number): boolean {
     const ping = this.#ping.round(now, missedPingsAllowed[this.state]);
-    if (ping === 'ask') this.tell({ kind: 'ask', id: 0, question: 'ping' });
+    if (ping === 'ask') this.send({ kind: 'ask', id: 0, question: 'ping' });
     return ping !== 'hung';
   }
 

@@ -30,12 +30,12 @@ function begin({ settings, policies }: WorkerConfig, readyWithinMs: number): Wor
     policies,
     readyWithinMs,
   });
-  instance.then(({ url }) => say({ kind: 'listening', url }), failStart);
+  instance.then(({ url }) => send({ kind: 'listening', url }), failStart);
   return { log, instance, delayMs: settings.shutdownDelayMs };
 }
 
-/** Resolves once it was said, or there is nobody left to say it to. */
-function say(message: FromWorker): Promise<void> {
+/** Resolves once it was sent, or there is nobody left to send it to. */
+function send(message: FromWorker): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
     else resolve();
@@ -46,7 +46,7 @@ async function answer(question: Question): Promise<Answers[Question] | undefined
   if (question === 'ping') return true;
   const instance = await work?.instance;
   if (question === 'readiness') return instance?.readiness();
-  // A store that hangs must not keep the other numbers.
+  // A store that hangs must not keep the other metrics.
   if (question === 'survey') await Promise.race([instance?.survey(), sleep(surveyMs)]);
   return instance?.registry.getMetricsAsJSON();
 }
@@ -70,7 +70,7 @@ function close(why: JsonObject): void {
   const leaveStore = async (): Promise<void> => {
     const running = await instance;
     await running.close();
-    await say({ kind: 'farewell', samples: await running.registry.getMetricsAsJSON() });
+    await send({ kind: 'finalMetrics', samples: await running.registry.getMetricsAsJSON() });
   };
   shutDown(leaveStore, log, why).catch(failStart);
 }
@@ -82,9 +82,9 @@ const ending = endingWith({
   close,
 });
 
-// A terminal that is closed tells the whole group; policies and settings come from the primary.
+// A terminal that is closed signals the whole group; policies and settings come from the primary.
 process.on('SIGHUP', () => undefined);
-// A terminal and systemd tell the whole group: the delays of all run at the same time.
+// A terminal and systemd signal the whole group: the delays of all run at the same time.
 onEndSignals(ending);
 cluster.worker?.on('disconnect', () => {
   // Node would end the process at once, with what it had admitted.
@@ -99,7 +99,7 @@ process.on('message', (message: ToWorker) => {
     case 'ask':
       // One that fails is not answered, which the primary takes for a no.
       answer(message.question).then(
-        (given) => given && say({ kind: 'answer', id: message.id, answer: given }),
+        (given) => given && send({ kind: 'answer', id: message.id, answer: given }),
         () => undefined,
       );
       break;
@@ -113,4 +113,4 @@ process.on('message', (message: ToWorker) => {
       ending.now({ why: 'asked to' });
   }
 });
-void say({ kind: 'hears' });
+void send({ kind: 'started' });

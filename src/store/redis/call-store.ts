@@ -18,7 +18,7 @@ interface Hints {
   acquiring(session: SessionId, shard: number): HolderTimes | undefined;
 }
 
-/** First grants that are asked for at a time: a fleet that comes back must not run into the time of one command. */
+/** First grants that are asked for at a time: a burst of returning clients must not run into the time of one command. */
 const firstGrants = { most: 16, size: 32 };
 /** How many calls are forgotten at a time. */
 const sweptTogether = 32;
@@ -45,7 +45,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
           ttlMs: String(Math.ceil(times.ttlMs)),
           graphTimeoutMs: String(Math.ceil(times.graphTimeoutMs)),
           open: openState,
-          ...shards.look(part),
+          ...shards.readArguments(part),
         },
         more.flatMap((named) => [named.call, named.holders]),
       );
@@ -60,7 +60,11 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
     read: async (call) => {
       const part = keys.shardOf(call);
       const asked = shards.now();
-      const { shard, ...view } = await connection.script(scripts.read, keys.call(call), shards.look(part));
+      const { shard, ...view } = await connection.script(
+        scripts.read,
+        keys.call(call),
+        shards.readArguments(part),
+      );
       return { ...view, livedMs: shards.saw(part, shard, asked) };
     },
     commit: async ({ call, version, life, state, record, dropTallies, retentionMs, operation }) => {
@@ -81,7 +85,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
           id: call,
           listed: isWatched(state) ? '1' : '0',
           open: openState,
-          ...shards.tell(part),
+          ...shards.reportArguments(part),
           channel: keys.evidence,
           part: String(part),
         });
@@ -133,7 +137,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
         [...ids].map(([part, list]) =>
           connection.script(scripts.touch, keys.shard(part), {
             ids: JSON.stringify(list),
-            ...shards.tell(part),
+            ...shards.reportArguments(part),
           }),
         ),
       );
@@ -144,7 +148,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       const wanted = { forMs: String(Math.ceil(forMs)), limit: String(Math.floor(limit)) };
       const found = await Promise.all(
         all.map((part) =>
-          connection.script(scripts.idle, keys.shard(part), { ...wanted, ...shards.tell(part) }),
+          connection.script(scripts.idle, keys.shard(part), { ...wanted, ...shards.reportArguments(part) }),
         ),
       );
       return found
@@ -157,7 +161,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
       const each = String(Math.max(0, Math.floor(limit)));
       const found = await Promise.all(
         all.map((part) =>
-          connection.script(scripts.due, keys.shard(part), { limit: each, ...shards.tell(part) }),
+          connection.script(scripts.due, keys.shard(part), { limit: each, ...shards.reportArguments(part) }),
         ),
       );
       const due = found.flat().slice(0, Math.max(0, limit));
@@ -167,7 +171,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
           due.slice(next, next + sweptTogether).map((call) =>
             connection.script(scripts.sweep, keys.call(call), {
               id: call,
-              ...shards.look(keys.shardOf(call)),
+              ...shards.readArguments(keys.shardOf(call)),
             }),
           ),
         );

@@ -23,8 +23,8 @@ export interface RedisStoreOptions {
    */
   readonly durability?: DurabilityRule | undefined;
   /**
-   * What to do about servers that do not tell whether they evict keys: fail with StoreUnsuitable (`check`, if absent), or
-   * take the operator's word that they do not (`vouched`).
+   * What to do about servers that do not report whether they evict keys: fail with StoreUnsuitable (`check`, if absent), or
+   * rely on the operator that they do not (`vouched`).
    */
   readonly eviction?: EvictionRule | undefined;
   /** How many replicas must have a change of state before it counts; 0 if absent. Fewer: StoreUnavailable. */

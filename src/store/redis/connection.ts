@@ -70,7 +70,7 @@ export function connect(
   let closed = false;
   let troubled = false;
   let kept: boolean | undefined;
-  const told = new Set<string>();
+  const warned = new Set<string>();
   const lossListeners: (() => void)[] = [];
   let waiting: { resolve: () => void; reject: (fault: Fault) => void }[] = [];
 
@@ -83,15 +83,15 @@ export function connect(
     waiting = [];
   };
 
-  const tellOnce = (text: string): void => {
-    if (!told.has(text)) log?.warn({}, text);
-    told.add(text);
+  const warnOnce = (text: string): void => {
+    if (!warned.has(text)) log?.warn({}, text);
+    warned.add(text);
   };
 
   const demand = (doubts: readonly string[]): void => {
     if (durability === 'ignore') return;
     if (durability === 'require' && doubts.length > 0) throw unsuitable([...new Set(doubts)].join('; '));
-    for (const doubt of doubts) tellOnce(`the store does not give all guarantees: ${doubt}`);
+    for (const doubt of doubts) warnOnce(`the store does not give all guarantees: ${doubt}`);
   };
 
   /** Judges every master. Only the latest round counts: connections may come and go meanwhile. */
@@ -106,10 +106,10 @@ export function connect(
         masters.map((master) => durabilityOf(master, target.kind, waitReplicas)),
       );
       if (mine !== round || closed) return;
-      lacks.flat().forEach(tellOnce);
+      lacks.flat().forEach(warnOnce);
       demand(found.flatMap(({ doubts }) => doubts));
       kept = found.length === 1 ? found[0]?.kept : false;
-      // INFO is answered during the handshake already; `changed` tells when that is over.
+      // INFO is answered during the handshake already; `changed` is called when that is over.
       if (masters.some(({ status }) => status !== 'ready')) return;
       if (obstacle !== undefined) log?.info({}, 'the store is connected');
       troubled = false;

@@ -202,7 +202,7 @@ export function parseContent(fields: unknown): OutboxContent {
   return { refusedWrites: value as unknown as RefusedWrites };
 }
 
-/** Only what naming and ordering a record needs: whether it is genuine is for the chain to tell. */
+/** Only what naming and ordering a record needs: whether it is genuine is for the chain to show. */
 function parseRecord(text: unknown): EvidenceRecord {
   const value = parse(text, 'evidence record');
   asCallKey(value.call);

@@ -14,7 +14,7 @@ export interface Durability {
 
 /** A primary that was replaced must have stopped by then; the scripts wait as long (`fencedMs` in prelude.lua). */
 const fencedMs = 15_000;
-/** A replica tells every second how far it is, and the primary looks every second. */
+/** A replica reports every second how far it is, and the primary looks every second. */
 const longestLagS = 10;
 
 const settings = [

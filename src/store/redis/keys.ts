@@ -21,7 +21,7 @@ export interface ShardKeys {
   readonly mark: string;
   /** A hash: state -> number of calls. */
   readonly census: string;
-  /** A sorted set: call id -> when something was last heard of it, in watched time. Of calls that silence may end. */
+  /** A sorted set: call id -> when it was last active, in watched time. Of calls that idleness may end. */
   readonly activity: string;
   /** A sorted set: call id -> when the call may be forgotten, in watched time. */
   readonly retained: string;
@@ -52,7 +52,7 @@ export interface Keys {
   session(session: SessionId): SessionKeys;
   /** The publish/subscribe channel that wakes a session. */
   channel(session: SessionId): string;
-  /** The channel on which is told in which shard evidence waits. */
+  /** The channel that announces in which shard evidence waits. */
   readonly evidence: string;
   /** A hash: instance that has refused writes -> the numbers of its last report and of its last line. */
   readonly reporters: string;

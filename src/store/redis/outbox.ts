@@ -8,10 +8,10 @@ import { type Rival, scripts } from './scripts.ts';
 import type { WakeUps } from './wake.ts';
 
 /** So often may all shards be asked whether something waits that other instances have committed, ms. */
-const sweepEveryMs = { told: 10_000, untold: 2000 };
+const sweepEveryMs = { subscribed: 10_000, unsubscribed: 2000 };
 
 export interface RedisOutbox extends Outbox {
-  /** Tells that something may wait in a shard. */
+  /** Something may wait in this shard. */
   hint(shard: number): void;
 }
 
@@ -134,7 +134,9 @@ export function redisOutbox(
       await connection.script(scripts.release, keys, { owner });
     },
     pending: async (limit) => {
-      const everyMs = wakeUps.hears(keys.evidence) ? sweepEveryMs.told : sweepEveryMs.untold;
+      const everyMs = wakeUps.isSubscribed(keys.evidence)
+        ? sweepEveryMs.subscribed
+        : sweepEveryMs.unsubscribed;
       if (now() - sweptAt > everyMs) await sweep();
       for (;;) {
         const asked = [...hints].slice(0, limit);

@@ -28,7 +28,7 @@ export const aclLine = (prefix: string): string => {
   return `ACL SETUSER <user> ~${prefix}:* &${prefix}:* ${rights}`;
 };
 
-/** The arguments by which Redis tells whether the keys of a command are allowed. */
+/** The arguments by which Redis judges whether the keys of a command are allowed. */
 function withArguments(command: string, key: string, channel: string): readonly string[] {
   switch (command) {
     case 'INFO':
@@ -51,7 +51,7 @@ function withArguments(command: string, key: string, channel: string): readonly 
   }
 }
 
-/** Redis 7.0 tells a script what its user may do; a server that does not is not asked. */
+/** In Redis 7.0 a script can ask what its user may do; a server that does not is not asked. */
 const missingRights = `
 local missing = {}
 if not redis.acl_check_cmd then return missing end

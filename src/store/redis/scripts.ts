@@ -35,7 +35,7 @@ const script = <const Key extends string, const Arg extends string, Reply>(
   decode: (reply: unknown) => Reply,
 ): Script<Key, Arg, Reply> => ({ name, lua: lua[name], keys, args, decode });
 
-/** A change that must not be forgotten by a replica that takes over; or one whose success tells that none took over. */
+/** A change that must not be forgotten by a replica that takes over; or one whose success shows that none took over. */
 const replicated: typeof script = (...parts) => ({ ...script(...parts), replicated: true });
 
 function yes(reply: unknown): boolean {
@@ -52,7 +52,7 @@ function splitTallyName(name: string): { session: string; epoch: number } {
   return { session: name.slice(space + 1), epoch: asNumber(name.slice(0, space), 'tally') };
 }
 
-/** What a script tells of the shard it ran in. */
+/** What a script reports of the shard it ran in. */
 export interface ShardFacts {
   /** Protocol time, ms. */
   readonly time: number;
@@ -111,7 +111,7 @@ function touched(reply: unknown): ShardFacts {
   return shardFacts(time, life, fenced, settled);
 }
 
-/** The one state that `acquire` may open for; Lua is told, it does not know. */
+/** The one state that `acquire` may open for; Lua gets it as an argument. */
 export const openState = 'recording';
 
 /** What a session may hold, and since when; for how long that is only the caller knows. */
@@ -121,7 +121,7 @@ type Held =
       readonly opened: Opened;
     });
 
-/** When an epoch was opened, as a shard tells it. */
+/** When an epoch was opened, as a shard reports it. */
 export interface Opened {
   /** Protocol time, ms: now. */
   readonly time: number;
@@ -146,7 +146,7 @@ function acquiredOne(reply: unknown): Held {
 
 interface IdleCall {
   readonly call: CallKey;
-  /** Since when nothing was heard, protocol time, ms: unlike an age, it does not depend on when its shard was asked. */
+  /** Since when there was no activity, protocol time, ms: unlike an age, it does not depend on when its shard was asked. */
   readonly since: number;
 }
 
@@ -223,7 +223,7 @@ function rival(reply: unknown): Rival | undefined {
 }
 
 const shardKeys = ['shard', 'mark'] as const;
-/** What every script of a shard is told: the largest protocol time known here, and how long it is since it was told last. */
+/** Arguments of every script of a shard: the largest protocol time known here, and the time since it was last reported. */
 const shardArgs = ['seen', 'elapsed'] as const;
 
 const commit = (name: 'commit' | 'commitClosing') =>

@@ -81,7 +81,7 @@ export function redisSessions(
     const asked = shards.now();
     const facts = await connection.script(scripts.begin, keys.shard(shard), {
       kept: keptText(connection.kept()),
-      ...shards.tell(shard),
+      ...shards.reportArguments(shard),
     });
     shards.saw(shard, facts, asked);
     return facts.life;
@@ -111,7 +111,7 @@ export function redisSessions(
     const due = shards.unsettled(freshMs(times), settledTogether);
     await Promise.all(
       due.map(async ({ shard, life }) => {
-        const args = { life, ...shards.look(shard) };
+        const args = { life, ...shards.readArguments(shard) };
         if (await connection.script(scripts.settle, keys.shard(shard), args)) shards.settled(shard, life);
       }),
     );
@@ -188,11 +188,11 @@ export function redisSessions(
     announceStop: async (stop) => {
       await connection.command('publish', keys.stops, stopMessage(stop));
     },
-    onStop: (hear) =>
+    onStop: (receive) =>
       wakeUps.on(keys.stops, (message) => {
         if (message === undefined) return;
         const stop = stopIn(message);
-        if (stop !== undefined) hear(stop);
+        if (stop !== undefined) receive(stop);
         else tellUnreadable();
       }),
   };

@@ -1,12 +1,12 @@
 import type { Opened, ShardFacts } from './scripts.ts';
 
-/** Protocol time as a shard has told it, and when that reply came, local clock. */
+/** Protocol time as a shard has reported it, and when that reply came, local clock. */
 interface Sample {
   readonly time: number;
   readonly at: number;
 }
 
-/** By so much, ms, and by such a part of the time that passed, two clocks may differ that keep pace: the network, and drift. */
+/** By how much two clocks that keep pace may differ, ms and as a part of the time that passed: the network, and drift. */
 const paceMs = 50;
 const paceDrift = 0.0002;
 
@@ -17,10 +17,10 @@ const sampleMs = 10_000;
 export class Shards {
   readonly #now: () => number;
   readonly #began: number;
-  /** The largest protocol time that any shard has told. */
+  /** The largest protocol time that any shard has reported. */
   #seen = 0;
-  /** When each shard was last told how long it is since it was told before. */
-  readonly #told = new Map<number, number>();
+  /** When the elapsed time was last reported to each shard, local clock. */
+  readonly #reportedAt = new Map<number, number>();
   readonly #lives = new Map<number, { readonly facts: ShardFacts; readonly since: number }>();
 
   /** One sample from before the last few seconds, if there is one, and one that is newer. */
@@ -36,20 +36,20 @@ export class Shards {
     return this.#now();
   }
 
-  /** The arguments for a script that only looks. */
-  look(shard: number): { readonly seen: string; readonly elapsed: string } {
-    const elapsed = this.#now() - (this.#told.get(shard) ?? this.#began);
+  /** The arguments for a script that only reads. */
+  readArguments(shard: number): { readonly seen: string; readonly elapsed: string } {
+    const elapsed = this.#now() - (this.#reportedAt.get(shard) ?? this.#began);
     return { seen: String(this.#seen), elapsed: elapsed.toFixed(3) };
   }
 
-  /** The arguments for a script that lets watched time go on. */
-  tell(shard: number): { readonly seen: string; readonly elapsed: string } {
-    const args = this.look(shard);
-    this.#told.set(shard, this.#now());
+  /** The arguments for a script that advances watched time. */
+  reportArguments(shard: number): { readonly seen: string; readonly elapsed: string } {
+    const args = this.readArguments(shard);
+    this.#reportedAt.set(shard, this.#now());
     return args;
   }
 
-  /** A script has told of a shard; `asked` is when it was sent, local clock. Returns for how long its life has lasted, ms. */
+  /** A script has returned a shard's facts; `asked` is when it was sent, local clock. Returns for how long its life has lasted, ms. */
   saw(shard: number, facts: ShardFacts, asked: number): number {
     this.#seen = Math.max(this.#seen, facts.time);
     this.#sample(shard, facts.time);
@@ -86,7 +86,7 @@ export class Shards {
       this.#samples.set(shard, { older: known.newer, newer: sample });
   }
 
-  /** The life of a shard as it was told last. */
+  /** The life of a shard as it was reported last. */
   lifeOf(shard: number): string | undefined {
     return this.#lives.get(shard)?.facts.life;
   }

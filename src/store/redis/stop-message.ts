@@ -1,7 +1,7 @@
 import { parseCallKey } from '../../core/call/key.ts';
 import type { AnnouncedStop } from '../../core/ports/session-store.ts';
 
-/** A stop as it is told to the other instances: its epoch or `-`, who tells it, the call. */
+/** A stop as it is announced to the other instances: its epoch or `-`, who announces it, the call. */
 export const stopMessage = ({ call, epoch, from }: AnnouncedStop): string =>
   `${epoch ?? '-'} ${from} ${call}`;
 

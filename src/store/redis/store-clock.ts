@@ -13,7 +13,7 @@ interface Sample {
 
 /**
  * Watches the store's clock against this process's own. Nothing that keeps a gate honest goes by the store's clock, so a
- * step costs no more than being told: the times in the evidence look odd afterwards, and somebody may want to know why.
+ * step is only reported: the times in the evidence look odd afterwards, and somebody may want to know why.
  */
 export class StoreClock {
   readonly #meter: Partial<Pick<Meter, 'storeClock'>> | undefined;

@@ -14,7 +14,7 @@ export async function infoOf(server: Redis): Promise<(name: string) => string | 
   return (name) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
 }
 
-/** Whether a server that does not tell its eviction policy is refused, or taken at the operator's word. */
+/** Whether a server that does not report its eviction policy is refused, or the operator vouches for it. */
 export type EvictionRule = 'check' | 'vouched';
 
 /** The server's answer to CONFIG GET; undefined: the server, or the rights of the user, do not allow to ask. */
@@ -34,7 +34,7 @@ export type Config = Readonly<Partial<Record<string, string>>>;
 
 /**
  * Throws unless the server is at least 7.0 and never evicts keys: an evicted holder would still write.
- * INFO tells both, also where CONFIG is forbidden; some managed offerings leave the policy out of it.
+ * INFO reports both, also where CONFIG is forbidden; some managed offerings leave the policy out of it.
  */
 export async function assertSuitable(server: Redis, eviction: EvictionRule = 'check'): Promise<void> {
   const field = await infoOf(server);

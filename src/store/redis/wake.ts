@@ -5,22 +5,22 @@ const patienceMs = 1000;
 
 export type Wake = (message?: string) => void;
 
-/** Wake-ups by publish/subscribe: a hint that may get lost, so no failure here is anyone's business. */
+/** Wake-ups by publish/subscribe: a hint that may get lost, so failures here are ignored. */
 export interface WakeUps {
   /** Calls back without a message when some may have been lost. Returns the way to stop. */
   on(channel: string, wake: Wake): Promise<() => void>;
-  /** Whether messages come from there now. */
-  hears(channel: string): boolean;
+  /** Whether the subscription to the channel is active now. */
+  isSubscribed(channel: string): boolean;
 }
 
 export function wakeUps(connection: Connection, sleep: (ms: number) => Promise<void>): WakeUps {
   const { subscriber } = connection;
   const listeners = new Map<string, Set<Wake>>();
-  const heard = new Set<string>();
+  const subscribed = new Set<string>();
   const ignore = (): undefined => undefined;
   const subscribe = async (...channels: readonly string[]): Promise<void> => {
     await subscriber.subscribe(...channels);
-    for (const channel of channels) if (listeners.has(channel)) heard.add(channel);
+    for (const channel of channels) if (listeners.has(channel)) subscribed.add(channel);
   };
   const wakeAll = (): void => {
     for (const set of listeners.values()) for (const wake of set) wake();
@@ -34,8 +34,8 @@ export function wakeUps(connection: Connection, sleep: (ms: number) => Promise<v
     // What was published meanwhile is gone.
     subscribe(...listeners.keys()).then(wakeAll, ignore);
   });
-  subscriber.on('close', () => heard.clear());
-  // A heartbeat tells what became of the session.
+  subscriber.on('close', () => subscribed.clear());
+  // The next heartbeat shows what became of the session.
   connection.onLoss(wakeAll);
 
   return {
@@ -44,17 +44,17 @@ export function wakeUps(connection: Connection, sleep: (ms: number) => Promise<v
       listeners.set(channel, set.add(wake));
       // Not connected: the next 'ready' subscribes.
       if (subscriber.status === 'ready') {
-        const subscribed = subscribe(channel).catch(ignore);
-        await Promise.race([subscribed, sleep(patienceMs)]);
+        const attempt = subscribe(channel).catch(ignore);
+        await Promise.race([attempt, sleep(patienceMs)]);
       }
       return () => {
         set.delete(wake);
         if (set.size > 0 || listeners.get(channel) !== set) return;
         listeners.delete(channel);
-        heard.delete(channel);
+        subscribed.delete(channel);
         if (subscriber.status === 'ready') subscriber.unsubscribe(channel).catch(ignore);
       };
     },
-    hears: (channel) => heard.has(channel),
+    isSubscribed: (channel) => subscribed.has(channel),
   };
 }

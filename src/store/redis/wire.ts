@@ -116,7 +116,7 @@ function openSingle(
     inUse = false;
   });
   commands.on('error', (error: Error) => events.failed(error));
-  // The connection for commands fails as well, and tells.
+  // The connection for commands fails as well, and reports it.
   subscriber.on('error', () => undefined);
   const kept = keptLogin(login, [commands, subscriber], () => undefined, log);
   return {

@@ -234,7 +234,7 @@ describe('scripts', () => {
   });
 
   test('a sink can store and stay silent', async () => {
-    sink.script({ then: 'silence' });
+    sink.script({ then: 'noAnswer' });
     const write = openWrite('/media/call/silent');
     const outcome = once(write, 'response').then(
       () => 'answered',

@@ -17,12 +17,12 @@ test('a worker that is spoken to after its death, before that is known, is gone 
   const workerProcess = new WorkerProcess({} as WorkerConfig, {
     onTrial: false,
     readyWithinMs: 0,
-    onFarewell: () => undefined,
+    onFinalMetrics: () => undefined,
   });
   const worker = cluster.workers![workerProcess.id]!;
   await once(worker, 'message');
   killUnheard(worker.process.pid!);
-  workerProcess.tell({ kind: 'retire' });
+  workerProcess.send({ kind: 'retire' });
   expect(await workerProcess.gone).toEqual({ code: null, signal: 'SIGKILL' });
   expect(await workerProcess.listening).toBeUndefined();
 });

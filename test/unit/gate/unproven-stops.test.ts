@@ -31,7 +31,7 @@ function unproven(world: World, changes: Partial<UnprovenStop> = {}) {
   };
   const held = world.run(world.instances[1]!.gate.holdClosed(stop)).then((hold) => {
     // Graph has not answered the request itself.
-    hold?.askOn();
+    hold?.keepAsking();
     return hold !== undefined;
   });
   return { graph, held };

@@ -14,14 +14,14 @@ const single: Readonly<Record<number, TokenVerdict>> = {
   401: 'refused',
   403: 'denied',
   404: 'gone',
-  408: 'silent',
+  408: 'noAnswer',
   410: 'gone',
   429: 'busy',
 };
 
 describe('what an answer of Graph says of a token', () => {
   test.each(Array.from({ length: 800 }, (_, n) => n + 200))('%i', (status) => {
-    const byClass = status < 300 ? 'accepted' : status < 500 ? 'unusable' : 'silent';
+    const byClass = status < 300 ? 'accepted' : status < 500 ? 'unusable' : 'noAnswer';
     expect(tokenVerdict(answered(status))).toBe(single[status] ?? byClass);
   });
 
@@ -32,9 +32,9 @@ describe('what an answer of Graph says of a token', () => {
         tokenVerdict({ kind, refusal: refuse(reason), facts: {} }),
       ]),
     );
-    expect(new Set(verdicts.filter(([, verdict]) => verdict === 'silent').map(([reason]) => reason))).toEqual(
-      new Set(['GraphTimeout', 'GraphUnreachable']),
-    );
-    expect(new Set(verdicts.map(([, verdict]) => verdict))).toEqual(new Set(['silent', 'busy']));
+    expect(
+      new Set(verdicts.filter(([, verdict]) => verdict === 'noAnswer').map(([reason]) => reason)),
+    ).toEqual(new Set(['GraphTimeout', 'GraphUnreachable']));
+    expect(new Set(verdicts.map(([, verdict]) => verdict))).toEqual(new Set(['noAnswer', 'busy']));
   });
 });

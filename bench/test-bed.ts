@@ -10,7 +10,7 @@ import { benchDirectory, launch, message, repository, type Launched } from './pr
 import type { SinkCount } from './sink.ts';
 
 /** What the proxies stand between, each in a process of its own: Redis, Graph, the sink and the load. */
-export interface House {
+export interface TestBed {
   readonly directory: string;
   readonly redis: TestRedis;
   readonly graph: Graph;
@@ -33,10 +33,10 @@ const has =
 const module = (name: string): Launched =>
   launch(process.execPath, [`${benchDirectory}child.mjs`, name], { ipc: true });
 
-/** Where this process was told to keep what is temporary, before a house of its own was opened there. */
+/** The temporary directory of this process, before the test bed opens one of its own there. */
 const temporary = tmpdir();
 
-export async function openHouse(): Promise<House> {
+export async function openTestBed(): Promise<TestBed> {
   const directory = mkdtempSync(join(temporary, 'tallylight-bench-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   // What others keep in temporary directories goes with ours, also when this process is interrupted.
@@ -97,9 +97,9 @@ interface InstanceOptions {
 }
 
 /** The proxy with the settings of a deployment; only the limits that a flood from one caller would meet are raised. */
-export async function startInstance(house: House, options: InstanceOptions): Promise<Instance> {
-  const { graph } = house;
-  const route = { path: '/media/{callId}/*', upstream: `http://127.0.0.1:${house.sinkPort}` };
+export async function startInstance(testBed: TestBed, options: InstanceOptions): Promise<Instance> {
+  const { graph } = testBed;
+  const route = { path: '/media/{callId}/*', upstream: `http://127.0.0.1:${testBed.sinkPort}` };
   const main = options.main ?? join(repository, 'dist/src/cli/main.js');
   const [command, args] = options.npmStart === true ? ['npm', ['start']] : [options.node, [main]];
   const child = launch(command, args, {
@@ -123,8 +123,8 @@ export async function startInstance(house: House, options: InstanceOptions): Pro
       TALLYLIGHT_MEDIA_ROUTES: JSON.stringify([
         options.webSocket === true ? { ...route, websocket: true } : route,
       ]),
-      TALLYLIGHT_REDIS_URL: options.redisUrl ?? house.redis.url,
-      TALLYLIGHT_EVIDENCE_DIR: options.evidence ?? join(house.directory, 'evidence'),
+      TALLYLIGHT_REDIS_URL: options.redisUrl ?? testBed.redis.url,
+      TALLYLIGHT_EVIDENCE_DIR: options.evidence ?? join(testBed.directory, 'evidence'),
       TALLYLIGHT_UNKNOWN_CALLS_PER_SECOND: '1000000',
       TALLYLIGHT_MAX_GRANTS: '200000',
     },
@@ -145,9 +145,9 @@ export async function startInstance(house: House, options: InstanceOptions): Pro
 }
 
 /** Whether this build takes WebSockets: one that does not stops at the unknown key of a route. */
-export async function takesWebSockets(house: House, node: string): Promise<boolean> {
+export async function takesWebSockets(testBed: TestBed, node: string): Promise<boolean> {
   try {
-    const instance = await startInstance(house, { node, webSocket: true });
+    const instance = await startInstance(testBed, { node, webSocket: true });
     await instance.process.stop();
     return true;
   } catch (error) {
