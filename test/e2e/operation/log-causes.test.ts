@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,15 +22,8 @@ afterEach(async () => {
   for (const clean of cleanUp.splice(0).reverse()) await clean();
 });
 
-/** A port of this machine at which nothing listens. */
-async function deadPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+/** Nothing listens there: it is assigned to nobody, and no test is given it by chance, as a port that was just closed would be. */
+const deadPort = 28;
 
 async function worldWith(settings: (peers: Peers) => Partial<ProxySettings>) {
   const log = collectedLog();
@@ -43,13 +36,12 @@ const warned = (log: CollectedLog, setting: string) =>
   log.lines.find(({ level, facts }) => level === 'warn' && facts.setting === setting)?.facts;
 
 test('Graph that refuses connections is named, with the setting and the cause, once for many requests', async () => {
-  const port = await deadPort();
-  const { world, log } = await worldWith(() => ({ graphUrl: `http://127.0.0.1:${port}` }));
+  const { world, log } = await worldWith(() => ({ graphUrl: `http://127.0.0.1:${deadPort}` }));
   const bot = await world.bot();
   for (let count = 0; count < 3; count += 1) expect((await bot.post('keepAlive')).status).toBe(502);
   expect(warned(log, 'TALLYLIGHT_GRAPH_URL')).toEqual({
     setting: 'TALLYLIGHT_GRAPH_URL',
-    host: `127.0.0.1:${port}`,
+    host: `127.0.0.1:${deadPort}`,
     cause: expect.stringMatching(/^ECONNREFUSED: .*nothing listens/),
   });
   expect(log.lines.filter(({ facts }) => facts.setting === 'TALLYLIGHT_GRAPH_URL')).toHaveLength(1);
@@ -91,7 +83,7 @@ test('a bot whose name DNS does not know is named', async () => {
 });
 
 test('a media handler and a key server that refuse connections are named', async () => {
-  const origin = `http://127.0.0.1:${await deadPort()}`;
+  const origin = `http://127.0.0.1:${deadPort}`;
   const { world, log } = await worldWith(({ mint }) => ({
     mediaRoutes: [
       { path: '/media/{callId}/*', upstream: origin, methods: ['POST'], reads: 'pass', websocket: true },
@@ -111,7 +103,7 @@ test('a media handler and a key server that refuse connections are named', async
 });
 
 test('a token endpoint that refuses connections is named', async () => {
-  const tokenEndpoint = `http://127.0.0.1:${await deadPort()}/token`;
+  const tokenEndpoint = `http://127.0.0.1:${deadPort}/token`;
   const { log } = await worldWith(() => ({
     graphCredentials: [{ tokenEndpoint, clientId: 'an-app', clientSecret: 'secret' }],
   }));
@@ -123,15 +115,14 @@ test('a token endpoint that refuses connections is named', async () => {
 });
 
 test('a Redis that refuses connections is named', async () => {
-  const port = await deadPort();
   const log = collectedLog();
-  const store = redisStore(`redis://:password@127.0.0.1:${port}`, {
+  const store = redisStore(`redis://:password@127.0.0.1:${deadPort}`, {
     log: about(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
   });
   cleanUp.push(() => store.close());
   await eventually(() => warned(log, 'TALLYLIGHT_REDIS_URL') !== undefined);
   expect(warned(log, 'TALLYLIGHT_REDIS_URL')).toMatchObject({
-    hosts: `127.0.0.1:${port}`,
+    hosts: `127.0.0.1:${deadPort}`,
     cause: expect.stringMatching(/^ECONNREFUSED: /),
   });
   expect(JSON.stringify(log.lines)).not.toContain('password');
