@@ -4,7 +4,7 @@ import type { Log } from '../core/ports/log.ts';
 import { policyFilesIn } from '../policies/load.ts';
 import type { Doubt } from '../settings/doubts.ts';
 import type { ProxySettings } from '../settings/settings.ts';
-import { warnAbout } from '../settings/warnings.ts';
+import { warnAbout, warnOf } from '../settings/warnings.ts';
 import { type CertificateDoubt, certificateDoubts } from './certificate.ts';
 
 /** What is doubtful about the certificate that the settings name; nothing of one that cannot be read, which stops the start. */
@@ -42,9 +42,5 @@ export function warnAtStart(settings: ProxySettings, log: Log): void {
   } catch {
     // What cannot be read stops the start.
   }
-  for (const { setting, text, cure } of found)
-    log.warn(
-      { setting, problem: text, cure },
-      'a setting is probably wrong; tallylight check lists them all',
-    );
+  warnOf(found, log);
 }

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Log } from '../core/ports/log.ts';
-import { doubtsOf } from './doubts.ts';
+import { type Doubt, doubtsOf } from './doubts.ts';
 import type { ProxySettings } from './settings.ts';
 
 /** What may be meant and is not safe: it is said once, at the start. */
@@ -10,7 +10,11 @@ export function warnAbout(settings: ProxySettings, log: Log): void {
       facts,
       'several applications share a Graph credential without "apps". Graph cannot distinguish them, so each can act on calls of the others until the call is bound. Set "apps" of the credential to the application it is for',
     );
-  for (const { setting, text, cure } of doubtsOf(settings))
+  warnOf(doubtsOf(settings), log);
+}
+
+export function warnOf(doubts: readonly Doubt[], log: Log): void {
+  for (const { setting, text, cure } of doubts)
     log.warn(
       { setting, problem: text, cure },
       'a setting is probably wrong; tallylight check lists them all',

@@ -1,12 +1,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from './eventually.ts';
 import { settableClock } from './faketime.ts';
+import { freePort } from './free-port.ts';
 
 export interface RedisOptions {
   /** Keeps every acknowledged write over a restart. */
@@ -60,16 +60,6 @@ async function cliOn(port: number, args: readonly string[], password = ''): Prom
       if (attempt === 5 || !/reset by peer|closed the connection|Broken pipe/i.test(said)) throw error;
     }
   }
-}
-
-/** A port that was free a moment ago: redis-server cannot be told to choose one. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 /** Resolves once the server accepts connections; false: the port was taken meanwhile. */

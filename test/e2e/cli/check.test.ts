@@ -11,6 +11,7 @@ import { startRedis, type TestRedis } from '../../support/redis.ts';
 import { configurationMistakes } from './configuration-mistakes.ts';
 import type { Env, Mistake, Place } from './mistake.ts';
 import { surroundingMistakes } from './surrounding-mistakes.ts';
+import { freePort } from '../../support/free-port.ts';
 
 let directory: string;
 let occupant: Server;
@@ -37,14 +38,6 @@ afterAll(async () => {
   await Promise.all([peers.close(), redis.stop()]);
   await rm(directory, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 interface Report {
   readonly ok: boolean;

@@ -9,7 +9,8 @@ import { settingsFor, startProxyProcess, type ProxyProcess } from '../../support
 import { send } from '../../support/raw-http.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
 import { makeCertificate } from './certificate.ts';
-import { answeredCall, clientOf, freePort } from './house.ts';
+import { freePort } from '../../support/free-port.ts';
+import { answeredCall, clientOf } from './house.ts';
 import { startProgram, type Program } from './program.ts';
 
 let directory: string;

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IncomingCall } from '../../../src/sandbox/graph/control.ts';
@@ -11,6 +9,7 @@ import { startWorld, type World } from '../../support/world.ts';
 import { makeCertificate, type Certificate } from './certificate.ts';
 import { startProgram, type Program } from './program.ts';
 import { startTlsFront, type TlsFront } from './tls-front.ts';
+import { freePort } from '../../support/free-port.ts';
 
 export type ControlAuth = ProxySettings['controlAuth'];
 
@@ -23,15 +22,6 @@ export interface House {
   /** What the bot's client is built with. */
   readonly client: Readonly<Record<string, string>>;
   close(): Promise<void>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** The bot's calling webhook, at the proxy. */
