@@ -9,7 +9,7 @@ import { type StartUnit, startUnits } from '../src/core/http/request-start.ts';
 import type { Log } from '../src/core/ports/log.ts';
 import type { Store } from '../src/core/ports/store.ts';
 import { isAddressOrNetwork } from '../src/http/client-address.ts';
-import { mayBeStamp } from '../src/http/request-start.ts';
+import { isStampHeader } from '../src/http/request-start.ts';
 import type { createMeter } from '../src/metrics/metrics.ts';
 import { policySchema, toPolicy } from '../src/policies/schema.ts';
 
@@ -123,7 +123,7 @@ export const gateOptions = z
     graphTimeoutMaxMs: ms(100, 60_000).optional(),
     requestStart: z
       .strictObject({
-        header: z.string().refine(mayBeStamp, 'must be the name of a dedicated header field'),
+        header: z.string().refine(isStampHeader, 'must be the name of a dedicated header field'),
         trustedProxies: z
           .array(
             z.string().refine(isAddressOrNetwork, 'must be an IP address or a network such as 10.0.0.0/8'),

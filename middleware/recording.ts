@@ -29,14 +29,14 @@ export interface Recording {
   readonly hold: <Work extends PromiseLike<unknown>>(work: Work) => Work;
 }
 
-export interface Followed {
+export interface TrackedWrite {
   readonly recording: Recording;
   /** Under which the handler may read the body. */
   readonly watch: BodyWatch;
 }
 
 /** Tracks a write from its admission until the response, a body read beyond it and every held promise have ended. */
-export function follow(
+export function trackWrite(
   { gate, meter, log, newId }: GateParts,
   write: Write,
   {
@@ -44,7 +44,7 @@ export function follow(
     res,
     body,
   }: { readonly req: IncomingMessage; readonly res: ServerResponse; readonly body: BodyGuard },
-): Followed {
+): TrackedWrite {
   const { call, epoch } = write.grant;
   const controller = new AbortController();
   let pending = 1;

@@ -6,12 +6,12 @@ import { textOf } from '../src/core/reasons.ts';
 import type { Write } from '../src/gate/write.ts';
 import { runStages } from '../src/http/answer.ts';
 import { admitWrite } from '../src/http/admit-write.ts';
-import { counted, identifyMedia } from '../src/http/identify-media.ts';
+import { countRefusal, identifyMedia } from '../src/http/identify-media.ts';
 import type { RequestFacts } from '../src/http/request-log.ts';
 import { guardBody } from './guard-body.ts';
 import { readOptions, requireRecordingOptions, type RequireRecordingOptions } from './options.ts';
 import { type GateParts, partsOf, type RecordingGate } from './parts.ts';
-import { follow, type Followed, type Recording } from './recording.ts';
+import { trackWrite, type TrackedWrite, type Recording } from './recording.ts';
 
 declare global {
   // The one place where Express lets others add to its request.
@@ -24,7 +24,7 @@ declare global {
   }
 }
 
-interface Admitted extends Followed {
+interface Admitted extends TrackedWrite {
   readonly write: Write;
 }
 
@@ -54,9 +54,9 @@ export function requireRecording(gate: RecordingGate, options: RequireRecordingO
       const write = admitted.value;
       if (res.destroyed) {
         write.end(false);
-        return counted(parts, refuse('ClientGone'));
+        return countRefusal(parts, refuse('ClientGone'));
       }
-      return grant({ write, ...follow(parts, write, { req, res, body }) });
+      return grant({ write, ...trackWrite(parts, write, { req, res, body }) });
     };
     const pass = ({ write, recording, watch }: Admitted): Refusal | undefined => {
       // Whoever has begun to read while this was decided got nothing, but would take it from the handler now.

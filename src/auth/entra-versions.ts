@@ -36,7 +36,7 @@ export function unusableEntraIssuer(issuer: string): string | undefined {
  * What is wrong with a token whose tenant is known here by its issuer of the other version, and the cure. Which of the two
  * signs a token is decided by the application that the token is for. undefined: that is not the reason.
  */
-export function otherEntraVersion(
+export function entraVersionMismatch(
   issuer: string | undefined,
   configured: readonly string[],
 ): string | undefined {

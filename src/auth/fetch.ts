@@ -27,7 +27,7 @@ interface Request {
 }
 
 /** Fetches the whole answer within a time and a size; throws `IssuerUnreachable`. Redirects are not followed. */
-export async function fetchWhole(fetch: Fetch, url: string, request: Request): Promise<Response> {
+export async function fetchBounded(fetch: Fetch, url: string, request: Request): Promise<Response> {
   const { timeoutMs, maxBytes, ...init } = request;
   try {
     const signal = AbortSignal.timeout(timeoutMs);

@@ -37,11 +37,11 @@ export function checkIssuer(
   if (issuer === '') throw new Fault('ConfigurationInvalid', 'an entry has no issuer');
   if (audience.length === 0 || audience.includes(''))
     throw new Fault('ConfigurationInvalid', `issuer ${issuer} has no audience`);
-  const unfit = algorithms.find((name) => !asymmetric.test(name));
-  if (unfit !== undefined || algorithms.length === 0)
+  const unsupported = algorithms.find((name) => !asymmetric.test(name));
+  if (unsupported !== undefined || algorithms.length === 0)
     throw new Fault(
       'ConfigurationInvalid',
-      `issuer ${issuer}: algorithm ${unfit ?? '(none)'} is not accepted`,
+      `issuer ${issuer}: algorithm ${unsupported ?? '(none)'} is not accepted`,
     );
 }
 
@@ -51,9 +51,9 @@ export function readIssuer(config: IssuerConfig): TrustedIssuer<Binding> {
   const audience = [config.audience].flat();
   checkIssuer(issuer, audience, algorithms);
   const mayCall = {
-    tenant: memberOf(tenants),
-    app: memberOf(apps),
-    role: memberOf(config.roles ?? defaultRoles),
+    tenant: listMatcher(tenants),
+    app: listMatcher(apps),
+    role: listMatcher(config.roles ?? defaultRoles),
   };
   const needsRole = config.roles?.length !== 0;
 
@@ -81,7 +81,7 @@ export const notAllowed = (what: string): Decision<never> =>
   refuse('TokenNotAllowed', { detail: `the ${what} is not allowed` });
 
 /** Without a list everybody is a member; letter case does not matter. */
-export function memberOf(list: readonly string[] | undefined): (value: string) => boolean {
+export function listMatcher(list: readonly string[] | undefined): (value: string) => boolean {
   const members = list && new Set(list.map((value) => value.toLowerCase()));
   return (value) => members?.has(value.toLowerCase()) ?? true;
 }

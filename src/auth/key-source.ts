@@ -1,6 +1,6 @@
 import { Fault, messageOf } from '../core/errors.ts';
 import { isRecord } from '../core/json.ts';
-import { fetchWhole, secureUrl, type Fetch } from './fetch.ts';
+import { fetchBounded, secureUrl, type Fetch } from './fetch.ts';
 
 /** Where a key set is published. */
 export interface KeySource {
@@ -49,7 +49,7 @@ function keyAddress(metadata: string): URL {
 
 async function get(fetch: Fetch, url: URL, what: string): Promise<string> {
   const headers = { accept: 'application/jwk-set+json, application/json' };
-  const response = await fetchWhole(fetch, url.href, { method: 'GET', headers, timeoutMs, maxBytes });
+  const response = await fetchBounded(fetch, url.href, { method: 'GET', headers, timeoutMs, maxBytes });
   if (response.status !== 200) throw new Fault('IssuerUnreachable', `${what} answered ${response.status}`);
   return response.text();
 }

@@ -3,7 +3,7 @@ import { claimedBinding } from '../core/http/bearer.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant } from '../core/decision.ts';
 import { Fault } from '../core/errors.ts';
-import { checkIssuer, memberOf, notAllowed } from './issuers.ts';
+import { checkIssuer, listMatcher, notAllowed } from './issuers.ts';
 import { keysAt, keysOfMetadata, type KeySource } from './key-source.ts';
 import { invalid, type TrustedIssuer } from './token-verifier.ts';
 
@@ -48,7 +48,7 @@ export function readNotificationIssuer(config: NotificationIssuerConfig): Truste
       'ConfigurationInvalid',
       `notification issuer ${issuer}: an audience is not the application id of a bot`,
     );
-  const mayNotify = { tenant: memberOf(tenants), app: memberOf(apps) };
+  const mayNotify = { tenant: listMatcher(tenants), app: listMatcher(apps) };
 
   return {
     issuer,

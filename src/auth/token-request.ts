@@ -12,7 +12,7 @@ import {
 import { Fault, isFault } from '../core/errors.ts';
 import { clientKey, type ClientKeyConfig } from './client-key.ts';
 import { federatedToken } from './federated-token.ts';
-import { type Fetch, fetchWhole, secureUrl } from './fetch.ts';
+import { type Fetch, fetchBounded, secureUrl } from './fetch.ts';
 
 /** A client of a token endpoint. It proves itself by a secret, a key or a federated token: exactly one of them. */
 export interface ClientConfig {
@@ -54,7 +54,7 @@ export function tokenRequest(config: ClientConfig, fetch: Fetch): () => Promise<
       { scope },
       {
         [customFetch]: (url, { headers, body }) =>
-          fetchWhole(fetch, url, { method: 'POST', headers, body: body.toString(), timeoutMs, maxBytes }),
+          fetchBounded(fetch, url, { method: 'POST', headers, body: body.toString(), timeoutMs, maxBytes }),
         // `secureUrl` has made sure that http stays on this machine.
         [allowInsecureRequests]: true,
       },

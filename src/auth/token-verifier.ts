@@ -6,7 +6,7 @@ import { isFault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
 import type { ReasonCode } from '../core/reasons.ts';
-import { otherEntraVersion } from './entra-versions.ts';
+import { entraVersionMismatch } from './entra-versions.ts';
 import type { Fetch } from './fetch.ts';
 import type { KeySource } from './key-source.ts';
 import { createKeySet, failureCooldownMs, type KeySet } from './keys.ts';
@@ -104,14 +104,14 @@ export function createTokenVerifier<T>(
     return judged.ok ? grant({ value: judged.value, expiresAt: Number(claims.exp) * 1000 }) : judged;
   }
 
-  const told = new Set<string>();
+  const warned = new Set<string>();
   function ofUnknownIssuer(issuer: string | undefined): Refusal {
     const names = trusted.map((each) => each.issuer);
-    const version = otherEntraVersion(issuer, names);
+    const version = entraVersionMismatch(issuer, names);
     if (version === undefined) return invalid('its issuer (iss) is not configured');
     // Nothing of such a token is verified: whoever sends many of them is told of once.
-    if (!told.has(version)) log?.warn({ configured: names }, `a token was refused: ${version}`);
-    told.add(version);
+    if (!warned.has(version)) log?.warn({ configured: names }, `a token was refused: ${version}`);
+    warned.add(version);
     return invalid(version);
   }
 

@@ -4,11 +4,11 @@ import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import { chooseStore } from '../server/choose-store.ts';
 import { exitCode } from '../server/exit-codes.ts';
-import { failStart } from '../server/failed-start.ts';
+import { exitWithStartError } from '../server/failed-start.ts';
 import { createLog, standardError } from '../server/log.ts';
 import { prepareMemory } from '../server/memory.ts';
 import { type RunningProxy, startProxy } from '../server/proxy.ts';
-import { endingWith, onEndSignals, shutDown } from '../server/shutdown.ts';
+import { createShutdown, onEndSignals, shutDown } from '../server/shutdown.ts';
 import { warnAtStart } from '../server/warn-at-start.ts';
 import { runPrimary } from '../server/workers/primary.ts';
 import { changedSettings } from '../settings/changes.ts';
@@ -61,7 +61,7 @@ async function run(sandboxOnly: boolean): Promise<void> {
   const now: { running?: Running } = {};
   // From now on: the first process of a container has no default for a signal, and would outlive one during its start.
   onEndSignals(
-    endingWith({
+    createShutdown({
       log,
       // An instance that was never ready has no traffic to send elsewhere.
       delayMs: () => (now.running !== undefined && settings.mode === 'proxy' ? settings.shutdownDelayMs : 0),
@@ -73,7 +73,7 @@ async function run(sandboxOnly: boolean): Promise<void> {
           },
           log,
           why,
-        ).catch(failStart),
+        ).catch(exitWithStartError),
     }),
   );
   process.on('SIGHUP', () => {
@@ -100,7 +100,10 @@ const sandboxLog = (level: string): Log =>
 
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
   warnAtStart(settings, log);
-  const running = await startProxy(settings, { log, openStore: chooseStore(settings, log, failStart) });
+  const running = await startProxy(settings, {
+    log,
+    openStore: chooseStore(settings, log, exitWithStartError),
+  });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;
 }
@@ -135,4 +138,4 @@ async function sandbox(settings: Extract<Settings, { mode: 'sandbox' }>, log: Lo
   };
 }
 
-main().catch(failStart);
+main().catch(exitWithStartError);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault, messageOf } from '../core/errors.ts';
 import { verifyJournal } from '../evidence/verify/verify.ts';
-import { failStart } from '../server/failed-start.ts';
+import { exitWithStartError } from '../server/failed-start.ts';
 import { createLog } from '../server/log.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { Bot } from '../sandbox/bot/bot.ts';
@@ -285,4 +285,4 @@ async function until<T>(probe: () => T | Promise<T>, what: string): Promise<T> {
   }
 }
 
-await main().catch(failStart);
+await main().catch(exitWithStartError);

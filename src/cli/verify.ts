@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../core/errors.ts';
 import { listJournalFiles, verifyJournal, type Report } from '../evidence/verify/verify.ts';
-import { leadsNowhere } from '../evidence/verify/lines.ts';
+import { isBrokenLink } from '../evidence/verify/lines.ts';
 import { Conversations, type Conversation } from '../evidence/verify/links.ts';
 import { replay } from '../evidence/verify/replay.ts';
 import { conversationText, reportText } from '../evidence/verify/text-report.ts';
@@ -75,7 +75,7 @@ function refuse(why: string): number {
 }
 
 async function filesAt(path: string): Promise<string[]> {
-  if (await leadsNowhere(path)) return [path];
+  if (await isBrokenLink(path)) return [path];
   return (await stat(path)).isDirectory() ? listJournalFiles(path) : [path];
 }
 

@@ -7,7 +7,7 @@ import type { Write } from './write.ts';
 const storeWaitMs = 250;
 
 /** For signalling that needs the gate only for a part of it: a store that hangs counts as a closed gate. */
-export async function soon(
+export async function withinStoreWait(
   { clock, log }: Pick<GateDeps, 'clock' | 'log'>,
   call: CallKey,
   admitting: Promise<Decision<Write>>,

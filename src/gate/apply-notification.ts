@@ -34,7 +34,7 @@ export interface ReceivedNotice {
 }
 
 /** `again`: retry later, because the store does not answer or a status change is in progress. */
-export type Applied = NoticeOutcome | 'again';
+export type ApplyResult = NoticeOutcome | 'again';
 
 export interface NotificationDeps extends GateDeps {
   readonly bindings: Bindings;
@@ -53,7 +53,7 @@ type NoticeOf<Kind extends Notice['kind']> = Extract<Notice, { kind: Kind }>;
 export async function applyNotification(
   deps: NotificationDeps,
   { by, notice, ids }: ReceivedNotice,
-): Promise<Applied> {
+): Promise<ApplyResult> {
   const { call } = notice;
   const owner = await deps.bindings.bind(call, by, 'notification', ids);
   if (owner === undefined) return 'again';
@@ -81,7 +81,7 @@ async function applyCall(
   author: Author,
   by: Binding,
   notice: NoticeOf<'call'>,
-): Promise<Applied> {
+): Promise<ApplyResult> {
   const { call } = notice;
   const end = endOf(notice);
   const applied = await applyChange(deps, call, author, ({ state }) => proposeCall(state, notice)).catch(
@@ -139,7 +139,7 @@ function proposeCall(
 async function applyOperation(
   { operations, calls }: NotificationDeps,
   { call, operation, type, final }: NoticeOf<'operation'>,
-): Promise<Applied> {
+): Promise<ApplyResult> {
   if (type === 'other') return 'otherOperation';
   if (!final) return 'known';
   if (operations.wake(call, operation)) return 'awaited';
@@ -156,7 +156,7 @@ async function applyRoster(
   author: Author,
   by: Binding,
   notice: NoticeOf<'roster'>,
-): Promise<Applied> {
+): Promise<ApplyResult> {
   const { call } = notice;
   let kind: Contradiction | undefined;
   const contradicted = await applyChange(deps, call, author, ({ state, watched }) => {

@@ -8,7 +8,7 @@ import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import { type GateDeps, sessionTimes, sleep } from './context.ts';
-import { tellChange } from './story.ts';
+import { logChange } from './story.ts';
 
 export interface Author {
   readonly by: Binding | null;
@@ -86,7 +86,7 @@ export async function change(
     if (record.event === 'drained' && before.openedAt !== null)
       deps.meter.recorded(Math.max(0, clock - before.openedAt) / 1000);
     deps.unconfirmed.moved(call, state.state);
-    tellChange(deps.log, record, author.ids);
+    logChange(deps.log, record, author.ids);
     return grant({ state, before, holders });
   }
   throw new Fault(
@@ -99,7 +99,7 @@ export async function change(
  * Stores a response that Graph has already given. Retries until `deadline` (local clock); if the reply to a
  * successful change was lost, the event is refused or repeated without effect.
  */
-export async function changeInsistently(
+export async function changeWithRetries(
   deps: GateDeps,
   call: CallKey,
   author: Author,

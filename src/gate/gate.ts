@@ -10,9 +10,9 @@ import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
-import { soon } from './admit-soon.ts';
+import { withinStoreWait } from './admit-soon.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
-import { StopRetries, isAskedAgain } from './stop-retries.ts';
+import { StopRetries, isRetriedByCaller } from './stop-retries.ts';
 import { asRefusal, belongsTo, change } from './change.ts';
 import { type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
@@ -153,7 +153,7 @@ export class Gate {
 
   /** For signalling that needs the gate only for a part of it: a store that hangs counts as a closed gate. */
   admitSoon(call: CallKey, who: Binding | null): Promise<Decision<Write>> {
-    return soon(this.#deps, call, this.#admission.admit(call, who));
+    return withinStoreWait(this.#deps, call, this.#admission.admit(call, who));
   }
 
   /** Whether the gate is open for `who`, without writing anything. */
@@ -199,7 +199,7 @@ export class Gate {
     if (stopped.ok) return stopped;
     if (!this.#stopRetries.add(request, mark, stopped.reason)) {
       // It would never become known which recording was meant, and a later one would be closed here for good.
-      if (mark.epoch === undefined && isAskedAgain(request.cause)) mark.drop();
+      if (mark.epoch === undefined && isRetriedByCaller(request.cause)) mark.drop();
       return stopped;
     }
     const detail =

@@ -4,7 +4,7 @@ import { sleep } from './context.ts';
 import {
   applyNotification,
   type ReceivedNotice,
-  type Applied,
+  type ApplyResult,
   type NotificationDeps,
 } from './apply-notification.ts';
 
@@ -170,7 +170,7 @@ export class NotificationQueue {
     });
   }
 
-  async #take(received: ReceivedNotice): Promise<Applied> {
+  async #take(received: ReceivedNotice): Promise<ApplyResult> {
     try {
       return await applyNotification(this.#deps, received);
     } catch (error) {

@@ -2,7 +2,7 @@ import type { CallKey } from '../core/call/key.ts';
 import type { Clock } from '../core/ports/clock.ts';
 
 /** A status operation of Graph whose completion is awaited on this instance. */
-export interface Awaited {
+export interface AwaitedOperation {
   /** Resolves after `ms`, or as soon as a notification reports that the operation has ended. */
   pause(ms: number): Promise<void>;
   close(): void;
@@ -17,7 +17,7 @@ export class Operations {
     this.#clock = clock;
   }
 
-  await(call: CallKey, operation: string): Awaited {
+  await(call: CallKey, operation: string): AwaitedOperation {
     const name = nameOf(call, operation);
     let hasEnded = false;
     let end: () => void = () => undefined;

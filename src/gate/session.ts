@@ -115,11 +115,11 @@ export class Session {
         if (!isFault(error)) throw error;
         this.#deps.log.debug({ error: messageOf(error) }, 'a heartbeat failed');
       }
-      if (!this.#isAskedAgain()) return;
+      if (!this.#mustBeatAgain()) return;
     }
   }
 
-  #isAskedAgain(): boolean {
+  #mustBeatAgain(): boolean {
     return this.#again && !this.#closed;
   }
 

@@ -10,7 +10,7 @@ import {
   asRefusal,
   belongsTo,
   change,
-  changeInsistently,
+  changeWithRetries,
   freshForMs,
   stateOf,
   type Author,
@@ -147,7 +147,7 @@ async function begin<Answer extends GraphAnswer>(
 async function release(deps: GateDeps, call: CallKey, author: Author, token: string): Promise<void> {
   const deadline = deps.clock.now() + 3 * deps.times.graphTimeoutMs;
   try {
-    await changeInsistently(
+    await changeWithRetries(
       deps,
       call,
       author,
@@ -228,7 +228,7 @@ async function sendAndSettle<Answer extends GraphAnswer>(
     ...outcomeFacts(outcome),
     ...(sent.kind === 'notSent' ? {} : { graph: sent.facts }),
   };
-  const settled = await changeInsistently(
+  const settled = await changeWithRetries(
     deps,
     call,
     author,

@@ -3,7 +3,7 @@ import type { StopMark } from './stop-marks.ts';
 import { statusOnly } from './stop-retries.ts';
 import type { StopObserver, StopRequest } from './stop.ts';
 
-interface Surroundings {
+interface StopObserverDeps {
   readonly isRepeated: boolean;
   /** Whether the other instances know which recording is meant: what is held here was announced when it was closed. */
   readonly isAnnounced: boolean;
@@ -19,7 +19,7 @@ const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epo
 export function stopObserver(
   { cause, onlyBound }: Pick<StopRequest<never>, 'cause' | 'onlyBound'>,
   mark: StopMark,
-  { isRepeated, isAnnounced: wasAnnounced, announce, shut }: Surroundings,
+  { isRepeated, isAnnounced: wasAnnounced, announce, shut }: StopObserverDeps,
 ): StopObserver {
   let isAnnounced = wasAnnounced;
   return {

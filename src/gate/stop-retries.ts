@@ -20,10 +20,10 @@ const longestPauseMs = 5000;
 /** What may be otherwise when it is tried again; anything else is an answer. */
 const passing: readonly ReasonCode[] = ['StoreUnavailable', 'StatusInProgress', 'DrainTimeout', 'StoreFresh'];
 /** Those that nobody outside has asked for, and that whoever asked asks for again where it is still to be done. */
-const repeatedElsewhere: readonly StopCause[] = ['silence', 'silenceUnconfirmed', 'confirmation'];
+const retriedByCaller: readonly StopCause[] = ['silence', 'silenceUnconfirmed', 'confirmation'];
 
 /** Whether the stop comes from the idle-call check, or from a start that needs a confirmation. */
-export const isAskedAgain = (cause: StopCause): boolean => repeatedElsewhere.includes(cause);
+export const isRetriedByCaller = (cause: StopCause): boolean => retriedByCaller.includes(cause);
 
 type Attempt = (request: StopRequest<GraphAnswer>, mark: StopMark) => Promise<Decision<Stopped<GraphAnswer>>>;
 
@@ -77,7 +77,7 @@ export class StopRetries {
   /** Whether the stop is repeated from now on. */
   add(request: StopRequest<GraphAnswer>, mark: StopMark, reason: ReasonCode): boolean {
     const { call, cause } = request;
-    if (this.#closed || !passing.includes(reason) || isAskedAgain(cause)) return false;
+    if (this.#closed || !passing.includes(reason) || isRetriedByCaller(cause)) return false;
     const since = this.#deps.clock.now();
     const until = since + carriedForMs;
     const before = this.#carried.get(call);

@@ -11,7 +11,7 @@ import type { GraphAnswer, StatusOutcome } from '../core/graph/outcome.ts';
 import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallView } from '../core/ports/call-store.ts';
-import { asRefusal, change, changeInsistently, freshForMs, stateOf, type Author } from './change.ts';
+import { asRefusal, change, changeWithRetries, freshForMs, stateOf, type Author } from './change.ts';
 import { type GateDeps, sleep, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
 import { intervalOf } from './interval.ts';
@@ -279,7 +279,7 @@ async function settle<Answer extends GraphAnswer>(
     ...(sent.kind === 'notSent' ? {} : { graph: sent.facts }),
   };
   try {
-    const settled = await changeInsistently(
+    const settled = await changeWithRetries(
       deps,
       call,
       author,

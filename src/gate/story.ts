@@ -60,7 +60,7 @@ const detailNames = [
 ] as const;
 
 /** Writes the line of a change that the store has taken. */
-export function tellChange(log: Log, record: EvidenceRecord, ids?: RequestIds): void {
+export function logChange(log: Log, record: EvidenceRecord, ids?: RequestIds): void {
   const { level, text } = eventLines[record.event];
   log[level](factsOf(record, ids), text);
 }
@@ -74,14 +74,14 @@ function factsOf(
     call: toGuid(call),
     ...(by === null ? {} : { tenant: by.tenant, app: by.app }),
     ...{ event, from, to, epoch, seq, instance },
-    ...told(detail, detailNames, (name) => (name === 'from' ? 'source' : name)),
-    ...(ids === undefined ? told(detail, ['requestId', 'clientRequestId']) : idFacts(ids)),
-    ...told(graph, ['status', 'requestId'], (name) => (name === 'status' ? 'graphStatus' : 'graphRequestId')),
+    ...pick(detail, detailNames, (name) => (name === 'from' ? 'source' : name)),
+    ...(ids === undefined ? pick(detail, ['requestId', 'clientRequestId']) : idFacts(ids)),
+    ...pick(graph, ['status', 'requestId'], (name) => (name === 'status' ? 'graphStatus' : 'graphRequestId')),
     ...intervalFacts(detail),
   };
 }
 
-function told(
+function pick(
   detail: Readonly<Record<string, unknown>>,
   names: readonly string[],
   as: (name: string) => string = (name) => name,
@@ -96,4 +96,4 @@ function told(
 
 /** What was written in the interval that a drain has closed. */
 const intervalFacts = ({ interval, writes }: JsonObject): JsonObject =>
-  isRecord(interval) && isRecord(writes) ? told(writes, ['admitted', 'aborted', 'refused', 'bytes']) : {};
+  isRecord(interval) && isRecord(writes) ? pick(writes, ['admitted', 'aborted', 'refused', 'bytes']) : {};

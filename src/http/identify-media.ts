@@ -20,10 +20,10 @@ export async function identifyMedia<Target>(
   tokenIn: TokenHeader = 'Authorization',
 ): Promise<Decision<{ readonly who: Identity; readonly target: Target }>> {
   const who = await authenticateMedia(deps.verifier, req, tokenIn);
-  if (!who.ok) return counted(deps, who);
-  if (!target.ok) return counted(deps, target);
+  if (!who.ok) return countRefusal(deps, who);
+  if (!target.ok) return countRefusal(deps, target);
   if (req.headers.expect !== undefined && !expectsContinue(req))
-    return counted(deps, refuse('ExpectationFailed'));
+    return countRefusal(deps, refuse('ExpectationFailed'));
   return grant({ who: who.value, target: target.value });
 }
 
@@ -31,7 +31,7 @@ export const expectsContinue = (req: IncomingMessage): boolean =>
   req.headers.expect?.toLowerCase() === '100-continue';
 
 /** Counts a refusal of a media request in the metrics. */
-export function counted<T>({ meter }: Pick<StageDeps, 'meter'>, decision: Decision<T>): Decision<T> {
+export function countRefusal<T>({ meter }: Pick<StageDeps, 'meter'>, decision: Decision<T>): Decision<T> {
   if (!decision.ok) meter.decision('media', decision.reason);
   return decision;
 }

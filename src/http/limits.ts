@@ -4,7 +4,7 @@ import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts'
 import type { Plane } from '../core/ports/meter.ts';
 import type { BodyLimit } from './body.ts';
 import { counters, takeAll, tokenBuckets, type Release, type Take } from './counters.ts';
-import { isOfAll, retryAfterMs, shares, turns, type Pool, type Share } from './shares.ts';
+import { isSharedLimit, retryAfterMs, shares, turns, type Pool, type Share } from './shares.ts';
 
 /** Limits of one instance; whole numbers. */
 export interface LimitSizes {
@@ -151,7 +151,7 @@ const given = (taken: Release | string): Release | undefined =>
 
 /** Too much of one caller is for that caller to mend; too much of all is not. */
 const noRoom = (lack: string): Refusal =>
-  refuse(isOfAll(lack) ? 'Overloaded' : 'TooManyRequests', { detail: lack, retryAfterMs });
+  refuse(isSharedLimit(lack) ? 'Overloaded' : 'TooManyRequests', { detail: lack, retryAfterMs });
 
 const inTime = (turn: Release | undefined): Decision<Release> =>
   turn === undefined

@@ -5,7 +5,7 @@ import type { PolicyFor } from '../core/call/policy.ts';
 import type { Binding } from '../core/call/state.ts';
 import type { Decision, Refusal } from '../core/decision.ts';
 import type { RawAnswer, Sent } from '../core/graph/exchange.ts';
-import type { CallbackPlace } from '../core/http/callback-uri.ts';
+import type { CallbackTarget } from '../core/http/callback-uri.ts';
 import type { Forwarded, Upgraded } from '../core/http/exchange.ts';
 import type { FrameDirection } from '../core/http/stream-end.ts';
 import type { DiscardedWrite, WriteGuard } from '../core/http/write-guard.ts';
@@ -127,5 +127,5 @@ export interface ControlDeps extends StageDeps {
   readonly auth: ControlAuth;
   readonly graph: GraphPort;
   /** Where notifications come through the proxy; undefined: nowhere, so no `callbackUri` is judged. */
-  readonly callbacks?: CallbackPlace;
+  readonly callbacks?: CallbackTarget;
 }

@@ -45,7 +45,7 @@ const periodMs = 10_000;
 
 /** Refusals with the same reason. */
 interface RefusalClass {
-  readonly told: Set<CallKey | undefined>;
+  readonly logged: Set<CallKey | undefined>;
   leftOut: number;
   readonly end: () => void;
 }
@@ -73,7 +73,7 @@ export function requestLog({ log, clock, clientOf }: RequestLogDeps): RequestLog
         log.info({ surface, reason, leftOut }, 'further requests were refused for the same reason');
     };
     const cancel = clock.after(periodMs, end);
-    const begun = { told: new Set<CallKey | undefined>(), leftOut: 0, end };
+    const begun = { logged: new Set<CallKey | undefined>(), leftOut: 0, end };
     classes.set(name, begun);
     return begun;
   };
@@ -91,11 +91,11 @@ export function requestLog({ log, clock, clientOf }: RequestLogDeps): RequestLog
       facts.reason = reason;
       const name = `${surface} ${reason}`;
       const known = classes.get(name) ?? begin(name, surface, reason);
-      if (known.told.has(call) || known.told.size >= linesPerPeriod) {
+      if (known.logged.has(call) || known.logged.size >= linesPerPeriod) {
         known.leftOut += 1;
         return;
       }
-      known.told.add(call);
+      known.logged.add(call);
       log.info(
         { ...factsOf(facts), reason, ...(detail === undefined ? {} : { detail }) },
         'a request was refused',

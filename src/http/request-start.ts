@@ -7,7 +7,7 @@ const takenHeaders =
   /^(?:authorization|connection|content-.*|expect|forwarded|host|http2-settings|keep-alive|proxy-.*|sec-.*|tallylight-.*|te|trailer|transfer-encoding|upgrade|via|x-forwarded-.*)$/i;
 
 /** Whether a header field of this name may carry the request start time. */
-export const mayBeStamp = (name: string): boolean =>
+export const isStampHeader = (name: string): boolean =>
   /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/i.test(name) && !takenHeaders.test(name);
 
 /** Trusted proxies, header field and format of the request start time. */

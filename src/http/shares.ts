@@ -25,7 +25,7 @@ export interface Shares extends TakeShare {
 const ofAll = 'limit of the instance';
 const ofAllUnproven = 'limit of all callers whose token Graph has not accepted yet';
 /** Whether a limit is shared by all callers, so that no single caller exhausted it. */
-export const isOfAll = (lack: string): boolean => lack === ofAll || lack === ofAllUnproven;
+export const isSharedLimit = (lack: string): boolean => lack === ofAll || lack === ofAllUnproven;
 const ofOne = ({ proven }: Share): string =>
   proven ? 'limit of this application' : 'limit of this client address';
 

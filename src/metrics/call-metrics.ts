@@ -6,7 +6,7 @@ import { frameDirections, streamEnds } from '../core/http/stream-end.ts';
 import { noticeOutcomes } from '../core/notices/outcomes.ts';
 import { reasons } from '../core/reasons.ts';
 import { combinations, type MetricRow } from './row.ts';
-import { lengths, long, outcomes, short, statuses, usualStatuses } from './values.ts';
+import { recordingBuckets, longBuckets, outcomes, shortBuckets, statuses, commonStatuses } from './values.ts';
 
 const events = Object.keys(transitions);
 const possibleTransitions = Object.entries(transitions).flatMap(([event, targets]) =>
@@ -45,7 +45,7 @@ export const callMetrics = {
     help: 'Seconds to commit a state change to the store, including retries after conflicts with other instances, by event.',
     labels: { event: events },
     zeros: 'all',
-    buckets: short,
+    buckets: shortBuckets,
   },
   calls: {
     name: 'tallylight_calls',
@@ -65,7 +65,7 @@ export const callMetrics = {
     name: 'tallylight_recording_duration_seconds',
     type: 'histogram',
     help: 'Seconds that a recording was open, from Graph confirming it until its last write had ended. Observed when it is closed, by the instance that closes it.',
-    buckets: lengths,
+    buckets: recordingBuckets,
   },
   oldestUnconfirmedStop: {
     name: 'tallylight_stop_oldest_unconfirmed_seconds',
@@ -79,7 +79,7 @@ export const callMetrics = {
     help: 'Seconds from a revocation to the end of the last write of the call on this instance, by how the writes ended.',
     labels: { outcome: ['drained', 'cut', 'shutDown', 'expired', 'lost'] },
     zeros: 'all',
-    buckets: long,
+    buckets: longBuckets,
   },
   writesAborted: {
     name: 'tallylight_writes_aborted_total',
@@ -140,13 +140,13 @@ export const callMetrics = {
     type: 'counter',
     help: 'Notifications from Graph that were forwarded to a bot, by the status code of the response of the bot.',
     labels: { status: statuses },
-    zeros: combinations({ status: usualStatuses }),
+    zeros: combinations({ status: commonStatuses }),
   },
   notificationSeconds: {
     name: 'tallylight_notification_added_duration_seconds',
     type: 'histogram',
     help: "Upper bound of the seconds that the proxy added to a notification: from receiving its header until it was forwarded and processed, plus from the end of the bot's response until Graph was answered.",
-    buckets: short,
+    buckets: shortBuckets,
   },
   notices: {
     name: 'tallylight_notices_total',

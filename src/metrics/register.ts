@@ -8,7 +8,7 @@ import {
   type MetricRow,
   zerosOf,
 } from './row.ts';
-import { other } from './table.ts';
+import { otherLabel } from './table.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -127,5 +127,5 @@ function bounds({ labels = {} }: Pick<MetricRow, 'labels'>): (given?: Labels) =>
 
 function valueOf(given: Labels, name: string, values: ReadonlySet<string>): string {
   const value = given[name];
-  return value !== undefined && values.has(value) ? value : other;
+  return value !== undefined && values.has(value) ? value : otherLabel;
 }

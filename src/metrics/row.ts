@@ -45,7 +45,7 @@ export const helpOf = ({ help, shared }: Pick<MetricRow, 'help' | 'shared'>): st
   shared === true ? `${help} Every instance reports the same: aggregate with max, not sum.` : help;
 
 /** How the values of several instances become one. */
-export const combinedWith = (row: MetricRow): 'sum' | 'min' | 'max' => {
+export const aggregationOf = (row: MetricRow): 'sum' | 'min' | 'max' => {
   if (row.type === 'gauge' && row.across === 'min') return 'min';
   return row.shared === true || (row.type === 'gauge' && row.across !== 'sum') ? 'max' : 'sum';
 };

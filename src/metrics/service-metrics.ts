@@ -2,7 +2,7 @@ import { actions } from '../core/graph/action-table.ts';
 import { actionName } from '../core/graph/identify-action.ts';
 import { certificateUses, planes, reloadables } from '../core/ports/meter.ts';
 import { combinations, type MetricRow } from './row.ts';
-import { long, outcomes, short, statuses, usualStatuses } from './values.ts';
+import { longBuckets, outcomes, shortBuckets, statuses, commonStatuses } from './values.ts';
 
 const graphActions = [...new Set(actions.map(actionName))];
 /** Those whose failures are alerted on. */
@@ -58,7 +58,7 @@ export const serviceMetrics = {
     help: 'Seconds per store command, by command and outcome. Not reported by the in-process store.',
     labels: { command: commands, outcome: outcomes },
     zeros: [],
-    buckets: short,
+    buckets: shortBuckets,
   },
   storeClockSkew: {
     name: 'tallylight_store_clock_skew_seconds',
@@ -96,7 +96,7 @@ export const serviceMetrics = {
     type: 'counter',
     help: 'Responses from Graph, by action and status code.',
     labels: { action: graphActions, status: statuses },
-    zeros: combinations({ action: statusActions, status: usualStatuses }),
+    zeros: combinations({ action: statusActions, status: commonStatuses }),
   },
   graphSeconds: {
     name: 'tallylight_graph_answer_duration_seconds',
@@ -104,7 +104,7 @@ export const serviceMetrics = {
     help: 'Seconds from sending a request to Graph to the end of its response, by action.',
     labels: { action: graphActions },
     zeros: [],
-    buckets: long,
+    buckets: longBuckets,
   },
   graphTokensRefused: {
     name: 'tallylight_graph_tokens_refused_total',
@@ -161,13 +161,13 @@ export const serviceMetrics = {
     type: 'counter',
     help: 'Responses of media handlers, by status code.',
     labels: { status: statuses },
-    zeros: combinations({ status: usualStatuses }),
+    zeros: combinations({ status: commonStatuses }),
   },
   upstreamSeconds: {
     name: 'tallylight_upstream_answer_duration_seconds',
     type: 'histogram',
     help: 'Seconds from sending a request to a media handler to the end of its response.',
-    buckets: long,
+    buckets: longBuckets,
   },
   evidenceWaiting: {
     name: 'tallylight_evidence_waiting_records',

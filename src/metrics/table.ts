@@ -1,5 +1,5 @@
 import { callMetrics } from './call-metrics.ts';
-import { combinedWith, helpOf, type MetricRow } from './row.ts';
+import { aggregationOf, helpOf, type MetricRow } from './row.ts';
 import { serviceMetrics } from './service-metrics.ts';
 
 /** Every number an instance reports. The metrics table of the documentation is generated from it. */
@@ -46,7 +46,7 @@ export const primaryMetrics = {
   },
 } as const satisfies Record<string, MetricRow>;
 
-export const other = 'other';
+export const otherLabel = 'other';
 
 /** Every metric of the proxy, as docs/reference/metrics.md shows them. */
 export const metricsTable: readonly {
@@ -59,6 +59,6 @@ export const metricsTable: readonly {
   name: row.name,
   type: row.type,
   labels: Object.keys(row.labels ?? {}),
-  combine: combinedWith(row),
+  combine: aggregationOf(row),
   help: helpOf(row),
 }));

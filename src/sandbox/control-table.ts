@@ -82,7 +82,7 @@ export const sandboxControl: readonly ControlRow[] = [
 ];
 
 /** Rules for `POST /sandbox/script` that are often wanted, and what Graph does then. */
-export const usualScripts: readonly (readonly [rule: string, graph: string])[] = [
+export const exampleScripts: readonly (readonly [rule: string, graph: string])[] = [
   [
     '"answer": {"pending": {"afterMs": 3000}}',
     'responds with `running`; completes the operation after 3 s and sends a notification',

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { cannotListen } from '../server/cannot-listen.ts';
 
-export interface Place {
+export interface ListenOptions {
   /** Default 127.0.0.1: the peers of the sandbox are for this machine only. */
   readonly host?: string | undefined;
   /** Default 0: any free port. */
@@ -16,7 +16,10 @@ export interface Listening {
 }
 
 /** Listens, and closes for good: connections that are still open are destroyed. */
-export async function listen(server: Server, { host = '127.0.0.1', port = 0 }: Place): Promise<Listening> {
+export async function listen(
+  server: Server,
+  { host = '127.0.0.1', port = 0 }: ListenOptions,
+): Promise<Listening> {
   try {
     server.listen(port, host);
     await once(server, 'listening');

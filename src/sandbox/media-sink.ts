@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { closeFrame } from '../core/http/websocket.ts';
-import { listen, monotonic, reply, send, type Place, type Reply } from './loopback.ts';
+import { listen, monotonic, reply, send, type ListenOptions, type Reply } from './loopback.ts';
 import { acceptWebSocket, payloadOf } from './websocket-handler.ts';
 
 /** One write that the sink received. Times are monotonic, ms. */
@@ -38,7 +38,7 @@ interface SinkRule {
   readonly then: 'stall' | 'reset' | 'noAnswer' | number;
 }
 
-export interface MediaSinkOptions extends Place {
+export interface MediaSinkOptions extends ListenOptions {
   readonly directory: string;
 }
 

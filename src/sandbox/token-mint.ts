@@ -10,7 +10,7 @@ import {
   type JWTPayload,
 } from 'jose';
 import type { Binding } from '../core/call/state.ts';
-import { listen, readBody, reply, send, type Place, type Reply } from './loopback.ts';
+import { listen, readBody, reply, send, type ListenOptions, type Reply } from './loopback.ts';
 import { notificationTokens, type NotificationIssuer } from './graph/notification-tokens.ts';
 
 export const sandboxTenant = '11111111-1111-4111-8111-111111111111';
@@ -38,7 +38,7 @@ interface TokenClient {
   readonly secret: string;
 }
 
-export interface TokenMintOptions extends Place {
+export interface TokenMintOptions extends ListenOptions {
   /** Wall clock, ms since the epoch. */
   readonly now?: (() => number) | undefined;
   /** The clients that may use `POST /token`; default: the sandbox's bot. */

@@ -2,7 +2,7 @@ import { createGraphCredentials, type GraphCredentials } from '../auth/graph-cre
 import { createNotificationVerifier } from '../auth/notifications.ts';
 import { createVerifier } from '../auth/verify.ts';
 import { matchCallback } from '../core/http/callback-route.ts';
-import type { CallbackPlace } from '../core/http/callback-uri.ts';
+import type { CallbackTarget } from '../core/http/callback-uri.ts';
 import { parseRequestTarget } from '../core/http/request-target.ts';
 import type { Log } from '../core/ports/log.ts';
 import { systemClock } from '../http/clock.ts';
@@ -16,7 +16,7 @@ import { outboundFetch } from '../upstream/pool.ts';
 import { named } from './named-setting.ts';
 import { watchRevocations, type WatchedRevocations } from './revoked-tokens.ts';
 import type { Planes } from './server.ts';
-import { about, unreachable } from './unreachable.ts';
+import { withFacts, logUnreachable } from './unreachable.ts';
 
 /** How bots prove themselves; a credential of our own needs no request to find it. */
 type ProxyAuth =
@@ -57,7 +57,7 @@ function authenticationOf(
   settings: ProxySettings,
   parts: { readonly fetch: Fetch; readonly log: Log; readonly meter?: AuthMeter },
 ): Authentication {
-  const of = (setting: string): typeof parts => ({ ...parts, log: about(parts.log, { setting }) });
+  const of = (setting: string): typeof parts => ({ ...parts, log: withFacts(parts.log, { setting }) });
   const { revokedTokensFile: list } = settings;
   const revocations =
     list === undefined
@@ -116,7 +116,7 @@ export function connectAdapters(
   if (auth.mode === 'jwt') auth.credentials.prefetch();
   const { limits } = settings;
   const failed = (url: string, setting: string): ((error: unknown) => void) =>
-    unreachable({ log, clock: systemClock }, { url, setting });
+    logUnreachable({ log, clock: systemClock }, { url, setting });
   const graph = connectGraph({
     url: settings.graphUrl,
     publicUrl,
@@ -175,7 +175,7 @@ export function connectAdapters(
 const callbackPlace = (
   { callbackUrl, callbacks }: ProxySettings,
   publicUrl: () => string,
-): CallbackPlace => ({
+): CallbackTarget => ({
   get origin() {
     return callbackUrl ?? publicUrl();
   },

@@ -21,9 +21,9 @@ export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
   const app = express();
   app.disable('x-powered-by');
   app.use((req, res, next) => {
-    const unfit = repeatedHeader(req);
-    if (unfit === undefined) next();
-    else res.status(statusOf(unfit.reason)).json({ error: unfit.reason });
+    const refusal = repeatedHeader(req);
+    if (refusal === undefined) next();
+    else res.status(statusOf(refusal.reason)).json({ error: refusal.reason });
   });
   app.get('/livez', (_req, res) => {
     res.json({ live: true });
@@ -46,9 +46,11 @@ export function createAdmin({ readiness, metrics }: AdminDeps): http.Server {
     res.end(numbers.text);
   });
   const server = http.createServer();
-  const serveAnyway = ignoringUpgrades(server);
+  const serveWithoutUpgrade = ignoringUpgrades(server);
   const { unanswered } = connectionErrors(server);
-  server.on('upgrade', (req, socket: Socket, head) => serveAnyway(req, socket, head, unanswered(socket)));
+  server.on('upgrade', (req, socket: Socket, head) =>
+    serveWithoutUpgrade(req, socket, head, unanswered(socket)),
+  );
   server.on('request', app);
   return server;
 }

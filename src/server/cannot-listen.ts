@@ -1,15 +1,15 @@
 import { Fault } from '../core/errors.ts';
 
-interface Place {
+interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }
 
-const unresolvable = (_: string, { host }: Place): string =>
+const unresolvable = (_: string, { host }: ListenAddress): string =>
   `TALLYLIGHT_HOST: ${host} cannot be resolved to an address; set an address`;
 
 /** What keeps a server from listening and can be cured by a setting. */
-const reasons: Readonly<Partial<Record<string, (setting: string, place: Place) => string>>> = {
+const reasons: Readonly<Partial<Record<string, (setting: string, place: ListenAddress) => string>>> = {
   EADDRINUSE: (setting, { host, port }) =>
     `${setting}: port ${port} of ${host} is in use; stop the process that uses it, or choose another port`,
   EACCES: (setting, { port }) =>
@@ -22,7 +22,7 @@ const reasons: Readonly<Partial<Record<string, (setting: string, place: Place) =
 };
 
 /** The fault of a server that cannot listen where `setting` says, `CannotStart` where another setting cures it. */
-export function cannotListen(setting: string, place: Place, error: unknown): unknown {
+export function cannotListen(setting: string, place: ListenAddress, error: unknown): unknown {
   const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''];
   return reason === undefined ? error : new Fault('CannotStart', reason(setting, place), { cause: error });
 }

@@ -65,7 +65,7 @@ function* times({ validFrom, validTo }: X509Certificate, now: number): Iterable<
     yield { setting, fails: false, text: `holds a certificate that expires on ${day(to)}`, cure };
 }
 
-export const fitsHost = (certificate: X509Certificate, host: string): boolean =>
+export const coversHost = (certificate: X509Certificate, host: string): boolean =>
   (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined;
 
 function* names(
@@ -74,7 +74,7 @@ function* names(
 ): Iterable<CertificateDoubt> {
   for (const origin of new Set(origins)) {
     const host = new URL(origin).hostname.replace(/^\[|\]$/g, '');
-    if (!fitsHost(certificate, host))
+    if (!coversHost(certificate, host))
       yield {
         setting,
         fails: !behindProxy,

@@ -7,7 +7,7 @@ import { type RedisLogin, redisStore } from '../store/redis/client.ts';
 import { outboundFetch } from '../upstream/pool.ts';
 import { named } from './named-setting.ts';
 import type { ProxyParts } from './proxy.ts';
-import { about } from './unreachable.ts';
+import { withFacts } from './unreachable.ts';
 
 /** How long a start may take, ms. */
 const startMs = 10_000;
@@ -32,7 +32,7 @@ export function chooseStore(
     const { login, close } = loginOf(settings);
     const store = redisStore(redisUrl, {
       ...{ meter, durability, eviction, waitReplicas, login },
-      log: about(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
+      log: withFacts(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
     });
     const opened = performance.now();
     // An unsuitable server stops the start. One that is away only keeps gates closed until it comes, and one that comes later

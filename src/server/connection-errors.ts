@@ -23,7 +23,7 @@ export type FinalResponse =
  * depends on what is still unanswered on the connection.
  */
 export function connectionErrors(server: Server): {
-  readonly lastWord: (socket: Duplex) => FinalResponse;
+  readonly finalResponse: (socket: Duplex) => FinalResponse;
   /** The answers of a connection that are not over, in order. */
   readonly unanswered: (socket: Duplex) => readonly ServerResponse[];
 } {
@@ -35,7 +35,7 @@ export function connectionErrors(server: Server): {
     void exchanges.set(req.socket, [...openOf(req.socket), { req, res }]);
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, note);
   return {
-    lastWord(socket) {
+    finalResponse(socket) {
       const last = exchanges.get(socket)?.at(-1);
       if (last !== undefined) return after(last, socket);
       // A connection kept in reserve: its first request would take an answer for its own.

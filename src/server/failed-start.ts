@@ -2,7 +2,7 @@ import { isFault } from '../core/errors.ts';
 import { exitCode, exitKindOf } from './exit-codes.ts';
 
 /** Says on standard error why the process does not start, and ends it. */
-export function failStart(error: unknown): never {
+export function exitWithStartError(error: unknown): never {
   process.stderr.write(failureText(error));
   process.exit(exitCode(exitKindOf(error)));
 }

@@ -3,14 +3,14 @@ import https from 'node:https';
 import type { Socket } from 'node:net';
 
 /** What a request says about its own wish for another protocol; nothing of it goes on. */
-const questions = new Set(['upgrade', 'http2-settings']);
+const upgradeHeaders = new Set(['upgrade', 'http2-settings']);
 
 /** Whether a WebSocket is among what is asked for: it is offered in places, so that elsewhere the client needs an answer. */
-export const asksForWebSocketToo = ({ headers }: IncomingMessage): boolean =>
+export const offersWebSocket = ({ headers }: IncomingMessage): boolean =>
   (headers.upgrade ?? '').split(',').some((name) => /^\s*websocket\s*(?:\/|$)/i.test(name));
 
 /** Serves a request whose wish for another protocol is ignored; `earlier` are answers that are not over yet. */
-export type ServeAnyway = (
+export type ServeWithoutUpgrade = (
   req: IncomingMessage,
   socket: Socket,
   head: Buffer,
@@ -23,7 +23,7 @@ export type ServeAnyway = (
  * such a request. So the connection begins anew, with the same request without its wish, and every byte that came after it.
  * To be called before anybody else listens for connections of the server.
  */
-export function ignoringUpgrades(server: Server): ServeAnyway {
+export function ignoringUpgrades(server: Server): ServeWithoutUpgrade {
   const [serveConnection] = server.listeners(
     server instanceof https.Server ? 'secureConnection' : 'connection',
   );
@@ -31,7 +31,7 @@ export function ignoringUpgrades(server: Server): ServeAnyway {
     if (socket.destroyed) return;
     // The time that a connection may be idle, which was set after the last answer.
     socket.setTimeout(0);
-    socket.unshift(Buffer.concat([withoutWish(req), head]));
+    socket.unshift(Buffer.concat([withoutUpgradeHeaders(req), head]));
     serveConnection?.call(server, socket);
   };
   return (req, socket, head, earlier) => {
@@ -42,25 +42,25 @@ export function ignoringUpgrades(server: Server): ServeAnyway {
 }
 
 /** The head of a request, as it came but for the wish. */
-function withoutWish({ method = '', url = '', httpVersion, rawHeaders }: IncomingMessage): Buffer {
+function withoutUpgradeHeaders({ method = '', url = '', httpVersion, rawHeaders }: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const value = rawHeaders[at + 1] ?? '';
     const lower = name.toLowerCase();
-    if (questions.has(lower)) continue;
-    const kept = lower === 'connection' ? withoutQuestions(value) : value;
+    if (upgradeHeaders.has(lower)) continue;
+    const kept = lower === 'connection' ? withoutUpgradeTokens(value) : value;
     if (lower !== 'connection' || kept !== '') lines.push(`${name}: ${kept}`);
   }
   // Node gives every byte of a head as one character.
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
-const withoutQuestions = (connection: string): string =>
+const withoutUpgradeTokens = (connection: string): string =>
   connection
     .split(',')
     .map((name) => name.trim())
-    .filter((name) => name !== '' && !questions.has(name.toLowerCase()))
+    .filter((name) => name !== '' && !upgradeHeaders.has(name.toLowerCase()))
     .join(', ');
 
 /** Node has let go of the connection, so the responses that are still under way are notified here of what becomes of it. */

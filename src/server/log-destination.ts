@@ -8,7 +8,7 @@ const flushMs = 500;
 
 export interface LogDestination extends DestinationStream {
   /** Called with how many lines were dropped, once lines are taken again. */
-  onLost(told: (lines: number) => void): void;
+  onLost(report: (lines: number) => void): void;
 }
 
 /**
@@ -41,12 +41,12 @@ export function logDestination(fd: number): LogDestination {
     lost += 1;
   });
   return Object.assign(stream, {
-    onLost(told: (lines: number) => void) {
+    onLost(report: (lines: number) => void) {
       stream.on('drain', () => {
         if (lost === 0) return;
         const lines = lost;
         lost = 0;
-        told(lines);
+        report(lines);
       });
     },
   });

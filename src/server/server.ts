@@ -15,7 +15,7 @@ import { answerRefusal } from '../http/problem.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
 import { cannotListen } from './cannot-listen.ts';
 import { connectionErrors } from './connection-errors.ts';
-import { asksForWebSocketToo, ignoringUpgrades, type ServeAnyway } from './ignored-upgrade.ts';
+import { offersWebSocket, ignoringUpgrades, type ServeWithoutUpgrade } from './ignored-upgrade.ts';
 import { malformedRequest } from './malformed-request.ts';
 
 const keepAliveTimeoutMs = 65_000;
@@ -69,11 +69,11 @@ export function createListener(
   const refuseUnfit = (req: http.IncomingMessage, res: http.ServerResponse): boolean => {
     // Node reads on until the answer is out.
     if (ending.has(req.socket)) return true;
-    const unfit = malformedRequest(req);
-    if (unfit === undefined) return false;
+    const refusal = malformedRequest(req);
+    if (refusal === undefined) return false;
     ending.add(req.socket);
     res.setHeader('Connection', 'close');
-    refuseAtOnce(req, res, unfit);
+    refuseAtOnce(req, res, refusal);
     return true;
   };
   const serve = (req: http.IncomingMessage, res: http.ServerResponse): boolean =>
@@ -86,7 +86,7 @@ export function createListener(
     connectionsCheckingInterval: Math.min(headersTimeoutMs / 4, maxCheckingIntervalMs),
   };
   const server = tls === undefined ? http.createServer(options) : https.createServer({ ...options, ...tls });
-  const serveAnyway = ignoringUpgrades(server);
+  const serveWithoutUpgrade = ignoringUpgrades(server);
   server.headersTimeout = headersTimeoutMs;
   server.requestTimeout = 0;
   server.keepAliveTimeout = keepAliveTimeoutMs;
@@ -107,7 +107,7 @@ export function createListener(
     refuseAtOnce(req, res, refuse('ExpectationFailed'));
   });
   limitConnections(server, maxConnections, () => control.meter.decision('control', 'TooManyConnections'));
-  endConnections(server, mediaRoutes, serveAnyway);
+  endConnections(server, mediaRoutes, serveWithoutUpgrade);
   return server;
 }
 
@@ -124,7 +124,7 @@ function limitConnections(server: http.Server, most: number, refused: () => void
     if (open <= most) return;
     refused();
     if (server instanceof https.Server) socket.destroy();
-    else endWith(socket, 503, 'TooManyConnections');
+    else respondAndEnd(socket, 503, 'TooManyConnections');
   });
 }
 
@@ -132,17 +132,17 @@ function limitConnections(server: http.Server, most: number, refused: () => void
 function endConnections(
   server: http.Server,
   mediaRoutes: Pick<MediaPlane, 'upgrade'>,
-  serveAnyway: ServeAnyway,
+  serveWithoutUpgrade: ServeWithoutUpgrade,
 ): void {
-  const { lastWord, unanswered } = connectionErrors(server);
+  const { finalResponse, unanswered } = connectionErrors(server);
   const ending = new WeakSet<Duplex>();
   const end = (socket: Duplex, status: number, reason: ReasonCode, earlierMayFinish: boolean): void => {
     // What comes after an error is another error.
     if (ending.has(socket)) return;
     ending.add(socket);
-    const last = lastWord(socket);
+    const last = finalResponse(socket);
     if (last.kind === 'answer') {
-      endWith(socket, status, reason);
+      respondAndEnd(socket, status, reason);
       return;
     }
     // Node has taken its own listener away by now, and a reset without one ends the process.
@@ -154,14 +154,14 @@ function endConnections(
     else socket.destroy();
   };
   server.on('upgrade', (req: http.IncomingMessage, socket: Socket, head: Buffer) => {
-    if (!asksForWebSocketToo(req)) {
-      serveAnyway(req, socket, head, unanswered(socket));
+    if (!offersWebSocket(req)) {
+      serveWithoutUpgrade(req, socket, head, unanswered(socket));
       return;
     }
-    const unfit = repeatedHeader(req);
+    const refusal = repeatedHeader(req);
     // Node has let go of these sockets, so that an earlier answer would wait for ever.
-    if (unfit !== undefined) end(socket, statusOf(unfit.reason), unfit.reason, false);
-    else if (lastWord(socket).kind === 'answer' && mediaRoutes.upgrade(req, socket, head))
+    if (refusal !== undefined) end(socket, statusOf(refusal.reason), refusal.reason, false);
+    else if (finalResponse(socket).kind === 'answer' && mediaRoutes.upgrade(req, socket, head))
       noteUpgraded(server, socket);
     else end(socket, 501, 'UpgradeRefused', false);
   });
@@ -171,7 +171,7 @@ function endConnections(
 }
 
 /** Where there is no request to answer, only a socket. */
-function endWith(socket: Duplex, status: number, reason: ReasonCode): void {
+function respondAndEnd(socket: Duplex, status: number, reason: ReasonCode): void {
   // Node has taken its own listener away by now, and a reset without one ends the process.
   socket.on('error', () => socket.destroy());
   if (!socket.writable) {

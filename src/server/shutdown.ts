@@ -15,14 +15,14 @@ interface Steps {
 }
 
 /** The end of a process that serves. */
-export interface Ending {
+export interface Shutdown {
   /** The first signal begins the delay, the next one ends it. Later ones change nothing: the shutdown is bounded. */
   signal(name: NodeJS.Signals): void;
   /** Closes without a delay. */
   now(why: JsonObject): void;
 }
 
-export function endingWith({ delayMs, retire, close, log }: Steps): Ending {
+export function createShutdown({ delayMs, retire, close, log }: Steps): Shutdown {
   let state: 'serving' | 'retired' | 'closing' = 'serving';
   let timer: NodeJS.Timeout | undefined;
   const now = (why: JsonObject): void => {
@@ -51,7 +51,7 @@ export function endingWith({ delayMs, retire, close, log }: Steps): Ending {
 }
 
 /** Both signals that ask a process to end. */
-export function onEndSignals(ending: Ending): void {
+export function onEndSignals(ending: Shutdown): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.signal(signal));
 }
 

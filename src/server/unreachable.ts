@@ -7,7 +7,7 @@ import type { Log } from '../core/ports/log.ts';
 const againMs = 60_000;
 
 /** A log whose lines all carry these facts, such as the setting that they are about. */
-export const about = (log: Log, facts: JsonObject): Log => ({
+export const withFacts = (log: Log, facts: JsonObject): Log => ({
   debug: (more, text) => log.debug({ ...facts, ...more }, text),
   info: (more, text) => log.info({ ...facts, ...more }, text),
   warn: (more, text) => log.warn({ ...facts, ...more }, text),
@@ -15,21 +15,21 @@ export const about = (log: Log, facts: JsonObject): Log => ({
 });
 
 /** Tells of connections to a peer that fail: of each cause at once, then once a minute with how many were left out. */
-export function unreachable(
+export function logUnreachable(
   { log, clock }: { readonly log: Log; readonly clock: Pick<Clock, 'now'> },
   { url, setting }: { readonly url: string; readonly setting: string },
 ): (error: unknown) => void {
-  const told = new Map<string, { at: number; leftOut: number }>();
+  const reported = new Map<string, { at: number; leftOut: number }>();
   const { host } = new URL(url);
   return (error) => {
     const code = codeOf(error) ?? 'unknown';
-    const before = told.get(code);
+    const before = reported.get(code);
     const now = clock.now();
     if (before !== undefined && now - before.at < againMs) {
       before.leftOut += 1;
       return;
     }
-    told.set(code, { at: now, leftOut: 0 });
+    reported.set(code, { at: now, leftOut: 0 });
     log.warn(
       {
         setting,

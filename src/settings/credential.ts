@@ -3,7 +3,7 @@ import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import type { RedisEntraConfig } from '../auth/redis-login.ts';
 import { strictObject, type Issue } from '../policies/document.ts';
 import { isPlaceholder } from './placeholders.ts';
-import { fails, guid, secureUrl, someCallers, someGuids, strayWhiteSpace, text } from './shapes.ts';
+import { withError, guid, secureUrl, callerList, guidList, surroundingWhiteSpace, text } from './shapes.ts';
 
 /** Reads a file as text; throws as `readFileSync` does. */
 export type ReadFile = (path: string) => string;
@@ -13,7 +13,7 @@ const forKeys = ['certificateFile', 'keyId', 'algorithm'] as const;
 
 /** What is left around a secret is sent with it, and Entra only answers that the secret is wrong. */
 const secretText = text.superRefine((given, context) => {
-  const stray = strayWhiteSpace(given);
+  const stray = surroundingWhiteSpace(given);
   if (stray !== undefined) context.addIssue(stray);
 });
 
@@ -36,21 +36,21 @@ const base = strictObject({
   keyId: text.exactOptional(),
   algorithm: z.enum(['RS256', 'PS256', 'ES256']).exactOptional(),
   scope: text.exactOptional(),
-  tenants: someGuids.exactOptional(),
-  apps: someCallers.exactOptional(),
+  tenants: guidList.exactOptional(),
+  apps: callerList.exactOptional(),
 });
 
-export type GivenCredential = z.infer<typeof base>;
+export type RawCredential = z.infer<typeof base>;
 
 const exactlyOne = `must have exactly one of ${proofs.join(', ')}`;
-const proofsIn = (given: GivenCredential): readonly string[] =>
+const proofsIn = (given: RawCredential): readonly string[] =>
   proofs.filter((name) => given[name] !== undefined);
 
 /** Where the workload identity webhook of AKS says that the federated token of a Pod is. */
 const federatedTokenVariable = 'AZURE_FEDERATED_TOKEN_FILE';
 
 /** What else than the setting itself decides what it means. */
-export interface Surroundings {
+export interface SettingSources {
   readonly env: Readonly<Partial<Record<string, string>>>;
   readonly readFile: ReadFile;
 }
@@ -73,8 +73,8 @@ export const graphCredential = base.superRefine((given, context) => {
 
 /** Reads the files it names; what cannot be read is added to `issues`. */
 export function resolveCredential(
-  given: GivenCredential,
-  surroundings: Surroundings,
+  given: RawCredential,
+  surroundings: SettingSources,
   issues: Issue[],
 ): GraphCredentialConfig {
   const { readFile } = surroundings;
@@ -97,7 +97,8 @@ export function resolveCredential(
     return 'text' in read ? read.text : undefined;
   };
   const secret = clientSecret ?? fileAt('clientSecretFile');
-  const stray = clientSecret === undefined && secret !== undefined ? strayWhiteSpace(secret) : undefined;
+  const stray =
+    clientSecret === undefined && secret !== undefined ? surroundingWhiteSpace(secret) : undefined;
   if (stray !== undefined)
     issues.push({ path: ['clientSecretFile'], text: `is a file whose content ${stray}` });
   if (given.clientSecretFile !== undefined && secret !== undefined && isPlaceholder(secret))
@@ -141,12 +142,12 @@ export const redisEntra = strictObject({
   federatedTokenFile: text.exactOptional(),
 }).refine(
   ({ tenantId, tokenEndpoint }) => (tenantId === undefined) !== (tokenEndpoint === undefined),
-  fails('must have either "tenantId" or "tokenEndpoint"'),
+  withError('must have either "tenantId" or "tokenEndpoint"'),
 );
 
 export function resolveRedisEntra(
   { clientId, objectId, tenantId = '', tokenEndpoint, ...file }: z.infer<typeof redisEntra>,
-  surroundings: Surroundings,
+  surroundings: SettingSources,
   issues: Issue[],
 ): RedisEntraConfig {
   const missing = `must have "federatedTokenFile": ${federatedTokenVariable} is not set`;
@@ -164,7 +165,7 @@ export function resolveRedisEntra(
  */
 export function federatedTokenFileOf(
   { federatedTokenFile: given }: { readonly federatedTokenFile?: string },
-  { env, readFile }: Surroundings,
+  { env, readFile }: SettingSources,
   issues: Issue[],
   missing: string,
 ): string | undefined {

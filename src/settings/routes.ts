@@ -5,11 +5,14 @@ import { tokenHeaders } from '../core/http/bearer.ts';
 import { defaultWriteMethods, readMethods, sharesPath } from '../core/http/media-route.ts';
 import { isLiteral, placeholderName } from '../core/http/route-path.ts';
 import { strictObject } from '../policies/document.ts';
-import { fails, isLoopback, plainUrl, text } from './shapes.ts';
+import { withError, isLoopback, plainUrl, text } from './shapes.ts';
 
 const upstream = z
   .string()
-  .refine((given) => plainUrl(given) !== undefined, fails('must be an http or https URL without a query'));
+  .refine(
+    (given) => plainUrl(given) !== undefined,
+    withError('must be an http or https URL without a query'),
+  );
 
 /** A path without dot segments and percent-encoding is spelled as a URL spells it. */
 const isPlainPath = (given: string): boolean =>
@@ -19,12 +22,12 @@ const discard = z
   .string()
   .refine(
     (given) => isPlainPath(given) || plainUrl(given) !== undefined,
-    fails('must be a path on the handler such as /discard, or an http or https URL without a query'),
+    withError('must be a path on the handler such as /discard, or an http or https URL without a query'),
   );
 
 const headerName = z
   .string()
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, fails('must be the name of a header field'));
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, withError('must be the name of a header field'));
 
 /** Where a route without `{callId}` finds the call id. */
 const callId = z.union([strictObject({ header: headerName }), strictObject({ query: text })], {
@@ -35,7 +38,7 @@ const writeMethod = z
   .string()
   .refine(
     (method) => METHODS.includes(method) && ![...readMethods, 'CONNECT', 'TRACE'].includes(method),
-    fails(
+    withError(
       `must be a writing method in upper case, such as ${defaultWriteMethods.join(', ')}; ${readMethods.join(', ')} are configured with "reads"`,
     ),
   );

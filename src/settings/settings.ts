@@ -15,13 +15,13 @@ import {
   readText,
   resolveCredential,
   resolveRedisEntra,
-  type Surroundings,
+  type SettingSources,
 } from './credential.ts';
 import { limitKeys, type LimitValues } from './limits.ts';
 import { placeholdersIn } from './placeholders.ts';
 import { checkCombinations } from './rules.ts';
 import { writable } from './secret-files.ts';
-import { gatherSettings, type Given } from './source.ts';
+import { collectSettings, type RawSetting } from './source.ts';
 import { type SettingKey, type SettingRow, settings, type SettingValues } from './table.ts';
 
 interface CommonSettings {
@@ -130,7 +130,7 @@ export function loadSettings(
   readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
 ): Settings {
   const problems: string[] = [];
-  const given = gatherSettings(env, readFile, problems);
+  const given = collectSettings(env, readFile, problems);
   const values = checkEach(given, problems);
   const clients = readFiles(values, given, { env, readFile }, problems);
   problems.push(...checkCombinations(values, (key) => given.has(settings[key].name)));
@@ -141,7 +141,7 @@ export function loadSettings(
   return deepFreeze(assemble(values as SettingValues, clients));
 }
 
-function checkEach(given: ReadonlyMap<string, Given>, problems: string[]): Partial<SettingValues> {
+function checkEach(given: ReadonlyMap<string, RawSetting>, problems: string[]): Partial<SettingValues> {
   const values: Partial<Record<SettingKey, unknown>> = {};
   for (const [key, row] of Object.entries(settings) as [SettingKey, SettingRow][]) {
     const found = given.get(row.name);
@@ -166,7 +166,7 @@ const startsWith = (path: readonly PropertyKey[], start: readonly PropertyKey[])
 
 const standsAlone = ({ orOne }: SettingRow, value: unknown): boolean => orOne === true && isRecord(value);
 
-function described(row: SettingRow, given: Given | undefined, { path, text }: Issue): string {
+function described(row: SettingRow, given: RawSetting | undefined, { path, text }: Issue): string {
   const written = standsAlone(row, given?.value) ? path.slice(1) : path;
   const place = formatFieldPath(written);
   const dot = place === '' || place.startsWith('[') ? '' : '.';
@@ -179,21 +179,21 @@ type Clients = Pick<ProxySettings, 'graphCredentials' | 'redisEntra'>;
 /** Files are read once at the start, so that a missing one is found then. */
 function readFiles(
   values: Partial<SettingValues>,
-  given: ReadonlyMap<string, Given>,
-  surroundings: Surroundings,
+  given: ReadonlyMap<string, RawSetting>,
+  surroundings: SettingSources,
   problems: string[],
 ): Clients {
-  const tell = (row: SettingRow, issue: Issue): void =>
+  const report = (row: SettingRow, issue: Issue): void =>
     void problems.push(described(row, given.get(row.name), issue));
   for (const key of ['tlsCertFile', 'tlsKeyFile', 'revokedTokensFile'] as const) {
     const path = values[key];
     const read = path === undefined ? undefined : readText(path, surroundings.readFile);
-    if (read !== undefined && 'wrong' in read) tell(settings[key], { path: [], text: read.wrong });
+    if (read !== undefined && 'wrong' in read) report(settings[key], { path: [], text: read.wrong });
   }
   const resolving = <T>(row: SettingRow, at: readonly number[], resolve: (issues: Issue[]) => T): T => {
     const issues: Issue[] = [];
     const resolved = resolve(issues);
-    for (const { path, text } of issues) tell(row, { path: [...at, ...path], text });
+    for (const { path, text } of issues) report(row, { path: [...at, ...path], text });
     return resolved;
   };
   const { graphCredential = [], redisEntra } = values;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { unusableEntraIssuer } from '../auth/entra-versions.ts';
 import { messageOf } from '../core/errors.ts';
 import { isAddressOrNetwork } from '../http/client-address.ts';
-import { mayBeStamp } from '../http/request-start.ts';
+import { isStampHeader } from '../http/request-start.ts';
 import { strictObject } from '../policies/document.ts';
 import { parseRedisUrl } from '../store/redis/target.ts';
 
@@ -12,19 +12,20 @@ export const isLoopback = (host: string): boolean =>
   /^(?:localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/i.test(host);
 
 /** A message for zod. */
-export const fails = (error: string): { error: string } => ({ error });
+export const withError = (error: string): { error: string } => ({ error });
 
 export const text = z.string().min(1);
 
 /** What is left at the end of a value that was taken from a file, and is no part of it; undefined: nothing. */
-export const strayLineBreak = (value: string): string | undefined =>
+export const trailingLineBreak = (value: string): string | undefined =>
   /[\r\n]$/.test(value)
     ? 'ends with a line break, probably read from a file: remove the line break'
     : undefined;
 
 /** The same, and blanks at either end. */
-export const strayWhiteSpace = (value: string): string | undefined =>
-  strayLineBreak(value) ?? (/^\s|\s$/.test(value) ? 'begins or ends with white space: remove it' : undefined);
+export const surroundingWhiteSpace = (value: string): string | undefined =>
+  trailingLineBreak(value) ??
+  (/^\s|\s$/.test(value) ? 'begins or ends with white space: remove it' : undefined);
 
 const hasUnit = /^\d+(?:\.\d+)?\s*(?:ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|[kmg]i?b?|bytes?)$/i;
 
@@ -45,7 +46,7 @@ export const workerCount = z
   .string()
   .refine(
     (given) => given === 'auto' || (/^\d{1,3}$/.test(given) && Number(given) >= 1 && Number(given) <= 256),
-    fails('must be "auto" or a whole number from 1 to 256'),
+    withError('must be "auto" or a whole number from 1 to 256'),
   )
   .transform((given) => (given === 'auto' ? given : Number(given)));
 
@@ -53,16 +54,19 @@ export const host = z
   .string()
   .refine(
     (name) => isIP(name) !== 0 || /^(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(name),
-    fails('must be a host name or an IP address, without brackets and without a port'),
+    withError('must be a host name or an IP address, without brackets and without a port'),
   );
 
 export const headerName = z
   .string()
-  .refine(mayBeStamp, fails('must be the name of a dedicated header field, such as X-Request-Start'));
+  .refine(isStampHeader, withError('must be the name of a dedicated header field, such as X-Request-Start'));
 
 const network = z
   .string()
-  .refine(isAddressOrNetwork, fails('must be an IP address, or a network such as 10.0.0.0/8 or fd00::/8'));
+  .refine(
+    isAddressOrNetwork,
+    withError('must be an IP address, or a network such as 10.0.0.0/8 or fd00::/8'),
+  );
 
 /** A list, or text with commas. */
 export const networks = z
@@ -89,7 +93,7 @@ export const origin = z
   .string()
   .refine(
     isOrigin,
-    fails('must be an http or https origin such as https://tallylight.example, without a path'),
+    withError('must be an http or https origin such as https://tallylight.example, without a path'),
   )
   .transform(toOrigin);
 
@@ -109,13 +113,15 @@ export const graphOrigin = z
   })
   .transform(toOrigin);
 
-export const secureUrl = z.string().refine(isSecure, fails(`must be a URL and ${secure}; without a query`));
+export const secureUrl = z
+  .string()
+  .refine(isSecure, withError(`must be a URL and ${secure}; without a query`));
 
 export const redisUrl = z
   .string()
   .regex(
     /^(?:rediss?(?:\+cluster)?|redis\+sentinel):\/\/[^/\s]/,
-    fails(
+    withError(
       'must begin with redis://, rediss://, redis+cluster://, rediss+cluster:// or redis+sentinel://, and name a host',
     ),
   )
@@ -130,10 +136,10 @@ export const redisUrl = z
 
 const numberFrom = (min: number, max: number) =>
   z
-    .number(fails('must be a number'))
+    .number(withError('must be a number'))
     .refine(
       (number) => Number.isInteger(number) && number >= min && number <= max,
-      fails(`must be a whole number from ${min} to ${max}`),
+      withError(`must be a whole number from ${min} to ${max}`),
     );
 
 /** How much evidence may wait for the disk. */
@@ -142,27 +148,27 @@ export const evidenceBacklog = strictObject({
   megabytes: numberFrom(1, 1_000_000).exactOptional(),
 }).refine(
   ({ seconds, megabytes }) => seconds !== undefined || megabytes !== undefined,
-  fails('must have "seconds" or "megabytes" or both'),
+  withError('must have "seconds" or "megabytes" or both'),
 );
 
 export const sinkId = z
-  .guid(fails('must be the UUID in the file sink-id of the previous directory'))
+  .guid(withError('must be the UUID in the file sink-id of the previous directory'))
   .toLowerCase();
 
 export const guid = z
-  .guid(fails('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301'))
+  .guid(withError('must be a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301'))
   .toLowerCase();
 /** An empty list would lock everybody out, which nobody means. */
-export const someGuids = z.array(guid).min(1, fails('must not be empty: omit it to allow all'));
+export const guidList = z.array(guid).min(1, withError('must not be empty: omit it to allow all'));
 
 const callerId = z
   .string()
   .toLowerCase()
   .refine(
     (given) => given.split('/').length <= 2 && given.split('/').every((id) => z.guid().safeParse(id).success),
-    fails('must be the id of an application, or of a tenant and an application: <tenant>/<app>'),
+    withError('must be the id of an application, or of a tenant and an application: <tenant>/<app>'),
   );
-export const someCallers = z.array(callerId).min(1, fails('must not be empty: omit it to allow all'));
+export const callerList = z.array(callerId).min(1, withError('must not be empty: omit it to allow all'));
 
 const algorithms = z
   .array(z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']))
@@ -178,25 +184,25 @@ const issuerName = text.superRefine((given, context) => {
 
 export const issuer = strictObject({
   issuer: issuerName,
-  audience: z.union([text, z.array(text).min(1)], fails('must be text or a list of texts, not empty')),
+  audience: z.union([text, z.array(text).min(1)], withError('must be text or a list of texts, not empty')),
   jwksUri: secureUrl,
-  tenants: someGuids.exactOptional(),
-  apps: someGuids.exactOptional(),
+  tenants: guidList.exactOptional(),
+  apps: guidList.exactOptional(),
   roles: z.array(text).exactOptional(),
   algorithms: algorithms.exactOptional(),
 });
 
-const botId = z.guid(fails('must be the application id of a bot, which is a GUID')).toLowerCase();
+const botId = z.guid(withError('must be the application id of a bot, which is a GUID')).toLowerCase();
 
 export const notificationIssuer = strictObject({
   issuer: issuerName,
   audience: z.union(
     [botId, z.array(botId).min(1)],
-    fails('must be the application id of a bot or a list of such ids, not empty'),
+    withError('must be the application id of a bot or a list of such ids, not empty'),
   ),
   jwksUri: secureUrl.exactOptional(),
   metadataUri: secureUrl.exactOptional(),
-  tenants: someGuids.exactOptional(),
+  tenants: guidList.exactOptional(),
   apps: z.array(guid).exactOptional(),
   algorithms: algorithms.exactOptional(),
 }).superRefine(({ jwksUri, metadataUri }, context) => {

@@ -3,11 +3,11 @@ import { isRecord } from '../core/json.ts';
 import { formatProblem, readDocument } from '../policies/document.ts';
 import { readText, type ReadFile } from './credential.ts';
 import { secretFiles, writable } from './secret-files.ts';
-import { strayLineBreak, strayWhiteSpace } from './shapes.ts';
+import { trailingLineBreak, surroundingWhiteSpace } from './shapes.ts';
 import { settings, type SettingRow } from './table.ts';
 
 /** A setting as it was found. */
-export interface Given {
+export interface RawSetting {
   /** Text, or the value of a structured setting; undefined if it could not be read. */
   readonly value: unknown;
   /** In front of a message about the value at a path: `file:line: `, or nothing for the environment. */
@@ -18,12 +18,12 @@ const rows: ReadonlyMap<string, SettingRow> = new Map(writable.map((row) => [row
 const configName = settings.config.name;
 
 /** Collects the settings from the environment and the file it names; what is wrong is added to `problems`. */
-export function gatherSettings(
+export function collectSettings(
   env: NodeJS.ProcessEnv,
   readFile: ReadFile,
   problems: string[],
-): ReadonlyMap<string, Given> {
-  const fromEnv = new Map<string, Given>();
+): ReadonlyMap<string, RawSetting> {
+  const fromEnv = new Map<string, RawSetting>();
   const links = new Map<string, string[]>();
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined) continue;
@@ -40,7 +40,7 @@ export function gatherSettings(
   for (const [service, names] of links) problems.push(linksOf(service, names));
   const file = env[configName];
   const fromFile =
-    file === undefined || file === '' ? new Map<string, Given>() : readConfig(file, readFile, problems);
+    file === undefined || file === '' ? new Map<string, RawSetting>() : readConfig(file, readFile, problems);
   const merged = new Map([...fromEnv, ...fromFile]);
   for (const [name, { value, at }] of fromFile) {
     const other = fromEnv.get(name);
@@ -52,7 +52,7 @@ export function gatherSettings(
 }
 
 /** Puts the contents of secret files in the place of the settings that name them. */
-function readSecrets(found: Map<string, Given>, readFile: ReadFile, problems: string[]): void {
+function readSecrets(found: Map<string, RawSetting>, readFile: ReadFile, problems: string[]): void {
   for (const { row, secret } of secretFiles) {
     const path = found.get(row.name);
     if (path === undefined) continue;
@@ -75,13 +75,13 @@ function readSecrets(found: Map<string, Given>, readFile: ReadFile, problems: st
 /** Without it a URL would silently lose its line breaks, and a password would be taken for another. */
 function wrongInSecret({ structured }: SettingRow, content: string): string | undefined {
   if (structured === true) return undefined;
-  const stray = strayWhiteSpace(content);
+  const stray = surroundingWhiteSpace(content);
   if (stray !== undefined) return `is a file whose content ${stray}`;
   return /[\r\n]/.test(content) ? 'is a file with more than one line: leave only the value in it' : undefined;
 }
 
-function readConfig(file: string, readFile: ReadFile, problems: string[]): Map<string, Given> {
-  const found = new Map<string, Given>();
+function readConfig(file: string, readFile: ReadFile, problems: string[]): Map<string, RawSetting> {
+  const found = new Map<string, RawSetting>();
   const content = readText(file, readFile);
   if ('wrong' in content) {
     problems.push(`${configName} ${content.wrong}`);
@@ -98,7 +98,7 @@ function readConfig(file: string, readFile: ReadFile, problems: string[]): Map<s
     return found;
   }
   for (const [name, value] of Object.entries(all ?? {})) {
-    const at: Given['at'] = (path) => `${file}:${lineOf([name, ...path])}: `;
+    const at: RawSetting['at'] = (path) => `${file}:${lineOf([name, ...path])}: `;
     const row = rows.get(name);
     if (row === undefined) problems.push(at([]) + unknownName(name));
     else if (row.name === configName) problems.push(`${at([])}${configName} belongs in the environment`);
@@ -109,10 +109,10 @@ function readConfig(file: string, readFile: ReadFile, problems: string[]): Map<s
 
 /** An empty value is a mistake, not an absence: a variable that was not filled in must not choose a default. */
 function put(
-  found: Map<string, Given>,
+  found: Map<string, RawSetting>,
   { name, structured }: SettingRow,
   value: unknown,
-  at: Given['at'],
+  at: RawSetting['at'],
   problems: string[],
 ): void {
   const read = structured === true ? structuredValue(name, value) : singleValue(value);
@@ -131,7 +131,7 @@ const empty: Taken = { wrong: ['is empty: give it a value, or leave it out'] };
 function singleValue(value: unknown): Taken {
   if (value === null || value === '') return empty;
   if (typeof value === 'string') {
-    const stray = strayLineBreak(value);
+    const stray = trailingLineBreak(value);
     return stray === undefined ? { value, wrong: [] } : { wrong: [stray] };
   }
   if (typeof value === 'number' || typeof value === 'boolean') return { value: String(value), wrong: [] };

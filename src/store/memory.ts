@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call/key.ts';
 import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTimes } from '../core/call/session.ts';
 import { type CallState, isWatched, keptStates, type StateName } from '../core/call/state.ts';
-import { knowsNothing, type Tally } from '../core/call/tally.ts';
+import { hasNoCounts, type Tally } from '../core/call/tally.ts';
 import { Fault } from '../core/errors.ts';
 import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -142,7 +142,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           // A late report must not end a hold of a later epoch.
           if ((call.holders.get(session)?.epoch ?? Infinity) <= epoch) call.holders.delete(session);
           const name = `${epoch} ${session}`;
-          if (!knowsNothing(tally) || !call.tallies.has(name))
+          if (!hasNoCounts(tally) || !call.tallies.has(name))
             call.tallies.set(name, { ...tally, session, epoch });
         }),
       census: () =>

@@ -4,7 +4,7 @@ import type { Forwarded } from '../core/http/exchange.ts';
 import { botFaults } from './errors.ts';
 import { forward } from './forward.ts';
 import { requestHeaders } from './headers.ts';
-import { type ConnectFailed, parseBase, streamingPool } from './pool.ts';
+import { type ConnectFailed, parseUpstreamUrl, streamingPool } from './pool.ts';
 
 /** The notification endpoint of a bot, as the stages see it. */
 export interface BotUpstream {
@@ -22,7 +22,7 @@ const idleMs = 15_000;
 
 /** `connections`: notifications at a time; more would queue. */
 export function connectBot(url: string, connections: number, connectFailed?: ConnectFailed): BotUpstream {
-  const { origin, path: basePath } = parseBase(url);
+  const { origin, path: basePath } = parseUpstreamUrl(url);
   const pool = streamingPool(origin, connections, connectFailed);
   return {
     forward({ path, body }, req, res) {

@@ -7,7 +7,7 @@ import { graphFaults } from './errors.ts';
 import { exchange, type ExchangeRequest } from './exchange.ts';
 import { forward } from './forward.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
-import { type ConnectFailed, exchangePool, parseBase, streamingPool } from './pool.ts';
+import { type ConnectFailed, exchangePool, parseUpstreamUrl, streamingPool } from './pool.ts';
 import { rewriteLocation } from './target.ts';
 
 export interface GraphOptions {
@@ -32,7 +32,7 @@ interface GraphRequest {
 
 /** Graph: small requests whose answers are judged, each on a connection of its own, and streams for everything else. */
 export function connectGraph({ url, publicUrl, timeoutMs, connections, connectFailed }: GraphOptions) {
-  const { origin } = parseBase(url);
+  const { origin } = parseUpstreamUrl(url);
   const statusPool = exchangePool(origin, connections, connectFailed);
   const pool = streamingPool(origin, connections, connectFailed);
   const rewrite = (status: number, headers: OutgoingHttpHeaders): Decision<OutgoingHttpHeaders> =>

@@ -6,7 +6,7 @@ import { connectDiscard } from './discard.ts';
 import { mediaFaults } from './errors.ts';
 import { forward } from './forward.ts';
 import { type ChangedHeaders, requestHeaders } from './headers.ts';
-import { type ConnectFailed, parseBase, streamingPool } from './pool.ts';
+import { type ConnectFailed, parseUpstreamUrl, streamingPool } from './pool.ts';
 import { openWebSocket, type WebSocketClient, type WebSocketRequest } from './websocket.ts';
 
 export interface MediaRequest {
@@ -50,7 +50,7 @@ export function connectMedia(
   handler: HandlerOptions = {},
 ): MediaUpstream {
   const { discard } = handler;
-  const { origin, path: basePath } = parseBase(url);
+  const { origin, path: basePath } = parseUpstreamUrl(url);
   const pool = streamingPool(origin, connections, connectFailed);
   const endpoint =
     discard === undefined

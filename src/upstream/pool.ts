@@ -2,13 +2,13 @@ import { createConnection, type Socket } from 'node:net';
 import { buildConnector, fetch as undiciFetch, Agent, Client, Pool, type Dispatcher } from 'undici';
 
 /** Where an upstream is, and which path its own paths are below. */
-export interface Base {
+export interface UpstreamBase {
   readonly origin: string;
   /** Empty, or begins with a slash and does not end with one. */
   readonly path: string;
 }
 
-export function parseBase(url: string): Base {
+export function parseUpstreamUrl(url: string): UpstreamBase {
   const { origin, pathname } = new URL(url);
   return { origin, path: pathname.replace(/\/+$/, '') };
 }
@@ -51,7 +51,7 @@ function resettingConnector(): buildConnector.connector {
 /** Called with the error of each connection that could not be made. */
 export type ConnectFailed = (error: unknown) => void;
 
-const telling =
+const reportingFailures =
   (connect: buildConnector.connector, failed: ConnectFailed = () => undefined): buildConnector.connector =>
   (options, callback) =>
     connect(options, (...result) => {
@@ -98,7 +98,7 @@ const pool = (origin: string, connections: number, failed?: ConnectFailed): Pool
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: telling(resettingConnector(), failed),
+    connect: reportingFailures(resettingConnector(), failed),
     factory: (url, options: Client.Options) => new Connection(url, options),
   });
 

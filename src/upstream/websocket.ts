@@ -54,10 +54,10 @@ export async function openWebSocket(
       faults: mediaFaults,
       guard,
       onWebSocket(accepted, handler) {
-        const unfit = invalidAcceptance(req.headers, accepted);
-        if (unfit !== undefined || !isSocket(handler)) {
+        const problem = invalidAcceptance(req.headers, accepted);
+        if (problem !== undefined || !isSocket(handler)) {
           handler.once('error', () => undefined).destroy();
-          return refuse('UpstreamFailed', { detail: unfit });
+          return refuse('UpstreamFailed', { detail: problem });
         }
         res.writeHead(101, { ...responseHeaders(accepted), connection: 'Upgrade', upgrade: 'websocket' });
         res.flushHeaders();

@@ -11,7 +11,7 @@ import { describeOpened } from './opened-laws.ts';
 import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSessions } from './session-laws.ts';
-import { describeSilence } from './silence-laws.ts';
+import { describeIdleCalls } from './idle-call-laws.ts';
 import { commitOn, type Fixture, minute, move, newCall, recordingCall, tally } from './store-fixtures.ts';
 
 const session = (): string => `session-${randomUUID()}`;
@@ -150,7 +150,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
       });
     });
 
-    describeSilence(() => fixture);
+    describeIdleCalls(() => fixture);
 
     describeOpened(() => fixture);
 

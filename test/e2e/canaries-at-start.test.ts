@@ -5,19 +5,19 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { Canaries } from '../support/canaries.ts';
-import { startCanaryHouse, type CanaryHouse } from '../support/canary-house.ts';
+import { startCanaryTestBed, type CanaryTestBed } from '../support/canary-test-bed.ts';
 import { eventually } from '../support/eventually.ts';
 import { failedStart, startProxyProcess } from '../support/process.ts';
 
 describe('a start that fails says nothing of', () => {
   let directory: string;
-  let house: CanaryHouse;
+  let testBed: CanaryTestBed;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'tallylight-start-'));
-    house = await startCanaryHouse('jwt');
+    testBed = await startCanaryTestBed('jwt');
   });
   afterAll(async () => {
-    await house.close();
+    await testBed.close();
     await rm(directory, { recursive: true });
   });
   const credential = (more: object): string =>
@@ -80,7 +80,7 @@ describe('a start that fails says nothing of', () => {
   test.each(mistakes)('%s', async (_, mistake) => {
     const canaries = new Canaries();
     const wrong = (await mistake((name) => canaries.make(name))) as Record<string, string>;
-    const { code, output } = await failedStart({ ...house.settings, ...wrong });
+    const { code, output } = await failedStart({ ...testBed.settings, ...wrong });
     expect(code).toBe(3);
     // A mistake of the operator is told, not traced.
     expect(output).toMatch(/^tallylight: /m);
@@ -90,8 +90,8 @@ describe('a start that fails says nothing of', () => {
 
   test('a wrong password of the store, which is only told to be wrong', async () => {
     const canaries = new Canaries();
-    const url = house.redis!.url.replace('//', `//:${canaries.word('wrong password')}@`);
-    const proxy = await startProxyProcess({ ...house.settings, TALLYLIGHT_REDIS_URL: url });
+    const url = testBed.redis!.url.replace('//', `//:${canaries.word('wrong password')}@`);
+    const proxy = await startProxyProcess({ ...testBed.settings, TALLYLIGHT_REDIS_URL: url });
     await eventually(() => proxy.lines.some((line) => /WRONGPASS/.test(line)));
     proxy.kill('SIGTERM');
     await proxy.exited;

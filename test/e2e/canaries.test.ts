@@ -3,7 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Bot } from '../../src/sandbox/bot/bot.ts';
 import { sandboxApp } from '../../src/sandbox/token-mint.ts';
 import { Canaries } from '../support/canaries.ts';
-import { keyTenant, startCanaryHouse, type CanaryHouse, type Request } from '../support/canary-house.ts';
+import {
+  keyTenant,
+  startCanaryTestBed,
+  type CanaryTestBed,
+  type Request,
+} from '../support/canary-test-bed.ts';
 import { eventually } from '../support/eventually.ts';
 import { startIssuer, tampered, type Claims } from '../support/issuer.ts';
 import { batch, callIs } from '../support/notified-bot.ts';
@@ -12,32 +17,35 @@ import { batch, callIs } from '../support/notified-bot.ts';
 const personal = ['sub', 'oid', 'name', 'upn', 'preferred_username', 'jti', 'uti', 'sid', 'nonce', 'custom'];
 
 describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => {
-  let house: CanaryHouse;
+  let testBed: CanaryTestBed;
   /** Of the bot: on the control plane, and for media. */
   let control: string;
   let uploading: string;
   beforeAll(async () => {
-    house = await startCanaryHouse(mode);
-    const { mint } = house.peers;
-    uploading = house.canaries.token('token of the bot', await mint.mint(claims('bot')));
+    testBed = await startCanaryTestBed(mode);
+    const { mint } = testBed.peers;
+    uploading = testBed.canaries.token('token of the bot', await mint.mint(claims('bot')));
     const graphToken = await mint.mintGraphToken(claims('bot at Graph'));
-    control = mode === 'jwt' ? uploading : house.canaries.token('Graph token of the bot', graphToken);
+    control = mode === 'jwt' ? uploading : testBed.canaries.token('Graph token of the bot', graphToken);
   });
   afterAll(async () => {
-    await house.close();
+    await testBed.close();
   });
 
-  const secret = (name: string): string => house.canaries.make(name);
-  const word = (name: string): string => house.canaries.word(name);
+  const secret = (name: string): string => testBed.canaries.make(name);
+  const word = (name: string): string => testBed.canaries.word(name);
   const claims = (whose: string): Claims =>
     Object.fromEntries(personal.map((name) => [name, secret(`${name} of ${whose}`)]));
   const call = (id: string, part = ''): string => `/v1.0/communications/calls/${id}${part}`;
-  const post = (path: string, body: unknown, more: Request = {}): ReturnType<CanaryHouse['ask']> =>
-    house.ask(path, { method: 'POST', token: control, body, ...more });
-  const notify = (body: unknown, token: string, path = '/callbacks/calls'): ReturnType<CanaryHouse['ask']> =>
-    post(path, body, { token });
+  const post = (path: string, body: unknown, more: Request = {}): ReturnType<CanaryTestBed['ask']> =>
+    testBed.ask(path, { method: 'POST', token: control, body, ...more });
+  const notify = (
+    body: unknown,
+    token: string,
+    path = '/callbacks/calls',
+  ): ReturnType<CanaryTestBed['ask']> => post(path, body, { token });
 
-  const newCall = (): string => house.peers.graph.incomingCall({ answered: true });
+  const newCall = (): string => testBed.peers.graph.incomingCall({ answered: true });
   const recording = async (id = newCall(), token = control): Promise<string> => {
     const body = { status: 'recording', clientContext: secret('clientContext of a start') };
     await eventually(
@@ -52,8 +60,8 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
     'x-api-key': word('key in a header'),
     'content-type': 'application/octet-stream',
   });
-  const upload = (id: string, token = uploading): ReturnType<CanaryHouse['ask']> =>
-    house.ask(`/media/${id}/${word('name')}?sig=${word('signature of a path')}`, {
+  const upload = (id: string, token = uploading): ReturnType<CanaryTestBed['ask']> =>
+    testBed.ask(`/media/${id}/${word('name')}?sig=${word('signature of a path')}`, {
       ...{ method: 'POST', token, headers: headers(), body: secret('media') },
     });
 
@@ -81,12 +89,12 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
     expect(created?.status).toBe(201);
     const patch = { method: 'PATCH', token: control };
     const context = { clientContext: clientContext() };
-    await house.ask(call(id, '/operations/an-id'), { ...patch, body: context });
+    await testBed.ask(call(id, '/operations/an-id'), { ...patch, body: context });
     expect((await withRecording(id))?.headers['tallylight-withheld']).toBeUndefined();
     const stop = { status: 'notRecording', clientContext: clientContext() };
     expect((await post(call(id, '/updateRecordingStatus'), stop))?.headers['tallylight-gate']).toBe('closed');
     expect((await withRecording(id))?.headers['tallylight-withheld']).toBeDefined();
-    await house.ask(call(id), { method: 'DELETE', token: control });
+    await testBed.ask(call(id), { method: 'DELETE', token: control });
   });
 
   const person = (): object => ({
@@ -98,15 +106,15 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
   const bypass = (): string =>
     `https://bot.example/${word('path of a callback')}?code=${word('code of a callback')}`;
   /** An operation with what can fetch a recording that Graph made. */
-  const withRecording = (id: string): ReturnType<CanaryHouse['ask']> => {
+  const withRecording = (id: string): ReturnType<CanaryTestBed['ask']> => {
     const body = JSON.stringify({
       ...{ id: 'an-id', status: 'completed', clientContext: secret('clientContext of an operation') },
       recordingLocation: `https://recordings.example/${word('location')}`,
       recordingAccessToken: secret('access token of a recording'),
     });
     const answer = { raw: { status: 200, headers: { 'content-type': 'application/json' }, body } };
-    house.peers.graph.script({ action: 'getOperation', call: id, answer });
-    return house.ask(call(id, '/operations/an-id'), { token: control });
+    testBed.peers.graph.script({ action: 'getOperation', call: id, answer });
+    return testBed.ask(call(id, '/operations/an-id'), { token: control });
   };
 
   test('bodies and paths that are refused', async () => {
@@ -126,7 +134,7 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
         (await post(call(id, '/updateRecordingStatus'), body))?.headers['tallylight-reason'],
       ).toBeDefined();
     await post(call(id, '/updateMetadata'), { metadata: { text: secret('metadata of no use') } });
-    await house.ask(call(id, '/operations/an-id'), {
+    await testBed.ask(call(id, '/operations/an-id'), {
       ...{
         method: 'PATCH',
         token: control,
@@ -143,8 +151,8 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
   });
 
   test('callers that are refused', async () => {
-    const { mint, graph } = house.peers;
-    const { canaries } = house;
+    const { mint, graph } = testBed.peers;
+    const { canaries } = testBed;
     const forger = await startIssuer({ kidPrefix: word('key id') });
     const id = await recording();
     const mine = await mint.mint(claims('the tampered'));
@@ -169,20 +177,20 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
       await notify(batch(callIs(id, 'terminated')), token);
     }
     for (const authorization of [`Basic ${word('basic')}`, `Bearer ${word('one')} ${word('two')}`])
-      await house.ask(call(id), { headers: { authorization } });
+      await testBed.ask(call(id), { headers: { authorization } });
     await forger.stop();
     expect(graph.recordingState(id)).toBe('recording');
   });
 
   test('notifications', async () => {
-    const { mint, callbackBot } = house.peers;
+    const { mint, callbackBot } = testBed.peers;
     const id = await recording();
-    const good = house.canaries.token('notification', await mint.mintNotificationToken(claims('Graph')));
+    const good = testBed.canaries.token('notification', await mint.mintNotificationToken(claims('Graph')));
     const join = await mint.mintNotificationToken({ ...claims('join'), aud: 'https://api.botframework.com' });
     const body = batch(
       callIs(id, 'incoming', {
         ...{ callbackUri: bypass(), subject: secret('subject'), source: person(), targets: [person()] },
-        meetingInfo: { token: house.canaries.token('join token', join), organizer: person() },
+        meetingInfo: { token: testBed.canaries.token('join token', join), organizer: person() },
         mediaConfig: { blob: secret('media blob of an invitation') },
         resultInfo: { code: 200, subcode: 0, message: secret('message of a result') },
       }),
@@ -202,9 +210,9 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
   });
 
   test('Graph, the media handler, the token endpoint and the key server fail', async () => {
-    const { graph, sink, mint } = house.peers;
+    const { graph, sink, mint } = testBed.peers;
     const id = newCall();
-    const start = (): ReturnType<CanaryHouse['ask']> =>
+    const start = (): ReturnType<CanaryTestBed['ask']> =>
       post(call(id, '/updateRecordingStatus'), {
         ...{ status: 'recording', clientContext: secret('clientContext while Graph fails') },
       });
@@ -231,17 +239,17 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
     mint.failWith(503);
     const stranger = await startIssuer();
     const unknown = await stranger.mint({ ...claims('an unknown key'), iss: mint.issuer });
-    await upload(id, house.canaries.token('token of an unknown key', unknown));
+    await upload(id, testBed.canaries.token('token of an unknown key', unknown));
     mint.failWith(undefined);
     await stranger.stop();
   });
 
   /** The token endpoint quotes the secret, the assertion and a token, each for the tenant that it is of. */
   const quoting = async (id: string): Promise<void> => {
-    const { mint, graph } = house.peers;
-    const token = house.canaries.token('token of the other tenant', await mint.mint({ tid: keyTenant }));
+    const { mint, graph } = testBed.peers;
+    const token = testBed.canaries.token('token of the other tenant', await mint.mint({ tid: keyTenant }));
     await recording(graph.incomingCall({ answered: true, tenant: keyTenant, app: sandboxApp }), token);
-    house.quoting = true;
+    testBed.quoting = true;
     await eventually(
       async () =>
         (await post(call(id, '/keepAlive'), undefined))?.headers['tallylight-reason'] ===
@@ -252,33 +260,33 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
         (await post(call(newCall(), '/keepAlive'), undefined, { token }))?.headers['tallylight-reason'] ===
         'GraphCredentialUnavailable',
     );
-    house.quoting = false;
+    testBed.quoting = false;
     await eventually(async () => (await post(call(id, '/keepAlive'), undefined))?.status === 200);
   };
 
   test('uploads are cut, and the store crashes and comes back', async () => {
-    const { sink } = house.peers;
+    const { sink } = testBed.peers;
     const id = await recording();
-    const bot = new Bot(house.proxy.url, uploading, id);
+    const bot = new Bot(testBed.proxy.url, uploading, id);
     const long = bot.slowUpload(word('long'));
     long.send(640);
     await eventually(() => sink.received.some(({ callId, bytes }) => callId === id && bytes > 0));
-    if (house.redis === undefined) await post(call(id, '/updateRecordingStatus'), { status: 'failed' });
+    if (testBed.redis === undefined) await post(call(id, '/updateRecordingStatus'), { status: 'failed' });
     else {
-      await house.redis.kill('SIGKILL');
+      await testBed.redis.kill('SIGKILL');
       await eventually(async () => (await upload(id))?.headers['tallylight-reason'] === 'StoreUnavailable');
       await post(call(id, '/updateRecordingStatus'), {
         ...{ status: 'notRecording', clientContext: secret('clientContext without a store') },
       });
-      await house.redis.restart({ keepData: true });
+      await testBed.redis.restart({ keepData: true });
     }
     expect((await long.over)?.status).not.toBe(201);
     await recording();
   });
 
   test('nothing of all that was said anywhere', async () => {
-    expect(house.canaries.size).toBeGreaterThan(100);
-    const said = await house.said();
+    expect(testBed.canaries.size).toBeGreaterThan(100);
+    const said = await testBed.said();
     // The search was in the right place: what may be said is there.
     const expected: Record<string, RegExp> = {
       'the output of the process': /(?=.*"level":"(?:debug|warn)")(?=.*"msg":"request")/s,
@@ -290,7 +298,7 @@ describe.each(['jwt', 'graph'] as const)('a whole life in `%s` mode', (mode) => 
     expect(Object.keys(said).filter((where) => expected[where]?.test(said[where] ?? '') !== true)).toEqual(
       [],
     );
-    expect(Object.entries(said).flatMap(([where, text]) => house.canaries.search(where, text))).toEqual([]);
+    expect(Object.entries(said).flatMap(([where, text]) => testBed.canaries.search(where, text))).toEqual([]);
   });
 });
 

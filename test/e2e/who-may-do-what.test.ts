@@ -4,7 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { actions, type ActionRow } from '../../src/core/graph/action-table.ts';
 import { parseCallKey } from '../../src/core/call/key.ts';
 import { Bot } from '../../src/sandbox/bot/bot.ts';
-import { after, callers, startHouse, type Caller, type House, type Standing } from '../support/callers.ts';
+import {
+  after,
+  callers,
+  startTestBed,
+  type Caller,
+  type TestBed,
+  type Standing,
+} from '../support/callers.ts';
 import { eventually } from '../support/eventually.ts';
 import { app } from '../support/issuer.ts';
 import { batch, callIs, recordsIn } from '../support/notified-bot.ts';
@@ -193,51 +200,51 @@ async function ask(
 }
 
 describe.each(['jwt', 'graph'] as const)('in `%s` mode', (mode) => {
-  let house: House;
+  let testBed: TestBed;
   /** Is being recorded all the time, whatever strangers try. */
   let victim: string;
   beforeAll(async () => {
-    house = await startHouse(mode);
-    victim = await house.recordingCall();
+    testBed = await startTestBed(mode);
+    victim = await testBed.recordingCall();
   });
   afterAll(async () => {
-    await house.close();
+    await testBed.close();
   });
 
   /** Minted once for all cells. */
   const credentials = new Map<string, Promise<string | undefined>>();
   const authorizationOf = (caller: Caller): Promise<string | undefined> => {
-    const known = credentials.get(caller.name) ?? Promise.resolve(caller.authorization(house));
+    const known = credentials.get(caller.name) ?? Promise.resolve(caller.authorization(testBed));
     credentials.set(caller.name, known);
     return known;
   };
 
   const check = async (action: Action, caller: Caller, expected: Expected): Promise<void> => {
     const isLetIn = 'reaches' in expected;
-    const call = isLetIn ? await house.recordingCall() : victim;
-    const before = house.reached();
+    const call = isLetIn ? await testBed.recordingCall() : victim;
+    const before = testBed.reached();
     const id = randomUUID();
-    const answer = await ask(house.proxy.url, action, call, await authorizationOf(caller), id);
+    const answer = await ask(testBed.proxy.url, action, call, await authorizationOf(caller), id);
     const told = [answer.status, answer.headers['tallylight-reason']];
-    const asked = house.graph.log.filter(({ clientRequestId }) => clientRequestId === id);
+    const asked = testBed.graph.log.filter(({ clientRequestId }) => clientRequestId === id);
     if ('refused' in expected) {
       expect(told).toEqual(expected.refused);
-      expect(house.reached()).toEqual(before);
+      expect(testBed.reached()).toEqual(before);
     } else if ('byGraph' in expected) {
       expect(told).toEqual([expected.byGraph, undefined]);
       expect(asked.map(({ answered }) => answered)).toEqual([expected.byGraph]);
-      expect(house.reached()).toEqual({ ...before, graph: before.graph + 1 });
+      expect(testBed.reached()).toEqual({ ...before, graph: before.graph + 1 });
     } else {
       expect(told[1]).toBeUndefined();
       const path = action.path(call);
       const reached = {
         graph: asked.map((entry) => entry.path),
-        recorder: house.recorder.received.slice(before.recorder).map((entry) => entry.path),
-        bot: house.notified.received.slice(before.bot).map((entry) => entry.path),
+        recorder: testBed.recorder.received.slice(before.recorder).map((entry) => entry.path),
+        bot: testBed.notified.received.slice(before.bot).map((entry) => entry.path),
       };
       expect(reached[expected.reaches]).toContain(path);
     }
-    expect(house.graph.recordingState(victim)).toBe('recording');
+    expect(testBed.graph.recordingState(victim)).toBe('recording');
   };
 
   interface Cell {
@@ -271,31 +278,31 @@ describe.each(['jwt', 'graph'] as const)('in `%s` mode', (mode) => {
   });
 
   test('a call that nobody was bound to yet is not a stranger’s, whatever they ask for first', async () => {
-    const call = house.newCall();
-    const before = house.reached();
+    const call = testBed.newCall();
+    const before = testBed.reached();
     const strangers = callers.filter((caller) => ['stranger', 'graphStranger'].includes(caller[mode]));
     const asked = controlActions.filter(({ ofCall, row }) => ofCall && forbidden[row] === undefined);
     for (const caller of strangers) {
       for (const action of asked) {
         const authorization = await authorizationOf(caller);
-        const answer = await ask(house.proxy.url, action, call, authorization, randomUUID());
+        const answer = await ask(testBed.proxy.url, action, call, authorization, randomUUID());
         const told = mode === 'graph' ? answer.status === 404 : isRefusal(answer);
         expect([caller.name, action.name, told]).toEqual([caller.name, action.name, true]);
       }
     }
-    if (mode === 'jwt') expect(house.reached()).toEqual(before);
-    const since = house.graph.log.slice(before.graph).map(({ answered }) => answered);
+    if (mode === 'jwt') expect(testBed.reached()).toEqual(before);
+    const since = testBed.graph.log.slice(before.graph).map(({ answered }) => answered);
     expect(since.filter((answered) => answered !== 404)).toEqual([]);
-    const bot = new Bot(house.proxy.url, (await house.botAuthorization()).slice('Bearer '.length), call);
+    const bot = new Bot(testBed.proxy.url, (await testBed.botAuthorization()).slice('Bearer '.length), call);
     await eventually(async () => (await bot.report('recording')).headers['tallylight-gate'] === 'open');
   });
 
   test('media of a call that nobody is bound to is written by nobody, and read by all on the list', async () => {
-    const call = house.newCall();
+    const call = testBed.newCall();
     for (const caller of callers.filter(({ media }) => ['uploader', 'stranger'].includes(media))) {
       for (const action of mediaActions) {
         const authorization = await authorizationOf(caller);
-        const answer = await ask(house.proxy.url, action, call, authorization, randomUUID());
+        const answer = await ask(testBed.proxy.url, action, call, authorization, randomUUID());
         // The handler has to know whose its recordings are.
         const passes = action.does === 'reads' && !action.path(call).startsWith('/gated');
         expect([caller.name, action.name, isRefusal(answer)]).toEqual([caller.name, action.name, !passes]);
@@ -304,36 +311,36 @@ describe.each(['jwt', 'graph'] as const)('in `%s` mode', (mode) => {
   });
 
   test('the admin port tells anybody its health and numbers, does nothing, and is not the public port', async () => {
-    const before = house.reached();
-    const authorization = await house.botAuthorization();
+    const before = testBed.reached();
+    const authorization = await testBed.botAuthorization();
     for (const path of adminPaths) {
       const health: Action = { name: path, method: 'GET', path: () => path };
       for (const caller of callers) {
-        const answer = await ask(house.proxy.adminUrl, health, victim, await authorizationOf(caller), 'x');
+        const answer = await ask(testBed.proxy.adminUrl, health, victim, await authorizationOf(caller), 'x');
         // One of the key servers does not answer, so its callers could not open a gate.
         const isReady = path !== '/readyz/gates' || obstaclesIn(answer).join() !== 'KeysMissing';
         expect([caller.name, path, answer.status]).toEqual([caller.name, path, isReady ? 200 : 503]);
       }
-      expect(isRefusal(await ask(house.proxy.url, health, victim, authorization, 'x'))).toBe(true);
+      expect(isRefusal(await ask(testBed.proxy.url, health, victim, authorization, 'x'))).toBe(true);
       for (const method of ['POST', 'PUT', 'DELETE'])
-        expect((await send(house.proxy.adminUrl, { method, path })).status).toBe(404);
+        expect((await send(testBed.proxy.adminUrl, { method, path })).status).toBe(404);
     }
     for (const action of [...controlActions, ...mediaActions, ...callbackActions])
-      expect((await ask(house.proxy.adminUrl, action, victim, authorization, 'x')).status).toBe(404);
-    expect(house.reached()).toEqual(before);
+      expect((await ask(testBed.proxy.adminUrl, action, victim, authorization, 'x')).status).toBe(404);
+    expect(testBed.reached()).toEqual(before);
   });
 
   test('all that left the call of the bot as it was, and its evidence without a word of the strangers', async () => {
     const upload = await ask(
-      house.proxy.url,
+      testBed.proxy.url,
       mediaActions[0]!,
       victim,
-      `Bearer ${await house.issuers.good.mint()}`,
+      `Bearer ${await testBed.issuers.good.mint()}`,
       'x',
     );
     expect(upload.headers['tallylight-reason']).toBeUndefined();
-    expect(await house.closeAndVerify()).toMatchObject({ misfit: null });
-    const records = (await recordsIn(house.directory)).filter(({ call }) => call === parseCallKey(victim));
+    expect(await testBed.closeAndVerify()).toMatchObject({ misfit: null });
+    const records = (await recordsIn(testBed.directory)).filter(({ call }) => call === parseCallKey(victim));
     const own = ['bound', 'startRequested', 'startConfirmed', 'writesRefused'];
     expect(records.map(({ event }) => event).filter((event) => !own.includes(event))).toEqual([]);
     expect(records.map(({ by }) => by?.app ?? app).filter((who) => who !== app)).toEqual([]);

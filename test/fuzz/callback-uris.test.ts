@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { matchCallback } from '../../src/core/http/callback-route.ts';
-import { judgeCallbackUri, type CallbackPlace } from '../../src/core/http/callback-uri.ts';
+import { judgeCallbackUri, type CallbackTarget } from '../../src/core/http/callback-uri.ts';
 import { parseRequestTarget } from '../../src/core/http/request-target.ts';
 import { cases, edited, nearJson } from './cases.ts';
 
 const routes = [{ path: '/{pod}/api/calling/*', upstream: '' }];
-const at: CallbackPlace = {
+const at: CallbackTarget = {
   origin: 'https://tallylight.example',
   isCallbackPath(path) {
     const target = parseRequestTarget(path);

@@ -16,7 +16,7 @@ const otherApp = '55555555-5555-4555-8555-555555555555';
 const otherTenant = '66666666-6666-4666-8666-666666666666';
 
 /** A proxy, its issuers, and counting upstreams: what a request reached can be told afterwards. */
-export interface House extends World {
+export interface TestBed extends World {
   /** Behind every media route. */
   readonly recorder: NotifiedBot;
   /** Behind the callback path. */
@@ -58,7 +58,7 @@ const mediaRoutes = (upstream: string): ProxySettings['mediaRoutes'] => {
 
 /** What the bot's organisation allows: everything that a policy can allow. */
 const policy = {
-  name: 'house',
+  name: 'test-bed',
   match: { tenants: [tenant] },
   recordResponse: 'whileRecording',
   updateMetadata: 'whileRecording',
@@ -66,9 +66,9 @@ const policy = {
   uploaders: [uploader],
 };
 
-export async function startHouse(controlAuth: 'jwt' | 'graph'): Promise<House> {
+export async function startTestBed(controlAuth: 'jwt' | 'graph'): Promise<TestBed> {
   const policyDir = await mkdtemp(join(tmpdir(), 'tallylight-policies-'));
-  await writeFile(join(policyDir, 'house.json'), JSON.stringify(policy));
+  await writeFile(join(policyDir, 'test-bed.json'), JSON.stringify(policy));
   const [good, down, rotated, forger] = await Promise.all([
     startIssuer({ kidPrefix: 'good-' }),
     startIssuer({ kidPrefix: 'down-' }),
@@ -196,14 +196,14 @@ export type Standing =
 export interface Caller {
   readonly name: string;
   /** The Authorization header; undefined: none. */
-  readonly authorization: (house: House) => Promise<string | undefined> | string | undefined;
+  readonly authorization: (testBed: TestBed) => Promise<string | undefined> | string | undefined;
   readonly jwt: Standing;
   readonly graph: Standing;
   readonly media: Standing;
   readonly callback: Standing;
 }
 
-type Make = (house: House) => Promise<string> | string;
+type Make = (testBed: TestBed) => Promise<string> | string;
 /** With `jwt`, with `graph`, for media, for notifications. */
 type Standings = readonly [jwt: Standing, graph: Standing, media: Standing, callback: Standing];
 
@@ -213,7 +213,7 @@ const future = { nbf: seconds(3600), exp: seconds(7200) };
 
 const caller = (name: string, make: Make, [jwt, graph, media, callback]: Standings): Caller => ({
   name,
-  authorization: async (house) => `Bearer ${await make(house)}`,
+  authorization: async (testBed) => `Bearer ${await make(testBed)}`,
   ...{ jwt, graph, media, callback },
 });
 

@@ -25,7 +25,7 @@ export const stops: readonly (readonly [string, (bot: Bot) => Promise<Reply>, st
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** A proxy in `graph` mode, and before its Graph one that does as it is told. */
-export class GraphModeHouse {
+export class GraphModeTestBed {
   readonly graph = new UnsteadyGraph();
   #world: World | undefined;
 
@@ -47,7 +47,7 @@ export class GraphModeHouse {
   }
 
   get world(): World {
-    if (this.#world === undefined) throw new Error('the house is not open');
+    if (this.#world === undefined) throw new Error('the test bed is not open');
     return this.#world;
   }
 

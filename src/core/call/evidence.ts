@@ -71,26 +71,26 @@ export interface EventFacts {
 export function chain(
   before: CallState,
   after: Omit<CallState, 'seq' | 'head' | 'at'>,
-  testimony: EventFacts,
+  facts: EventFacts,
 ): { readonly state: CallState; readonly record: EvidenceRecord } {
-  const at = Math.max(testimony.at, before.at);
+  const at = Math.max(facts.at, before.at);
   const unsealed: UnsealedRecord = {
     version: recordVersion,
-    call: testimony.call,
+    call: facts.call,
     seq: before.seq + 1,
     prev: before.head,
     at: new Date(at).toISOString(),
-    step: at > testimony.at ? at - testimony.at : null,
-    event: testimony.event,
+    step: at > facts.at ? at - facts.at : null,
+    event: facts.event,
     from: before.state,
     to: after.state,
     epoch: after.epoch,
-    instance: testimony.instance,
-    policy: testimony.policy,
+    instance: facts.instance,
+    policy: facts.policy,
     // A caller may know more of who asked than evidence holds.
-    by: testimony.by === null ? null : { tenant: testimony.by.tenant, app: testimony.by.app },
+    by: facts.by === null ? null : { tenant: facts.by.tenant, app: facts.by.app },
     enforced: true,
-    detail: withoutUndefined(testimony.detail),
+    detail: withoutUndefined(facts.detail),
   };
   const record = { ...unsealed, hash: hashOf(unsealed) };
   return { state: { ...after, at, seq: record.seq, head: record.hash }, record };

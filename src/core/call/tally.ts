@@ -25,4 +25,4 @@ export interface Tally {
 }
 
 /** Whether a report contains no counts of its session, so that it must not replace one that does. */
-export const knowsNothing = ({ left }: Tally): boolean => left === 'lost' || left === 'unused';
+export const hasNoCounts = ({ left }: Tally): boolean => left === 'lost' || left === 'unused';

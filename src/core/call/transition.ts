@@ -106,14 +106,14 @@ const wireMsLeft = ({ wire }: CallState, remainingMs: TransitionContext['remaini
 /**
  * The state machine: the next state and its evidence, or a refusal. Pure; the stores only compare and swap.
  */
-export function transition(state: CallState, event: CallEvent, occasion: TransitionContext): Decision<Step> {
-  const judged = judge(state, event, occasion);
+export function transition(state: CallState, event: CallEvent, context: TransitionContext): Decision<Step> {
+  const judged = judge(state, event, context);
   if (!judged.ok) return judged;
   const { name, changes } = judged.value;
   const next = nextState(state.state, name);
   if (next === undefined) return refuse(state.state === 'ended' ? 'CallEnded' : 'StatusInProgress');
   return grant(
-    chain(state, { ...state, ...changes, state: next }, { ...occasion, at: occasion.clock, event: name }),
+    chain(state, { ...state, ...changes, state: next }, { ...context, at: context.clock, event: name }),
   );
 }
 
@@ -124,8 +124,8 @@ interface Judged {
 
 const happens = (name: EventName, changes: Changes = {}): Decision<Judged> => grant({ name, changes });
 
-function judge(state: CallState, event: CallEvent, occasion: TransitionContext): Decision<Judged> {
-  const { now, clock, watched, remainingMs, wireMs } = occasion;
+function judge(state: CallState, event: CallEvent, context: TransitionContext): Decision<Judged> {
+  const { now, clock, watched, remainingMs, wireMs } = context;
   switch (event.type) {
     case 'bound':
       return state.binding === null ? happens('bound', { binding: event.binding }) : refuse('CallNotFound');
@@ -166,12 +166,12 @@ function judge(state: CallState, event: CallEvent, occasion: TransitionContext):
       const live = liveExchange(state, remainingMs);
       if (live?.kind === 'stop') return inProgress(live);
       // A start in flight keeps the exchange until its answer is known: Graph must see the two in order.
-      return happens('stopRequested', live === null ? takeOver(state, event.hold, occasion) : {});
+      return happens('stopRequested', live === null ? takeOver(state, event.hold, context) : {});
     }
     case 'stopTakenOver': {
       const live = liveExchange(state, remainingMs);
       if (live !== null) return inProgress(live);
-      return happens('stopTakenOver', takeOver(state, event.hold, occasion));
+      return happens('stopTakenOver', takeOver(state, event.hold, context));
     }
     case 'drained':
       // Its time may be over: as long as nobody took the exchange over, nobody else sends.

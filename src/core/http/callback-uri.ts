@@ -10,7 +10,7 @@ export type CallbackJudgement =
     };
 
 /** Where this proxy accepts notifications. */
-export interface CallbackPlace {
+export interface CallbackTarget {
   /** Scheme, host and port under which Graph reaches the proxy. */
   readonly origin: string;
   /** Whether the proxy passes notifications at this path (with its query) on to a bot. */
@@ -29,7 +29,7 @@ const maxLength = 8192;
  * Judges the `callbackUri` of an answer, a redirect or a new call; Graph sends a call's notifications there.
  * A host with a trailing dot is another host. No error, whatever `value` is.
  */
-export function judgeCallbackUri(value: unknown, at: CallbackPlace): CallbackJudgement {
+export function judgeCallbackUri(value: unknown, at: CallbackTarget): CallbackJudgement {
   if (value === undefined || value === null || value === '') return { kind: 'absent' };
   const named = typeof value === 'string' ? parse(value) : undefined;
   if (named === undefined) return { kind: 'unreadable' };

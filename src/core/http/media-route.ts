@@ -76,7 +76,7 @@ export function matchRoute<Route extends MediaRoute>(
  * The match with the path spelled as it came in `text`, of which it is: where a credential goes on with it, that may be a
  * signature of the spelling. Each segment was judged by what it decodes to.
  */
-export const spelledAsItCame = <Route extends MediaRoute>(
+export const withOriginalPath = <Route extends MediaRoute>(
   match: RouteMatch<Route>,
   text: string,
 ): RouteMatch<Route> => (keepsAuthorization(match.route) ? { ...match, path: writtenTarget(text) } : match);

@@ -44,7 +44,7 @@ export function ifPresent(error: NodeJS.ErrnoException): undefined {
 }
 
 /** What is there instead of a file; undefined: a regular file. */
-export function otherThanFile(
+export function nonRegularType(
   found: Pick<Stats, 'isFile' | 'isDirectory' | 'isFIFO' | 'isSocket'>,
 ): string | undefined {
   if (found.isFile()) return undefined;
@@ -53,7 +53,7 @@ export function otherThanFile(
   return found.isSocket() ? 'a socket' : 'a device';
 }
 
-const unfit = (path: string, kind: string): Fault =>
+const notRegular = (path: string, kind: string): Fault =>
   new Fault(
     'EvidenceUnwritable',
     `${path} is ${kind}, not a regular file: move it out of the evidence directory, and restore the original file`,
@@ -62,12 +62,12 @@ const unfit = (path: string, kind: string): Fault =>
 /** Opens a regular file, and never waits: a FIFO would have its opener wait for another process. */
 export async function openRegular(path: string, flags: number, mode?: number): Promise<FileHandle> {
   const named = await stat(path).catch(ifPresent);
-  const kind = named && otherThanFile(named);
-  if (kind !== undefined) throw unfit(path, kind);
+  const kind = named && nonRegularType(named);
+  if (kind !== undefined) throw notRegular(path, kind);
   const handle = await open(path, flags | constants.O_NONBLOCK, mode);
   try {
-    const opened = otherThanFile(await handle.stat());
-    if (opened !== undefined) throw unfit(path, opened);
+    const opened = nonRegularType(await handle.stat());
+    if (opened !== undefined) throw notRegular(path, opened);
     return handle;
   } catch (error) {
     await handle.close();
@@ -81,8 +81,8 @@ export async function assertInPlace(path: string, handle: FileHandle, goesOn: st
   const named = await stat(path, { bigint: true }).catch(ifPresent);
   if (named === undefined)
     throw new Fault('EvidenceUnwritable', `${path} was moved or removed while it was in use; ${goesOn}`);
-  const kind = otherThanFile(named);
-  if (kind !== undefined) throw unfit(path, kind);
+  const kind = nonRegularType(named);
+  if (kind !== undefined) throw notRegular(path, kind);
   if (named.dev !== opened.dev || named.ino !== opened.ino)
     throw new Fault('EvidenceUnwritable', `${path} was replaced by another file; ${goesOn}`);
   if (named.nlink > 1n)

@@ -75,7 +75,7 @@ export const isJournalName = (name: string): boolean =>
   /^evidence-\d{4}-\d{2}-\d{2}[b-z]?\.jsonl$/.test(name);
 
 /** The next name after `latest` that a missing file cannot have, so that putting that back overwrites nothing. */
-export function nameBeside(latest: string | undefined, time: Date): string | undefined {
+export function fileNameAfter(latest: string | undefined, time: Date): string | undefined {
   const plain = fileNameFor(time);
   const [, date = '', letter] =
     /^(evidence-\d{4}-\d{2}-\d{2})([b-z]?)\.jsonl$/.exec(

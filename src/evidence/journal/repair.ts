@@ -6,7 +6,7 @@ import { sha256 } from '../../core/call/evidence.ts';
 import { Fault } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { openRegular, readAt, syncDirectory, writeAt } from './disk.ts';
-import { encodeLine, fileNameFor, type Head, nameBeside } from './journal.ts';
+import { encodeLine, fileNameFor, type Head, fileNameAfter } from './journal.ts';
 import type { Found } from './recovery.ts';
 
 interface RepairOptions {
@@ -68,7 +68,7 @@ export async function repairJournal(
 /** Where to go on: a file that is missing may come back under its name, and must overwrite nothing then. */
 function withoutMissing(directory: string, { newest }: Found, now: Date): NonNullable<Found['newest']> {
   if (newest !== undefined && newest.size > 0 && basename(newest.path) >= fileNameFor(now)) return newest;
-  const name = nameBeside(newest && basename(newest.path), now);
+  const name = fileNameAfter(newest && basename(newest.path), now);
   if (name === undefined)
     throw new Fault(
       'EvidenceUnwritable',

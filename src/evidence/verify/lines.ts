@@ -24,7 +24,7 @@ export async function openLines(path: string): Promise<AsyncGenerator<Line> | st
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (await leadsNowhere(path)) return 'a broken symbolic link';
+    if (await isBrokenLink(path)) return 'a broken symbolic link';
     throw error;
   }
   if (!(await handle.stat()).isFile()) {
@@ -35,7 +35,7 @@ export async function openLines(path: string): Promise<AsyncGenerator<Line> | st
 }
 
 /** Whether it is a symbolic link whose target does not exist, or that leads back to itself. */
-export async function leadsNowhere(path: string): Promise<boolean> {
+export async function isBrokenLink(path: string): Promise<boolean> {
   if (!(await lstat(path)).isSymbolicLink()) return false;
   try {
     await stat(path);

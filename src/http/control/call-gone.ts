@@ -1,7 +1,7 @@
 import { messageOf } from '../../core/errors.ts';
 import type { Poll, RawAnswer } from '../../core/graph/exchange.ts';
 import { callPathOf } from '../../core/graph/identify-action.ts';
-import { ownHeaders, sending, type CallRequest } from './context.ts';
+import { ownHeaders, senderFor, type CallRequest } from './context.ts';
 
 /** Reads an operation of the call with the caller's credential. */
 export function polling(request: CallRequest): Poll<RawAnswer> {
@@ -9,7 +9,7 @@ export function polling(request: CallRequest): Poll<RawAnswer> {
   return async (operationId) => {
     const path = `${callPathOf(request.action)}/operations/${encodeURIComponent(operationId)}`;
     const headers = ownHeaders(request);
-    const sent = await sending(request, { method: 'GET', path, headers, body: null })(() => true);
+    const sent = await senderFor(request, { method: 'GET', path, headers, body: null })(() => true);
     if (sent.kind === 'answered' && sent.answer.status === 404 && !asked) {
       asked = true;
       operationNotFound(request);
@@ -28,7 +28,7 @@ export function operationNotFound(request: CallRequest): void {
   // Nobody in particular cannot end a call.
   if (who === null) return;
   const path = callPathOf(request.action);
-  const ask = sending(request, { method: 'GET', path, headers: ownHeaders(request), body: null });
+  const ask = senderFor(request, { method: 'GET', path, headers: ownHeaders(request), body: null });
   ask(() => true)
     .then(async (sent) => {
       if (sent.kind === 'answered' && sent.answer.status === 404)

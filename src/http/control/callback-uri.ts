@@ -7,7 +7,7 @@ import { actionName } from '../../core/graph/identify-action.ts';
 import { parseJson, replaceText, tooLarge, notJsonContent } from '../body.ts';
 import { noMemory } from '../body-memory.ts';
 import { readSmall, type SmallBody } from '../small-body.ts';
-import { askedFacts, type ControlRequest } from './context.ts';
+import { correlationFacts, type ControlRequest } from './context.ts';
 
 /** Body of an action that may contain the callback URI of a call. */
 export interface CallbackBody {
@@ -76,7 +76,7 @@ export function reportCallback(
     );
   // Nobody waits for it: the answer is with the bot already.
   deps.gate
-    .note('callbackBypassed', call, caller.who, { ...facts, ...askedFacts(request) })
+    .note('callbackBypassed', call, caller.who, { ...facts, ...correlationFacts(request) })
     .then((noted) => {
       if (!noted.ok) missing({ reason: noted.reason });
     })

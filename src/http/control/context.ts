@@ -59,7 +59,7 @@ interface Outgoing {
 }
 
 /** Sends a small request with the caller's credential and inspects the response. */
-export const sending =
+export const senderFor =
   (request: ControlRequest, outgoing: Outgoing, guard?: WriteGuard): Send<RawAnswer> =>
   async (mayStill) => {
     const { deps, caller, action, proofs } = request;
@@ -76,7 +76,7 @@ export const sending =
     const first = await send(authorization.value);
     if (first.kind !== 'answered' || first.answer.status !== 401) return first;
     proofs.refused(caller);
-    const other = await insteadOf(request, authorization.value);
+    const other = await replacementCredential(request, authorization.value);
     if (other === undefined) return first;
     const again = await send(other);
     return again.kind === 'notSent' ? first : again;
@@ -86,7 +86,7 @@ export const sending =
  * The credential with which a request is repeated, once, after Graph has answered 401 to the proxy's own; undefined, at
  * once or in the end: that answer is passed on.
  */
-export function insteadOf(
+export function replacementCredential(
   { deps, caller }: ControlRequest,
   refused: string,
 ): Promise<string | undefined> | undefined {
@@ -129,8 +129,10 @@ export const ownHeaders = ({ req }: ControlRequest): IncomingHttpHeaders => ({
  * A call that does not exist is answered like one that is somebody else's, or the answer would reveal which ids are in
  * use (docs/design/callers.md).
  */
-export const notThere = ({ isUnowned = false }: ControlRequest, status: number): Refusal | undefined =>
-  isUnowned && status === 404 ? refuse('CallNotFound') : undefined;
+export const notFoundForStranger = (
+  { isUnowned = false }: ControlRequest,
+  status: number,
+): Refusal | undefined => (isUnowned && status === 404 ? refuse('CallNotFound') : undefined);
 
 /** Forwards an inspected response: status and body unchanged, end-to-end header fields, `Location` rewritten. */
 export function relay(
@@ -140,7 +142,7 @@ export function relay(
   body: Uint8Array = answer.raw,
 ): Decision<number> {
   const { deps, res } = request;
-  const missing = notThere(request, answer.status);
+  const missing = notFoundForStranger(request, answer.status);
   if (missing !== undefined) return missing;
   const headers = deps.graph.answerHeaders(answer);
   if (!headers.ok) return headers;
@@ -153,7 +155,7 @@ export function relay(
 }
 
 /** Correlation facts of the request, for the evidence. */
-export const askedFacts = ({ req, facts }: ControlRequest): JsonObject => ({
+export const correlationFacts = ({ req, facts }: ControlRequest): JsonObject => ({
   requestId: facts.requestId,
   clientRequestId: facts.clientRequestId ?? null,
   scenarioId: header(req, 'scenario-id') ?? null,

@@ -3,7 +3,7 @@ import type { Effect } from '../../core/graph/action-table.ts';
 import { readJson } from '../body.ts';
 import { unknownCallRefusal } from '../admit-write.ts';
 import type { CallRequest, ControlRequest, Handler } from './context.ts';
-import { belongs, prove } from './graph-proof.ts';
+import { refuseStranger, prove } from './graph-proof.ts';
 import { hangUp } from './hang-up.ts';
 import { patchOperation, updateMetadata } from './judged-bodies.ts';
 import { pass } from './pass.ts';
@@ -38,7 +38,7 @@ export async function enforce(request: ControlRequest): Promise<Decision<number>
         : unknownCallRefusal(deps, call, caller.who);
     if (tooMany !== undefined) return tooMany;
     const binding = await deps.gate.bindingOf(call);
-    const stranger = belongs(binding, caller.who);
+    const stranger = refuseStranger(binding, caller.who);
     if ((binding === null || stranger !== undefined) && caller.who !== null)
       deps.limits.unknownCallFound(caller.who);
     if (stranger !== undefined) return stranger;

@@ -3,7 +3,7 @@ import { grant, refuse, type Decision, type Refusal } from '../../core/decision.
 import type { RawAnswer, Sent } from '../../core/graph/exchange.ts';
 import { callPathOf } from '../../core/graph/identify-action.ts';
 import { messageOf } from '../../core/errors.ts';
-import { ownHeaders, relay, sending, type CallRequest } from './context.ts';
+import { ownHeaders, relay, senderFor, type CallRequest } from './context.ts';
 import { tokenVerdict } from './token-verdict.ts';
 
 /** Graph that has said nothing for so long does not answer for now, ms. */
@@ -26,7 +26,7 @@ export type Proof =
 export async function prove(request: CallRequest): Promise<Proof> {
   const { caller, call, proofs } = request;
   if (caller.verified) return { kind: 'proven', isNew: true };
-  if (proofs.has(call, caller)) return whose(request, false);
+  if (proofs.has(call, caller)) return checkOwner(request, false);
   const { sent, left } = askForCall(request);
   const timeout = left.then(() => pause(silentAfterMs));
   const soon = await Promise.race([sent, timeout]);
@@ -84,7 +84,7 @@ function askForCall(request: CallRequest): Asked {
   let isOut = false;
   let leave = (): void => undefined;
   const left = new Promise<void>((resolve) => (leave = resolve));
-  const ask = sending(request, {
+  const ask = senderFor(request, {
     method: 'GET',
     path: callPathOf(request.action),
     headers: ownHeaders(request),
@@ -109,16 +109,16 @@ async function judge(
   const verdict = tokenVerdict(sent);
   if (verdict === 'noAnswer') return { kind: 'unanswered', answer };
   if (verdict === 'accepted') {
-    await accept(request);
-    return whose(request, true);
+    await recordAcceptance(request);
+    return checkOwner(request, true);
   }
   if (verdict === 'gone' && caller.who !== null)
     await deps.gate.callEnded(call, caller.who, 'callNotFound', facts);
   return { kind: 'refused', answer: answer() };
 }
 
-async function whose({ caller, call, deps }: CallRequest, isNew: boolean): Promise<Proof> {
-  const stranger = belongs(await deps.gate.bindingOf(call), caller.who);
+async function checkOwner({ caller, call, deps }: CallRequest, isNew: boolean): Promise<Proof> {
+  const stranger = refuseStranger(await deps.gate.bindingOf(call), caller.who);
   return stranger === undefined ? { kind: 'proven', isNew } : { kind: 'refused', answer: stranger };
 }
 
@@ -127,7 +127,7 @@ async function whose({ caller, call, deps }: CallRequest, isNew: boolean): Promi
  * the bot's own. In `jwt` mode the credential is ours and may serve several applications, so that only an answer and a
  * creation bind, as an invitation and a confirmed start do: nobody comes to own a call by asking for it first.
  */
-export async function accept({
+export async function recordAcceptance({
   caller,
   call,
   proofs,
@@ -146,7 +146,7 @@ export async function accept({
  * Callers other than the owner get the same response as for a call that does not exist. If the binding is unknown,
  * nobody is refused, because signalling must not be blocked.
  */
-export function belongs(
+export function refuseStranger(
   binding: Awaited<ReturnType<CallRequest['deps']['gate']['bindingOf']>>,
   who: CallRequest['caller']['who'],
 ): Refusal | undefined {

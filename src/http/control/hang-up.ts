@@ -5,21 +5,21 @@ import type { RawAnswer } from '../../core/graph/exchange.ts';
 import { callPathOf } from '../../core/graph/identify-action.ts';
 import type { Stopped, StopRequest } from '../../gate/stop.ts';
 import { proveAgain } from './graph-proof.ts';
-import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
+import { correlationFacts, ownHeaders, relay, senderFor, type CallRequest, type Handler } from './context.ts';
 import { polling } from './call-gone.ts';
 
 /** Ends recording first, bounded, and only then hangs up. */
 export const hangUp: Handler = async (request) => {
   const refused = await proveAgain(request);
   if (refused !== undefined) return refused;
-  const stopped = await hangUpNow(request, request.call, request.caller.who);
+  const stopped = await stopAndHangUp(request, request.call, request.caller.who);
   if (!stopped.ok) return stopped.reason === 'CallEnded' ? hangUpEnded(request) : stopped;
   const { sent } = stopped.value;
   if (sent?.kind !== 'answered') return sent === undefined ? { ok: true, value: 0 } : sent.refusal;
   return relay(request, sent.answer);
 };
 
-export const hangUpNow = (
+export const stopAndHangUp = (
   request: CallRequest,
   call: CallKey,
   by: Binding | null,
@@ -34,7 +34,7 @@ export const hangUpRequest = (
   by,
   cause: 'hangUp',
   graph: { send: sendHangUp(request), poll: polling(request) },
-  detail: askedFacts(request),
+  detail: correlationFacts(request),
   ids: request.facts,
   askedAt: request.facts.askedAt,
 });
@@ -45,8 +45,8 @@ async function hangUpEnded(request: CallRequest): Promise<Decision<number>> {
   return sent.kind === 'answered' ? relay(request, sent.answer) : sent.refusal;
 }
 
-const sendHangUp = (request: CallRequest): ReturnType<typeof sending> =>
-  sending(request, {
+const sendHangUp = (request: CallRequest): ReturnType<typeof senderFor> =>
+  senderFor(request, {
     method: 'DELETE',
     path: callPathOf(request.action),
     headers: ownHeaders(request),

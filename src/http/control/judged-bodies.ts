@@ -4,8 +4,15 @@ import { sha256 } from '../../core/call/evidence.ts';
 import { judgeMetadataBody, judgeOperationBody } from '../../core/graph/bodies.ts';
 import type { Write } from '../../gate/write.ts';
 import type { JsonBody } from '../body.ts';
-import { accept } from './graph-proof.ts';
-import { askedFacts, duringWrite, relay, sending, type CallRequest, type Handler } from './context.ts';
+import { recordAcceptance } from './graph-proof.ts';
+import {
+  correlationFacts,
+  duringWrite,
+  relay,
+  senderFor,
+  type CallRequest,
+  type Handler,
+} from './context.ts';
 
 /**
  * updateMetadata: validated, and forwarded if the policy allows it. The evidence contains a digest, never the
@@ -19,7 +26,11 @@ export const updateMetadata: Handler = async (request) => {
   const judged = judgeMetadataBody(body.value.value);
   if (!judged.ok) return judged;
   const { metadata } = judged.value;
-  const detail = { sha256: sha256(metadata), bytes: Buffer.byteLength(metadata), ...askedFacts(request) };
+  const detail = {
+    sha256: sha256(metadata),
+    bytes: Buffer.byteLength(metadata),
+    ...correlationFacts(request),
+  };
   const update = async (write?: Write): Promise<Decision<number>> => {
     const noted = await deps.gate.note('metadataUpdated', call, caller.who, detail);
     return noted.ok ? passOn(request, body.value, 'POST', write) : noted;
@@ -42,7 +53,7 @@ export const patchOperation: Handler = async (request) => {
   const detail = {
     operation: action.operationId ?? null,
     status: judged.value.status,
-    ...askedFacts(request),
+    ...correlationFacts(request),
   };
   const noted = await deps.gate.note('operationPatched', call, caller.who, detail);
   return noted.ok ? passOn(request, body.value, 'PATCH') : noted;
@@ -59,8 +70,8 @@ async function passOn(
 ): Promise<Decision<number>> {
   const { action, req } = request;
   const outgoing = { method, path: action.path, headers: req.headers, body: body.raw };
-  const sent = await sending(request, outgoing, write)(() => true);
+  const sent = await senderFor(request, outgoing, write)(() => true);
   if (sent.kind !== 'answered') return sent.refusal;
-  if (sent.answer.status >= 200 && sent.answer.status < 300) await accept(request);
+  if (sent.answer.status >= 200 && sent.answer.status < 300) await recordAcceptance(request);
   return relay(request, sent.answer);
 }

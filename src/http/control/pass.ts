@@ -6,8 +6,8 @@ import { type Forwarded, hasBody, type HeaderMap } from '../../core/http/exchang
 import type { WriteGuard } from '../../core/http/write-guard.ts';
 import type { GraphRequest } from '../ports.ts';
 import { readCallbackBody, reportCallback } from './callback-uri.ts';
-import { type ControlRequest, type Handler, insteadOf, notThere } from './context.ts';
-import { accept } from './graph-proof.ts';
+import { type ControlRequest, type Handler, replacementCredential, notFoundForStranger } from './context.ts';
+import { recordAcceptance } from './graph-proof.ts';
 
 /** Graph's 401 to the proxy's own token, of which nothing was passed on. */
 const tokenRefused = refuse('GraphCredentialUnavailable');
@@ -37,7 +37,7 @@ export async function streamToGraph(
         headers: req.headers,
         authorization: credential,
         body,
-        judge: (status) => judge(status) ?? notThere(request, status),
+        judge: (status) => judge(status) ?? notFoundForStranger(request, status),
         ...(guard === undefined ? {} : { guard }),
       },
       res,
@@ -52,7 +52,7 @@ export async function streamToGraph(
   let other: Promise<string | undefined> | undefined;
   const forwarded = await send(authorization.value, (status) => {
     if (status !== 401) return undefined;
-    other = insteadOf(request, authorization.value);
+    other = replacementCredential(request, authorization.value);
     const isGone = body !== null && !Buffer.isBuffer(body);
     return other === undefined || isGone ? undefined : tokenRefused;
   });
@@ -77,7 +77,7 @@ export const pass: Handler<ControlRequest> = async (request) => {
   const call = action.row.effect === 'create' ? createdCall(forwarded.headers) : action.call;
   if (taken && callback !== undefined) reportCallback(request, call, callback.value);
   if (call !== undefined) {
-    if (taken) await accept({ ...request, call });
+    if (taken) await recordAcceptance({ ...request, call });
     const { who } = request.caller;
     // Nobody in particular cannot end a call.
     if (status === 404 && action.row.effect === 'keepAlive' && who !== null)

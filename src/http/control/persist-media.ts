@@ -1,6 +1,6 @@
 import { grant, refuse } from '../../core/decision.ts';
 import { actionName } from '../../core/graph/identify-action.ts';
-import { askedFacts, duringWrite, type Handler } from './context.ts';
+import { correlationFacts, duringWrite, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
 
 /**
@@ -23,7 +23,7 @@ export const persistMedia: Handler = async (request) => {
   return duringWrite(write, async () => {
     const noted = await deps.gate.note('mediaRequested', call, caller.who, {
       action: actionName(action.row),
-      ...askedFacts(request),
+      ...correlationFacts(request),
     });
     if (!noted.ok) return noted;
     const forwarded = await streamToGraph(request, { guard: write });

@@ -4,7 +4,7 @@ import type { Decision } from '../../core/decision.ts';
 import type { AcceptedTokens } from './accepted-tokens.ts';
 import type { Caller } from '../authenticate.ts';
 import { bodyMemory, noMemory } from '../body-memory.ts';
-import { graphTakingTurns } from './graph-turns.ts';
+import { queuedGraph } from './queued-graph.ts';
 import { nameOf } from '../limits.ts';
 import type { ControlDeps } from '../ports.ts';
 import type { Share } from '../shares.ts';
@@ -35,7 +35,7 @@ export async function withinLimits(
     return noMemory;
   }
   const request = { ...arrived, share, keeps: memory.keeps };
-  const graph = graphTakingTurns(request, accepted, place.value.pool);
+  const graph = queuedGraph(request, accepted, place.value.pool);
   try {
     return await run({ ...request, deps: { ...deps, graph } });
   } finally {

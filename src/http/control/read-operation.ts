@@ -1,8 +1,8 @@
 import { grant, refuse } from '../../core/decision.ts';
 import { withholdRecording } from '../../core/graph/bodies.ts';
-import { accept } from './graph-proof.ts';
+import { recordAcceptance } from './graph-proof.ts';
 import { operationNotFound } from './call-gone.ts';
-import { duringWrite, ownHeaders, relay, sending, type Handler } from './context.ts';
+import { duringWrite, ownHeaders, relay, senderFor, type Handler } from './context.ts';
 import { streamToGraph } from './pass.ts';
 
 /** What is written here instead is not compressed, and has no digest of Graph's. */
@@ -27,7 +27,7 @@ export const readOperation: Handler = async (request) => {
       return grant(forwarded.status);
     });
   }
-  const sent = await sending(request, {
+  const sent = await senderFor(request, {
     method: 'GET',
     path: action.path,
     headers: ownHeaders(request),
@@ -36,7 +36,7 @@ export const readOperation: Handler = async (request) => {
   if (sent.kind !== 'answered') return sent.refusal;
   const { answer } = sent;
   if (answer.status === 404) operationNotFound(request);
-  if (answer.status >= 200 && answer.status < 300) await accept(request);
+  if (answer.status >= 200 && answer.status < 300) await recordAcceptance(request);
   // What cannot be read cannot be searched; an error holds no recording, and a bot must know it as it came.
   if (answer.body === undefined && answer.raw.length > 0 && answer.status < 400)
     return refuse('GraphAnswerUnreadable');

@@ -7,8 +7,8 @@ import type { StartRequest } from '../../gate/start.ts';
 import type { StopRequest } from '../../gate/stop.ts';
 import type { JsonBody } from '../body.ts';
 import { proveAgain } from './graph-proof.ts';
-import { hangUpNow } from './hang-up.ts';
-import { askedFacts, ownHeaders, relay, sending, type CallRequest, type Handler } from './context.ts';
+import { stopAndHangUp } from './hang-up.ts';
+import { correlationFacts, ownHeaders, relay, senderFor, type CallRequest, type Handler } from './context.ts';
 import { polling } from './call-gone.ts';
 
 /** updateRecordingStatus: a start, or a stop (docs/design/protocol.md and success.md). */
@@ -30,7 +30,7 @@ async function startRecording(request: CallRequest, body: JsonBody): Promise<Dec
   const { sent, outcome, open } = started.value;
   const status = settle(request, sent, outcome, open);
   if (outcome.kind === 'refused' && !open && policy.onStartRefused === 'hangUp') {
-    const hungUp = await hangUpNow(request, call, caller.who);
+    const hungUp = await stopAndHangUp(request, call, caller.who);
     if (!hungUp.ok)
       deps.log.warn(
         { call, reason: hungUp.reason },
@@ -46,15 +46,15 @@ const startRequest = (request: CallRequest, body: JsonBody): StartRequest<RawAns
   return {
     call,
     by: caller.who,
-    send: sending(request, { method: 'POST', path: action.path, headers: req.headers, body: body.raw }),
+    send: senderFor(request, { method: 'POST', path: action.path, headers: req.headers, body: body.raw }),
     poll: polling(request),
-    sendConfirmation: sending(request, {
+    sendConfirmation: senderFor(request, {
       method: 'POST',
       path: action.path,
       headers: { ...ownHeaders(request), 'content-type': 'application/json' },
       body: confirmation,
     }),
-    detail: askedFacts(request),
+    detail: correlationFacts(request),
     ids: request.facts,
   };
 };
@@ -83,10 +83,10 @@ export const stopRequest = (
     by: caller.who,
     cause,
     graph: {
-      send: sending(request, { method: 'POST', path: action.path, headers: req.headers, body: body.raw }),
+      send: senderFor(request, { method: 'POST', path: action.path, headers: req.headers, body: body.raw }),
       poll: polling(request),
     },
-    detail: askedFacts(request),
+    detail: correlationFacts(request),
     ids: facts,
     askedAt: facts.askedAt,
   };

@@ -5,7 +5,7 @@ import { judgeStatusBody } from '../../core/graph/bodies.ts';
 import type { StopRequest } from '../../gate/stop.ts';
 import type { Hold } from '../../gate/unproven-stops.ts';
 import { graphAccepts } from './graph-proof.ts';
-import { askedFacts, type CallRequest } from './context.ts';
+import { correlationFacts, type CallRequest } from './context.ts';
 import { hangUpRequest } from './hang-up.ts';
 import { stopRequest } from './recording-status.ts';
 
@@ -55,7 +55,7 @@ export class UnprovenRequest {
       cause: stop.cause,
       from: deps.clientAddress(req),
       name: caller.tokenHash,
-      detail: askedFacts(this.#request),
+      detail: correlationFacts(this.#request),
       ask: () => graphAccepts(this.#request),
       // Whoever asked has long been answered: the bound of the stop begins anew.
       stop: () => deps.gate.stop({ ...stop, askedAt: deps.now() }),

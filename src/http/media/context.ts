@@ -26,7 +26,7 @@ export interface MediaRequest {
   readonly who: Identity;
 }
 
-export const factsFor = ({ call }: RouteMatch, write?: Write): Readonly<Record<string, string>> => ({
+export const callHeaders = ({ call }: RouteMatch, write?: Write): Readonly<Record<string, string>> => ({
   'tallylight-call': toGuid(call),
   ...(write === undefined
     ? {}

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { type Decision, grant, refuse } from '../../core/decision.ts';
 import type { TokenHeader } from '../../core/http/bearer.ts';
-import { type RouteMatch, routeOf, spelledAsItCame } from '../../core/http/media-route.ts';
+import { type RouteMatch, routeOf, withOriginalPath } from '../../core/http/media-route.ts';
 import type { RequestTarget } from '../../core/http/request-target.ts';
-import { counted, identifyMedia } from '../identify-media.ts';
+import { countRefusal, identifyMedia } from '../identify-media.ts';
 import type { RequestFacts } from '../request-log.ts';
 import type { MediaDeps, ServedRoute } from './context.ts';
 
@@ -25,7 +25,7 @@ export function findRoute(
     return { match, tokenIn: token, path };
   }
   const { path, token = 'Authorization' } = match.value.route;
-  return { match: grant(spelledAsItCame(match.value, req.url ?? '')), tokenIn: token, path };
+  return { match: grant(withOriginalPath(match.value, req.url ?? '')), tokenIn: token, path };
 }
 
 /** A host and perhaps a port (RFC 9110, section 7.2), and nothing that a URL could hide in. */
@@ -44,7 +44,7 @@ export async function identify(
   if (!known.ok || known.value.target.route.host !== 'keep') return known;
   return plainHost.test(req.headers.host ?? '')
     ? known
-    : counted(
+    : countRefusal(
         deps,
         refuse('TargetInvalid', { detail: 'the Host header field, which is forwarded, is not a valid host' }),
       );

@@ -10,7 +10,7 @@ import {
 } from '../../core/http/media-route.ts';
 import { asksForWebSocket, invalidHandshake } from '../../core/http/websocket.ts';
 import { runStages } from '../answer.ts';
-import { counted } from '../identify-media.ts';
+import { countRefusal } from '../identify-media.ts';
 import { header } from '../problem.ts';
 import type { RequestFacts } from '../request-log.ts';
 import type { MediaDeps, MediaRequest } from './context.ts';
@@ -66,11 +66,11 @@ async function serve(
   const { who, target } = known.value;
   const request: MediaRequest = { deps, req, res, match: target, who };
   const { route } = target;
-  if (onlyWebSockets(route)) return counted(deps, refuse('UpgradeRequired'));
+  if (onlyWebSockets(route)) return countRefusal(deps, refuse('UpgradeRequired'));
   const method = req.method ?? '';
   if (route.methods.includes(method)) return write(request, upload);
   if (readMethods.includes(method)) return read(request);
-  return counted(
+  return countRefusal(
     deps,
     refuse('MethodNotAllowed', { detail: `allowed: ${[...route.methods, ...readMethods].join(', ')}` }),
   );
@@ -88,6 +88,6 @@ async function upgrade(
   if (!known.ok) return known;
   const { who, target } = known.value;
   const unfit = invalidHandshake(req.headers);
-  if (unfit !== undefined) return counted(deps, unfit);
+  if (unfit !== undefined) return countRefusal(deps, unfit);
   return write({ deps, req, res, match: target, who }, (request, guard) => stream(request, guard, client));
 }

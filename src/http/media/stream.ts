@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Forwarded } from '../../core/http/exchange.ts';
 import { cutRefusal } from '../../core/http/write-guard.ts';
 import type { Write } from '../../gate/write.ts';
-import { factsFor, type MediaRequest } from './context.ts';
+import { callHeaders, type MediaRequest } from './context.ts';
 import { discardWhenCut } from './write.ts';
 
 /** A WebSocket is one write, which lasts as long as the stream. */
@@ -16,7 +16,7 @@ export async function stream(
   discardWhenCut(request, guard, true);
   const began = deps.now();
   const onFrames = meter.webSocketFrames.bind(meter);
-  const asked = { path: match.path, facts: factsFor(match, guard), guard, onFrames };
+  const asked = { path: match.path, facts: callHeaders(match, guard), guard, onFrames };
   const opened = await match.route.handler.openWebSocket(asked, req, res, client);
   if (opened.kind !== 'failed')
     meter.upstreamAnswer(opened.kind === 'opened' ? 101 : opened.status, (deps.now() - began) / 1000);

@@ -4,8 +4,8 @@ import type { Forwarded } from '../../core/http/exchange.ts';
 import { isStopReason } from '../../core/http/write-guard.ts';
 import type { Write } from '../../gate/write.ts';
 import { admitWrite, withinLookUpRate } from '../admit-write.ts';
-import { counted, expectsContinue } from '../identify-media.ts';
-import { factsFor, type MediaRequest } from './context.ts';
+import { countRefusal, expectsContinue } from '../identify-media.ts';
+import { callHeaders, type MediaRequest } from './context.ts';
 
 /** Passes an admitted write on, and ends its guard. */
 type Pass = (request: MediaRequest, guard: Write) => Promise<Forwarded>;
@@ -13,7 +13,7 @@ type Pass = (request: MediaRequest, guard: Write) => Promise<Forwarded>;
 export async function write(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
   const { deps, match, who } = request;
   const room = deps.limits.upload(match.call, who);
-  if (!room.ok) return counted(deps, await closedOr(room, request));
+  if (!room.ok) return countRefusal(deps, await closedOr(room, request));
   try {
     return await writeInRoom(request, pass);
   } finally {
@@ -36,7 +36,7 @@ async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<
   if (passed.kind === 'answered') return grant(undefined);
   const { reason } = passed.refusal;
   if (isStopReason(reason)) deps.gate.refused(match.call, reason, who);
-  return counted(deps, passed.refusal);
+  return countRefusal(deps, passed.refusal);
 }
 
 /** A write does not outlive the revocation of its token. Returns the way to stop watching. */
@@ -75,7 +75,7 @@ export async function upload(request: MediaRequest, guard: Write): Promise<Forwa
   if (expectsContinue(req)) res.writeContinue();
   const began = deps.now();
   const forwarded = await match.route.handler.forward(
-    { path: match.path, facts: factsFor(match, guard), guard },
+    { path: match.path, facts: callHeaders(match, guard), guard },
     req,
     res,
   );

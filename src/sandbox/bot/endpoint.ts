@@ -10,7 +10,7 @@ import {
   reply,
   send,
   type Listening,
-  type Place,
+  type ListenOptions,
 } from '../loopback.ts';
 import { answerInvitations, type AnsweredCall, type Answering } from './answers.ts';
 
@@ -66,13 +66,13 @@ const usual: Rule = answerSchema.parse({});
  * The calling webhook of the sandbox's bot: takes what the proxy passes on, and answers 202 unless it was scripted
  * otherwise (`control-table.ts`). Every path but those below `/sandbox` takes notifications.
  */
-export async function startBotEndpoint(options: Place = {}): Promise<BotEndpoint> {
+export async function startBotEndpoint(options: ListenOptions = {}): Promise<BotEndpoint> {
   const received: ReceivedNotification[] = [];
   const answered: AnsweredCall[] = [];
   const rules: { readonly rule: Rule; left: number }[] = [];
   let answering: Answering | undefined;
 
-  const open = (place: Place): Promise<Listening> =>
+  const open = (place: ListenOptions): Promise<Listening> =>
     listen(
       createServer((req, res) => {
         serve(req, res).catch(() => res.destroy());

@@ -7,7 +7,7 @@ import {
   collection,
   graphError,
   notFound,
-  one,
+  entity,
   route,
   type Answer,
   type GraphRequest,
@@ -225,7 +225,7 @@ export const callRoutes: readonly Route[] = [
   ),
   onCall('getOperation', 'GET', '/operations/{operation}', ({ call, params }) => {
     const operation = findOperation(call, params.operation ?? '');
-    return one(operation && describeOperation(operation));
+    return entity(operation && describeOperation(operation));
   }),
   onCall('patchOperation', 'PATCH', '/operations/{operation}', patchOperation),
 
@@ -235,7 +235,7 @@ export const callRoutes: readonly Route[] = [
   onCall('invite', 'POST', '/participants/invite', invite),
   onCall('getParticipant', 'GET', '/participants/{participant}', ({ call, params }) => {
     const participant = call.participants.get(params.participant ?? '');
-    return one(participant && describeParticipant(call, participant));
+    return entity(participant && describeParticipant(call, participant));
   }),
   onCall('removeParticipant', 'DELETE', '/participants/{participant}', (request) =>
     onParticipant(request, (id) => ({

@@ -2,7 +2,12 @@ import { z } from 'zod';
 import { isFault } from '../../core/errors.ts';
 import { incomingCallSchema, type IncomingCall } from './invitation.ts';
 import type { LogEntry } from './log.ts';
-import { notificationModes, type ByHand, type Delivery, type NotificationControl } from './notifications.ts';
+import {
+  notificationModes,
+  type NotifyOptions,
+  type Delivery,
+  type NotificationControl,
+} from './notifications.ts';
 import { ruleSchema, type Script, type ScriptRule } from './script.ts';
 import type { BannerChange, EndResult, RecordingState } from './state.ts';
 import { reply, type Reply } from '../loopback.ts';
@@ -32,7 +37,11 @@ export interface FakeGraph {
    */
   connect(options: { readonly webhook: string; readonly ca?: string | undefined }): void;
   /** Sends a batch, or any text, now; null: it is of no call. The call may be over. */
-  notify(callId: string | null, body: readonly unknown[] | string, options?: ByHand): Promise<Delivery>;
+  notify(
+    callId: string | null,
+    body: readonly unknown[] | string,
+    options?: NotifyOptions,
+  ): Promise<Delivery>;
   /** A call that waits for an answer; returns its id. */
   incomingCall(call?: IncomingCall): string;
   /** What participants see now; undefined: there is no such call. */

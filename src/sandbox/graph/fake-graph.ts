@@ -11,7 +11,7 @@ import { recordRoutes } from './records.ts';
 import {
   findRoute,
   graphError,
-  looseSegments,
+  lenientSegments,
   notFound,
   type Answer,
   type GraphRequest,
@@ -19,10 +19,10 @@ import {
 } from './route.ts';
 import { Scripts, type Wire } from './script.ts';
 import { conversationEnded, FakeGraphState } from './state.ts';
-import { listen, monotonic, parseJson, readBody, reply, send, type Place } from '../loopback.ts';
+import { listen, monotonic, parseJson, readBody, reply, send, type ListenOptions } from '../loopback.ts';
 import { callerOf, type Claims, type GraphCaller } from '../token-mint.ts';
 
-export interface FakeGraphOptions extends Place {
+export interface FakeGraphOptions extends ListenOptions {
   /** Checks a bearer token, and throws if it is not good: `TokenMint.verifyGraphToken`. */
   readonly verify?: ((token: string) => Promise<GraphCaller>) | undefined;
   /** Signs notifications: `TokenMint.mintNotificationToken`. */
@@ -113,7 +113,7 @@ export async function startFakeGraph(options: FakeGraphOptions): Promise<FakeGra
 
   async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const [path = '', query = ''] = (req.url ?? '/').split('?', 2);
-    const segments = looseSegments(path);
+    const segments = lenientSegments(path);
     if (segments[0] === 'sandbox') {
       const text = (await readBody(req, maxBodyBytes))?.toString();
       const body = parseJson(text);

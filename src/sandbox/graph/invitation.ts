@@ -60,12 +60,12 @@ export function inviteBot(state: FakeGraphState, options: IncomingCall): FakeCal
   return call;
 }
 
-type Given = Omit<
+type InvitationFields = Omit<
   z.output<typeof incomingCallSchema>,
   'tenant' | 'app' | 'policyBased' | 'answered' | 'callChainId' | 'pairedWith'
 >;
 
-const invitationFor = (given: Given, other: Invitation | null | undefined): Invitation => ({
+const invitationFor = (given: InvitationFields, other: Invitation | null | undefined): Invitation => ({
   threadId: given.threadId ?? other?.threadId ?? `19:meeting_${randomUUID()}@thread.v2`,
   applicationInstance: given.applicationInstance ?? randomUUID(),
   policyIdentifier: given.policyIdentifier,

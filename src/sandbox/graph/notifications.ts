@@ -44,7 +44,7 @@ export interface NotificationControl {
   release(order?: readonly number[]): void;
 }
 
-export interface ByHand {
+export interface NotifyOptions {
   /** Changes the token's claims; `undefined` leaves one out. */
   readonly claims?: Claims | undefined;
   /** Default: where the call's notifications go. */
@@ -129,7 +129,7 @@ export class Notifications implements NotificationControl {
   async send(
     call: FakeCall | undefined,
     body: readonly unknown[] | string,
-    { claims, url = call?.callbackUri ?? this.#webhook(), token }: ByHand,
+    { claims, url = call?.callbackUri ?? this.#webhook(), token }: NotifyOptions,
   ): Promise<Delivery> {
     if (url === undefined)
       throw new Fault('ConfigurationInvalid', 'the fake Graph has no webhook configured');

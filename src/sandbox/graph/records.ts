@@ -1,7 +1,7 @@
 import {
   badRequest,
   collection,
-  one,
+  entity,
   notFound,
   route,
   type GraphRequest,
@@ -92,14 +92,14 @@ export const recordRoutes: readonly Route[] = [
     pstnRoles,
   ),
   route('listCallRecords', 'GET', recordsPath, listRecords, roles),
-  onRecord('', (kept, { query }) => one(expanded(kept, query))),
+  onRecord('', (kept, { query }) => entity(expanded(kept, query))),
   onRecord('/sessions', ({ session }) => collection([session])),
   onRecord('/sessions/{session}', ({ session }, { params }) =>
-    one(session.id === params.session ? session : undefined),
+    entity(session.id === params.session ? session : undefined),
   ),
   onRecord('/sessions/{session}/segments', ({ session, segment }, { params }) =>
     session.id === params.session ? collection([segment]) : notFound,
   ),
   onRecord('/participants_v2', ({ participants }) => collection(participants)),
-  onRecord('/organizer_v2', ({ record }) => one(record.organizer_v2)),
+  onRecord('/organizer_v2', ({ record }) => entity(record.organizer_v2)),
 ];

@@ -66,7 +66,7 @@ export const badRequest = (message: string): Outcome => graphError(400, 'BadRequ
 export const notFound = graphError(404, 'UnknownError', 'The resource does not exist.');
 
 export const collection = (value: readonly unknown[]): Outcome => answer(200, { value });
-export const one = (value: object | undefined): Outcome =>
+export const entity = (value: object | undefined): Outcome =>
   value === undefined ? notFound : answer(200, value);
 
 /**
@@ -86,7 +86,7 @@ export function findRoute(
 }
 
 /** The segments of a path, without what a lax server would ignore. */
-export function looseSegments(path: string): string[] {
+export function lenientSegments(path: string): string[] {
   const segments: string[] = [];
   for (const raw of decodeFully(path).split(/[\\/]+/)) {
     const segment = raw.replace(/;.*$/, '');

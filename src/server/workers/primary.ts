@@ -9,16 +9,16 @@ import { type ExitKind, exitKindOf } from '../exit-codes.ts';
 import { createLog } from '../log.ts';
 import { originOf } from '../proxy.ts';
 import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../readiness.ts';
-import { endingWith, onEndSignals } from '../shutdown.ts';
+import { createShutdown, onEndSignals } from '../shutdown.ts';
 import { closeServer, listenAs } from '../server.ts';
 import { version } from '../version.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../../settings/settings.ts';
 import { warnAtStart } from '../warn-at-start.ts';
-import { prepareWorkerConfig, refuseChanges } from './settings.ts';
+import { prepareWorkerConfig, assertReloadable } from './settings.ts';
 import { answerMs, WorkerPool } from './pool.ts';
 
 /** How the process ends. */
-export interface PrimaryEnd {
+export interface PrimaryExit {
   readonly kind: ExitKind;
   /** For standard error; absent: a worker has written there why it ended. */
   readonly why?: string;
@@ -29,7 +29,7 @@ export interface PrimaryEnd {
  * policies, forks, listens for health checks and metrics, and hands connections round. Resolves when the workers are
  * gone.
  */
-export async function runPrimary(settings: ProxySettings, { count }: WorkerSettings): Promise<PrimaryEnd> {
+export async function runPrimary(settings: ProxySettings, { count }: WorkerSettings): Promise<PrimaryExit> {
   if (!cluster.isPrimary)
     throw new Fault(
       'ConfigurationInvalid',
@@ -52,7 +52,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
   const pool = new WorkerPool(config, { size: count, log, meter, metrics, onCrashLoop });
 
   /** `ending`: no readiness any more. */
-  const state: { ending: boolean; listening: boolean; failure?: PrimaryEnd } = {
+  const state: { ending: boolean; listening: boolean; failure?: PrimaryExit } = {
     ending: false,
     listening: false,
   };
@@ -64,14 +64,14 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       return { contentType: registry.contentType, text: await metrics.text(registry) };
     },
   });
-  const close = async (): Promise<PrimaryEnd> => {
+  const close = async (): Promise<PrimaryExit> => {
     const endedWell = await pool.close();
     await closeServer(admin, 1000);
     return state.failure ?? { kind: endedWell ? 'success' : 'failure' };
   };
-  let end: (closed: Promise<PrimaryEnd>) => void;
-  const ended = new Promise<PrimaryEnd>((resolve) => (end = resolve));
-  const ending = endingWith({
+  let end: (closed: Promise<PrimaryExit>) => void;
+  const ended = new Promise<PrimaryExit>((resolve) => (end = resolve));
+  const ending = createShutdown({
     log,
     delayMs: () => (state.listening ? inForce.settings.shutdownDelayMs : 0),
     retire: () => {
@@ -84,7 +84,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       end(close());
     },
   });
-  const fail = (failure: PrimaryEnd): void => {
+  const fail = (failure: PrimaryExit): void => {
     state.failure = failure;
     ending.now({ why: failure.why ?? 'the workers could not be started' });
   };
@@ -95,7 +95,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     }
     try {
       const next = await prepareWorkerConfig(loadSettings(process.env), log);
-      refuseChanges(config.settings, next.settings);
+      assertReloadable(config.settings, next.settings);
       warnAtStart(next.settings, log);
       log.info({}, 'settings and policies were reloaded; replacing the workers one after the other');
       const renewed = await pool.renew(next);
@@ -133,24 +133,24 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
 }
 
 const notAnswering: Obstacle = { code: 'WorkerSilent', text: 'it does not answer' };
-const nobody: Obstacle = { code: 'NoWorker', text: 'no worker serves' };
+const noWorker: Obstacle = { code: 'NoWorker', text: 'no worker serves' };
 
 /** Connections go to any worker that serves: calls are carried if one can, and gates may open if all may open them. */
 async function readinessOf(pool: WorkerPool, ending: boolean): Promise<Readiness> {
   if (ending) return shuttingDown;
-  const said = await Promise.all(
+  const answers = await Promise.all(
     pool
       .of('serving')
       .map(async (worker) => ({ id: worker.id, ready: await worker.ask('readiness', answerMs) })),
   );
-  const found = said.flatMap(({ id, ready }) =>
+  const found = answers.flatMap(({ id, ready }) =>
     (ready === undefined ? [notAnswering] : (ready.obstacles ?? [])).map(({ code, text }): Obstacle => ({
       code,
       text: `worker ${id}: ${text}`,
     })),
   );
-  const signalling = said.some(({ ready }) => ready?.signalling === true);
-  return readinessWith(signalling, said.length === 0 ? [nobody] : found);
+  const signalling = answers.some(({ ready }) => ready?.signalling === true);
+  return readinessWith(signalling, answers.length === 0 ? [noWorker] : found);
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */

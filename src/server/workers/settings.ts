@@ -40,7 +40,7 @@ const lasting: readonly (readonly [name: string, of: (settings: ProxySettings) =
 ];
 
 /** Throws `ConfigurationInvalid` if old and new workers could not serve side by side. */
-export function refuseChanges(before: ProxySettings, after: ProxySettings): void {
+export function assertReloadable(before: ProxySettings, after: ProxySettings): void {
   const changed = lasting.filter(([, of]) => !isDeepStrictEqual(of(before), of(after))).map(([name]) => name);
   if (changed.length > 0)
     throw new Fault(

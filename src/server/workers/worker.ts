@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject } from '../../core/json.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { chooseStore } from '../choose-store.ts';
-import { failStart } from '../failed-start.ts';
+import { exitWithStartError } from '../failed-start.ts';
 import { createLog } from '../log.ts';
 import { prepareMemory } from '../memory.ts';
 import { type Instance, startInstance } from '../proxy.ts';
-import { endingWith, onEndSignals, shutDown } from '../shutdown.ts';
+import { createShutdown, onEndSignals, shutDown } from '../shutdown.ts';
 import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
 /** A process of its own: an instance like any other, whose port, settings and end come from the one that forked it. */
@@ -26,11 +26,11 @@ function begin({ settings, policies }: WorkerConfig, readyWithinMs: number): Wor
   const log = createLog(settings.logLevel, undefined, cluster.worker?.id);
   const instance = startInstance(settings, {
     log,
-    openStore: chooseStore(settings, log, failStart),
+    openStore: chooseStore(settings, log, exitWithStartError),
     policies,
     readyWithinMs,
   });
-  instance.then(({ url }) => send({ kind: 'listening', url }), failStart);
+  instance.then(({ url }) => send({ kind: 'listening', url }), exitWithStartError);
   return { log, instance, delayMs: settings.shutdownDelayMs };
 }
 
@@ -72,10 +72,10 @@ function close(why: JsonObject): void {
     await running.close();
     await send({ kind: 'finalMetrics', samples: await running.registry.getMetricsAsJSON() });
   };
-  shutDown(leaveStore, log, why).catch(failStart);
+  shutDown(leaveStore, log, why).catch(exitWithStartError);
 }
 
-const ending = endingWith({
+const ending = createShutdown({
   log: { info: (facts, text) => work?.log.info(facts, text) },
   delayMs: () => work?.delayMs ?? 0,
   retire: () => void retire(),

@@ -1,7 +1,7 @@
 import type { CallKey } from '../../core/call/key.ts';
 import type { HolderTimes, SessionId } from '../../core/call/session.ts';
 import { closingEvents, isWatched } from '../../core/call/state.ts';
-import { knowsNothing } from '../../core/call/tally.ts';
+import { hasNoCounts } from '../../core/call/tally.ts';
 import { Fault } from '../../core/errors.ts';
 import type { Acquired, CallStore } from '../../core/ports/call-store.ts';
 import { batched } from './batched.ts';
@@ -116,7 +116,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
           notDiscarded: tally.notDiscarded,
           notDiscardedIds: tally.notDiscardedIds,
         }),
-        how: knowsNothing(tally) ? 'HSETNX' : 'HSET',
+        how: hasNoCounts(tally) ? 'HSETNX' : 'HSET',
       });
     },
     census: async () => {

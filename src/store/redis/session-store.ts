@@ -64,10 +64,10 @@ export function redisSessions(
 ): RedisSessions {
   const sessions = new Map<SessionId, Joined>();
   const members = redisMembers(connection, keys, () => shards.now());
-  let isUnreadableTold = false;
-  const tellUnreadable = (): void => {
-    if (isUnreadableTold) return;
-    isUnreadableTold = true;
+  let hasWarnedUnreadable = false;
+  const warnUnreadable = (): void => {
+    if (hasWarnedUnreadable) return;
+    hasWarnedUnreadable = true;
     log?.warn(
       { channel: keys.stops },
       'an unreadable message on the channel for announced stops was ignored; further ones will be ignored without a log line: find out what else publishes there',
@@ -193,7 +193,7 @@ export function redisSessions(
         if (message === undefined) return;
         const stop = stopIn(message);
         if (stop !== undefined) receive(stop);
-        else tellUnreadable();
+        else warnUnreadable();
       }),
   };
 }

@@ -2,40 +2,40 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Bot } from '../../../src/sandbox/bot/bot.ts';
 import { eventually } from '../../support/eventually.ts';
-import { GraphModeHouse, stops, type Recording } from '../../support/graph-mode.ts';
+import { GraphModeTestBed, stops, type Recording } from '../../support/graph-mode.ts';
 
-const house = new GraphModeHouse();
-beforeAll(() => house.open({ graphTimeoutMs: 600 }));
-afterEach(() => house.graph.calm());
-afterAll(() => house.close());
+const testBed = new GraphModeTestBed();
+beforeAll(() => testBed.open({ graphTimeoutMs: 600 }));
+afterEach(() => testBed.graph.calm());
+afterAll(() => testBed.close());
 
 describe('a token that Graph refuses by now', () => {
   test.each(stops)('and had accepted before: %s with it closes nothing', async (_, stop) => {
-    const { bot, uploader, stream } = await house.recording();
-    house.befalls(bot, 401);
+    const { bot, uploader, stream } = await testBed.recording();
+    testBed.befalls(bot, 401);
     expect((await stop(bot)).status).toBe(401);
-    house.graph.calm();
+    testBed.graph.calm();
     expect((await uploader.upload('still', 1)).status).toBe(201);
     stream.end();
     expect((await stream.over)?.status).toBe(201);
-    await eventually(async () => (await house.events(bot)).includes('startConfirmed'));
-    expect(await house.events(bot)).not.toContain('stopRequested');
+    await eventually(async () => (await testBed.events(bot)).includes('startConfirmed'));
+    expect(await testBed.events(bot)).not.toContain('stopRequested');
   });
 
   test('is not proven any more for whatever Graph is not asked about again', async () => {
-    const { bot } = await house.recording();
-    house.befalls(bot, 401, 'keepAlive');
+    const { bot } = await testBed.recording();
+    testBed.befalls(bot, 401, 'keepAlive');
     expect((await bot.post('keepAlive')).status).toBe(401);
     expect((await bot.report('recording')).status).toBe(200);
-    expect(house.asked(bot)).toEqual(['getCall', 'recording', 'getCall', 'recording']);
+    expect(testBed.asked(bot)).toEqual(['getCall', 'recording', 'getCall', 'recording']);
   });
 
   test('by its own end is asked about every time', async () => {
     const exp = Math.floor(Date.now() / 1000) + 2;
-    const { bot } = await house.recording({ exp });
+    const { bot } = await testBed.recording({ exp });
     await eventually(() => Date.now() > (exp + 0.1) * 1000);
     expect((await bot.report('recording')).status).toBe(401);
-    expect(house.asked(bot).filter((action) => action === 'recording')).toHaveLength(1);
+    expect(testBed.asked(bot).filter((action) => action === 'recording')).toHaveLength(1);
   });
 });
 
@@ -51,9 +51,9 @@ describe('while Graph itself', () => {
     test.each(stops)(
       '%s closes the gate, and is sent once Graph has accepted the token',
       async (__, stop, name) => {
-        const { bot, uploader, stream } = await house.recording();
-        const renewed = await house.renewed(bot);
-        house.befalls(bot, mood, 'getCall');
+        const { bot, uploader, stream } = await testBed.recording();
+        const renewed = await testBed.renewed(bot);
+        testBed.befalls(bot, mood, 'getCall');
         const answered = await stop(renewed);
         expect([408, 502, 503, 504]).toContain(answered.status);
         expect(await uploader.upload('late', 1)).toMatchObject({
@@ -62,12 +62,12 @@ describe('while Graph itself', () => {
         });
         // Cut at the drain limit.
         expect((await stream.over)?.status ?? 403).not.toBe(201);
-        expect(house.asked(bot)).not.toContain(name);
-        house.graph.calm();
-        await eventually(() => house.asked(bot).includes(name));
+        expect(testBed.asked(bot)).not.toContain(name);
+        testBed.graph.calm();
+        await eventually(() => testBed.asked(bot).includes(name));
         expect((await uploader.upload('late', 1)).status).toBe(403);
-        await eventually(async () => (await house.events(bot)).includes('stopConfirmed'));
-        expect((await house.events(bot)).filter((event) => event.startsWith('stop'))).toEqual(
+        await eventually(async () => (await testBed.events(bot)).includes('stopConfirmed'));
+        expect((await testBed.events(bot)).filter((event) => event.startsWith('stop'))).toEqual(
           expect.arrayContaining(['stopUnproven', 'stopRequested', 'stopConfirmed']),
         );
       },
@@ -75,16 +75,16 @@ describe('while Graph itself', () => {
   });
 
   test('is silent, a forged token closes until Graph refuses it, and the same recording goes on', async () => {
-    const { bot, uploader, stream } = await house.recording();
-    house.befalls(bot, 500, 'getCall');
-    expect((await house.forged(bot).report('notRecording')).status).toBe(500);
+    const { bot, uploader, stream } = await testBed.recording();
+    testBed.befalls(bot, 500, 'getCall');
+    expect((await testBed.forged(bot).report('notRecording')).status).toBe(500);
     expect((await uploader.upload('held', 1)).status).toBe(403);
     await stream.over;
-    house.graph.calm();
+    testBed.graph.calm();
     await eventually(async () => (await uploader.upload('again', 1)).status === 201);
-    await eventually(async () => (await house.events(bot)).includes('stopUnproven'));
-    expect(await house.events(bot)).not.toContain('stopRequested');
-    expect(house.asked(bot)).not.toContain('notRecording');
+    await eventually(async () => (await testBed.events(bot)).includes('stopUnproven'));
+    expect(await testBed.events(bot)).not.toContain('stopRequested');
+    expect(testBed.asked(bot)).not.toContain('notRecording');
     // And the stop of the bot itself is a stop.
     expect((await bot.report('notRecording')).status).toBe(200);
     expect((await uploader.upload('late', 1)).status).toBe(403);
@@ -94,9 +94,13 @@ describe('while Graph itself', () => {
     ['another application', { appid: randomUUID() }],
     ['another tenant', { tid: randomUUID() }],
   ])('is silent, a token of %s closes nothing', async (_, claims) => {
-    const { bot, uploader, stream } = await house.recording();
-    house.befalls(bot, 500, 'getCall');
-    const stranger = new Bot(house.world.proxy.url, await house.world.mint.mintGraphToken(claims), bot.call);
+    const { bot, uploader, stream } = await testBed.recording();
+    testBed.befalls(bot, 500, 'getCall');
+    const stranger = new Bot(
+      testBed.world.proxy.url,
+      await testBed.world.mint.mintGraphToken(claims),
+      bot.call,
+    );
     expect((await stranger.report('notRecording')).status).toBe(500);
     expect((await stranger.hangUp()).status).toBe(500);
     expect((await uploader.upload('still', 1)).status).toBe(201);
@@ -105,9 +109,9 @@ describe('while Graph itself', () => {
   });
 
   test('is silent, a start closes nothing', async () => {
-    const { bot, uploader, stream } = await house.recording();
-    house.befalls(bot, 500, 'getCall');
-    const renewed = await house.renewed(bot);
+    const { bot, uploader, stream } = await testBed.recording();
+    testBed.befalls(bot, 500, 'getCall');
+    const renewed = await testBed.renewed(bot);
     expect((await renewed.report('recording')).status).toBe(500);
     expect((await uploader.upload('still', 1)).status).toBe(201);
     stream.end();
@@ -115,9 +119,9 @@ describe('while Graph itself', () => {
   });
 
   test('has too much to do (429), nothing closes', async () => {
-    const { bot, uploader, stream } = await house.recording();
-    house.befalls(bot, 429, 'getCall');
-    expect((await house.forged(bot).report('notRecording')).status).toBe(429);
+    const { bot, uploader, stream } = await testBed.recording();
+    testBed.befalls(bot, 429, 'getCall');
+    expect((await testBed.forged(bot).report('notRecording')).status).toBe(429);
     expect((await uploader.upload('still', 1)).status).toBe(201);
     stream.end();
     await stream.over;
@@ -131,11 +135,11 @@ describe('while Graph itself', () => {
     ['says that something is in the way', 409],
     ['points elsewhere', 307],
   ])('%s (%i), a token that it has accepted before stops at once', async (_, mood) => {
-    const { bot, uploader } = await house.recording();
-    house.befalls(bot, mood, 'getCall');
+    const { bot, uploader } = await testBed.recording();
+    testBed.befalls(bot, mood, 'getCall');
     expect((await bot.report('notRecording')).status).toBe(200);
     expect((await uploader.upload('late', 1)).status).toBe(403);
-    expect(house.asked(bot)).toContain('notRecording');
+    expect(testBed.asked(bot)).toContain('notRecording');
   });
 });
 
@@ -159,7 +163,7 @@ async function becomes(
   const status = end === 'open' ? 201 : 403;
   await eventually(async () => (await uploader.upload('now', 1)).status === status);
   await eventually(async () => {
-    const events = await house.events(bot);
+    const events = await testBed.events(bot);
     return (
       events.includes('ended') === (end === 'ended') &&
       events.includes('stopConfirmed') === (end === 'stopped') &&
@@ -172,9 +176,9 @@ describe.each(meanings)('a look at the call that Graph answers with $status', (m
   const { status } = meaning;
 
   test(`leaves the recording ${meaning.fresh} for a token that it has not seen`, async () => {
-    const recorded = await house.recording();
-    const renewed = await house.renewed(recorded.bot);
-    house.befalls(recorded.bot, status, 'getCall');
+    const recorded = await testBed.recording();
+    const renewed = await testBed.renewed(recorded.bot);
+    testBed.befalls(recorded.bot, status, 'getCall');
     expect((await renewed.report('notRecording')).status).toBe(status);
     await becomes(recorded, meaning.fresh);
     recorded.stream.end();
@@ -182,8 +186,8 @@ describe.each(meanings)('a look at the call that Graph answers with $status', (m
   });
 
   test(`leaves it ${meaning.before} for a token that it has accepted before`, async () => {
-    const recorded = await house.recording();
-    house.befalls(recorded.bot, status, 'getCall');
+    const recorded = await testBed.recording();
+    testBed.befalls(recorded.bot, status, 'getCall');
     expect((await recorded.bot.report('notRecording')).status).toBe(
       meaning.before === 'stopped' ? 200 : status,
     );
@@ -193,15 +197,15 @@ describe.each(meanings)('a look at the call that Graph answers with $status', (m
   });
 
   test(`leaves it ${meaning.held} for one that was held closed while Graph was silent`, async () => {
-    const recorded = await house.recording();
-    const renewed = await house.renewed(recorded.bot);
-    house.befalls(recorded.bot, 503, 'getCall');
+    const recorded = await testBed.recording();
+    const renewed = await testBed.renewed(recorded.bot);
+    testBed.befalls(recorded.bot, 503, 'getCall');
     expect((await renewed.report('notRecording')).status).toBe(503);
     await becomes(recorded, 'held');
     let asked = 0;
-    house.befalls(recorded.bot, status, 'getCall');
-    const { mood } = house.graph;
-    house.graph.mood = (req) => {
+    testBed.befalls(recorded.bot, status, 'getCall');
+    const { mood } = testBed.graph;
+    testBed.graph.mood = (req) => {
       const befalls = mood(req);
       if (befalls !== undefined) asked += 1;
       return befalls;

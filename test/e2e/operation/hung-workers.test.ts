@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
-import { processHouse } from '../../support/process-house.ts';
+import { processTestBed } from '../../support/process-test-bed.ts';
 import type { ProxyProcess } from '../../support/process.ts';
-import { gatesOpen, holdsEvidence, metricsOf, workersOf } from '../../support/worker-house.ts';
+import { gatesOpen, holdsEvidence, metricsOf, workersOf } from '../../support/worker-test-bed.ts';
 import { verifyEvidence } from '../../support/world.ts';
 
-const house = processHouse('hung', {
+const testBed = processTestBed('hung', {
   TALLYLIGHT_GRAPH_TIMEOUT_MS: '1000',
   TALLYLIGHT_SESSION_TTL_MS: '1500',
   TALLYLIGHT_WORKERS: '2',
@@ -14,7 +14,7 @@ const house = processHouse('hung', {
 let proxy: ProxyProcess;
 
 async function start(): Promise<void> {
-  proxy = await house.start();
+  proxy = await testBed.start();
   await gatesOpen(proxy);
 }
 
@@ -27,11 +27,11 @@ describe('workers', () => {
     'are replaced when they hang: %s',
     async (which) => {
       await start();
-      const bot = await house.recordingBot(proxy);
+      const bot = await testBed.recordingBot(proxy);
       const long = bot.slowUpload('long');
       long.send(640);
       await eventually(() =>
-        house.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
+        testBed.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
       );
       const before = await workersOf(proxy);
       const holds: readonly boolean[] = await eventually(async () => {
@@ -54,7 +54,7 @@ describe('workers', () => {
       await long.over;
       proxy.kill('SIGTERM');
       expect(await proxy.exited).toBe(0);
-      expect((await verifyEvidence(house.home)).misfit).toBeNull();
+      expect((await verifyEvidence(testBed.home)).misfit).toBeNull();
     },
   );
 

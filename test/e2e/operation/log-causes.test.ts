@@ -11,7 +11,7 @@ import { notificationIssuerOf } from '../../../src/sandbox/token-mint.ts';
 import type { Peers } from '../../../src/sandbox/peers.ts';
 import type { ProxySettings } from '../../../src/settings/settings.ts';
 import { redisStore } from '../../../src/store/redis/client.ts';
-import { about } from '../../../src/server/unreachable.ts';
+import { withFacts } from '../../../src/server/unreachable.ts';
 import { type CollectedLog, collectedLog } from '../../support/collected-log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { json, send } from '../../support/raw-http.ts';
@@ -117,7 +117,7 @@ test('a token endpoint that refuses connections is named', async () => {
 test('a Redis that refuses connections is named', async () => {
   const log = collectedLog();
   const store = redisStore(`redis://:password@127.0.0.1:${deadPort}`, {
-    log: about(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
+    log: withFacts(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
   });
   cleanUp.push(() => store.close());
   await eventually(() => warned(log, 'TALLYLIGHT_REDIS_URL') !== undefined);

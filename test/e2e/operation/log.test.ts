@@ -13,11 +13,11 @@ import {
 import { eventually } from '../../support/eventually.ts';
 import { openFifo } from '../../support/fifo.ts';
 import { batch, callIs } from '../../support/notified-bot.ts';
-import { processHouse } from '../../support/process-house.ts';
+import { processTestBed } from '../../support/process-test-bed.ts';
 import { startRedis } from '../../support/redis.ts';
 import { json, send } from '../../support/raw-http.ts';
 
-const house = processHouse('log');
+const testBed = processTestBed('log');
 const builtMain = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url));
 
 type Line = Readonly<Record<string, unknown>>;
@@ -27,23 +27,23 @@ const parsed = (lines: readonly string[]): Line[] => lines.map((line) => JSON.pa
 const whole = (): Record<string, string> => ({
   TALLYLIGHT_ACCESS_LOG: 'on',
   TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify({
-    tokenEndpoint: house.peers.mint.tokenEndpoint,
+    tokenEndpoint: testBed.peers.mint.tokenEndpoint,
     clientId: sandboxApp,
     clientSecret: sandboxSecret,
     apps: [sandboxApp],
   }),
-  TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/callbacks/*', upstream: house.peers.callbackBot.url }]),
-  TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([notificationIssuerOf(house.peers.mint)]),
+  TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/callbacks/*', upstream: testBed.peers.callbackBot.url }]),
+  TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([notificationIssuerOf(testBed.peers.mint)]),
 });
 
 test('a start and the whole life of a call on two instances have no line above info, and tell the story', async () => {
   // With which a store has nothing to warn of.
   const redis = await startRedis({ appendOnly: true });
-  house.later(() => redis.stop());
+  testBed.later(() => redis.stop());
   const settings = { ...whole(), TALLYLIGHT_REDIS_URL: redis.url };
-  const proxies = [await house.start(settings), await house.start(settings)] as const;
+  const proxies = [await testBed.start(settings), await testBed.start(settings)] as const;
   const [one, other] = proxies;
-  const { mint, graph } = house.peers;
+  const { mint, graph } = testBed.peers;
   const id = graph.incomingCall({ answered: true });
   const token = await mint.mint();
   const notify = async (state: string): Promise<void> => {
@@ -115,8 +115,8 @@ test('a start and the whole life of a call on two instances have no line above i
 });
 
 test('without access lines an upload that passes has no line', async () => {
-  const proxy = await house.start();
-  const bot = await house.recordingBot(proxy);
+  const proxy = await testBed.start();
+  const bot = await testBed.recordingBot(proxy);
   await eventually(async () => (await bot.upload('media', 10)).status === 201);
   const before = proxy.lines.length;
   for (let count = 0; count < 5; count += 1) expect((await bot.upload('media', 10)).status).toBe(201);
@@ -129,9 +129,9 @@ test('without access lines an upload that passes has no line', async () => {
 /** A proxy whose standard output is what the test says. */
 function startOn(stdout: number | 'pipe') {
   const { PATH = '', HOME = '' } = process.env;
-  const env = { PATH, HOME, ...house.settings({ ...whole(), TALLYLIGHT_LOG_LEVEL: 'trace' }) };
+  const env = { PATH, HOME, ...testBed.settings({ ...whole(), TALLYLIGHT_LOG_LEVEL: 'trace' }) };
   const child = spawn(process.execPath, [builtMain], { env, stdio: ['ignore', stdout, 'inherit'] });
-  house.later(() => child.kill('SIGKILL'));
+  testBed.later(() => child.kill('SIGKILL'));
   const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
   return { child, exited };
 }
@@ -142,7 +142,7 @@ const urlIn = (lines: readonly string[]): string | undefined =>
 
 /** Records a call, writes many lines, and ends the process. */
 async function lifeAt(url: string, { child, exited }: ReturnType<typeof startOn>): Promise<void> {
-  const bot = await house.recordingBot({ url });
+  const bot = await testBed.recordingBot({ url });
   const slow = bot.slowUpload('long');
   slow.send(100);
   await eventually(async () => (await bot.upload('media', 10)).status === 201);
@@ -151,7 +151,7 @@ async function lifeAt(url: string, { child, exited }: ReturnType<typeof startOn>
   expect((await bot.report('notRecording')).status).toBe(200);
   expect((await slow.over)?.status).not.toBe(201);
   expect((await bot.upload('late', 1)).status).toBe(403);
-  await house.recordingBot({ url });
+  await testBed.recordingBot({ url });
   child.kill('SIGTERM');
   expect(await exited).toBe(0);
 }
@@ -167,7 +167,7 @@ test('a reader of the log that goes away neither ends the process nor holds up a
 
 test('a reader of the log that stands still holds up neither a gate nor the end of the process', async () => {
   const pipe = openFifo();
-  house.later(() => pipe.close());
+  testBed.later(() => pipe.close());
   const running = startOn(pipe.fd);
   await eventually(() => urlIn(pipe.lines) !== undefined);
   pipe.standStill();

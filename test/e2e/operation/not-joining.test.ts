@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
-import { processHouse } from '../../support/process-house.ts';
+import { processTestBed } from '../../support/process-test-bed.ts';
 import type { ProxyProcess } from '../../support/process.ts';
 import { send } from '../../support/raw-http.ts';
 import { patient } from '../../support/redis.ts';
@@ -11,11 +11,11 @@ import { lasting } from '../../support/session-times.ts';
 const format = 'tallylight:{drain}:format';
 const members = 'tallylight:{drain}:members';
 
-const house = processHouse('not-joining');
+const testBed = processTestBed('not-joining');
 let proxy: ProxyProcess;
 
 async function start(): Promise<string> {
-  proxy = await house.start();
+  proxy = await testBed.start();
   return eventually(async () => {
     const { status, body } = await send(proxy.adminUrl, { path: '/readyz/gates' });
     expect(status).toBe(503);
@@ -24,10 +24,10 @@ async function start(): Promise<string> {
 }
 
 const isFull = (yes: boolean): Promise<string> =>
-  house.redis.cli('config', 'set', 'maxmemory', yes ? '100kb' : '0');
+  testBed.redis.cli('config', 'set', 'maxmemory', yes ? '100kb' : '0');
 
 const keys = async (): Promise<string[]> =>
-  (await house.redis.cli('keys', '*')).trim().split('\n').toSorted();
+  (await testBed.redis.cli('keys', '*')).trim().split('\n').toSorted();
 
 test.each([
   ['4', /format 4, but this build supports only format 3/],
@@ -37,9 +37,9 @@ test.each([
     /the key tallylight:\{drain\}:format holds .*two.*, not the number of a store format.*use another database/,
   ],
 ])('nothing is written into a store of format %s, whatever an instance is asked', async (found, told) => {
-  await house.redis.cli('set', format, found);
+  await testBed.redis.cli('set', format, found);
   expect(await start()).toMatch(told);
-  const bot = await house.newBot(proxy);
+  const bot = await testBed.newBot(proxy);
   for (const status of ['recording', 'notRecording'] as const)
     expect((await bot.report(status)).status).toBe(503);
   expect((await bot.upload('part', 640)).status).toBeGreaterThanOrEqual(400);
@@ -47,19 +47,19 @@ test.each([
   await bot.hangUp();
   for (const path of ['/readyz/gates', '/metrics']) await send(proxy.adminUrl, { path });
   expect(await keys()).toEqual([format]);
-  expect((await house.redis.cli('get', format)).trim()).toBe(found);
+  expect((await testBed.redis.cli('get', format)).trim()).toBe(found);
 });
 
 test('nothing is written by an instance that others do not allow to join, before it is asked for a stop', async () => {
-  await house.redis.cli('set', format, '3');
-  await house.redis.cli('hset', members, 'another', '60000 60000 60000 60000');
+  await testBed.redis.cli('set', format, '3');
+  await testBed.redis.cli('hset', members, 'another', '60000 60000 60000 60000');
   expect(await start()).toContain('at session another');
   await send(proxy.adminUrl, { path: '/metrics' });
   expect(await keys()).toEqual([format, members]);
 });
 
 test('a store that is full takes nobody in, and the evidence that fills it is written all the same', async () => {
-  const before = redisStore(house.redis.url, { durability: 'ignore', ...patient });
+  const before = redisStore(testBed.redis.url, { durability: 'ignore', ...patient });
   try {
     await before.ready();
     await before.sessions.join('session-1', lasting(minute));
@@ -67,7 +67,7 @@ test('a store that is full takes nobody in, and the evidence that fills it is wr
     await before.sessions.quit('session-1');
     expect(await before.outbox.depth()).toBeGreaterThan(0);
     await isFull(true);
-    proxy = await house.start();
+    proxy = await testBed.start();
     await eventually(async () => (await before.outbox.depth()) === 0);
     expect((await send(proxy.adminUrl, { path: '/readyz/gates' })).status).toBe(503);
     await isFull(false);

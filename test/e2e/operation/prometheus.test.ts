@@ -4,23 +4,23 @@ import { connectPeers } from '../../../src/sandbox/peers.ts';
 import { notificationIssuerOf } from '../../../src/sandbox/token-mint.ts';
 import { eventually } from '../../support/eventually.ts';
 import { expressionsOf, readDashboard } from '../../support/grafana.ts';
-import { processHouse } from '../../support/process-house.ts';
+import { processTestBed } from '../../support/process-test-bed.ts';
 import type { ProxyProcess } from '../../support/process.ts';
 import { type Alert, startPrometheus, type TestPrometheus } from '../../support/prometheus.ts';
 import { alerts, recordings } from '../../support/prometheus-rules.ts';
 
-const house = processHouse('prometheus', { TALLYLIGHT_WITNESS_GRACE_MS: '0' });
+const testBed = processTestBed('prometheus', { TALLYLIGHT_WITNESS_GRACE_MS: '0' });
 
 /** Two instances of one store, and a Prometheus that has scraped both. */
 async function scraped(): Promise<{ a: ProxyProcess; b: ProxyProcess; prometheus: TestPrometheus }> {
   const notified = {
-    TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/callbacks/*', upstream: house.peers.callbackBot.url }]),
-    TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([notificationIssuerOf(house.peers.mint)]),
+    TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/callbacks/*', upstream: testBed.peers.callbackBot.url }]),
+    TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([notificationIssuerOf(testBed.peers.mint)]),
   };
-  const [a, b] = await Promise.all([house.start(notified), house.start(notified)]);
-  connectPeers(house.peers, a.url);
+  const [a, b] = await Promise.all([testBed.start(notified), testBed.start(notified)]);
+  connectPeers(testBed.peers, a.url);
   const prometheus = await startPrometheus([a, b].map(({ adminUrl }) => new URL(adminUrl).host));
-  house.later(() => prometheus.stop());
+  testBed.later(() => prometheus.stop());
   await eventually(async () => (await prometheus.query('up == 1')).length === 2, { what: 'two targets' });
   return { a, b, prometheus };
 }
@@ -49,7 +49,7 @@ describe('Prometheus', () => {
   test('follows a call on two instances, and can evaluate every rule and every panel', async () => {
     const { a, b, prometheus } = await scraped();
     for (const proxy of [a, b]) {
-      const bot = await house.recordingBot(proxy);
+      const bot = await testBed.recordingBot(proxy);
       expect((await bot.upload('frame', 640)).status).toBe(201);
       expect((await bot.report('notRecording')).status).toBe(200);
       expect((await bot.upload('late', 640)).status).toBe(403);
@@ -88,17 +88,17 @@ describe('Prometheus', () => {
 
   test('raises the alert of a contradiction, and no alert of a law that held', async () => {
     const { a, prometheus } = await scraped();
-    const bot = await house.recordingBot(a);
+    const bot = await testBed.recordingBot(a);
     expect(await firing(prometheus, 'TallylightContradiction')).toEqual([]);
     // Graph says that it took the stop, and participants are shown the recording still.
-    house.peers.graph.script({
+    testBed.peers.graph.script({
       action: 'updateRecordingStatus',
       call: bot.call,
       asked: 'notRecording',
       effect: 'never',
     });
     expect((await bot.report('notRecording')).status).toBe(200);
-    house.peers.graph.addParticipant(bot.call);
+    testBed.peers.graph.addParticipant(bot.call);
     const [alert] = await eventually(
       async () => {
         const found = await firing(prometheus, 'TallylightContradiction');

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { Readiness } from '../../../src/server/readiness.ts';
 import { eventually } from '../../support/eventually.ts';
-import { processHouse } from '../../support/process-house.ts';
+import { processTestBed } from '../../support/process-test-bed.ts';
 import type { ProxyProcess } from '../../support/process.ts';
 import { send } from '../../support/raw-http.ts';
-import { gatesOpen } from '../../support/worker-house.ts';
+import { gatesOpen } from '../../support/worker-test-bed.ts';
 
-const house = processHouse('readiness', { TALLYLIGHT_SESSION_TTL_MS: '3000' });
+const testBed = processTestBed('readiness', { TALLYLIGHT_SESSION_TTL_MS: '3000' });
 
 /** A server on loopback that can be told to answer or not; what it answers comes from `origin`. */
 async function inFrontOf(origin: string): Promise<{ url: string; open(): void }> {
@@ -30,7 +30,7 @@ async function inFrontOf(origin: string): Promise<{ url: string; open(): void }>
   };
   const server: Server = createServer(pass).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  house.later(() => {
+  testBed.later(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -64,10 +64,10 @@ async function onlyObstacle(proxy: ProxyProcess, code: string): Promise<string> 
 
 describe('gates are not ready', () => {
   test('before the keys of callers were fetched, which is tried until they are', async () => {
-    const { issuer, audience, jwksUri } = house.peers.mint;
+    const { issuer, audience, jwksUri } = testBed.peers.mint;
     const keys = await inFrontOf(new URL(jwksUri).origin);
     const moved = jwksUri.replace(new URL(jwksUri).origin, keys.url);
-    const proxy = await house.start({
+    const proxy = await testBed.start({
       TALLYLIGHT_ISSUERS: JSON.stringify([{ issuer, audience, jwksUri: moved }]),
     });
     expect(await onlyObstacle(proxy, 'KeysMissing')).toContain(issuer);
@@ -76,15 +76,17 @@ describe('gates are not ready', () => {
   });
 
   test('before the keys of notifications were fetched', async () => {
-    const { issuer, jwksUri } = house.peers.mint;
+    const { issuer, jwksUri } = testBed.peers.mint;
     const keys = await inFrontOf(new URL(jwksUri).origin);
     const notifications = {
       issuer: 'https://notifications.example',
       audience: '3f2504e0-4f89-41d3-9a0c-0305e82c3301',
       jwksUri: jwksUri.replace(new URL(jwksUri).origin, keys.url),
     };
-    const proxy = await house.start({
-      TALLYLIGHT_CALLBACKS: JSON.stringify([{ path: '/api/calling', upstream: house.peers.callbackBot.url }]),
+    const proxy = await testBed.start({
+      TALLYLIGHT_CALLBACKS: JSON.stringify([
+        { path: '/api/calling', upstream: testBed.peers.callbackBot.url },
+      ]),
       TALLYLIGHT_NOTIFICATION_ISSUERS: JSON.stringify([notifications]),
     });
     const text = await onlyObstacle(proxy, 'KeysMissing');
@@ -95,16 +97,16 @@ describe('gates are not ready', () => {
   });
 
   test('before Graph tokens were obtained, which is tried until they are', async () => {
-    const tokens = await inFrontOf(new URL(house.peers.mint.tokenEndpoint).origin);
-    const credential = JSON.parse(house.settings().TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as {
+    const tokens = await inFrontOf(new URL(testBed.peers.mint.tokenEndpoint).origin);
+    const credential = JSON.parse(testBed.settings().TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as {
       tokenEndpoint: string;
       clientId: string;
     };
     credential.tokenEndpoint = credential.tokenEndpoint.replace(
-      new URL(house.peers.mint.tokenEndpoint).origin,
+      new URL(testBed.peers.mint.tokenEndpoint).origin,
       tokens.url,
     );
-    const proxy = await house.start({ TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify(credential) });
+    const proxy = await testBed.start({ TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify(credential) });
     const text = await onlyObstacle(proxy, 'GraphCredentialUnavailable');
     expect(text).toContain(`no Graph access token for client ${credential.clientId}`);
     tokens.open();
@@ -112,8 +114,8 @@ describe('gates are not ready', () => {
   });
 
   test('with a client secret that is wrong, and the code of the answer is told', async () => {
-    const credential = JSON.parse(house.settings().TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as object;
-    const proxy = await house.start({
+    const credential = JSON.parse(testBed.settings().TALLYLIGHT_GRAPH_CREDENTIAL ?? '') as object;
+    const proxy = await testBed.start({
       TALLYLIGHT_GRAPH_CREDENTIAL: JSON.stringify({ ...credential, clientSecret: 'wrong-secret' }),
     });
     const text = await onlyObstacle(proxy, 'GraphCredentialUnavailable');
@@ -122,14 +124,14 @@ describe('gates are not ready', () => {
   });
 
   test('while the store is as new as the instance, and for how long is told', async () => {
-    const proxy = await house.start({ TALLYLIGHT_GRAPH_TIMEOUT_MS: '60000' });
+    const proxy = await testBed.start({ TALLYLIGHT_GRAPH_TIMEOUT_MS: '60000' });
     expect(await onlyObstacle(proxy, 'StoreFresh')).toMatch(/^the store started without data: .* \d+\.\d s$/);
   });
 
   test('while the store is away', async () => {
-    const proxy = await house.start();
+    const proxy = await testBed.start();
     await gatesOpen(proxy);
-    await house.redis.kill('SIGKILL');
+    await testBed.redis.kill('SIGKILL');
     await eventually(async () => {
       const [status, { obstacles = [], gates }] = await look(proxy, '/readyz/gates');
       const codes = obstacles.map(({ code }) => code);
@@ -144,19 +146,19 @@ describe('gates are not ready', () => {
   });
 
   test('where the evidence of the store is kept in another directory', async () => {
-    const one = await house.start();
+    const one = await testBed.start();
     await gatesOpen(one);
-    const other = await house.start({ TALLYLIGHT_EVIDENCE_DIR: join(house.home, 'elsewhere') });
+    const other = await testBed.start({ TALLYLIGHT_EVIDENCE_DIR: join(testBed.home, 'elsewhere') });
     expect(await onlyObstacle(other, 'EvidenceUnwritable')).toContain('another directory');
     await gatesOpen(one);
   });
 });
 
 test('what is in the way of a worker is told with its number', async () => {
-  const { issuer, audience, jwksUri } = house.peers.mint;
+  const { issuer, audience, jwksUri } = testBed.peers.mint;
   const keys = await inFrontOf(new URL(jwksUri).origin);
   const moved = jwksUri.replace(new URL(jwksUri).origin, keys.url);
-  const proxy = await house.start({
+  const proxy = await testBed.start({
     TALLYLIGHT_WORKERS: '2',
     TALLYLIGHT_ISSUERS: JSON.stringify([{ issuer, audience, jwksUri: moved }]),
   });

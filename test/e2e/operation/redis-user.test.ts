@@ -8,7 +8,7 @@ import { aclLine } from '../../../src/store/redis/permissions.ts';
 import { eventually } from '../../support/eventually.ts';
 import { failedStart, settingsFor, startProxyProcess } from '../../support/process.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
-import { gatesOpen } from '../../support/worker-house.ts';
+import { gatesOpen } from '../../support/worker-test-bed.ts';
 import { verifyEvidence } from '../../support/world.ts';
 
 let directory: string;

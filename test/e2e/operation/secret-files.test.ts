@@ -8,7 +8,7 @@ import { sandboxApp, sandboxSecret } from '../../../src/sandbox/token-mint.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type ProxyProcess, settingsFor, startProxyProcess } from '../../support/process.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
-import { gatesOpen } from '../../support/worker-house.ts';
+import { gatesOpen } from '../../support/worker-test-bed.ts';
 
 /** An application that is none of the bots here. */
 const nobody = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';

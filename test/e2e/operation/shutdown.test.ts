@@ -3,19 +3,19 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
-import { processHouse } from '../../support/process-house.ts';
+import { processTestBed } from '../../support/process-test-bed.ts';
 import { failedStart, startProxyProcess, type ProxyProcess } from '../../support/process.ts';
 import { send } from '../../support/raw-http.ts';
-import { gatesOpen, isRunning, metricsOf, workersOf } from '../../support/worker-house.ts';
+import { gatesOpen, isRunning, metricsOf, workersOf } from '../../support/worker-test-bed.ts';
 import { verifyEvidence } from '../../support/world.ts';
 
-const house = processHouse('shutdown', { TALLYLIGHT_SESSION_TTL_MS: '3000' });
+const testBed = processTestBed('shutdown', { TALLYLIGHT_SESSION_TTL_MS: '3000' });
 
 /** Longer than any test: whoever ends before was told to. */
 const never = '600000';
 
-async function start(more: Parameters<typeof house.start>[0] = {}): Promise<ProxyProcess> {
-  const proxy = await house.start(more);
+async function start(more: Parameters<typeof testBed.start>[0] = {}): Promise<ProxyProcess> {
+  const proxy = await testBed.start(more);
   await gatesOpen(proxy);
   return proxy;
 }
@@ -34,11 +34,11 @@ describe.each(['1', '2'])('with a shutdown delay and %s worker(s)', (workers) =>
     'after %s it is not ready and serves on, until the next signal ends the delay',
     async (signal) => {
       const proxy = await start(settings);
-      const bot = await house.recordingBot(proxy);
+      const bot = await testBed.recordingBot(proxy);
       const upload = bot.slowUpload('long');
       upload.send(640);
       const write = await eventually(() =>
-        house.peers.sink.received.find(({ callId, bytes }) => callId === bot.call && bytes > 0),
+        testBed.peers.sink.received.find(({ callId, bytes }) => callId === bot.call && bytes > 0),
       );
       proxy.kill(signal);
       await notReady(proxy);
@@ -55,30 +55,30 @@ describe.each(['1', '2'])('with a shutdown delay and %s worker(s)', (workers) =>
       proxy.kill('SIGHUP');
       proxy.kill('SIGTERM');
       expect(await proxy.exited).toBe(0);
-      expect((await verifyEvidence(house.home)).misfit).toBeNull();
+      expect((await verifyEvidence(testBed.home)).misfit).toBeNull();
     },
   );
 
   test('it ends by itself when the delay is over, and cuts what is not done within the drain limit', async () => {
     const proxy = await start({ ...settings, TALLYLIGHT_SHUTDOWN_DELAY_MS: '500' });
-    const bot = await house.recordingBot(proxy);
+    const bot = await testBed.recordingBot(proxy);
     const upload = bot.slowUpload('unfinished');
     upload.send(640);
     await eventually(() =>
-      house.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
+      testBed.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
     );
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(0);
     await upload.over;
     expect(said(proxy, '"delayMs":500')).toHaveLength(1);
-    expect((await verifyEvidence(house.home)).misfit).toBeNull();
+    expect((await verifyEvidence(testBed.home)).misfit).toBeNull();
   });
 });
 
 describe('with a shutdown delay, workers', () => {
   test('serve on when their whole group is signalled, and none is replaced', async () => {
     const proxy = await start({ TALLYLIGHT_SHUTDOWN_DELAY_MS: never, TALLYLIGHT_WORKERS: '3' });
-    const bot = await house.recordingBot(proxy);
+    const bot = await testBed.recordingBot(proxy);
     const group = [proxy.pid, ...(await workersOf(proxy))];
     for (const pid of group) process.kill(pid, 'SIGTERM');
     await notReady(proxy);
@@ -114,11 +114,11 @@ describe('with a shutdown delay, workers', () => {
 describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => {
   test('a second and a third signal during the drain change nothing', async () => {
     const proxy = await start({ TALLYLIGHT_WORKERS: workers, TALLYLIGHT_DRAIN_MS: '1500' });
-    const bot = await house.recordingBot(proxy);
+    const bot = await testBed.recordingBot(proxy);
     const upload = bot.slowUpload('unfinished');
     upload.send(640);
     await eventually(() =>
-      house.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
+      testBed.peers.sink.received.some(({ callId, bytes }) => callId === bot.call && bytes > 0),
     );
     proxy.kill('SIGTERM');
     await eventually(() => said(proxy, 'shutting down').length > 0);
@@ -128,12 +128,12 @@ describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => 
     await upload.over;
     expect(await proxy.exited).toBe(0);
     expect(said(proxy, 'a shutdown step failed')).toEqual([]);
-    expect((await verifyEvidence(house.home)).misfit).toBeNull();
+    expect((await verifyEvidence(testBed.home)).misfit).toBeNull();
   });
 
   test('a signal during the start ends it in good order', async () => {
     let ended = false;
-    const outcome = startProxyProcess(house.settings({ TALLYLIGHT_WORKERS: workers }), {
+    const outcome = startProxyProcess(testBed.settings({ TALLYLIGHT_WORKERS: workers }), {
       onLine: (_line, child) => {
         if (!ended) ended = child.kill('SIGTERM');
       },
@@ -149,7 +149,7 @@ describe.each(['1', '2'])('without a delay and with %s worker(s)', (workers) => 
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
     const { code, output } = await failedStart(
-      house.settings({ TALLYLIGHT_WORKERS: workers, [name]: String(port) }),
+      testBed.settings({ TALLYLIGHT_WORKERS: workers, [name]: String(port) }),
     );
     taken.close();
     expect(code).toBe(4);

@@ -3,27 +3,27 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { Bot } from '../../../src/sandbox/bot/bot.ts';
 import { eventually } from '../../support/eventually.ts';
-import { processHouse } from '../../support/process-house.ts';
+import { processTestBed } from '../../support/process-test-bed.ts';
 import { failedStart, type ProxyProcess } from '../../support/process.ts';
 import { send } from '../../support/raw-http.ts';
-import { gatesOpen, isRunning, metricsOf, putUnderLoad, workersOf } from '../../support/worker-house.ts';
+import { gatesOpen, isRunning, metricsOf, putUnderLoad, workersOf } from '../../support/worker-test-bed.ts';
 import { verifyEvidence } from '../../support/world.ts';
 
 const graphTimeoutMs = 1000;
-const house = processHouse('workers', {
+const testBed = processTestBed('workers', {
   TALLYLIGHT_GRAPH_TIMEOUT_MS: String(graphTimeoutMs),
   TALLYLIGHT_SESSION_TTL_MS: '1500',
   TALLYLIGHT_WORKERS: '3',
 });
 let proxy: ProxyProcess;
 
-async function start(more: Parameters<typeof house.start>[0] = {}): Promise<ProxyProcess> {
-  proxy = await house.start(more);
+async function start(more: Parameters<typeof testBed.start>[0] = {}): Promise<ProxyProcess> {
+  proxy = await testBed.start(more);
   await gatesOpen(proxy);
   return proxy;
 }
 
-const recordingBot = (): Promise<Bot> => house.recordingBot(proxy);
+const recordingBot = (): Promise<Bot> => testBed.recordingBot(proxy);
 
 const facts = (): Record<string, unknown>[] =>
   proxy.lines
@@ -33,11 +33,11 @@ const said = (text: string): Record<string, unknown>[] =>
   facts().filter(({ msg }) => String(msg).includes(text));
 const serving = async (): Promise<number | undefined> =>
   (await metricsOf(proxy)).get('tallylight_workers{state="serving"}');
-const writesOf = (call: string): typeof house.peers.sink.received =>
-  house.peers.sink.received.filter(({ callId }) => callId === call);
+const writesOf = (call: string): typeof testBed.peers.sink.received =>
+  testBed.peers.sink.received.filter(({ callId }) => callId === call);
 const stopOf = (call: string): number =>
-  house.peers.graph.log.find((entry) => entry.call === call && entry.asked === 'notRecording')?.receivedAt ??
-  0;
+  testBed.peers.graph.log.find((entry) => entry.call === call && entry.asked === 'notRecording')
+    ?.receivedAt ?? 0;
 
 describe('several workers', () => {
   test('keep both laws together, and tell their numbers as one', async () => {
@@ -79,7 +79,7 @@ describe('several workers', () => {
         .map(({ worker }) => worker)
         .toSorted(),
     ).toEqual([1, 2, 3]);
-    const report = await verifyEvidence(house.home);
+    const report = await verifyEvidence(testBed.home);
     expect(report.misfit).toBeNull();
     expect(report.intervals).toBe(1);
   });
@@ -96,7 +96,7 @@ describe('several workers', () => {
     expect(await proxy.exited).toBe(0);
     expect(write.complete).toBe(false);
     expect(workers.filter(isRunning)).toEqual([]);
-    expect((await verifyEvidence(house.home)).misfit).toBeNull();
+    expect((await verifyEvidence(testBed.home)).misfit).toBeNull();
   });
 
   test('end by themselves when the process that forked them is killed', async () => {
@@ -116,7 +116,7 @@ describe('several workers', () => {
     // In good order: what each had done is in the evidence, and no session is left to be waited out.
     expect(said('shutting down')).toHaveLength(3);
     expect(said('a shutdown step failed')).toEqual([]);
-    expect((await verifyEvidence(house.home)).misfit).toBeNull();
+    expect((await verifyEvidence(testBed.home)).misfit).toBeNull();
   });
 
   test('are replaced when they die, the writer of the evidence too, and numbers do not shrink', async () => {
@@ -142,7 +142,7 @@ describe('several workers', () => {
     await eventually(async () => (await bot.report('notRecording')).status === 200);
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(0);
-    expect((await verifyEvidence(house.home)).misfit).toBeNull();
+    expect((await verifyEvidence(testBed.home)).misfit).toBeNull();
   });
 
   test('are not replaced for ever: a process whose workers only die says so and ends', async () => {
@@ -191,13 +191,13 @@ describe('several workers', () => {
 
 describe('on SIGHUP', () => {
   const routes = (...names: readonly string[]): string =>
-    JSON.stringify(names.map((name) => ({ path: `/${name}/{callId}/*`, upstream: house.peers.sink.url })));
+    JSON.stringify(names.map((name) => ({ path: `/${name}/{callId}/*`, upstream: testBed.peers.sink.url })));
   let file: string;
   let policies: string;
 
   const startWith = async (more: Readonly<Record<string, string>> = {}): Promise<void> => {
-    file = join(house.home, 'settings.yaml');
-    policies = await mkdtemp(join(house.home, 'policies-'));
+    file = join(testBed.home, 'settings.yaml');
+    policies = await mkdtemp(join(testBed.home, 'policies-'));
     await writeFile(file, `TALLYLIGHT_MEDIA_ROUTES: ${routes('media')}\n`);
     await start({
       ...{ TALLYLIGHT_CONFIG: file, TALLYLIGHT_POLICY_DIR: policies },
@@ -211,7 +211,7 @@ describe('on SIGHUP', () => {
     // Longer than a busy machine keeps a heartbeat waiting.
     await startWith({ TALLYLIGHT_SESSION_TTL_MS: '5000' });
     const bot = await recordingBot();
-    const token = await house.peers.mint.mint();
+    const token = await testBed.peers.mint.mint();
     const path = `/media/${bot.call}/load`;
     const to = { url: proxy.url, path, token };
     const loads = [
@@ -256,7 +256,7 @@ describe('on SIGHUP', () => {
     await bot.report('notRecording');
     proxy.kill('SIGTERM');
     expect(await proxy.exited).toBe(0);
-    const report = await verifyEvidence(house.home);
+    const report = await verifyEvidence(testBed.home);
     expect(report.misfit).toBeNull();
     expect(report.intervals).toBe(1);
   });
@@ -300,9 +300,9 @@ describe('on SIGHUP', () => {
     ['another store', 'TALLYLIGHT_SESSION_TTL_MS: 900', 'TALLYLIGHT_SESSION_TTL_MS cannot be changed'],
     ['a key that is none', 'TALLYLIGHT_TLS_CERT_FILE: /dev/null', 'TALLYLIGHT_TLS_CERT_FILE'],
   ])('nothing is replaced for %s', async (_what, line, told) => {
-    file = join(house.home, 'settings.yaml');
+    file = join(testBed.home, 'settings.yaml');
     await writeFile(file, 'TALLYLIGHT_SESSION_TTL_MS: 1500\n');
-    proxy = await house.start({ TALLYLIGHT_CONFIG: file, TALLYLIGHT_SESSION_TTL_MS: undefined });
+    proxy = await testBed.start({ TALLYLIGHT_CONFIG: file, TALLYLIGHT_SESSION_TTL_MS: undefined });
     const before = await workersOf(proxy);
     await writeFile(
       file,
@@ -359,7 +359,7 @@ describe('more than one worker does not start', () => {
       'TALLYLIGHT_EVIDENCE_DIR: the evidence directory /dev/null/evidence',
     ],
   ])('%s', async (_what, exit, change, told) => {
-    const env = Object.entries({ ...house.settings(), ...change }).filter(
+    const env = Object.entries({ ...testBed.settings(), ...change }).filter(
       (entry): entry is [string, string] => entry[1] !== undefined,
     );
     const { code, output } = await failedStart(Object.fromEntries(env));

@@ -8,27 +8,27 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { settableClock } from '../../support/faketime.ts';
 import { makeCertificate } from './certificate.ts';
-import { answeredCall, startHouse, type House } from './house.ts';
+import { answeredCall, startTestBed, type TestBed } from './test-bed.ts';
 
 const sdk = 'Microsoft.Graph.Communications.Core.Exceptions.ServiceException';
 /** Nobody listens there. */
 const nowhere = 'http://127.0.0.1:9';
 
 let directory: string;
-let house: House;
+let testBed: TestBed;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tallylight-faults-'));
-  house = await startHouse('jwt');
-  await house.bot.ask('build', house.client);
+  testBed = await startTestBed('jwt');
+  await testBed.bot.ask('build', testBed.client);
 });
 afterAll(async () => {
-  await house.close();
+  await testBed.close();
   await rm(directory, { recursive: true });
 });
 
 test.each(['serviceBaseUrl', 'notificationUrl'] as const)('a %s that is http is refused', async (name) => {
-  const url = house.client[name]!.replace('https:', 'http:');
-  const { type, message } = await house.bot.failure('build', { ...house.client, [name]: url });
+  const url = testBed.client[name]!.replace('https:', 'http:');
+  const { type, message } = await testBed.bot.failure('build', { ...testBed.client, [name]: url });
   expect(type).toBe('System.ArgumentException');
   const { origin } = new URL(url);
   expect(message).toBe(`The URL '${origin}' is not secure. HTTPS is required. (Parameter '${name}Input')`);
@@ -38,15 +38,15 @@ test.each([
   ['throttled', 429, 'TooManyRequests'],
   ['serverError', 500, 'InternalServerError'],
 ] as const)('a request that Graph answers as %s is not repeated', async (answer, status, code) => {
-  const { bot, world } = house;
-  const call = await answeredCall(house);
+  const { bot, world } = testBed;
+  const call = await answeredCall(testBed);
   const script = world.graph.script({ action: 'keepAlive', call, answer, times: 9 });
   expect(await bot.failure('keepAlive', { call })).toMatchObject({ type: sdk, status, code });
   expect(script.used).toBe(1);
 });
 
 test('a token of a clock that is five minutes ahead is refused, and the refusal says why', async () => {
-  const { bot, world, client } = house;
+  const { bot, world, client } = testBed;
   const seconds = Math.floor(Date.now() / 1000) + 300;
   const mint = createServer((_, res) => {
     const claims = { iat: seconds, nbf: seconds, exp: seconds + 3600 };
@@ -68,8 +68,8 @@ test('a token of a clock that is five minutes ahead is refused, and the refusal 
 
 describe('while the proxy is not there', () => {
   test('a request is tried four times, and then fails', async () => {
-    const { bot, front } = house;
-    const call = await answeredCall(house);
+    const { bot, front } = testBed;
+    const call = await answeredCall(testBed);
     const { target } = front;
     const before = front.connections.length;
     front.target = nowhere;
@@ -85,8 +85,8 @@ describe('while the proxy is not there', () => {
   });
 
   test('a request waits for its return', async () => {
-    const { bot, front, world } = house;
-    const call = await answeredCall(house);
+    const { bot, front, world } = testBed;
+    const call = await answeredCall(testBed);
     const { target } = front;
     const before = front.connections.length;
     front.target = nowhere;
@@ -101,7 +101,7 @@ describe('while the proxy is not there', () => {
 
 test('a certificate that is not trusted', async () => {
   const { certFile } = makeCertificate(directory, 'another');
-  const other = await startHouse('jwt', { env: { SSL_CERT_FILE: certFile } });
+  const other = await startTestBed('jwt', { env: { SSL_CERT_FILE: certFile } });
   await other.bot.ask('build', other.client);
   const call = other.world.graph.incomingCall();
   await other.bot.told('incoming', { call });
@@ -122,10 +122,10 @@ test('a certificate that is not trusted', async () => {
 });
 
 describe("the bot's clock", () => {
-  const withClock = async (aheadMs: number, act: (other: House) => Promise<void>): Promise<void> => {
+  const withClock = async (aheadMs: number, act: (other: TestBed) => Promise<void>): Promise<void> => {
     const clock = await settableClock(directory);
     await clock.set(aheadMs);
-    const other = await startHouse('jwt', { env: clock.env });
+    const other = await startTestBed('jwt', { env: clock.env });
     await other.bot.ask('build', other.client);
     await act(other);
     await other.close();

@@ -10,7 +10,7 @@ import { send } from '../../support/raw-http.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
 import { makeCertificate } from './certificate.ts';
 import { freePort } from '../../support/free-port.ts';
-import { answeredCall, clientOf } from './house.ts';
+import { answeredCall, clientOf } from './test-bed.ts';
 import { startProgram, type Program } from './program.ts';
 
 let directory: string;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
-import { answeredCall, startHouse, type ControlAuth, type House } from './house.ts';
+import { answeredCall, startTestBed, type ControlAuth, type TestBed } from './test-bed.ts';
 import type { CommandFailed, Failure } from './program.ts';
 import { expectKept, spellingsOf } from './transcript.ts';
 
@@ -9,31 +9,31 @@ const segmentBytes = 4 * 1024 * 1024;
 const sdk = 'Microsoft.Graph.Communications.Core.Exceptions.ServiceException';
 
 describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for %s', (controlAuth) => {
-  let house: House;
+  let testBed: TestBed;
   beforeAll(async () => {
-    house = await startHouse(controlAuth);
-    await house.bot.ask('build', house.client);
+    testBed = await startTestBed(controlAuth);
+    await testBed.bot.ask('build', testBed.client);
   });
   afterAll(async () => {
-    expect(await house.world.closeAndVerify()).toMatchObject({ misfit: null });
-    await house.close();
+    expect(await testBed.world.closeAndVerify()).toMatchObject({ misfit: null });
+    await testBed.close();
   });
 
-  const place = (call: string, name: string): string => `${house.front.url}/media/${call}/${name}`;
+  const place = (call: string, name: string): string => `${testBed.front.url}/media/${call}/${name}`;
   const upload = (call: string, name: string, bytes = frameBytes, expectContinue = false): Promise<unknown> =>
-    house.bot.ask('upload', { url: place(call, name), method: 'POST', bytes, expectContinue });
+    testBed.bot.ask('upload', { url: place(call, name), method: 'POST', bytes, expectContinue });
   const begin = async (call: string, name: string): Promise<void> => {
-    await house.bot.ask('beginUpload', { upload: call, url: place(call, name), method: 'POST' });
-    await house.bot.ask('feed', { upload: call, bytes: frameBytes });
+    await testBed.bot.ask('beginUpload', { upload: call, url: place(call, name), method: 'POST' });
+    await testBed.bot.ask('feed', { upload: call, bytes: frameBytes });
     await eventually(() =>
       writes(call).some(({ path, bytes }) => path.endsWith(name) && bytes === frameBytes),
     );
   };
   const report = (call: string, status: string): Promise<unknown> =>
-    house.bot.ask('updateRecordingStatus', { call, status });
-  const writes = (call: string) => house.world.sink.received.filter(({ callId }) => callId === call);
+    testBed.bot.ask('updateRecordingStatus', { call, status });
+  const writes = (call: string) => testBed.world.sink.received.filter(({ callId }) => callId === call);
   const asked = (call: string, status: string) =>
-    house.world.graph.log.find((entry) => entry.call === call && entry.asked === status)!;
+    testBed.world.graph.log.find((entry) => entry.call === call && entry.asked === status)!;
   const stored = { status: 201 };
   const closed = { status: 403, reason: 'RecordingNotActive' };
 
@@ -47,8 +47,8 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   }
 
   test('records from the confirmation to the stop', async () => {
-    const { bot } = house;
-    const call = await answeredCall(house);
+    const { bot } = testBed;
+    const call = await answeredCall(testBed);
     expect(await upload(call, 'early')).toMatchObject(closed);
     expect(writes(call)).toEqual([]);
 
@@ -86,8 +86,8 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   test('knows who is in the call, and that it is recorded', async () => {
-    const { bot, world } = house;
-    const call = await answeredCall(house);
+    const { bot, world } = testBed;
+    const call = await answeredCall(testBed);
     await report(call, 'Recording');
     await bot.told('roster', { call, recording: 'Recording' });
     world.graph.addParticipant(call, { displayName: 'Grace' });
@@ -95,18 +95,18 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   test('reports a failure', async () => {
-    const call = await answeredCall(house);
+    const call = await answeredCall(testBed);
     await report(call, 'Recording');
     expect(await upload(call, 'frame')).toMatchObject(stored);
     await report(call, 'Failed');
-    expect(house.world.graph.recordingState(call)).toBe('failed');
+    expect(testBed.world.graph.recordingState(call)).toBe('failed');
     expect(await upload(call, 'late')).toMatchObject(closed);
     expectHonest(call, 'failed');
   });
 
   test('records once an operation is complete that was pending', async () => {
-    const { world } = house;
-    const call = await answeredCall(house);
+    const { world } = testBed;
+    const call = await answeredCall(testBed);
     const script = world.graph.script({ action: 'updateRecordingStatus', call, answer: { pending: {} } });
     const reported = report(call, 'Recording');
     await eventually(() => script.used === 1);
@@ -117,8 +117,8 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   test('waits for an operation until a notification completes it', async () => {
-    const { bot, world, front } = house;
-    const call = await answeredCall(house);
+    const { bot, world, front } = testBed;
+    const call = await answeredCall(testBed);
     const script = world.graph.script({ action: 'mute', call, answer: { pending: {} } });
     const muting = { done: false };
     const muted = bot.ask('mute', { call }).then(() => (muting.done = true));
@@ -135,16 +135,19 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   test('is told that no policy made the call', async () => {
-    const call = await answeredCall(house, { policyBased: false });
-    const failure: Failure = await house.bot.failure('updateRecordingStatus', { call, status: 'Recording' });
+    const call = await answeredCall(testBed, { policyBased: false });
+    const failure: Failure = await testBed.bot.failure('updateRecordingStatus', {
+      call,
+      status: 'Recording',
+    });
     expect(failure).toMatchObject({ type: sdk, status: 403, code: '8506' });
     expect(failure.message).toContain('API call not allowed for non-Compliance Recording call.');
     expect(await upload(call, 'frame')).toMatchObject(closed);
   });
 
   test('learns that Graph ended the call', async () => {
-    const { bot, world } = house;
-    const call = await answeredCall(house);
+    const { bot, world } = testBed;
+    const call = await answeredCall(testBed);
     await report(call, 'Recording');
     world.graph.endCall(call);
     await bot.told('updated', { call, state: 'Terminated', code: 200, subcode: 5001 });
@@ -156,8 +159,8 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   test('ends the call', async () => {
-    const { bot } = house;
-    const call = await answeredCall(house);
+    const { bot } = testBed;
+    const call = await answeredCall(testBed);
     await report(call, 'Recording');
     await bot.ask('delete', { call });
     expect(await upload(call, 'late')).toMatchObject(closed);
@@ -165,8 +168,8 @@ describe.each<ControlAuth>(['jwt', 'graph'])('the stateful SDK, with tokens for 
   });
 
   test('spells its requests as is kept of it', async () => {
-    const { bot, world, front } = house;
-    const call = await answeredCall(house);
+    const { bot, world, front } = testBed;
+    const call = await answeredCall(testBed);
     world.graph.script({ action: 'updateRecordingStatus', call, answer: { pending: { afterMs: 0 } } });
     await report(call, 'Recording');
     await eventually(async () => ((await upload(call, 'frame')) as { status: number }).status === 201);

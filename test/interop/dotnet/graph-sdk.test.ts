@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startHouse, type ControlAuth, type House } from './house.ts';
+import { startTestBed, type ControlAuth, type TestBed } from './test-bed.ts';
 import { expectKept, spellingsOf } from './transcript.ts';
 
 const versions = [
@@ -10,22 +10,22 @@ const versions = [
 const odataError = 'Microsoft.Graph.Models.ODataErrors.ODataError';
 
 describe.each(versions)('%s', (program, client, controlAuth) => {
-  let house: House;
+  let testBed: TestBed;
   const build = (...allowedHosts: readonly string[]): Promise<unknown> =>
-    house.bot.ask('build', { ...house.client, allowedHosts });
+    testBed.bot.ask('build', { ...testBed.client, allowedHosts });
   beforeAll(async () => {
-    house = await startHouse(controlAuth, { program });
+    testBed = await startTestBed(controlAuth, { program });
   });
   afterAll(async () => {
-    expect(await house.world.closeAndVerify()).toMatchObject({ misfit: null });
-    await house.close();
+    expect(await testBed.world.closeAndVerify()).toMatchObject({ misfit: null });
+    await testBed.close();
   });
 
   test('controls a recording, and spells its requests as is kept of it', async () => {
-    const { bot, world, front } = house;
+    const { bot, world, front } = testBed;
     await build('localhost');
     const call = world.graph.incomingCall();
-    await bot.ask('answer', { call, callbackUri: house.client.notificationUrl });
+    await bot.ask('answer', { call, callbackUri: testBed.client.notificationUrl });
     expect(await bot.ask('get', { call })).toBe('Established');
     const states = [];
     for (const status of ['Recording', 'NotRecording', 'Recording', 'Failed']) {
@@ -52,7 +52,7 @@ describe.each(versions)('%s', (program, client, controlAuth) => {
   test.each(['another host', 'this host and its port'])(
     'sends no token where %s is allowed',
     async (which) => {
-      const { bot, world, front } = house;
+      const { bot, world, front } = testBed;
       const call = world.graph.incomingCall({ answered: true });
       await build(which === 'another host' ? 'graph.microsoft.com' : new URL(front.url).host);
       const failure = await bot.failure('updateRecordingStatus', { call, status: 'Recording' });
@@ -65,7 +65,7 @@ describe.each(versions)('%s', (program, client, controlAuth) => {
   );
 
   test('reads refusals, of Graph and of the proxy, as errors of Graph', async () => {
-    const { bot, world } = house;
+    const { bot, world } = testBed;
     await build('localhost');
     const call = world.graph.incomingCall({ answered: true, policyBased: false });
     const ofGraph = await bot.failure('updateRecordingStatus', { call, status: 'Recording' });
@@ -75,7 +75,7 @@ describe.each(versions)('%s', (program, client, controlAuth) => {
   });
 
   test('repeats what Graph throttles, by itself', async () => {
-    const { bot, world } = house;
+    const { bot, world } = testBed;
     await build('localhost');
     const call = world.graph.incomingCall({ answered: true });
     const throttled = { status: 429, code: 'TooManyRequests', headers: { 'Retry-After': '0' } };

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
-import { startHouse, type House } from './house.ts';
+import { startTestBed, type TestBed } from './test-bed.ts';
 import { otherStatuses, startRefusals, type OtherStatus } from './refusals.ts';
 import { startClient, startServer, times, tried, type Outcome, type Program } from './program.ts';
 
@@ -24,7 +24,7 @@ interface Client {
 export function azureLaws({ command, tries }: Client): void {
   let azurite: Awaited<ReturnType<typeof startServer>>;
   let refusals: Awaited<ReturnType<typeof startRefusals>>;
-  let house: House;
+  let testBed: TestBed;
   let client: Program;
   beforeAll(async () => {
     const main = '../node_modules/azurite/dist/src/blob/main.js';
@@ -34,7 +34,7 @@ export function azureLaws({ command, tries }: Client): void {
       /listens on (http:\S+)/,
     );
     refusals = await startRefusals();
-    house = await startHouse(azurite.url, (upstream) => {
+    testBed = await startTestBed(azurite.url, (upstream) => {
       const route = { upstream, methods: ['PUT'], reads: 'pass', encodedSlash: 'keep' } as const;
       return [
         { ...route, path: `/${account}/${container}/{callId}/*`, token: 'Tallylight-Authorization' },
@@ -48,22 +48,22 @@ export function azureLaws({ command, tries }: Client): void {
       ];
     });
     client = await startClient(command(), {
-      ENDPOINT: `${house.front.url}/${account}`,
+      ENDPOINT: `${testBed.front.url}/${account}`,
       DIRECT: `${azurite.url}/${account}`,
       CONTAINER: container,
       ACCOUNT: account,
       ACCOUNT_KEY: accountKey,
-      TOKEN: house.token,
+      TOKEN: testBed.token,
     });
     for (const name of [container, plain]) await client.ask('prepare', { container: name });
   });
   afterEach(() => {
-    house.back.release();
-    house.gates.mend();
+    testBed.back.release();
+    testBed.gates.mend();
   });
   afterAll(async () => {
     await client.close();
-    await house.close();
+    await testBed.close();
     await refusals.close();
     await azurite.close();
   });
@@ -83,15 +83,15 @@ export function azureLaws({ command, tries }: Client): void {
     client.ask('upload', { blob: `${call}/${name}`, bytes });
   /** An upload of which a part is on its way to the store, and no more until that is released. */
   async function heldUp(call: string): Promise<{ readonly outcome: Promise<Outcome> }> {
-    const before = house.back.bytes;
-    house.back.hold('requests');
+    const before = testBed.back.bytes;
+    testBed.back.hold('requests');
     const outcome = upload(call, 'held', manyBytes);
-    await eventually(() => house.back.bytes > before);
+    await eventually(() => testBed.back.bytes > before);
     return { outcome };
   }
 
   test('stores what is recorded, with its own key and with a SAS', async () => {
-    const { call } = await house.recordingCall();
+    const { call } = await testBed.recordingCall();
     const names = ['segment 1.wav', "a, b (1)!~'$&+=@.wav", '2026/11/29.wav', 'ü€.wav'];
     for (const name of names) {
       expect(tried(await succeed('upload', { blob: `${call}/${name}`, bytes: 100 }))).toEqual([201]);
@@ -108,7 +108,7 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('needs no header of its own with a SAS', async () => {
-    const { call } = await house.recordingCall();
+    const { call } = await testBed.recordingCall();
     const facts = { container: plain, tokenIn: 'Authorization' };
     for (const name of ['a, b (1)!.wav', '2026/11/29.wav'])
       await succeed('upload', { blob: `${call}/${name}`, bytes: 1, sas: true, ...facts });
@@ -119,7 +119,7 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('stores staged blocks and what is appended', async () => {
-    const { call } = await house.recordingCall();
+    const { call } = await testBed.recordingCall();
     for (const block of ['1', '2']) await succeed('stage', { blob: `${call}/staged`, block, bytes: 300 });
     expect(await stored(call)).toEqual({ staged: 0 });
     await succeed('commit', { blob: `${call}/staged`, blocks: ['1', '2'] });
@@ -128,7 +128,7 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('cannot remove what is recorded where the route has no DELETE', async () => {
-    const { call } = await house.recordingCall();
+    const { call } = await testBed.recordingCall();
     await succeed('upload', { blob: `${call}/kept`, bytes: 1 });
     const removed = await client.ask('remove', { blob: `${call}/kept` });
     expect(tried(removed)).toEqual(['MethodNotAllowed']);
@@ -136,7 +136,7 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('does not try again where recording is not confirmed', async () => {
-    const bot = await house.world.bot();
+    const bot = await testBed.world.bot();
     const early = await upload(bot.call, 'early');
     expect(tried(early)).toEqual(['RecordingNotActive']);
     expect(early.failure).toMatchObject({ status: 403, code: 'RecordingNotActive' });
@@ -146,14 +146,14 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('brings nothing of a call after the stop: a cut write is not repeated with success', async () => {
-    const bot = await house.recordingCall();
+    const bot = await testBed.recordingCall();
     await upload(bot.call, 'before');
     const { outcome } = await heldUp(bot.call);
     expect((await bot.report('notRecording')).status).toBe(200);
     const cut = await outcome;
     expect(tried(cut).at(-1)).toMatch(/^Recording(?:Stopped|NotActive)$/);
     expect(cut.failure).toMatchObject({ status: 403 });
-    house.back.release();
+    testBed.back.release();
     const again = await upload(bot.call, 'after');
     // The connection of the write that was cut may be used once more, and is found broken.
     expect(tried(again).at(-1)).toBe('RecordingNotActive');
@@ -161,8 +161,8 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('keeps what the store had whole before the stop, though its answer was lost', async () => {
-    const bot = await house.recordingCall();
-    house.back.hold('answers');
+    const bot = await testBed.recordingCall();
+    testBed.back.hold('answers');
     const outcome = upload(bot.call, 'whole');
     await eventually(async () => Object.keys((await stored(bot.call)) as object).length > 0);
     expect((await bot.report('notRecording')).status).toBe(200);
@@ -171,7 +171,7 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('cannot commit after the stop what it has staged before', async () => {
-    const bot = await house.recordingCall();
+    const bot = await testBed.recordingCall();
     await succeed('stage', { blob: `${bot.call}/staged`, block: '1', bytes: 300 });
     await bot.report('notRecording');
     const stage = await client.ask('stage', { blob: `${bot.call}/staged`, block: '2', bytes: 300 });
@@ -182,17 +182,17 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('sends a write again whose connection broke, while recording goes on', async () => {
-    const bot = await house.recordingCall();
+    const bot = await testBed.recordingCall();
     const { outcome } = await heldUp(bot.call);
-    house.front.cut();
-    house.back.release();
+    testBed.front.cut();
+    testBed.back.release();
     const sent = await outcome;
     expect(tried(sent)).toEqual([0, 201]);
     expect(await stored(bot.call)).toEqual({ held: manyBytes });
   });
 
   test('keeps the names of others byte for byte', async () => {
-    const { call } = await house.recordingCall();
+    const { call } = await testBed.recordingCall();
     await succeed('uploadAt', { call, rest: '2026/11/a,b!.wav', bytes: 7 });
     expect(await stored(call)).toEqual({ '2026/11/a,b!.wav': 7 });
     // What would decode a second time is refused, before anybody looks at the token of a route.
@@ -201,27 +201,27 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('sends again what is refused for a while, if its package does', async () => {
-    const bot = await house.recordingCall();
+    const bot = await testBed.recordingCall();
     const { outcome } = await heldUp(bot.call);
     const second = await upload(bot.call, 'second');
     expect(tried(second)).toEqual(times(tries.tooMany, 'TooManyUploads'));
-    house.back.release();
+    testBed.back.release();
     expect(tried(await outcome)).toEqual([201]);
 
-    house.back.hold('connections');
+    testBed.back.hold('connections');
     expect(tried(await upload(bot.call, 'third'))).toEqual(times(tries.noHandler, 'UpstreamFailed'));
-    house.back.release();
+    testBed.back.release();
     expect(await stored(bot.call)).toEqual({ held: manyBytes });
 
-    const unknown = await house.world.bot();
-    house.gates.break();
+    const unknown = await testBed.world.bot();
+    testBed.gates.break();
     expect(tried(await upload(unknown.call, 'x'))).toEqual(times(tries.noStore, 'StoreUnavailable'));
-    house.gates.mend();
+    testBed.gates.mend();
     expect(await stored(unknown.call)).toEqual({});
   });
 
   test.each(otherStatuses)('sends again what is answered %d, if its package does', async (status) => {
-    const { call } = await house.recordingCall();
+    const { call } = await testBed.recordingCall();
     const outcome = await client.ask('upload', {
       container: 'refusals',
       blob: `${call}/${status}`,
@@ -231,14 +231,14 @@ export function azureLaws({ command, tries }: Client): void {
   });
 
   test('does not get through while the product shuts down', async () => {
-    const bot = await house.recordingCall();
+    const bot = await testBed.recordingCall();
     const { outcome } = await heldUp(bot.call);
-    await house.shutDown();
+    await testBed.shutDown();
     const cut = tried(await outcome);
     expect(cut).toHaveLength(tries.shutdown);
     expect(cut[0]).toBe('ShuttingDown');
     expect(cut).not.toContain(201);
-    house.back.release();
+    testBed.back.release();
     expect(await stored(bot.call)).toEqual({});
   });
 }

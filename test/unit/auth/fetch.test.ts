@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { fetchWhole, secureUrl, type Fetch } from '../../../src/auth/fetch.ts';
+import { fetchBounded, secureUrl, type Fetch } from '../../../src/auth/fetch.ts';
 
 const request = { method: 'GET', headers: {}, timeoutMs: 60_000, maxBytes: 10 } as const;
 
@@ -12,14 +12,14 @@ const answering = (...chunks: string[]): Fetch => {
 
 describe('fetching a whole answer', () => {
   test('keeps status, type and body', async () => {
-    const response = await fetchWhole(answering('01234', '56789'), 'https://a.test/', request);
+    const response = await fetchBounded(answering('01234', '56789'), 'https://a.test/', request);
     expect(response.status).toBe(201);
     expect(response.headers.get('content-type')).toBe('text/x');
     expect(await response.text()).toBe('0123456789');
   });
 
   test('gives up on an answer that is one byte too large', async () => {
-    const fetching = fetchWhole(answering('01234', '567890'), 'https://a.test/', request);
+    const fetching = fetchBounded(answering('01234', '567890'), 'https://a.test/', request);
     await expect(fetching).rejects.toBeFault('IssuerUnreachable');
     await expect(fetching).rejects.toThrow('larger than 10 bytes');
   });
@@ -31,7 +31,7 @@ describe('fetching a whole answer', () => {
       });
     // The signal's own timer does not keep the process alive; a socket would.
     const socket = setInterval(() => undefined, 1000);
-    const fetching = fetchWhole(silent, 'https://a.test/', { ...request, timeoutMs: 5 });
+    const fetching = fetchBounded(silent, 'https://a.test/', { ...request, timeoutMs: 5 });
     await expect(fetching).rejects.toBeFault('IssuerUnreachable');
     clearInterval(socket);
   });
@@ -42,14 +42,14 @@ describe('fetching a whole answer', () => {
       ({ redirect } = init);
       return answering()(url, init);
     };
-    await fetchWhole(fetch, 'https://a.test/', request);
+    await fetchBounded(fetch, 'https://a.test/', request);
     expect(redirect).toBe('manual');
   });
 
   test('names the reason that fetch hides in the cause', async () => {
     const refused: Fetch = () =>
       Promise.reject(new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } }));
-    await expect(fetchWhole(refused, 'https://a.test/', request)).rejects.toThrow(
+    await expect(fetchBounded(refused, 'https://a.test/', request)).rejects.toThrow(
       'ECONNREFUSED: the connection was refused: nothing listens at this address and port',
     );
   });

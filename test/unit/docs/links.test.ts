@@ -17,7 +17,7 @@ function resolved(document: string, link: string): { readonly path: string; read
 const relativeLinks = (document: string): string[] =>
   linksOf(read(document)).filter((link) => !/^[a-z]+:/i.test(link));
 
-function leadsNowhere(document: string, link: string): boolean {
+function isBroken(document: string, link: string): boolean {
   const { path, anchor } = resolved(document, link);
   if (!existsSync(join(root, path))) return true;
   return anchor !== '' && !(path.endsWith('.md') && anchorsOf(read(path)).has(anchor));
@@ -35,7 +35,7 @@ const blocksIn = (document: string, language: string): string[] =>
 
 describe.each(documents)('%s', (name) => {
   test('has links that lead somewhere', () => {
-    expect(relativeLinks(name).filter((link) => leadsNowhere(name, link))).toEqual([]);
+    expect(relativeLinks(name).filter((link) => isBroken(name, link))).toEqual([]);
   });
 
   test('names only files of the repository that exist', () => {

@@ -17,7 +17,7 @@ import { reportText } from '../../../src/evidence/verify/text-report.ts';
 import { verifyJournal } from '../../../src/evidence/verify/verify.ts';
 import { metricsTable } from '../../../src/metrics/table.ts';
 import { policySchema } from '../../../src/policies/schema.ts';
-import { sandboxControl, usualScripts } from '../../../src/sandbox/control-table.ts';
+import { sandboxControl, exampleScripts } from '../../../src/sandbox/control-table.ts';
 import { obstacles } from '../../../src/server/readiness.ts';
 import { settingsTable } from '../../../src/settings/settings.ts';
 import { aclLine } from '../../../src/store/redis/permissions.ts';
@@ -165,7 +165,7 @@ export const sections: Readonly<Record<string, string>> = {
   ),
   scripts: table(
     ['`{"action": "updateRecordingStatus", …}`', 'Graph'],
-    usualScripts.map(([rule, does]) => [`\`${rule}\``, does]),
+    exampleScripts.map(([rule, does]) => [`\`${rule}\``, does]),
   ),
   reasons: table(
     ['reason', 'status', 'what it says'],

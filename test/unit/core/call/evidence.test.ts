@@ -130,7 +130,7 @@ describe('SHA-256', () => {
 });
 
 const call = parseCallKey('57dab8b1-894c-409a-b240-bd8beae78896')!;
-const testimony: EventFacts = {
+const facts: EventFacts = {
   call,
   at: Date.UTC(2026, 0, 31, 23, 59, 59, 7),
   event: 'startRequested',
@@ -143,7 +143,7 @@ const starting = { ...unknownCall, state: 'starting', epoch: 7 } as const;
 
 describe('the chain of a call', () => {
   test('begins with record 1, which has nothing before it', () => {
-    const { state, record } = chain(unknownCall, starting, testimony);
+    const { state, record } = chain(unknownCall, starting, facts);
     const { hash, ...unsealed } = record;
     expect(unsealed).toStrictEqual({
       version: 2,
@@ -163,15 +163,15 @@ describe('the chain of a call', () => {
       detail: { status: 'recording', nested: { list: [1] } },
     });
     expect(hash).toBe(createHash('sha256').update(canonicalJson(unsealed)).digest('hex'));
-    expect(state).toEqual({ ...starting, at: testimony.at, seq: 1, head: hash });
+    expect(state).toEqual({ ...starting, at: facts.at, seq: 1, head: hash });
   });
 
   test('goes on with the record after the last one', () => {
-    const first = chain(unknownCall, starting, testimony);
+    const first = chain(unknownCall, starting, facts);
     const { state, record } = chain(
       first.state,
       { ...first.state, state: 'recording', openedAt: 1 },
-      { ...testimony, event: 'startConfirmed', by: null, policy: null },
+      { ...facts, event: 'startConfirmed', by: null, policy: null },
     );
     expect(record).toMatchObject({
       seq: 2,
@@ -186,20 +186,20 @@ describe('the chain of a call', () => {
   });
 
   test('never goes back in time: a clock that was set back is noted as a step', () => {
-    const first = chain(unknownCall, starting, testimony);
-    const back = chain(first.state, first.state, { ...testimony, at: testimony.at - 3_600_000 });
+    const first = chain(unknownCall, starting, facts);
+    const back = chain(first.state, first.state, { ...facts, at: facts.at - 3_600_000 });
     expect(back.record).toMatchObject({ at: first.record.at, step: 3_600_000 });
-    const still = chain(back.state, back.state, { ...testimony, at: testimony.at - 1 });
+    const still = chain(back.state, back.state, { ...facts, at: facts.at - 1 });
     expect(still.record).toMatchObject({ at: first.record.at, step: 1 });
-    const on = chain(still.state, still.state, testimony);
+    const on = chain(still.state, still.state, facts);
     expect(on.record).toMatchObject({ at: first.record.at, step: null });
-    const later = chain(on.state, on.state, { ...testimony, at: testimony.at + 5 });
+    const later = chain(on.state, on.state, { ...facts, at: facts.at + 5 });
     expect(later.record).toMatchObject({ at: '2026-01-31T23:59:59.012Z', step: null });
-    expect(later.state.at).toBe(testimony.at + 5);
+    expect(later.state.at).toBe(facts.at + 5);
   });
 
   test('holds what is read back, to the letter', () => {
-    const { record } = chain(unknownCall, starting, testimony);
+    const { record } = chain(unknownCall, starting, facts);
     const { hash, ...unsealed } = JSON.parse(JSON.stringify(record)) as typeof record;
     expect(hashOf(unsealed)).toBe(hash);
     const shuffled = reversed(unsealed) as typeof unsealed;
@@ -207,7 +207,7 @@ describe('the chain of a call', () => {
   });
 
   test('does not hold once any part of a record is changed', () => {
-    const { record } = chain(unknownCall, starting, testimony);
+    const { record } = chain(unknownCall, starting, facts);
     const { hash, ...unsealed } = record;
     for (const name of Object.keys(unsealed))
       expect(hashOf({ ...unsealed, [name]: 'forged' })).not.toBe(hash);
@@ -216,8 +216,8 @@ describe('the chain of a call', () => {
   });
 
   test('does not change the state it goes on from, nor the testimony', () => {
-    const before = structuredClone([unknownCall, starting, testimony]);
-    chain(unknownCall, starting, testimony);
-    expect([unknownCall, starting, testimony]).toEqual(before);
+    const before = structuredClone([unknownCall, starting, facts]);
+    chain(unknownCall, starting, facts);
+    expect([unknownCall, starting, facts]).toEqual(before);
   });
 });

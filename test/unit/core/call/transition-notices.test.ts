@@ -12,7 +12,7 @@ import { bot, theCall } from '../../../support/gate.ts';
 
 const noon = Date.UTC(2026, 0, 31, 12);
 /** What was there at noon was seen at noon. */
-const occasion = (now: number): TransitionContext => ({
+const context = (now: number): TransitionContext => ({
   call: theCall,
   ...{ now, clock: now, watched: now, remainingMs: (_, forMs) => noon + forMs - now },
   wireMs: 1000,
@@ -30,7 +30,7 @@ const inState = (state: StateName, changes: Partial<CallState> = {}): CallState 
 });
 
 const happens = (state: CallState, event: CallEvent, now = noon): CallState => {
-  const step = transition(state, event, occasion(now));
+  const step = transition(state, event, context(now));
   if (!step.ok) throw new Error(`${event.type} was refused: ${step.reason}`);
   return step.value.state;
 };
@@ -51,7 +51,7 @@ describe('an operation that Graph has named', () => {
       expect({ ...before, ...after, exchange: before.exchange }).toEqual(before);
       expect([at, seq, head === null]).toEqual([noon, 1, false]);
       const taken = inState(state, { exchange: others('stop') });
-      expect(transition(taken, event, occasion(noon))).toRefuse('StatusInProgress');
+      expect(transition(taken, event, context(noon))).toRefuse('StatusInProgress');
     },
   );
 
@@ -83,7 +83,7 @@ describe('what Graph tells', () => {
         expect(after).toEqual({ ...known(state), notified, at: undefined, seq: undefined, head: undefined });
         expect([at, seq, head === null]).toEqual([noon, 1, false]);
       }
-      expect(transition(known('ended'), { type, notified }, occasion(noon))).toRefuse('CallEnded');
+      expect(transition(known('ended'), { type, notified }, context(noon))).toRefuse('CallEnded');
     },
   );
 

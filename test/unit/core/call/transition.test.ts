@@ -24,7 +24,7 @@ import { bot, stranger, theCall } from '../../../support/gate.ts';
 const wireMs = 1000;
 const noon = Date.UTC(2026, 0, 31, 12);
 /** What was there at noon was seen at noon. */
-const occasion = (
+const context = (
   now: number,
   remainingMs: TransitionContext['remainingMs'] = (_, forMs) => noon + forMs - now,
 ): TransitionContext => ({
@@ -46,7 +46,7 @@ const inState = (state: StateName, changes: Partial<CallState> = {}): CallState 
 });
 
 const happens = (state: CallState, event: CallEvent, now = noon): CallState => {
-  const step = transition(state, event, occasion(now));
+  const step = transition(state, event, context(now));
   if (!step.ok) throw new Error(`${event.type} was refused: ${step.reason}`);
   return step.value.state;
 };
@@ -118,14 +118,14 @@ describe('a start', () => {
   test('waits for another that is under way, and takes over from one whose time is over', () => {
     const busy = inState('starting', { exchange: others('start') });
     const event: CallEvent = { type: 'startRequested', hold };
-    const refusal = transition(busy, event, occasion(noon + 499));
+    const refusal = transition(busy, event, context(noon + 499));
     expect(refusal).toRefuse('StatusInProgress');
     expect(refusal).toMatchObject({ retryAfterMs: 1 });
     expect(happens(busy, event, noon + 500).exchange?.token).toBe('mine');
   });
 
   test.each(['stopping', 'unconfirmed'] as const)('is refused while %s (rule R3)', (state) => {
-    expect(transition(inState(state), { type: 'startRequested', hold }, occasion(noon))).toRefuse(
+    expect(transition(inState(state), { type: 'startRequested', hold }, context(noon))).toRefuse(
       'StopUnconfirmed',
     );
   });
@@ -133,14 +133,14 @@ describe('a start', () => {
   test('is refused while a lost stop may be on the wire (rule R3)', () => {
     const wired = inState('idle', { wire: { token: 'lost', forMs: 300 } });
     const event: CallEvent = { type: 'startRequested', hold };
-    const refusal = transition(wired, event, occasion(noon));
+    const refusal = transition(wired, event, context(noon));
     expect(refusal).toRefuse('StopUnconfirmed');
     expect(refusal).toMatchObject({ retryAfterMs: 300 });
     expect(happens(wired, event, noon + 300).state).toBe('starting');
   });
 
   test('is refused for a call that has ended', () => {
-    expect(transition(inState('ended'), { type: 'startRequested', hold }, occasion(noon))).toRefuse(
+    expect(transition(inState('ended'), { type: 'startRequested', hold }, context(noon))).toRefuse(
       'CallEnded',
     );
   });
@@ -163,7 +163,7 @@ describe('a start', () => {
     ['the epoch is another', inState('starting', { exchange: mine('start'), epoch: 8 })],
     ['a stop has shut it out', inState('stopping', { exchange: mine('start'), openedAt: null })],
   ])('that is confirmed opens nothing when %s', (_, state) => {
-    const step = transition(state, confirmed, occasion(noon));
+    const step = transition(state, confirmed, context(noon));
     expect(step).toMatchObject({
       ok: true,
       value: { state: { state: state.state, openedAt: null }, record: { event: 'startSuperseded' } },
@@ -187,7 +187,7 @@ describe('a start', () => {
 
   test('that is repeated waits for the exchange and changes neither state nor epoch', () => {
     const busy = inState('recording', { exchange: others('start') });
-    expect(transition(busy, { type: 'repeatRequested', hold }, occasion(noon))).toRefuse('StatusInProgress');
+    expect(transition(busy, { type: 'repeatRequested', hold }, context(noon))).toRefuse('StatusInProgress');
     const repeating = happens(inState('recording'), { type: 'repeatRequested', hold });
     expect(repeating).toMatchObject({ state: 'recording', epoch: 7, exchange: mine('start') });
     expect(happens(repeating, { type: 'repeatSettled', token: 'mine' }).exchange).toBeNull();
@@ -202,24 +202,22 @@ describe('a stop', () => {
       hold,
     });
     expect(stopping).toMatchObject({ state: 'stopping', exchange: others('start') });
-    expect(transition(stopping, { type: 'stopTakenOver', hold }, occasion(noon))).toRefuse(
-      'StatusInProgress',
-    );
-    expect(transition(stopping, { type: 'drained', hold }, occasion(noon))).toRefuse('StatusInProgress');
+    expect(transition(stopping, { type: 'stopTakenOver', hold }, context(noon))).toRefuse('StatusInProgress');
+    expect(transition(stopping, { type: 'drained', hold }, context(noon))).toRefuse('StatusInProgress');
     const over = happens(stopping, { type: 'stopTakenOver', hold }, noon + 500);
     expect(over.exchange).toEqual({ ...mine('stop'), heldAt: 2 });
   });
 
   test.each(['stopRequested', 'stopTakenOver'] as const)('waits for another (%s)', (type) => {
     const busy = inState('stopping', { exchange: others('stop') });
-    const refusal = transition(busy, { type, hold }, occasion(noon + 100));
+    const refusal = transition(busy, { type, hold }, context(noon + 100));
     expect(refusal).toRefuse('StatusInProgress');
     expect(refusal).toMatchObject({ retryAfterMs: 400 });
   });
 
   test('waits for the answer to a stop that may be on its way', () => {
     const sent = inState('unconfirmed', { exchange: others('stop') });
-    expect(transition(sent, { type: 'stopRequested', hold }, occasion(noon))).toRefuse('StatusInProgress');
+    expect(transition(sent, { type: 'stopRequested', hold }, context(noon))).toRefuse('StatusInProgress');
   });
 
   test('that takes over from one that may have been sent counts it as on the wire (rule R3)', () => {
@@ -251,7 +249,7 @@ describe('a stop', () => {
       exchange: mine('stop', 900),
     });
     const taken = inState('stopping', { exchange: others('stop') });
-    expect(transition(taken, { type: 'drained', hold }, occasion(noon))).toRefuse('StatusInProgress');
+    expect(transition(taken, { type: 'drained', hold }, context(noon))).toRefuse('StatusInProgress');
   });
 
   test('is watched anew once it may be sent, since whoever waited for the drain has seen its token before', () => {
@@ -274,7 +272,7 @@ describe('a stop', () => {
     'cannot be settled (%s) by a handler that another has taken over from',
     (type) => {
       const sent = inState('unconfirmed', { exchange: others('stop') });
-      expect(transition(sent, { type, token: 'mine' }, occasion(noon))).toRefuse('StatusInProgress');
+      expect(transition(sent, { type, token: 'mine' }, context(noon))).toRefuse('StatusInProgress');
     },
   );
 
@@ -283,7 +281,7 @@ describe('a stop', () => {
     const deferred = happens(stopping, { type: 'stopDeferred', token: 'mine' });
     expect(deferred).toMatchObject({ state: 'stopping', exchange: null });
     const taken = inState('stopping', { exchange: others('stop') });
-    expect(transition(taken, { type: 'stopDeferred', token: 'mine' }, occasion(noon))).toRefuse(
+    expect(transition(taken, { type: 'stopDeferred', token: 'mine' }, context(noon))).toRefuse(
       'StatusInProgress',
     );
   });
@@ -292,12 +290,12 @@ describe('a stop', () => {
 test('a call is bound once', () => {
   const bound = happens(unknownCall, { type: 'bound', binding: bot });
   expect(bound).toMatchObject({ state: 'idle', binding: bot });
-  expect(transition(bound, { type: 'bound', binding: stranger }, occasion(noon))).toRefuse('CallNotFound');
+  expect(transition(bound, { type: 'bound', binding: stranger }, context(noon))).toRefuse('CallNotFound');
 });
 
 test('an exchange whose time is over holds nobody back', () => {
   const state = inState('starting', { exchange: mine('start') });
-  const live = (ms: number): unknown => liveExchange(state, occasion(noon + ms).remainingMs);
+  const live = (ms: number): unknown => liveExchange(state, context(noon + ms).remainingMs);
   expect(live(499)).toEqual({ kind: 'start', remainingMs: 1 });
   expect(live(500)).toBeNull();
 });
@@ -361,7 +359,7 @@ describe('any sequence of events', () => {
           now += passing;
           const before = state;
           const event = draft(before.epoch);
-          const step = transition(before, event, occasion(now, remainingMs));
+          const step = transition(before, event, context(now, remainingMs));
           if (!step.ok) continue;
           const wireBefore = wireMsOf(before);
           ({ state } = step.value);

@@ -8,7 +8,7 @@ import {
   parseMediaTarget,
   readMethods,
   sharesPath,
-  spelledAsItCame,
+  withOriginalPath,
   type MediaRoute,
   type RouteMatch,
 } from '../../../../src/core/http/media-route.ts';
@@ -291,7 +291,7 @@ describe('a path that goes on with a credential', () => {
   const read = (target: string) => {
     const parsed = parseMediaTarget([signed], target);
     const match = parsed.ok ? matchRoute([signed], parsed.value, () => undefined) : parsed;
-    return match?.ok === true ? grant(spelledAsItCame(match.value, target)) : match;
+    return match?.ok === true ? grant(withOriginalPath(match.value, target)) : match;
   };
 
   test.each([
@@ -305,7 +305,7 @@ describe('a path that goes on with a credential', () => {
   test('is spelled anew for a handler that gets none', () => {
     const target = `/media/${guid}/a%2Cb%21`;
     const match = find([route('/media/{callId}/*')], target);
-    expect(match?.ok === true && spelledAsItCame(match.value, target)).toMatchObject({
+    expect(match?.ok === true && withOriginalPath(match.value, target)).toMatchObject({
       path: `/media/${guid}/a,b!`,
     });
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { loadSettings, type ProxySettings } from '../../../../src/settings/settings.ts';
-import { prepareWorkerConfig, refuseChanges } from '../../../../src/server/workers/settings.ts';
+import { prepareWorkerConfig, assertReloadable } from '../../../../src/server/workers/settings.ts';
 import { silentLog } from '../../../support/world.ts';
 
 const base = {
@@ -34,11 +34,11 @@ describe('workers that are replaced', () => {
     ['TALLYLIGHT_SESSION_TTL_MS', { TALLYLIGHT_SESSION_TTL_MS: '900' }],
     ['TALLYLIGHT_EVIDENCE_DIR', { TALLYLIGHT_EVIDENCE_DIR: 'elsewhere' }],
   ])('share %s with those that replace them', (name, change) => {
-    expect(() => refuseChanges(load(), load(change))).toThrow(`${name} cannot be changed`);
+    expect(() => assertReloadable(load(), load(change))).toThrow(`${name} cannot be changed`);
   });
 
   test('are replaced by others with other limits, routes, policies and certificates', () => {
-    refuseChanges(
+    assertReloadable(
       load(tls),
       load({
         ...tls,

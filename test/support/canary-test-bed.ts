@@ -26,7 +26,7 @@ export interface Request {
 }
 
 /** A proxy as a process that logs everything, with a secret in every place that one can have. */
-export interface CanaryHouse {
+export interface CanaryTestBed {
   readonly peers: Peers;
   readonly proxy: ProxyProcess;
   readonly canaries: Canaries;
@@ -41,7 +41,7 @@ export interface CanaryHouse {
   close(): Promise<void>;
 }
 
-export async function startCanaryHouse(mode: 'jwt' | 'graph'): Promise<CanaryHouse> {
+export async function startCanaryTestBed(mode: 'jwt' | 'graph'): Promise<CanaryTestBed> {
   const canaries = new Canaries();
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-canaries-'));
   const peers = await startPeers('127.0.0.1', 0, directory);
@@ -73,7 +73,7 @@ export async function startCanaryHouse(mode: 'jwt' | 'graph'): Promise<CanaryHou
   const answers: string[] = [];
   let metrics = '';
 
-  const ask: CanaryHouse['ask'] = async (path, { body, headers = {}, ...request }) => {
+  const ask: CanaryTestBed['ask'] = async (path, { body, headers = {}, ...request }) => {
     const sending = typeof body === 'string' || body === undefined ? { body } : json(body);
     const answer = await send(proxy.url, {
       ...request,

@@ -37,7 +37,7 @@ async function inTurn(store: Store, calls: readonly CallKey[]): Promise<void> {
 }
 
 /** What every store must tell of calls of which nothing is heard. */
-export function describeSilence(stores: () => Fixture): void {
+export function describeIdleCalls(stores: () => Fixture): void {
   describe('silence', () => {
     const all = (): Promise<readonly CallKey[]> => stores().peer.calls.idle(0, 10_000);
 

@@ -3,10 +3,10 @@ import { storeOver, type RedisStore } from '../../../src/store/redis/store.ts';
 import { directConnection } from './connection.ts';
 import { VirtualRedis } from './server.ts';
 
-export const houseKeys = keysWith('tallylight', 8);
+export const testBedKeys = keysWith('tallylight', 8);
 
 /** A server whose clock may be set, and the true time by which everybody measures. */
-export class House {
+export class TestBed {
   /** True time, ms. */
   now = 0;
   /** By how much the server's clock is off, ms. */
@@ -26,7 +26,7 @@ export class House {
     const say = (_: unknown, text: string): void => void this.said.push(text);
     return storeOver(
       directConnection(this.server),
-      houseKeys,
+      testBedKeys,
       { now: () => this.now - began, sleep: () => Promise.resolve() },
       {
         meter: {

@@ -9,7 +9,7 @@ import { readSmall } from '../small-body.ts';
  * Access to Graph for one request: connections are queued per caller, and a small body is read completely before a
  * connection is taken.
  */
-export function graphTakingTurns(request: ControlRequest, accepted: AcceptedTokens, pool: Pool): GraphPort {
+export function queuedGraph(request: ControlRequest, accepted: AcceptedTokens, pool: Pool): GraphPort {
   const { req, caller, share, keeps } = request;
   const { graph, limits } = request.deps;
   return {

@@ -14,7 +14,7 @@ import { freePort } from '../../support/free-port.ts';
 export type ControlAuth = ProxySettings['controlAuth'];
 
 /** A bot on one of Microsoft's SDKs, and a proxy behind TLS with everything else it stands between. */
-export interface House {
+export interface TestBed {
   readonly bot: Program;
   readonly world: World;
   readonly front: TlsFront;
@@ -45,17 +45,17 @@ export const clientOf = (
   notificationUrl: proxy + webhookPath,
 });
 
-interface HouseOptions {
+interface TestBedOptions {
   /** A project of this folder; default: the bot on the stateful SDK. */
   readonly program?: string;
   /** Of the bot's process. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export async function startHouse(
+export async function startTestBed(
   controlAuth: ControlAuth,
-  { program = 'communications-bot', env = {} }: HouseOptions = {},
-): Promise<House> {
+  { program = 'communications-bot', env = {} }: TestBedOptions = {},
+): Promise<TestBed> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-dotnet-'));
   const certificate = makeCertificate(directory);
   const bot = await startProgram(program, { SSL_CERT_FILE: certificate.certFile, ...env });

@@ -8,7 +8,7 @@ import { startWorld, type World } from '../../support/world.ts';
 import { startBrake, type Brake } from './brake.ts';
 
 /** The product between a client and a store, each behind a way that can be held up. */
-export interface House {
+export interface TestBed {
   readonly world: World;
   /** From the client to the product. */
   readonly front: Brake;
@@ -25,10 +25,10 @@ export interface House {
   close(): Promise<void>;
 }
 
-export async function startHouse(
+export async function startTestBed(
   storeUrl: string,
   routes: (upstream: string) => readonly MediaRoute[],
-): Promise<House> {
+): Promise<TestBed> {
   const back = await startBrake(storeUrl);
   const gates = breakable(memoryStore({ livedMs: Infinity }));
   const world = await startWorld({

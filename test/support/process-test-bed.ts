@@ -12,7 +12,7 @@ import { startRedis, type TestRedis } from './redis.ts';
 type Settings = Readonly<Record<string, string | undefined>>;
 
 /** What proxies need that run as processes of their own. */
-export interface ProcessHouse {
+export interface ProcessTestBed {
   readonly peers: Peers;
   /** One for each test. */
   readonly redis: TestRedis;
@@ -28,7 +28,7 @@ export interface ProcessHouse {
 }
 
 /** Furnishes the tests of a file, and clears up after each. `always`: settings of every process. */
-export function processHouse(name: string, always: Settings = {}): ProcessHouse {
+export function processTestBed(name: string, always: Settings = {}): ProcessTestBed {
   let directory: string;
   let peers: Peers;
   let redis: TestRedis;
@@ -52,7 +52,7 @@ export function processHouse(name: string, always: Settings = {}): ProcessHouse 
     await rm(directory, { recursive: true });
   });
 
-  const house: ProcessHouse = {
+  const testBed: ProcessTestBed = {
     get peers() {
       return peers;
     },
@@ -74,7 +74,7 @@ export function processHouse(name: string, always: Settings = {}): ProcessHouse 
       );
     },
     async start(more) {
-      const proxy = await startProxyProcess(house.settings(more));
+      const proxy = await startProxyProcess(testBed.settings(more));
       cleanUp.push(() => {
         proxy.kill('SIGKILL');
         return proxy.exited;
@@ -84,12 +84,12 @@ export function processHouse(name: string, always: Settings = {}): ProcessHouse 
     newBot: async ({ url }) =>
       new Bot(url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true })),
     async recordingBot(proxy) {
-      const bot = await house.newBot(proxy);
+      const bot = await testBed.newBot(proxy);
       // A new store holds status changes back for a while (rule R2).
       await eventually(async () => (await bot.report('recording')).status === 200, { what: 'recording' });
       return bot;
     },
     later: (clean) => void cleanUp.push(clean),
   };
-  return house;
+  return testBed;
 }
