@@ -34,6 +34,7 @@ export interface RequestStartSource {
   readonly toleranceMs?: number;
 }
 
+/** Options of `createGate`. An unknown or invalid option throws `ConfigurationInvalid`, which names it. */
 export interface GateOptions {
   /** `memoryStore()`, or `redisStore(url)` of `tallylight/redis`. The gate owns it and closes it. */
   readonly store: Store;
@@ -42,7 +43,10 @@ export interface GateOptions {
   /** Policies that restrict callers beyond the two laws; a caller that none matches is under the strictest policy. */
   readonly policies?: readonly PolicyOptions[];
   /** Directory to which the evidence is written: of this instance, or shared by all instances of the store. */
-  readonly evidence?: { readonly directory: string };
+  readonly evidence?: {
+    /** Path of the directory; created if it does not exist. */
+    readonly directory: string;
+  };
   /** How long this instance may admit media without a heartbeat confirmed by the store, ms. Default 5000. */
   readonly sessionTtlMs?: number;
   /** Drain limit: how long admitted writes may continue after a stop, ms. Default 5000. */
@@ -64,6 +68,7 @@ export interface GateOptions {
   readonly log?: Log;
 }
 
+/** Options of `requireRecording`. */
 export interface RequireRecordingOptions {
   /** Returns the call id of a request. Default: `req.params.callId`. */
   readonly callId?: (req: Request) => string | undefined;
@@ -74,10 +79,11 @@ export interface RequireRecordingOptions {
   readonly token?: TokenHeader;
 }
 
+/** Options of `updateRecordingStatus` and `hangUp`. */
 export interface GraphOptions extends Pick<RequireRecordingOptions, 'callId'> {
-  /** The origin of Graph; default `https://graph.microsoft.com`. */
+  /** Origin of Graph. Default `https://graph.microsoft.com`. */
   readonly graphUrl?: string;
-  /** Default `v1.0`. */
+  /** Version of the Graph API. Default `v1.0`. */
   readonly version?: 'v1.0' | 'beta';
   /** Returns the credential for Graph on behalf of the caller, with its scheme (`Bearer …`). */
   readonly authorization: (req: Request, who: Binding) => Promise<string>;

@@ -6,19 +6,24 @@ import { Fault } from '../core/errors.ts';
 import { keysAt } from './key-source.ts';
 import type { TrustedIssuer } from './token-verifier.ts';
 
-/** Whose tokens are accepted, and for whom. */
+/** An accepted issuer of tokens, and which of its tokens are accepted. */
 export interface IssuerConfig {
-  /** The `iss` claim, exactly. */
+  /** The `iss` claim, compared exactly. */
   readonly issuer: string;
+  /** Accepted values of the `aud` claim; one of them must match. */
   readonly audience: string | readonly string[];
+  /** URL of the signing keys (JWKS): https, or http on loopback. */
   readonly jwksUri: string;
-  /** Tenants (`tid`) that may call; absent: all of this issuer. */
+  /** Accepted tenants (`tid`); absent: all of this issuer. */
   readonly tenants?: readonly string[];
-  /** Applications (`azp` or `appid`) that may call; absent: all. */
+  /** Accepted applications (`azp` or `appid`); absent: all. */
   readonly apps?: readonly string[];
-  /** One of these application roles is needed; an empty list: none. */
+  /**
+   * Application roles (`roles`), one of which a token needs; an empty list: none is needed. Default
+   * `Calls.AccessMedia.All` and `Calls.JoinGroupCall.All`.
+   */
   readonly roles?: readonly string[];
-  /** Signature algorithms; asymmetric ones only. */
+  /** Accepted signature algorithms, asymmetric ones only. Default `RS256`, `PS256` and `ES256`. */
   readonly algorithms?: readonly string[];
 }
 

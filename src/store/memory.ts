@@ -8,14 +8,15 @@ import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
 import type { Store } from '../core/ports/store.ts';
 import { MemoryOutbox } from './memory-outbox.ts';
 
+/** Options of `memoryStore`. The defaults are right outside tests. */
 export interface MemoryStoreOptions {
-  /** The store's time, ms: never goes back, and runs at an even pace; that of the process if absent. */
+  /** Protocol time, ms: must never decrease. Default: the monotonic clock of the process. */
   readonly clock?: () => number;
-  /** The time of day, for the evidence alone, ms since the epoch; `Date.now` if absent. */
+  /** Wall clock for evidence times, ms since the epoch. Default `Date.now`. */
   readonly wallClock?: () => number;
-  /** For how long the store has been without data, ms; 0 if absent: it begins now, and rule R2 holds. */
+  /** How long ago the store began without data, ms. Default 0: it begins now, and rule R2 applies. */
   readonly livedMs?: number;
-  /** The same as a date by `wallClock`, which is read for it once, when the store is made. */
+  /** The same as a time of `wallClock`, which is read once for it, when the store is created. */
   readonly bornAt?: number;
 }
 

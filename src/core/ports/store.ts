@@ -10,13 +10,15 @@ export interface StoreMemory {
   readonly limitBytes: number | undefined;
 }
 
+/** The shared state of calls, sessions and unwritten evidence. Operations throw `StoreUnavailable` if it does not answer. */
 export interface Store {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Outbox;
-  /** Whether it answers now. */
+  /** Resolves if the store answers now. */
   ping(): Promise<void>;
-  /** undefined, or absent: it does not tell. */
+  /** Memory of the server that is closest to its limit; undefined or absent: not reported. */
   memory?(): Promise<StoreMemory | undefined>;
+  /** Closes the connections. */
   close(): Promise<void>;
 }
