@@ -9,6 +9,7 @@ import { memoryStore } from '../../src/store/memory.ts';
 import { redisStore } from '../../src/store/redis/client.ts';
 import { formatNumber, keysWith } from '../../src/store/redis/keys.ts';
 import { recordsOf } from '../support/evidence/history.ts';
+import { runs } from '../support/depth.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { lasting } from '../support/session-times.ts';
 import { virtualRedis, virtualStore } from '../support/virtual-redis/store.ts';
@@ -186,6 +187,6 @@ test('memory, Redis and a virtual Redis answer every sequence of commands alike'
         await onRedis.close();
       }
     }),
-    { numRuns: 150 },
+    runs(150),
   );
 });

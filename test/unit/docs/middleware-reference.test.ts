@@ -25,7 +25,7 @@ async function generate(): Promise<string> {
       { cwd: root },
     );
     const written = await readFile(join(directory, 'middleware.md'), 'utf8');
-    return format(
+    return await format(
       written
         .replace(/^# .*\n/, preamble)
         // Members are found by the heading of their interface.

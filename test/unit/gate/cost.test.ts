@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import { bot, inWorld, theCall } from '../../support/gate.ts';
 
 const times = { ttlMs: 3000, drainMs: 1000, graphTimeoutMs: 2000 };
-const rounds = 20;
+const rounds = 8;
 const perRound = 500;
 /** A write, its grant's note of it, and the decision that carries it. */
 const mostBytes = 1024;

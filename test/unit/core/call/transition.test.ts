@@ -19,6 +19,7 @@ import {
   type CallEvent,
   type TransitionContext,
 } from '../../../../src/core/call/transition.ts';
+import { runs } from '../../../support/depth.ts';
 import { bot, stranger, theCall } from '../../../support/gate.ts';
 
 const wireMs = 1000;
@@ -403,7 +404,7 @@ describe('any sequence of events', () => {
           expect([state.seq, state.head]).toEqual([record.seq, hash]);
         }
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
     expect([...seen].sort()).toEqual(['idle', 'recording', 'starting', 'stopping', 'unconfirmed']);
   });
