@@ -29,6 +29,15 @@ const graphConnections = 512;
 /**
  * Joins the store and creates the gate of a host application. Throws `ConfigurationInvalid` for a wrong option. If
  * the store does not answer, it does not throw: gates stay closed until the store answers.
+ *
+ * @example
+ * ```ts
+ * const gate = await createGate({
+ *   store: memoryStore(),
+ *   issuers: [{ issuer: 'https://…/v2.0', audience: 'api://recorder', jwksUri: 'https://…/keys' }],
+ *   evidence: { directory: '/var/lib/recorder/evidence' },
+ * });
+ * ```
  */
 export async function createGate(options: GateOptions): Promise<RecordingGate> {
   const read = readOptions(gateOptions, options);

@@ -18,11 +18,24 @@ import { bodyAlreadyRead, callOf, type RouteHandler } from './require-recording.
 /**
  * Handles `updateRecordingStatus` of a call: the request body is that of Graph, and the response comes from Graph. A
  * start opens the gate after Graph has confirmed it; a stop is sent after all writes on all instances have ended.
+ *
+ * @example
+ * ```ts
+ * const graph = { authorization: async (req, who) => `Bearer ${await graphTokenFor(who)}` };
+ * app.post('/calls/:callId/recording', updateRecordingStatus(gate, graph));
+ * ```
  */
 export const updateRecordingStatus = (gate: RecordingGate, options: GraphOptions): RouteHandler =>
   onGraph(gate, options, 'POST', '/updateRecordingStatus');
 
-/** Hangs up a call; ends its recording first, like a stop. */
+/**
+ * Hangs up a call; ends its recording first, like a stop.
+ *
+ * @example
+ * ```ts
+ * app.delete('/calls/:callId', hangUp(gate, graph));
+ * ```
+ */
 export const hangUp = (gate: RecordingGate, options: GraphOptions): RouteHandler =>
   onGraph(gate, options, 'DELETE', '');
 

@@ -35,6 +35,14 @@ export type RouteHandler = <Params>(req: Request<Params>, res: Response, next: N
  * Passes a request that persists media, or data derived from it, to the next handler only while recording of its call
  * is confirmed (law 1), and makes sure that it has ended before a stop is sent to Graph (law 2). Refuses before the
  * body is read, with the same responses as the proxy.
+ *
+ * @example
+ * ```ts
+ * app.post('/media/:callId', requireRecording(gate), async (req, res) => {
+ *   await req.recording.hold(store(req, { signal: req.recording.signal }));
+ *   res.sendStatus(201);
+ * });
+ * ```
  */
 export function requireRecording(gate: RecordingGate, options: RequireRecordingOptions = {}): RouteHandler {
   const parts = partsOf(gate);

@@ -95,7 +95,7 @@ function clientAuthentication({
   );
 }
 
-/** What may be told of a failure. A token endpoint may quote what it was sent, so only codes are taken from it. */
+/** Description of a failure that may be logged. A token endpoint may quote what it was sent, so only codes are taken from it. */
 function reportable(error: unknown): string {
   if (!(error instanceof ResponseBodyError)) return 'the response of the token endpoint is not valid';
   const code = /^[a-z_]{1,40}$/.exec(error.error)?.[0];

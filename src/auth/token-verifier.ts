@@ -109,7 +109,7 @@ export function createTokenVerifier<T>(
     const names = trusted.map((each) => each.issuer);
     const version = entraVersionMismatch(issuer, names);
     if (version === undefined) return invalid('its issuer (iss) is not configured');
-    // Nothing of such a token is verified: whoever sends many of them is told of once.
+    // Such a token is unverified: however many come, each configuration mistake is logged once.
     if (!warned.has(version)) log?.warn({ configured: names }, `a token was refused: ${version}`);
     warned.add(version);
     return invalid(version);

@@ -159,7 +159,7 @@ export class Admission {
     return calls;
   }
 
-  /** Tells the metrics of what has passed since they were told last. */
+  /** Reports to the metrics what has passed since the last report. */
   countBytes(): void {
     let added = 0;
     for (const grant of [...this.#grants.values(), ...this.#draining]) added += grant.takeUncounted();

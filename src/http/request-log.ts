@@ -11,7 +11,7 @@ import { header } from './problem.ts';
 
 export type Surface = 'control' | 'media' | 'notification';
 
-/** What the log lines of a request tell of it; its stages add what they learn. */
+/** Facts for the log lines of a request; its stages add what they find out. */
 export interface RequestFacts extends RequestIds {
   readonly surface: Surface;
   /** Monotonic, ms. */
@@ -35,7 +35,7 @@ export interface RequestLog {
   refused(facts: RequestFacts, refusal: Refusal): void;
   /** Writes the access line once the answer is over; undefined: there are no access lines. */
   readonly answered: ((facts: RequestFacts, req: IncomingMessage, res: ServerResponse) => void) | undefined;
-  /** Tells how many refusals were left out so far. */
+  /** Logs how many refusals were left out so far. */
   close(): void;
 }
 

@@ -59,7 +59,7 @@ function oncePerTurn(run: () => void): () => void {
   };
 }
 
-/** Counted in memory, and told to the registry when it is asked: the path of media counts several times a request. */
+/** Counted in memory and reported to the registry when it is scraped: the media path counts several times per request. */
 function counter(registry: Registry, row: CounterRow, read: () => void): AnyReport {
   const counts = new Map<Labels, number>();
   const metric = new Counter({

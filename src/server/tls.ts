@@ -32,7 +32,7 @@ export function usableTls(paths: TlsPaths): { cert: string; key: string } {
 /** When a certificate expires, ms since the epoch; of a chain, that of its first, the server's own. */
 const expiryOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
 
-/** Tells the metrics when the certificates of the settings expire. */
+/** Reports to the metrics when the configured certificates expire. */
 export function reportCertificates(
   { tls, controlAuth, graphCredentials }: Pick<ProxySettings, 'tls' | 'controlAuth' | 'graphCredentials'>,
   meter: Pick<Meter, 'certificate' | 'loaded'>,

@@ -3,7 +3,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 
-/** A peer that stays away is not told more often than this for the same cause, ms. */
+/** Interval between log lines about the same peer and cause, ms. */
 const againMs = 60_000;
 
 /** A log whose lines all carry these facts, such as the setting that they are about. */
@@ -14,7 +14,7 @@ export const withFacts = (log: Log, facts: JsonObject): Log => ({
   error: (more, text) => log.error({ ...facts, ...more }, text),
 });
 
-/** Tells of connections to a peer that fail: of each cause at once, then once a minute with how many were left out. */
+/** Logs failed connections to a peer: each cause at once, then once a minute with the number of lines left out. */
 export function logUnreachable(
   { log, clock }: { readonly log: Log; readonly clock: Pick<Clock, 'now'> },
   { url, setting }: { readonly url: string; readonly setting: string },

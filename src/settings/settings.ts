@@ -45,7 +45,7 @@ interface CommonSettings {
   readonly sessionTtlMaxMs: number;
   readonly graphTimeoutMaxMs: number;
   readonly drainMs: number;
-  /** How long nothing may be heard of a call before it is ended. */
+  /** How long a call may be idle before it is ended. */
   readonly callSilenceMs: number;
   /** How long the roster may lag behind a confirmed start or stop. */
   readonly witnessGraceMs: number;

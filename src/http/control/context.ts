@@ -22,7 +22,7 @@ export interface ControlRequest {
   readonly proofs: Proofs;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  /** What its log lines tell of it, with its ids and when it came. */
+  /** Facts for its log lines, with its ids and arrival time. */
   readonly facts: RequestFacts;
   readonly caller: Caller;
   readonly action: GraphAction;

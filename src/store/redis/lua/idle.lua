@@ -1,4 +1,4 @@
--- purpose: The calls of a shard of which nothing was heard for a time, longest silent first.
+-- purpose: Lists the calls of a shard that have been idle for a given time, longest idle first.
 -- flags: allow-oom, since it leads to the end of calls
 -- KEYS: shard mark activity
 -- ARGV: forMs limit seen elapsed

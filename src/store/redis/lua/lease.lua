@@ -1,4 +1,4 @@
--- purpose: Takes a lease that is free, extends one's own, or takes it from whoever has not renewed it for as long as it was given.
+-- purpose: Takes a free lease, extends the caller's own, or takes over one that was not renewed for its whole duration.
 -- flags: allow-oom, since evidence that is written makes room
 -- KEYS: lease layout
 -- ARGV: owner forMs rival beat stoodMs

@@ -1,5 +1,5 @@
--- purpose: Appends lines without a call to the outbox, and notes that their reporter lives; what is known is not appended again.
--- flags: none, since a store that is full keeps its room for what closes; the counts are kept in memory and told later
+-- purpose: Appends lines without a call to the outbox, and records that their reporter is alive; a known line is not appended again.
+-- flags: none, since a full store reserves its memory for what closes gates; the counts stay in memory and are reported later
 -- KEYS: reporters outbox
 -- ARGV: instance beat lines gone last channel shard
 -- reply: the server's clock, ms, and all reporters as instance, "beat number"...

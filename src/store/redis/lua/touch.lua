@@ -1,4 +1,4 @@
--- purpose: Notes that something was heard of calls just now, as far as they are listed.
+-- purpose: Records activity now for those of the given calls that are listed.
 -- flags: none: it may wait
 -- KEYS: shard mark activity
 -- ARGV: ids seen elapsed
