@@ -19,5 +19,7 @@ export default {
   // Nothing waits for it: a machine that is busy with something else needs several times as long.
   testTimeout: 300000,
   maxWorkers: 4,
+  // The modules of every test file stay in memory, and each collection of garbage takes longer for them.
+  workerIdleMemoryLimit: '400MB',
   testSequencer: '<rootDir>/test/support/longest-first.mjs',
 };
