@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { isLong } from '../support/depth.ts';
 
-const given = Number(process.env.FUZZ_CASES ?? (isLong ? 6000 : 600));
+const casesOfLongRun = 6000;
+const given = Number(process.env.FUZZ_CASES ?? (isLong ? casesOfLongRun : 600));
 const seed = process.env.FUZZ_SEED;
 
 /**
@@ -12,6 +13,9 @@ export const cases = (share = 1): { readonly numRuns: number; readonly seed?: nu
   numRuns: Math.max(1, Math.round(given * share)),
   ...(seed === undefined ? {} : { seed: Number(seed) }),
 });
+
+/** How many of this run's cases correspond to so many of a long run's. */
+export const ofLongRun = (count: number): number => Math.floor((count * given) / casesOfLongRun);
 
 /** JSON that comes near to what is read: these keys and these values, and now and then anything. */
 export function nearJson(keys: readonly string[], values: readonly unknown[]): fc.Arbitrary<unknown> {
