@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { SessionTimes } from '../../core/call/session.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
+import { networkCauseIn, networkCauseOf } from '../../core/network-cause.ts';
 import { asList, asPairs } from './decode.ts';
 import { durabilityOf } from './durability.ts';
 import { otherFormat } from './format.ts';
@@ -55,7 +56,7 @@ export async function inspectRedis(url: string, options: InspectionOptions): Pro
       ? await judge(wire, target, options)
       : { reached: false, ...explained(failure) };
   } catch (error) {
-    return { reached: false, ...explained(messageOf(error)) };
+    return { reached: false, ...explained(error) };
   } finally {
     wire.close();
   }
@@ -65,32 +66,33 @@ export async function inspectRedis(url: string, options: InspectionOptions): Pro
 async function reach(
   target: RedisTarget,
   login: RedisLogin | undefined,
-): Promise<{ wire: Wire; failure: string | undefined }> {
-  let settle: (failure: string | undefined) => void = () => undefined;
-  const settled = new Promise<string | undefined>((resolve) => (settle = resolve));
+): Promise<{ wire: Wire; failure: Error | undefined }> {
+  let settle: (failure: Error | undefined) => void = () => undefined;
+  const settled = new Promise<Error | undefined>((resolve) => (settle = resolve));
   const nothing = (): void => undefined;
   const events = {
     connected: () => settle(undefined),
-    // The message alone: the error may carry the arguments of AUTH.
-    failed: (error: Error) => {
-      const { lastNodeError: last } = error as { readonly lastNodeError?: unknown };
-      settle(last === undefined ? error.message : `${error.message} ${messageOf(last)}`);
-    },
+    failed: (error: Error) => settle(error),
     changed: nothing,
     lost: nothing,
     disconnected: nothing,
   };
   const wire = openWire(target, commandTimeoutMs, events, { login, log: undefined });
-  const timer = setTimeout(
-    () => settle(wire.loginObstacle() ?? `it did not answer within ${patienceMs} ms`),
-    patienceMs,
-  );
+  const timer = setTimeout(() => {
+    const obstacle = wire.loginObstacle();
+    settle(
+      obstacle === undefined
+        ? Object.assign(new Error(`no answer within ${patienceMs} ms`), { code: 'ETIMEDOUT' })
+        : new Error(obstacle),
+    );
+  }, patienceMs);
   const failure = await settled;
   clearTimeout(timer);
   return { wire, failure };
 }
 
-const causes: readonly (readonly [pattern: RegExp, why: string, cure: string])[] = [
+/** What Redis itself says, and what to do. */
+const replies: readonly (readonly [pattern: RegExp, why: string, cure: string])[] = [
   [
     /\bNOAUTH\b/,
     'Redis demands a password',
@@ -107,42 +109,26 @@ const causes: readonly (readonly [pattern: RegExp, why: string, cure: string])[]
     'Grant the rights in docs/operate/redis-user.md',
   ],
   [
-    /ENOTFOUND|EAI_AGAIN/,
-    'the host of the URL cannot be resolved',
-    'Correct the host, or the DNS of this machine',
-  ],
-  [/ECONNREFUSED/, 'nobody listens at the host and port of the URL', 'Correct them, or start Redis'],
-  [
-    /ETIMEDOUT|did not answer|EHOSTUNREACH|ENETUNREACH/,
-    'the host and port of the URL do not answer',
-    'Open the network from this machine to Redis',
-  ],
-  [
-    /before secure TLS|wrong version number|EPROTO|packet length too long/i,
-    'the server does not speak TLS',
-    'Write redis:// without TLS, or switch TLS on in Redis',
-  ],
-  [
-    /certificate|CERT_|ISSUER/i,
-    'the certificate of Redis is not accepted',
-    'Name the certification authority in NODE_EXTRA_CA_CERTS, and the host as the certificate does',
+    /Connection is closed/i,
+    'the server closes the connection',
+    'Write rediss:// if Redis speaks TLS only; see its log otherwise',
   ],
   [/cluster support disabled/i, 'the server is no cluster', 'Write redis:// instead of redis+cluster://'],
   [/\bMOVED\b/, 'the server is a cluster', 'Write redis+cluster:// instead of redis://'],
-  [
-    /ECONNRESET|closed/i,
-    'the server closes the connection',
-    'Write rediss:// if Redis speaks TLS only; look at its log otherwise',
-  ],
 ];
 
-function explained(message: string): { readonly why: string; readonly cure: string } {
-  const [, why, cure] = causes.find(([pattern]) => pattern.test(message)) ?? [
-    undefined,
-    'Redis cannot be used',
-    'See the reason, and the log of Redis',
-  ];
-  return { why: `${why} (${message.slice(0, 200)})`, cure };
+/** The message alone is shown: the error may carry the arguments of AUTH. */
+function explained(error: unknown): { readonly why: string; readonly cure: string } {
+  const message = [error, ...(isRecord(error) ? [error.lastNodeError] : [])]
+    .filter((each) => each !== undefined)
+    .map(messageOf)
+    .join(' ');
+  const reply = replies.find(([pattern]) => pattern.test(message));
+  if (reply !== undefined) return { why: `${reply[1]} (${message.slice(0, 200)})`, cure: reply[2] };
+  const cause = networkCauseOf(error) ?? networkCauseIn(message);
+  return cause === undefined
+    ? { why: `Redis cannot be used (${message.slice(0, 200)})`, cure: 'See the log of Redis' }
+    : { why: `${cause.code}: ${cause.why}`, cure: cause.cure };
 }
 
 async function judge(
