@@ -10,7 +10,7 @@ export interface CertificateFiles {
   readonly keyFile: string;
 }
 
-interface CertificateOptions {
+export interface CertificateOptions {
   /** What it is for; default localhost. */
   readonly host?: string;
   /** It was made so many days ago; default today. */

@@ -3,7 +3,7 @@ import type { ProxySettings } from '../../settings/settings.ts';
 import { doubtful, type Finding, right, wrong } from '../finding.ts';
 import { networkTrouble } from '../network.ts';
 import { answererOf, explained } from './answered-by.ts';
-import { type Answer, ask, begin, describe, type Exchange, patienceMs } from './ask.ts';
+import { type Answer, ask, begin, describe, type Exchange } from './ask.ts';
 import { pathFor, type Place } from './places.ts';
 
 export const otherAnswerer =
@@ -73,7 +73,7 @@ function* changed(
 const announcedBytes = 512 * 1024;
 const piece = Buffer.alloc(1024, 0x20);
 /** How long an edge that forwards at once may take, ms. */
-const forwardMs = 3000;
+const forwardMs = 5000;
 
 /**
  * Whether an edge keeps a body back until it is complete: the proxy refuses an upload without a token before the body has
@@ -139,7 +139,7 @@ async function unfinished(
   headers: Readonly<Record<string, string | number>>,
   goOn: (exchange: Exchange) => Promise<Unfinished['when']>,
 ): Promise<Unfinished> {
-  const exchange = begin(url, { method: 'PUT', headers }, 2 * forwardMs + patienceMs);
+  const exchange = begin(url, { method: 'PUT', headers }, 3 * forwardMs);
   exchange.write(piece);
   let when: Unfinished['when'] = 'early';
   try {

@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -7,17 +10,14 @@ import type { Finding } from '../../../src/checks/finding.ts';
 import { Bot } from '../../../src/sandbox/bot/bot.ts';
 import { callbackPath, startPeers, type Peers } from '../../../src/sandbox/peers.ts';
 import { notificationIssuerOf, sandboxTenant } from '../../../src/sandbox/token-mint.ts';
-import { makeCertificate } from '../../support/certificates.ts';
+import { type CertificateOptions, makeCertificate } from '../../support/certificates.ts';
 import { type EdgeManner, startTestEdge } from '../../support/edge.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/free-port.ts';
 import { runToEnd, settingsFor, startProxyProcess, type ProxyProcess } from '../../support/process.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
-
-type Env = Readonly<Record<string, string>>;
-
-/** Assigned to nobody, and no test is given it by chance, as a port that was just closed would be. */
-const closedPort = 28;
+import { closedPort, edges, type House, origins, surroundings, tokens } from './doctor-ills.ts';
+import type { Env } from './mistake.ts';
 
 let directory: string;
 let peers: Peers;
@@ -76,8 +76,20 @@ async function edge(manner: EdgeManner = {}): Promise<Env> {
     : { TALLYLIGHT_PUBLIC_URL: `https://localhost:${started.port}`, NODE_EXTRA_CA_CERTS: tls.certFile };
 }
 
-const certificate = (options: Parameters<typeof makeCertificate>[2] = {}) =>
+const certificate = (options: CertificateOptions = {}) =>
   makeCertificate(directory, `edge-${randomUUID()}`, { days: 90, ...options });
+
+async function graphSaying(status: number, code: string): Promise<Env> {
+  const server = createServer((req, res) => {
+    req.resume();
+    res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ error: { code } }));
+  }).listen(0, '127.0.0.1');
+  closers.push(() => server.close());
+  await once(server, 'listening');
+  return { TALLYLIGHT_GRAPH_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+const house = (): House => ({ directory, peers, edge, certificate, tokenWith, graphSaying });
 
 interface Report {
   readonly ok: boolean;
@@ -95,7 +107,7 @@ async function doctor(
     { cwd: directory },
   );
   expect(err).toBe('');
-  expect(out).not.toMatch(/hunter|Bearer|eyJ[A-Za-z0-9]|sandbox-secret/);
+  expect(out).not.toMatch(/hunter|Bearer \S{6}|eyJ[A-Za-z0-9]|sandbox-secret/);
   return { code, report: JSON.parse(out) as Report };
 }
 
@@ -159,12 +171,12 @@ test('no gate moves: a recording goes on, and nobody holds the call that was ask
     return records.at(-1)?.event === 'stopRefused' && records;
   });
   expect(own).toMatchObject([
-    { event: 'stopRequested', from: 'idle', to: 'stopping', binding: null },
-    { event: 'drained', to: 'unconfirmed', binding: null },
-    { event: 'stopRefused', to: 'idle', binding: null },
+    { event: 'stopRequested', from: 'idle', to: 'stopping', epoch: 0 },
+    { event: 'drained', to: 'unconfirmed', epoch: 0 },
+    { event: 'stopRefused', to: 'idle', epoch: 0 },
   ]);
-  const upload = await fetch(`${proxy.adminUrl}/metrics`);
-  expect(await upload.text()).toMatch(/^tallylight_calls\{[^}]*state="recording"[^}]*\} 1$/m);
+  const metrics = await fetch(`${proxy.adminUrl}/metrics`);
+  expect(await metrics.text()).toMatch(/^tallylight_calls\{[^}]*state="recording"[^}]*\} 1$/m);
   expect((await bot.report('notRecording')).status).toBe(200);
 });
 
@@ -181,382 +193,9 @@ async function evidence(): Promise<readonly EvidenceLine[]> {
     text
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as EvidenceLine),
+      .flatMap((line) => (JSON.parse(line) as { readonly record?: EvidenceLine }).record ?? []),
   );
 }
-
-interface Ill {
-  readonly what: string;
-  readonly how: () => Env | Promise<Env>;
-  readonly token?: () => Promise<string>;
-  readonly names: string;
-  readonly says: RegExp;
-  readonly cure: RegExp;
-  /** 0: it is doubtful. */
-  readonly code: 0 | 3 | 4 | 5;
-}
-
-const asItIs = (): Env => ({});
-const ahead = (ms: number) => (headers: Record<string, unknown>) => {
-  headers.date = new Date(Date.now() + ms).toUTCString();
-};
-
-const origins: readonly Ill[] = [
-  {
-    what: 'a name that DNS does not know',
-    how: () => ({ TALLYLIGHT_PUBLIC_URL: 'https://tally.invalid' }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /tally\.invalid cannot be resolved: (?:ENOTFOUND|EAI_AGAIN)/,
-    cure: /DNS/,
-    code: 5,
-  },
-  {
-    what: 'an origin where nobody listens',
-    how: () => ({ TALLYLIGHT_PUBLIC_URL: `http://127.0.0.1:${closedPort}` }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /no connection to port 28 of 127\.0\.0\.1 .*ECONNREFUSED: .*nothing listens/,
-    cure: /start the server/,
-    code: 5,
-  },
-  {
-    what: 'a certificate of an authority that is not trusted',
-    how: async () => ({ ...(await edge({ tls: await certificate() })), NODE_EXTRA_CA_CERTS: '' }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /is not accepted: DEPTH_ZERO_SELF_SIGNED_CERT/,
-    cure: /NODE_EXTRA_CA_CERTS/,
-    code: 5,
-  },
-  {
-    what: 'an expired certificate',
-    how: async () => edge({ tls: await certificate({ daysAgo: 100 }) }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /is not accepted: CERT_HAS_EXPIRED/,
-    cure: /renewed/,
-    code: 5,
-  },
-  {
-    what: 'a certificate of another name',
-    how: async () => edge({ tls: await certificate({ host: 'other.example' }) }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /for DNS:other\.example, .*is not accepted: ERR_TLS_CERT_ALTNAME_INVALID/,
-    cure: /a certificate that names the host/,
-    code: 5,
-  },
-  {
-    what: 'a certificate that ends soon',
-    how: async () => edge({ tls: await certificate({ daysAgo: 80 }) }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /\(9 days\)/,
-    cure: /Renew/,
-    code: 0,
-  },
-  {
-    what: 'http where https is expected',
-    how: async () => ({
-      TALLYLIGHT_PUBLIC_URL: ((await edge()).TALLYLIGHT_PUBLIC_URL ?? '').replace('http:', 'https:'),
-    }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /(?:ERR_SSL_WRONG_VERSION_NUMBER|EPROTO|ECONNRESET|ERR_SSL_PACKET_LENGTH_TOO_LONG)/,
-    cure: /scheme/,
-    code: 5,
-  },
-  {
-    what: 'https where http is expected',
-    how: async () => ({
-      TALLYLIGHT_PUBLIC_URL: ((await edge({ tls: await certificate() })).TALLYLIGHT_PUBLIC_URL ?? '').replace(
-        'https:',
-        'http:',
-      ),
-    }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /does not answer: ECONNRESET/,
-    cure: /scheme/,
-    code: 5,
-  },
-  {
-    what: 'an origin that is not known',
-    how: () => ({ TALLYLIGHT_PORT: '0' }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /is not set and TALLYLIGHT_PORT is 0/,
-    cure: /Set the origin/,
-    code: 0,
-  },
-];
-
-const edges: readonly Ill[] = [
-  {
-    what: 'an edge that answers itself',
-    how: () => edge({ keeps: '/' }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /answers 404 \(text\/html, server a-test-edge\) without Tallylight-Reason, so it is not the proxy/,
-    cure: /Route this origin to the proxy/,
-    code: 5,
-  },
-  {
-    what: 'an edge that buffers',
-    how: () => edge({ buffers: true }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /forwards a request only when its body is complete/,
-    cure: /docs\/operate\/edges\.md/,
-    code: 5,
-  },
-  {
-    what: 'an edge that buffers bodies of unknown length',
-    how: () => edge({ buffersChunked: true }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /forwards a request only when its body is complete/,
-    cure: /docs\/operate\/edges\.md/,
-    code: 5,
-  },
-  {
-    what: 'an edge that answers uploads itself',
-    how: () => edge({ keeps: '/media' }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /an upload to .* is answered with 404 \(text\/html/,
-    cure: /Route this origin to the proxy/,
-    code: 5,
-  },
-  {
-    what: 'an edge that removes Authorization',
-    how: () => edge({ onRequest: (headers) => delete headers.authorization }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /removes or replaces the header field Authorization/,
-    cure: /forward Authorization unchanged/,
-    code: 5,
-  },
-  {
-    what: 'an edge that removes Tallylight-Reason',
-    how: () => edge({ onResponse: (headers) => delete headers['tallylight-reason'] }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /removes the header field Tallylight-Reason/,
-    cure: /forward all header fields/,
-    code: 0,
-  },
-  {
-    what: 'an edge that keeps the callback path',
-    how: () => edge({ keeps: '/callbacks' }),
-    names: 'TALLYLIGHT_CALLBACKS[0].path',
-    says: /answered with 404 \(text\/html.*does not reach the proxy/,
-    cure: /Route this origin to the proxy/,
-    code: 5,
-  },
-  {
-    what: 'another origin for Graph that keeps the callback path',
-    how: async () => ({
-      TALLYLIGHT_CALLBACK_URL: (await edge({ keeps: '/callbacks' })).TALLYLIGHT_PUBLIC_URL ?? '',
-    }),
-    names: 'TALLYLIGHT_CALLBACKS[0].path',
-    says: /answered with 404 \(text\/html.*does not reach the proxy/,
-    cure: /Route this origin to the proxy/,
-    code: 5,
-  },
-  {
-    what: 'a clock that is ahead',
-    how: () => edge({ onResponse: ahead(10_000) }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /the clock of what answers at .* is at least \d+ ms ahead of the clock of this machine$/,
-    cure: /NTP/,
-    code: 0,
-  },
-  {
-    what: 'a clock that is far behind',
-    how: () => edge({ onResponse: ahead(-90_000) }),
-    names: 'TALLYLIGHT_PUBLIC_URL',
-    says: /behind the clock of this machine: beyond 30 s good tokens are refused/,
-    cure: /NTP/,
-    code: 5,
-  },
-];
-
-const tokens: readonly Ill[] = [
-  {
-    what: 'a token file that is not there',
-    how: asItIs,
-    token: () => Promise.resolve('/nowhere/token'),
-    names: '--token-file',
-    says: /cannot be read \(ENOENT\)/,
-    cure: /Name a file/,
-    code: 3,
-  },
-  {
-    what: 'a file that holds no token',
-    how: asItIs,
-    token: async () => {
-      const path = join(directory, 'no-token');
-      await writeFile(path, 'Bearer hunter2 hunter3');
-      return path;
-    },
-    names: '--token-file',
-    says: /does not contain one access token/,
-    cure: /without "Bearer"/,
-    code: 3,
-  },
-  {
-    what: 'an expired token',
-    how: asItIs,
-    token: () => tokenWith({ exp: Math.floor(Date.now() / 1000) - 600 }),
-    names: '--token-file',
-    says: /would be refused with TokenExpired/,
-    cure: /new token/,
-    code: 5,
-  },
-  {
-    what: 'a token for somebody else',
-    how: asItIs,
-    token: () => tokenWith({ aud: 'api://other' }),
-    names: 'TALLYLIGHT_ISSUERS',
-    says: /would be refused with TokenInvalid: .*aud/,
-    cure: /issuer and audience/,
-    code: 5,
-  },
-  {
-    what: 'a token without its role',
-    how: asItIs,
-    token: () => tokenWith({ roles: ['User.Read.All'] }),
-    names: 'TALLYLIGHT_ISSUERS',
-    says: /would be refused with TokenNotAllowed: .*role/,
-    cure: /Grant the application role/,
-    code: 5,
-  },
-];
-
-/** What a status change is answered by Graph, for as many requests as it is asked by one run. */
-const graphAnswers = (status: number, code: string) => (): Env => {
-  const script = peers.graph.script({
-    action: '*',
-    answer: { error: { status, code, message: '', headers: {} } },
-    times: 2,
-  });
-  closers.push(() => script.release());
-  return {};
-};
-
-const surroundings: readonly Ill[] = [
-  {
-    what: 'an application without consent, as Graph sees it',
-    how: graphAnswers(403, 'Forbidden'),
-    names: 'TALLYLIGHT_GRAPH_CREDENTIAL[0]',
-    says: /answered by Graph with 403 Forbidden: the application lacks a permission, or consent/,
-    cure: /admin consent/,
-    code: 5,
-  },
-  {
-    what: 'an application without consent, through the proxy',
-    how: graphAnswers(403, 'Forbidden'),
-    names: 'TALLYLIGHT_GRAPH_CREDENTIAL',
-    says: /answered by Graph with 403 Forbidden: the application lacks a permission, or consent/,
-    cure: /admin consent/,
-    code: 5,
-  },
-  {
-    what: 'a Graph token that Graph does not accept',
-    how: graphAnswers(401, 'InvalidAuthenticationToken'),
-    names: 'TALLYLIGHT_GRAPH_CREDENTIAL[0]',
-    says: /answered by Graph with 401 InvalidAuthenticationToken: Graph does not accept the token/,
-    cure: /scope/,
-    code: 5,
-  },
-  {
-    what: 'a Graph that is not there',
-    how: () => ({ TALLYLIGHT_GRAPH_URL: `http://127.0.0.1:${closedPort}` }),
-    names: 'TALLYLIGHT_GRAPH_URL',
-    says: /is not answered by Graph: ECONNREFUSED/,
-    cure: /start the server/,
-    code: 5,
-  },
-  {
-    what: 'a key server that is not there',
-    how: () => ({
-      TALLYLIGHT_ISSUERS: JSON.stringify([
-        {
-          issuer: peers.mint.issuer,
-          audience: peers.mint.audience,
-          jwksUri: `http://127.0.0.1:${closedPort}/keys`,
-        },
-      ]),
-    }),
-    names: 'TALLYLIGHT_ISSUERS[0].jwksUri',
-    says: /no signing keys from .*: ECONNREFUSED/,
-    cure: /start the server/,
-    code: 5,
-  },
-  {
-    what: 'a Redis that is not there',
-    how: () => ({ TALLYLIGHT_REDIS_URL: `redis://127.0.0.1:${closedPort}` }),
-    names: 'TALLYLIGHT_REDIS_URL',
-    says: /ECONNREFUSED/,
-    cure: /start the server/,
-    code: 5,
-  },
-  {
-    what: 'times that those of the instances do not allow',
-    how: () => ({ TALLYLIGHT_SESSION_TTL_MS: '30000' }),
-    names: 'TALLYLIGHT_SESSION_TTL_MS',
-    says: /could not join the others: .*30000 on this instance.*at most 1500/,
-    cure: /same times/,
-    code: 5,
-  },
-  {
-    what: 'another directory of evidence',
-    how: async () => {
-      const other = await mkdtemp(join(directory, 'other-'));
-      await writeFile(join(other, 'sink-id'), randomUUID());
-      return { TALLYLIGHT_EVIDENCE_DIR: other };
-    },
-    names: 'TALLYLIGHT_EVIDENCE_DIR',
-    says: /the evidence of this store is written to another directory/,
-    cure: /TALLYLIGHT_EVIDENCE_MOVED_FROM/,
-    code: 5,
-  },
-  {
-    what: 'a directory of evidence that is not there',
-    how: () => ({ TALLYLIGHT_EVIDENCE_DIR: join(directory, 'nowhere') }),
-    names: 'TALLYLIGHT_EVIDENCE_DIR',
-    says: /does not exist, though an instance creates it/,
-    cure: /Name a directory/,
-    code: 4,
-  },
-  {
-    what: 'an admin port on which nobody listens',
-    how: () => ({ TALLYLIGHT_ADMIN_PORT: String(closedPort) }),
-    names: 'TALLYLIGHT_ADMIN_PORT',
-    says: /no instance answers at .*ECONNREFUSED/,
-    cure: /machine of the proxy/,
-    code: 0,
-  },
-  {
-    what: 'an admin port that is another server’s',
-    how: () => ({ TALLYLIGHT_ADMIN_PORT: new URL(peers.mint.url).port }),
-    names: 'TALLYLIGHT_ADMIN_PORT',
-    says: /what answers on it, with 404 .*is not Tallylight/,
-    cure: /machine of the proxy/,
-    code: 0,
-  },
-  {
-    what: 'an admin port that is not known',
-    how: () => ({ TALLYLIGHT_ADMIN_PORT: '0' }),
-    names: 'TALLYLIGHT_ADMIN_PORT',
-    says: /is 0/,
-    cure: /Set a port/,
-    code: 0,
-  },
-  {
-    what: 'settings that are not valid',
-    how: () => ({ TALLYLIGHT_DRAIN_MS: '5s' }),
-    names: 'TALLYLIGHT_DRAIN_MS',
-    says: /without a unit/,
-    cure: /Correct it/,
-    code: 3,
-  },
-  {
-    what: 'settings of the sandbox',
-    how: () => ({ TALLYLIGHT_GRAPH_URL: undefined as unknown as string }),
-    names: 'TALLYLIGHT_GRAPH_URL',
-    says: /is not set/,
-    cure: /settings of the deployment/,
-    code: 3,
-  },
-];
 
 describe.each([
   ['an origin', origins],
@@ -565,8 +204,8 @@ describe.each([
   ['the surroundings', surroundings],
 ])('%s', (_name, ills) => {
   test.each(ills)('$what', async ({ how, token, names, says, cure, code: expected }) => {
-    const changes = await how();
-    const { code, report } = await doctor(changes, await token?.());
+    const changes = await how(house());
+    const { code, report } = await doctor(changes, await token?.(house()));
     const found = report.findings.filter(({ setting, text }) => setting === names && says.test(text));
     const status = expected === 0 ? 'warn' : 'fail';
     expect({ found, all: not(report, 'ok') }).toMatchObject({
@@ -574,6 +213,18 @@ describe.each([
     });
     expect([code, report.exitCode]).toEqual([expected, expected]);
   });
+});
+
+test('settings without Graph are those of no deployment', async () => {
+  const { code, out } = await runToEnd(['doctor', '--json'], {}, { cwd: directory });
+  expect(code).toBe(3);
+  expect((JSON.parse(out) as Report).findings).toMatchObject([
+    {
+      status: 'fail',
+      setting: 'TALLYLIGHT_GRAPH_URL',
+      cure: expect.stringMatching(/settings of the deployment/),
+    },
+  ]);
 });
 
 test('a caller without a credential for Graph is named', async () => {
@@ -662,6 +313,8 @@ async function startOwn(changes: Env): Promise<Env> {
     TALLYLIGHT_ADMIN_PORT: String(await freePort()),
     TALLYLIGHT_REDIS_URL: store.url,
     TALLYLIGHT_EVIDENCE_DIR: join(home, 'evidence'),
+    // A new store takes status changes after three of them.
+    TALLYLIGHT_GRAPH_TIMEOUT_MS: '1500',
     ...changes,
   };
   const own = await startProxyProcess(settings);
