@@ -78,16 +78,18 @@ const insideOf = (error: Record<string, unknown>): readonly unknown[] => [
   ...(Array.isArray(error.errors) ? (error.errors as unknown[]) : []),
 ];
 
-/** The code of an error, or of what caused it. */
-export function codeOf(error: unknown, depth = 4): string | undefined {
-  if (!isRecord(error) || depth === 0) return undefined;
-  if (isCode(error.code) && Object.hasOwn(networkCauses, error.code)) return error.code;
-  if (error.name === 'TimeoutError') return 'ETIMEDOUT';
-  for (const one of insideOf(error)) {
-    const code = codeOf(one, depth - 1);
-    if (code !== undefined) return code;
-  }
-  return isCode(error.code) ? error.code : undefined;
+/** The outermost first. */
+function* codesIn(error: unknown, depth = 4): Iterable<string> {
+  if (!isRecord(error) || depth === 0) return;
+  if (isCode(error.code)) yield error.code;
+  if (error.name === 'TimeoutError') yield 'ETIMEDOUT';
+  for (const one of insideOf(error)) yield* codesIn(one, depth - 1);
+}
+
+/** The code of an error, or of what caused it: one that is explained here, if there is any. */
+export function codeOf(error: unknown): string | undefined {
+  const codes = [...codesIn(error)];
+  return codes.find((code) => Object.hasOwn(networkCauses, code)) ?? codes.at(-1);
 }
 
 const causeOfCode = (code: string | undefined): NetworkCause | undefined => {

@@ -15,9 +15,14 @@ import { assertSuitable, type EvictionRule, infoOf } from './suitable.ts';
 import { parseRedisUrl, type RedisTarget } from './target.ts';
 import { openWire, type Wire } from './wire.ts';
 
+interface Unreached {
+  readonly why: string;
+  readonly cure: string;
+}
+
 /** What a Redis is like, as an instance with these settings would find it. Nothing of it is changed. */
 export type RedisInspection =
-  | { readonly reached: false; readonly why: string; readonly cure: string }
+  | ({ readonly reached: false } & Unreached)
   | {
       readonly reached: true;
       /** Of each master. */
@@ -54,9 +59,9 @@ export async function inspectRedis(url: string, options: InspectionOptions): Pro
   try {
     return failure === undefined
       ? await judge(wire, target, options)
-      : { reached: false, ...explained(failure) };
+      : { reached: false, ...explained(failure, target) };
   } catch (error) {
-    return { reached: false, ...explained(error) };
+    return { reached: false, ...explained(error, target) };
   } finally {
     wire.close();
   }
@@ -109,6 +114,11 @@ const replies: readonly (readonly [pattern: RegExp, why: string, cure: string])[
     'Grant the rights in docs/operate/redis-user.md',
   ],
   [
+    /Command timed out/i,
+    'the server accepts connections and does not answer',
+    'See the load and the log of Redis, and what is between this machine and Redis',
+  ],
+  [
     /Connection is closed/i,
     'the server closes the connection',
     'Write rediss:// if Redis speaks TLS only; see its log otherwise',
@@ -117,18 +127,25 @@ const replies: readonly (readonly [pattern: RegExp, why: string, cure: string])[
   [/\bMOVED\b/, 'the server is a cluster', 'Write redis+cluster:// instead of redis://'],
 ];
 
-/** The message alone is shown: the error may carry the arguments of AUTH. */
-function explained(error: unknown): { readonly why: string; readonly cure: string } {
-  const message = [error, ...(isRecord(error) ? [error.lastNodeError] : [])]
-    .filter((each) => each !== undefined)
-    .map(messageOf)
-    .join(' ');
-  const reply = replies.find(([pattern]) => pattern.test(message));
-  if (reply !== undefined) return { why: `${reply[1]} (${message.slice(0, 200)})`, cure: reply[2] };
+/** Messages alone are shown: the error may carry the arguments of AUTH. */
+function explained(error: unknown, { tls }: Pick<RedisTarget, 'tls'>): Unreached {
+  const inner = isRecord(error) ? [error.lastNodeError, error.cause] : [];
+  const message = [error, ...inner.filter((each) => each !== undefined)].map(messageOf).join(' ');
   const cause = networkCauseOf(error) ?? networkCauseIn(message);
-  return cause === undefined
-    ? { why: `Redis cannot be used (${message.slice(0, 200)})`, cure: 'See the log of Redis' }
-    : { why: `${cause.code}: ${cause.why}`, cure: cause.cure };
+  if (cause !== undefined) {
+    // A server without TLS waits for the end of a command.
+    const silent = tls && cause.code === 'ETIMEDOUT';
+    return {
+      why: `${cause.code}: ${cause.why}`,
+      cure: silent ? `${cause.cure}; if Redis does not speak TLS, write redis:// without TLS` : cause.cure,
+    };
+  }
+  const [, why, cure] = replies.find(([pattern]) => pattern.test(message)) ?? [
+    undefined,
+    'Redis cannot be used',
+    'See the log of Redis',
+  ];
+  return { why: `${why} (${message.slice(0, 200)})`, cure };
 }
 
 async function judge(

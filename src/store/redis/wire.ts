@@ -192,7 +192,13 @@ function openCluster(
   });
   cluster.on('ready', () => events.connected());
   cluster.on('close', () => events.disconnected());
-  cluster.on('error', (error: Error) => events.failed(error));
+  // The client's own error does not say why a node could not be reached.
+  let nodeError: unknown;
+  cluster.on('node error', (error: unknown) => (nodeError = error));
+  cluster.on('error', (error: Error) => {
+    error.cause ??= nodeError;
+    events.failed(error);
+  });
   return {
     commands: cluster,
     subscriber: cluster,

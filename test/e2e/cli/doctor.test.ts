@@ -185,8 +185,7 @@ interface EvidenceLine {
   readonly event?: string;
 }
 
-async function evidence(): Promise<readonly EvidenceLine[]> {
-  const folder = join(directory, 'evidence');
+async function evidence(folder = join(directory, 'evidence')): Promise<readonly EvidenceLine[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.jsonl'));
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
   return texts.flatMap((text) =>
@@ -292,6 +291,8 @@ test('with Graph tokens of bots a status change is answered with 404 as well', a
   const { code, report } = await doctor(own, path);
   expect(not(report, 'ok')).toEqual([]);
   expect(code).toBe(0);
+  // Graph refuses before there is anything to stop.
+  expect(await evidence(own.TALLYLIGHT_EVIDENCE_DIR)).toEqual([]);
   expect(report.findings.map(({ text }) => text).join('\n')).toMatch(
     /the Graph token is of tenant .*only Graph can verify it\n[^]*404 through the proxy/,
   );
