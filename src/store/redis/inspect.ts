@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import type { Redis } from 'ioredis';
 import type { SessionTimes } from '../../core/call/session.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
@@ -59,7 +60,7 @@ export async function inspectRedis(url: string, options: InspectionOptions): Pro
   try {
     return failure === undefined
       ? await judge(wire, target, options)
-      : { reached: false, ...explained(failure, target) };
+      : { reached: false, ...explained(await causeOf(failure, target), target) };
   } catch (error) {
     return { reached: false, ...explained(error, target) };
   } finally {
@@ -85,16 +86,35 @@ async function reach(
   const wire = openWire(target, commandTimeoutMs, events, { login, log: undefined });
   const timer = setTimeout(() => {
     const obstacle = wire.loginObstacle();
-    settle(
-      obstacle === undefined
-        ? Object.assign(new Error(`no answer within ${patienceMs} ms`), { code: 'ETIMEDOUT' })
-        : new Error(obstacle),
-    );
+    settle(obstacle === undefined ? tooLate(patienceMs) : new Error(obstacle));
   }, patienceMs);
   const failure = await settled;
   clearTimeout(timer);
   return { wire, failure };
 }
+
+/** A client of a cluster does not say why its nodes cannot be reached, so they are tried. */
+async function causeOf(failure: Error, { kind, endpoints }: RedisTarget): Promise<Error> {
+  if (kind !== 'cluster' || networkCauseOf(failure) !== undefined) return failure;
+  const errors = await Promise.all(endpoints.map(connectionError));
+  return errors.find((error) => error !== undefined) ?? failure;
+}
+
+/** Resolves with the error; undefined: the endpoint accepts connections. */
+const connectionError = (endpoint: RedisTarget['endpoints'][number]): Promise<Error | undefined> =>
+  new Promise((resolve) => {
+    const socket = connect({ ...endpoint, timeout: commandTimeoutMs });
+    const end = (error: Error | undefined): void => {
+      socket.destroy();
+      resolve(error);
+    };
+    socket.once('connect', () => end(undefined));
+    socket.once('timeout', () => end(tooLate(commandTimeoutMs)));
+    socket.once('error', end);
+  });
+
+const tooLate = (ms: number): Error =>
+  Object.assign(new Error(`no answer within ${ms} ms`), { code: 'ETIMEDOUT' });
 
 /** What Redis itself says, and what to do. */
 const replies: readonly (readonly [pattern: RegExp, why: string, cure: string])[] = [

@@ -192,13 +192,7 @@ function openCluster(
   });
   cluster.on('ready', () => events.connected());
   cluster.on('close', () => events.disconnected());
-  // The client's own error does not say why a node could not be reached.
-  let nodeError: unknown;
-  cluster.on('node error', (error: unknown) => (nodeError = error));
-  cluster.on('error', (error: Error) => {
-    error.cause ??= nodeError;
-    events.failed(error);
-  });
+  cluster.on('error', (error: Error) => events.failed(error));
   return {
     commands: cluster,
     subscriber: cluster,

@@ -7,9 +7,7 @@ import { redisStore } from '../../../src/store/redis/client.ts';
 import { inspectRedis, type RedisInspection } from '../../../src/store/redis/inspect.ts';
 import { formatNumber, keysWith } from '../../../src/store/redis/keys.ts';
 import { aclLine } from '../../../src/store/redis/permissions.ts';
-import { makeCertificate } from '../../support/certificates.ts';
 import { eventually } from '../../support/eventually.ts';
-import { freePort } from '../../support/free-port.ts';
 import {
   patient,
   type RedisOptions,
@@ -19,6 +17,7 @@ import {
   startSentinel,
   type TestRedis,
 } from '../../support/redis.ts';
+import { startTlsRedis, type TlsRedis } from '../../support/tls-redis.ts';
 
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -201,14 +200,12 @@ test('its clock, its memory and its evidence directory are reported', async () =
 });
 
 describe('what cannot be reached', () => {
-  async function tlsServer(): Promise<TestRedis & { readonly tlsPort: number }> {
+  async function tlsServer(): Promise<TlsRedis> {
     const directory = await mkdtemp(join(tmpdir(), 'tallylight-inspect-'));
     cleanUp.push(() => rm(directory, { recursive: true }));
-    const { certFile, keyFile } = await makeCertificate(directory, 'redis');
-    const tlsPort = await freePort();
-    const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile];
-    const settings = ['--tls-port', String(tlsPort), '--tls-auth-clients', 'no', ...files];
-    return { ...(await server({ appendOnly: true, settings })), tlsPort };
+    const redis = await startTlsRedis(directory);
+    cleanUp.push(() => redis.stop());
+    return redis;
   }
 
   /** Accepts connections and says nothing. */
@@ -241,7 +238,7 @@ describe('what cannot be reached', () => {
     ],
     [
       'a certificate of nobody who is trusted',
-      async () => `rediss://localhost:${(await tlsServer()).tlsPort}`,
+      async () => (await tlsServer()).tlsUrl,
       /^DEPTH_ZERO_SELF_SIGNED_CERT: /,
       /NODE_EXTRA_CA_CERTS/,
     ],
