@@ -139,7 +139,11 @@ function openSingle(
  * handshake that was given up: without a listener it would end the process.
  */
 function surviveErrors(client: Redis): void {
-  const listen = (): void => void client.stream?.on('error', () => undefined);
+  const listen = (): void => {
+    // There is none before a connection was tried, whatever the type says.
+    const { stream } = client as { readonly stream?: Redis['stream'] };
+    stream?.on('error', () => undefined);
+  };
   client.on('connect', listen);
   client.on('error', listen);
 }
