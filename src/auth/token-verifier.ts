@@ -50,6 +50,9 @@ export interface TokenVerifier<T> {
 
 type Trusted<T> = Omit<TrustedIssuer<T>, 'keys'> & { readonly keys: KeySet };
 
+/** How far clocks may be apart, seconds, unless the options say otherwise. */
+export const usualClockToleranceSeconds = 30;
+
 const maxTokenLength = 16 * 1024;
 /** How long a verified token is believed without another look, unless it expires before. */
 const rememberMs = 5 * 60_000;
@@ -59,7 +62,13 @@ export function createTokenVerifier<T>(
   issuers: readonly TrustedIssuer<T>[],
   options: VerifierOptions,
 ): TokenVerifier<T> {
-  const { fetch, clockToleranceSeconds = 30, remember = 10_000, log, meter } = options;
+  const {
+    fetch,
+    clockToleranceSeconds = usualClockToleranceSeconds,
+    remember = 10_000,
+    log,
+    meter,
+  } = options;
   const now = options.now ?? (() => Date.now());
   /** By SHA-256 of the exact token, so that no token is kept. */
   const remembered = new LRUCache<string, { value: T; until: number }>({ max: remember });

@@ -1,48 +1,15 @@
-import { isFault, messageOf } from '../core/errors.ts';
-import type { Log } from '../core/ports/log.ts';
-import { checkAdapters } from '../server/adapters.ts';
 import { doubtsOf } from '../settings/doubts.ts';
-import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
+import type { ProxySettings } from '../settings/settings.ts';
 import { sharedCredentials } from '../settings/warnings.ts';
 import { outboundFetch } from '../upstream/pool.ts';
-import { checkCredentialCertificates, checkEvidence, checkPolicies, checkTls } from './files.ts';
-import { doubtful, type Finding, ofDoubt, right, wrong } from './finding.ts';
+import { checkUse, readSettings } from './configuration.ts';
+import { checkEvidence } from './evidence.ts';
+import { checkCredentialCertificates, checkPolicies, checkTls } from './files.ts';
+import { doubtful, type Finding, ofDoubt, right } from './finding.ts';
 import { checkCredentials, checkKeys } from './identity.ts';
 import { checkGraph, checkNames, checkUpstreams } from './peers.ts';
 import { checkPorts, sandboxFinding } from './ports.ts';
 import { checkRedis } from './redis.ts';
-
-/** The settings, or what is wrong with them. */
-export function readSettings(
-  env: NodeJS.ProcessEnv,
-): { readonly settings: Settings } | { readonly findings: readonly Finding[] } {
-  try {
-    return { settings: loadSettings(env) };
-  } catch (error) {
-    if (!isFault(error, 'ConfigurationInvalid')) throw error;
-    return { findings: error.lines.map(ofLine) };
-  }
-}
-
-/** A line begins with the setting, or with the place in a file. */
-function ofLine(line: string): Finding {
-  const setting =
-    /\bTALLYLIGHT_\w+(?:\[\d+\]|\.\w+)*/.exec(line)?.[0] ?? /^\S+/.exec(line)?.[0] ?? 'settings';
-  const text = line.startsWith(`${setting} `) ? line.slice(setting.length + 1) : line;
-  return wrong(
-    'configuration',
-    setting,
-    text,
-    'Correct it; tallylight help settings describes every setting',
-  );
-}
-
-const silent: Log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 /** Everything that can be told of a configuration without starting with it. */
 export async function checkConfiguration(env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
@@ -76,25 +43,6 @@ export async function checkConfiguration(env: NodeJS.ProcessEnv): Promise<readon
     ];
   } finally {
     await outbound.close();
-  }
-}
-
-/** Keys and issuers that no adapter takes. */
-async function checkUse(settings: ProxySettings): Promise<readonly Finding[]> {
-  try {
-    await checkAdapters(settings, silent);
-    return [];
-  } catch (error) {
-    if (!isFault(error, 'ConfigurationInvalid')) throw error;
-    const [setting = 'settings', ...rest] = messageOf(error).split(': ');
-    return [
-      wrong(
-        'configuration',
-        setting,
-        rest.join(': '),
-        'Name the private key (PKCS #8, PEM) of the bot and the certificate that belongs to it',
-      ),
-    ];
   }
 }
 

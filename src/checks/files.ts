@@ -1,9 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { access, constants, readFile, stat, statfs } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
 import { isFault, messageOf } from '../core/errors.ts';
-import { writeObstacle } from '../evidence/journal/writable.ts';
 import { policiesOf } from '../policies/load.ts';
 import { certificatesIn } from '../server/certificate.ts';
 import { usableTls } from '../server/tls.ts';
@@ -96,108 +93,4 @@ export function checkPolicies({ policyDir }: Pick<ProxySettings, 'policyDir'>): 
       ),
     );
   }
-}
-
-/** Where a file system is gone with the machine, or the container. */
-const tmpfsMagic = 0x01021994;
-const leastFreeBytes = 1024 ** 3;
-
-/** Whether evidence can be written; tries it, and leaves nothing behind. */
-export async function checkEvidence({ evidenceDir }: ProxySettings): Promise<readonly Finding[]> {
-  const setting = 'TALLYLIGHT_EVIDENCE_DIR';
-  const directory = resolve(evidenceDir);
-  try {
-    if (!(await stat(directory)).isDirectory())
-      return [unusable(setting, directory, 'it is not a directory')];
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return [
-      code === 'ENOENT'
-        ? await checkCreation(setting, directory)
-        : unusable(setting, directory, messageOf(error)),
-    ];
-  }
-  const id = await readSinkId(directory);
-  if (id !== undefined && !uuid.test(id))
-    return [
-      wrong(
-        'cannotStart',
-        setting,
-        `${join(directory, 'sink-id')} does not contain a UUID`,
-        'Restore the file, or name another directory',
-      ),
-    ];
-  const obstacle = await writeObstacle(directory);
-  if (obstacle !== undefined)
-    return [
-      wrong(
-        obstacle.lasting ? 'cannotStart' : 'notReady',
-        setting,
-        `${directory} cannot be written to: ${obstacle.text}`,
-        'Give this user the right to write there, make room on the disk, or name another directory',
-      ),
-    ];
-  return [right(setting, `${directory} can be written to`), ...(await disk(setting, directory))];
-}
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** The id of an evidence directory; undefined: it has none yet. */
-export const readSinkId = (directory: string): Promise<string | undefined> =>
-  readFile(join(directory, 'sink-id'), 'utf8').then(
-    (text) => text.trim(),
-    () => undefined,
-  );
-
-const unusable = (setting: string, directory: string, why: string): Finding =>
-  wrong(
-    'cannotStart',
-    setting,
-    `${directory} cannot be used: ${why}`,
-    'Name a directory that this process can create and write to',
-  );
-
-/** It is created at the start, in the nearest directory that exists. */
-async function checkCreation(setting: string, directory: string): Promise<Finding> {
-  let parent = dirname(directory);
-  while (parent !== dirname(parent) && !(await exists(parent))) parent = dirname(parent);
-  try {
-    if (!(await stat(parent)).isDirectory())
-      return unusable(setting, directory, `${parent} is not a directory`);
-    await access(parent, constants.W_OK | constants.X_OK);
-    return right(setting, `${directory} does not exist yet; it is created at the start`);
-  } catch (error) {
-    return unusable(setting, directory, messageOf(error));
-  }
-}
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-async function disk(setting: string, directory: string): Promise<readonly Finding[]> {
-  const { type, bavail, bsize } = await statfs(directory);
-  const freeBytes = bavail * bsize;
-  return [
-    ...(type === tmpfsMagic
-      ? [
-          doubtful(
-            setting,
-            `${directory} is on a file system in memory (tmpfs), so a restart of the machine or the container loses the evidence`,
-            'Name a directory on a persistent volume',
-          ),
-        ]
-      : []),
-    ...(freeBytes < leastFreeBytes
-      ? [
-          doubtful(
-            setting,
-            `only ${Math.floor(freeBytes / 1024 ** 2)} MiB are free on the disk of ${directory}`,
-            'Make room, or name a directory on a larger disk',
-          ),
-        ]
-      : []),
-  ];
 }

@@ -7,7 +7,8 @@ import {
 import type { ProxySettings } from '../settings/settings.ts';
 import type { outboundFetch } from '../upstream/pool.ts';
 import { doubtful, type Finding, right, wrong } from './finding.ts';
-import { networkTrouble } from './network.ts';
+import { networkCauseIn } from '../core/network-cause.ts';
+import { troubleIn } from './network.ts';
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
@@ -32,13 +33,14 @@ export async function checkKeys(
 
 function keysFinding(setting: string, found: KeysInspection): Finding {
   if (found.ok) return right(setting, `${found.source} publishes ${found.keys} signing keys`);
-  const answered = /answered|publishes|key set|metadata/.test(found.why);
+  const answered =
+    networkCauseIn(found.why) === undefined && /answered|publishes|key set|metadata/.test(found.why);
   const { why, cure } = answered
     ? {
         why: found.why,
         cure: 'Write the URL of the key set of this issuer; its OpenID metadata names it as jwks_uri',
       }
-    : networkTrouble(found.why);
+    : troubleIn(found.why);
   return wrong('notReady', setting, `no signing keys from ${found.source}: ${why}`, cure);
 }
 
@@ -99,8 +101,8 @@ function refused(why: string, endpoint: string): readonly [text: string, cure: s
   if (/invalid_client|unauthorized_client|answered 40[13]/.test(why))
     return [text, 'The token endpoint refuses clientId or its secret or key: correct them'];
   if (/invalid_scope/.test(why)) return [text, 'Correct scope'];
-  if (/answered|not valid/.test(why))
+  if (networkCauseIn(why) === undefined && /answered|not valid/.test(why))
     return [text, 'Write the token endpoint of the tenant, or "tenant" instead of "tokenEndpoint"'];
-  const trouble = networkTrouble(why);
+  const trouble = troubleIn(why);
   return [`no Graph access token from ${endpoint}: ${trouble.why}`, trouble.cure];
 }

@@ -1,56 +1,21 @@
+import { messageOf } from '../core/errors.ts';
+import { type NetworkCause, networkCauseIn, networkCauseOf } from '../core/network-cause.ts';
+
 /** Why a server could not be asked, and what to do. */
-export interface NetworkTrouble {
+interface NetworkTrouble {
   readonly why: string;
   readonly cure: string;
 }
 
-const causes: readonly (readonly [pattern: RegExp, why: string, cure: string])[] = [
-  [/ENOTFOUND|EAI_AGAIN/, 'its host cannot be resolved', 'Correct the host name, or the DNS of this machine'],
-  [/ECONNREFUSED/, 'nobody listens there', 'Correct host and port, or start the server'],
-  [
-    /ETIMEDOUT|CONNECT_TIMEOUT|aborted due to timeout|EHOSTUNREACH|ENETUNREACH/,
-    'it does not answer',
-    'Let this machine reach it: a firewall or a proxy may be in the way',
-  ],
-  [/CERT_HAS_EXPIRED/, 'its certificate has expired', 'Have it renewed, and check the clock of this machine'],
-  [
-    /ALTNAME|HOSTNAME_MISMATCH/,
-    'its certificate is for another name',
-    'Correct the host name, or the certificate of the server',
-  ],
-  [
-    /SELF_SIGNED|UNABLE_TO_|ISSUER|CERT_|certificate/i,
-    'its certificate is of an authority that this process does not trust',
-    'Name the certificate of that authority in NODE_EXTRA_CA_CERTS, or have the server send its whole chain',
-  ],
-  [
-    /ERR_SSL|EPROTO|wrong version|before secure TLS/i,
-    'it does not speak TLS as expected',
-    'Check the scheme (http or https) and the port',
-  ],
-  [
-    /ECONNRESET|UND_ERR_SOCKET|other side closed/,
-    'it closes the connection',
-    'Check the scheme and the port',
-  ],
-];
+/** `text` is what is known of it where the cause is none of the table. */
+const described = (cause: NetworkCause | undefined, text: string): NetworkTrouble =>
+  cause === undefined
+    ? { why: text, cure: 'Check the address, and what answers there' }
+    : { why: `${cause.code}: ${cause.why}`, cure: cause.cure };
 
-/** Reads the message of a failed request. */
-export function networkTrouble(message: string): NetworkTrouble {
-  const [, why, cure] = causes.find(([pattern]) => pattern.test(message)) ?? [
-    undefined,
-    'it cannot be used',
-    'Check the address, and what answers there',
-  ];
-  return { why: `${why} (${message.replace(/^fetch failed: /, '')})`, cure };
-}
+/** Reads an error. */
+export const networkTrouble = (error: unknown): NetworkTrouble =>
+  described(networkCauseOf(error), messageOf(error));
 
-/** Everything that an error and its causes tell. */
-export function causesOf(error: unknown): string {
-  const told: string[] = [];
-  for (let at: unknown = error; at instanceof Error && told.length < 4; at = at.cause) {
-    const { code } = at as NodeJS.ErrnoException;
-    told.push([at.message, code].filter((part) => part !== undefined && part !== '').join(' '));
-  }
-  return told.filter((text) => text !== 'fetch failed').join(': ') || String(error);
-}
+/** Reads what an adapter says of a failed request: it names the code of the error. */
+export const troubleIn = (text: string): NetworkTrouble => described(networkCauseIn(text), text);

@@ -4,7 +4,7 @@ import { messageOf } from '../core/errors.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import type { outboundFetch } from '../upstream/pool.ts';
 import { doubtful, type Finding, right, wrong } from './finding.ts';
-import { causesOf, networkTrouble } from './network.ts';
+import { networkTrouble } from './network.ts';
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
@@ -21,7 +21,7 @@ export async function checkGraph({ graphUrl }: ProxySettings, fetch: Fetch): Pro
     });
     return [right(setting, `${graphUrl} answers (${answer.status})`)];
   } catch (error) {
-    const { why, cure } = networkTrouble(causesOf(error));
+    const { why, cure } = networkTrouble(error);
     return [wrong('notReady', setting, `${graphUrl} cannot be used: ${why}`, cure)];
   }
 }
@@ -55,17 +55,20 @@ export async function checkUpstreams({ mediaRoutes, callbacks }: ProxySettings):
       ];
 }
 
-const connectTo = ({ hostname, port, protocol }: URL): Promise<string | undefined> =>
+/** Resolves with the error; undefined: the connection was made. */
+const connectTo = ({ hostname, port, protocol }: URL): Promise<Error | undefined> =>
   new Promise((resolve) => {
     const at = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
     const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: at, timeout: patienceMs });
-    const end = (failure: string | undefined): void => {
+    const end = (failure: Error | undefined): void => {
       socket.destroy();
       resolve(failure);
     };
     socket.once('connect', () => end(undefined));
-    socket.once('timeout', () => end('ETIMEDOUT'));
-    socket.once('error', (error) => end(causesOf(error) || messageOf(error)));
+    socket.once('timeout', () =>
+      end(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' })),
+    );
+    socket.once('error', end);
   });
 
 /** Whether the names under which others reach the proxy can be resolved. */

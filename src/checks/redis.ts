@@ -3,7 +3,7 @@ import { redisEntraLogin } from '../auth/redis-login.ts';
 import type { Fetch } from '../auth/fetch.ts';
 import { inspectRedis } from '../store/redis/inspect.ts';
 import type { ProxySettings } from '../settings/settings.ts';
-import { readSinkId } from './files.ts';
+import { readSinkId } from './evidence.ts';
 import { doubtful, type Finding, right, wrong } from './finding.ts';
 
 const setting = 'TALLYLIGHT_REDIS_URL';

@@ -6,6 +6,8 @@ export type Command =
   /** `sandboxOnly`: the sandbox was asked for by name. */
   | { readonly kind: 'run'; readonly sandboxOnly: boolean }
   | { readonly kind: 'check'; readonly json: boolean }
+  /** `tokenFile`: a file with an access token of a bot. */
+  | { readonly kind: 'doctor'; readonly json: boolean; readonly tokenFile?: string }
   | { readonly kind: 'wrong'; readonly message: string };
 
 /** Every command by its words. */
@@ -13,6 +15,7 @@ const commands = new Map<string, Command>([
   ['', { kind: 'run', sandboxOnly: false }],
   ['sandbox', { kind: 'run', sandboxOnly: true }],
   ['check', { kind: 'check', json: false }],
+  ['doctor', { kind: 'doctor', json: false }],
   ['help', { kind: 'help' }],
   ['help settings', { kind: 'settings' }],
 ]);
@@ -27,6 +30,7 @@ export function parseCommand(args: readonly string[]): Command {
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
         json: { type: 'boolean' },
+        'token-file': { type: 'string' },
       },
       allowPositionals: true,
     });
@@ -37,11 +41,21 @@ export function parseCommand(args: readonly string[]): Command {
   const { values, positionals } = parsed;
   if (values.help === true) return { kind: 'help' };
   if (values.version === true) return { kind: 'version' };
-  const command = find(positionals);
-  if (values.json !== true || command.kind === 'wrong') return command;
-  return command.kind === 'check'
-    ? { ...command, json: true }
-    : { kind: 'wrong', message: '--json is an option of check only' };
+  return withOptions(find(positionals), values);
+}
+
+function withOptions(
+  command: Command,
+  { json = false, 'token-file': tokenFile }: { readonly json?: boolean; readonly 'token-file'?: string },
+): Command {
+  if (command.kind === 'wrong') return command;
+  if (tokenFile !== undefined && command.kind !== 'doctor')
+    return { kind: 'wrong', message: '--token-file is an option of doctor only' };
+  if (!json && tokenFile === undefined) return command;
+  if (command.kind === 'check') return { ...command, json };
+  if (command.kind === 'doctor')
+    return { ...command, json, ...(tokenFile === undefined ? {} : { tokenFile }) };
+  return { kind: 'wrong', message: '--json is an option of check and doctor only' };
 }
 
 /** The longest beginning that is a command says which word is too much. */

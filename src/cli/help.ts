@@ -16,13 +16,19 @@ Commands:
   check           Check the configuration without starting: settings, files, certificates,
                   policies, ports, Redis, key servers, Graph credentials. Prints what is right
                   (ok), doubtful (warn) and wrong (fail), with the setting and what to do.
+  doctor          Examine the running deployment with its settings: DNS and TLS of its origins, the
+                  edge in front, callback paths, clocks, Redis, evidence, Graph, and a status change
+                  of a call that does not exist. Prints the same as check. Changes no gate.
   help            Print this text.
   help settings   Print every setting with its default and its description.
 
 Options:
   -h, --help      Print this text.
   -v, --version   Print the version.
-  --json          With check: print one JSON document.
+  --json          With check and doctor: print one JSON document.
+  --token-file FILE
+                  With doctor: an access token of a bot, which is verified, and sent to the proxy.
+                  It is never printed.
 
 Settings come from the environment and from the YAML file that TALLYLIGHT_CONFIG names.
 The proxy logs JSON lines to standard output. A mistake that prevents the start is reported on

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { checkConfiguration } from '../checks/check.ts';
+import { examineDeployment } from '../checks/deployment/doctor.ts';
 import { Fault, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
 import { chooseStore } from '../server/choose-store.ts';
@@ -38,6 +39,8 @@ async function main(): Promise<void> {
       return print([settingsText(process.stdout.columns)]);
     case 'check':
       return showFindings(await checkConfiguration(process.env), command.json);
+    case 'doctor':
+      return showFindings(await examineDeployment(process.env, command), command.json);
     case 'wrong':
       process.stderr.write(`tallylight: ${command.message}; see tallylight --help\n`);
       process.exitCode = exitCode('usage');

@@ -50,6 +50,15 @@ export function certificateDoubts(text: string, expected: Expectations): readonl
 
 const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 
+/** Whether it ends soon, for one of its length. */
+export function isDueForRenewal(
+  { validFrom, validTo }: Pick<X509Certificate, 'validFrom' | 'validTo'>,
+  now: number,
+): boolean {
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
+  return to - now < renewedBeforeMs && to - from > 2 * renewedBeforeMs;
+}
+
 function* times({ validFrom, validTo }: X509Certificate, now: number): Iterable<CertificateDoubt> {
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
   const cure = 'Renew the certificate; the listener takes the new files without a restart';
@@ -61,7 +70,7 @@ function* times({ validFrom, validTo }: X509Certificate, now: number): Iterable<
       text: `holds a certificate that is valid from ${day(from)} on only`,
       cure: 'Check the clock of this machine, or use the certificate that is valid now',
     };
-  else if (to - now < renewedBeforeMs && to - from > 2 * renewedBeforeMs)
+  else if (isDueForRenewal({ validFrom, validTo }, now))
     yield { setting, fails: false, text: `holds a certificate that expires on ${day(to)}`, cure };
 }
 

@@ -12,7 +12,7 @@ export const exitCodes = {
   ],
   notReady: [
     5,
-    'Only of check: the process would start, but something it needs is wrong: a server does not answer or refuses a credential, a certificate is not accepted.',
+    'Only of check and doctor: the process would start or is running, but something it needs is wrong: a server does not answer or refuses a credential, a certificate is not accepted.',
   ],
 } as const satisfies Record<string, readonly [code: number, meaning: string]>;
 

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const places = ['/usr/lib', '/usr/lib64', '/usr/local/lib'];
@@ -19,6 +19,8 @@ export interface SettableClock {
   readonly env: Readonly<Record<string, string>>;
   /** How far it is ahead of true time from now on, ms. */
   set(aheadMs: number): Promise<void>;
+  /** Removes what a process that was killed left in shared memory: with it, no later one of the same id could begin. */
+  clear(pid: number | undefined): Promise<void>;
 }
 
 export async function settableClock(directory: string): Promise<SettableClock> {
@@ -43,5 +45,9 @@ export async function settableClock(directory: string): Promise<SettableClock> {
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     },
     set,
+    async clear(pid) {
+      for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`])
+        await rm(join('/dev/shm', name), { force: true });
+    },
   };
 }

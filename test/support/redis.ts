@@ -134,6 +134,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     const gone = signal === 'SIGKILL' || signal === 'SIGTERM' ? once(server, 'close') : undefined;
     server.kill(signal);
     await gone;
+    if (gone !== undefined) await clock?.clear(server.pid);
   };
   return {
     port,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { access, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault, messageOf } from '../../core/errors.ts';
 import { ifPresent, openRegular } from './disk.ts';
@@ -21,17 +21,34 @@ const sample = Buffer.alloc(4096, 0x20);
 export async function writeObstacle(directory: string): Promise<WriteObstacle | undefined> {
   try {
     await writeSample(join(directory, `write-check.${randomUUID()}`));
-    const [newest] = (await journalFiles(directory)).slice(-1);
-    for (const path of [join(directory, 'acknowledged'), newest]) {
-      if (path === undefined) continue;
+    for (const path of await filesToWrite(directory)) {
       const handle = await openRegular(path, constants.O_RDWR).catch(ifPresent);
       await handle?.close();
     }
     return undefined;
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    return { text: messageOf(error), lasting: lasting.has(code) };
+    return obstacleOf(error);
   }
+}
+
+/** The same as far as the rights say it: writes and opens nothing, so it may run beside a writer. */
+export async function accessObstacle(directory: string): Promise<WriteObstacle | undefined> {
+  try {
+    await access(directory, constants.W_OK | constants.X_OK);
+    for (const path of await filesToWrite(directory)) await access(path, constants.W_OK).catch(ifPresent);
+    return undefined;
+  } catch (error) {
+    return obstacleOf(error);
+  }
+}
+
+async function filesToWrite(directory: string): Promise<readonly string[]> {
+  return [join(directory, 'acknowledged'), ...(await journalFiles(directory)).slice(-1)];
+}
+
+function obstacleOf(error: unknown): WriteObstacle {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return { text: messageOf(error), lasting: lasting.has(code) };
 }
 
 async function writeSample(path: string): Promise<void> {

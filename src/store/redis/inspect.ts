@@ -1,7 +1,9 @@
+import { connect } from 'node:net';
 import type { Redis } from 'ioredis';
 import type { SessionTimes } from '../../core/call/session.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
+import { networkCauseIn, networkCauseOf } from '../../core/network-cause.ts';
 import { asList, asPairs } from './decode.ts';
 import { durabilityOf } from './durability.ts';
 import { otherFormat } from './format.ts';
@@ -14,9 +16,14 @@ import { assertSuitable, type EvictionRule, infoOf } from './suitable.ts';
 import { parseRedisUrl, type RedisTarget } from './target.ts';
 import { openWire, type Wire } from './wire.ts';
 
+interface Unreached {
+  readonly why: string;
+  readonly cure: string;
+}
+
 /** What a Redis is like, as an instance with these settings would find it. Nothing of it is changed. */
 export type RedisInspection =
-  | { readonly reached: false; readonly why: string; readonly cure: string }
+  | ({ readonly reached: false } & Unreached)
   | {
       readonly reached: true;
       /** Of each master. */
@@ -53,9 +60,9 @@ export async function inspectRedis(url: string, options: InspectionOptions): Pro
   try {
     return failure === undefined
       ? await judge(wire, target, options)
-      : { reached: false, ...explained(failure) };
+      : { reached: false, ...explained(await causeOf(failure, target), target) };
   } catch (error) {
-    return { reached: false, ...explained(messageOf(error)) };
+    return { reached: false, ...explained(error, target) };
   } finally {
     wire.close();
   }
@@ -65,32 +72,52 @@ export async function inspectRedis(url: string, options: InspectionOptions): Pro
 async function reach(
   target: RedisTarget,
   login: RedisLogin | undefined,
-): Promise<{ wire: Wire; failure: string | undefined }> {
-  let settle: (failure: string | undefined) => void = () => undefined;
-  const settled = new Promise<string | undefined>((resolve) => (settle = resolve));
+): Promise<{ wire: Wire; failure: Error | undefined }> {
+  let settle: (failure: Error | undefined) => void = () => undefined;
+  const settled = new Promise<Error | undefined>((resolve) => (settle = resolve));
   const nothing = (): void => undefined;
   const events = {
     connected: () => settle(undefined),
-    // The message alone: the error may carry the arguments of AUTH.
-    failed: (error: Error) => {
-      const { lastNodeError: last } = error as { readonly lastNodeError?: unknown };
-      settle(last === undefined ? error.message : `${error.message} ${messageOf(last)}`);
-    },
+    failed: (error: Error) => settle(error),
     changed: nothing,
     lost: nothing,
     disconnected: nothing,
   };
   const wire = openWire(target, commandTimeoutMs, events, { login, log: undefined });
-  const timer = setTimeout(
-    () => settle(wire.loginObstacle() ?? `it did not answer within ${patienceMs} ms`),
-    patienceMs,
-  );
+  const timer = setTimeout(() => {
+    const obstacle = wire.loginObstacle();
+    settle(obstacle === undefined ? tooLate(patienceMs) : new Error(obstacle));
+  }, patienceMs);
   const failure = await settled;
   clearTimeout(timer);
   return { wire, failure };
 }
 
-const causes: readonly (readonly [pattern: RegExp, why: string, cure: string])[] = [
+/** A client of a cluster does not say why its nodes cannot be reached, so they are tried. */
+async function causeOf(failure: Error, { kind, endpoints }: RedisTarget): Promise<Error> {
+  if (kind !== 'cluster' || networkCauseOf(failure) !== undefined) return failure;
+  const errors = await Promise.all(endpoints.map(connectionError));
+  return errors.find((error) => error !== undefined) ?? failure;
+}
+
+/** Resolves with the error; undefined: the endpoint accepts connections. */
+const connectionError = (endpoint: RedisTarget['endpoints'][number]): Promise<Error | undefined> =>
+  new Promise((resolve) => {
+    const socket = connect({ ...endpoint, timeout: commandTimeoutMs });
+    const end = (error: Error | undefined): void => {
+      socket.destroy();
+      resolve(error);
+    };
+    socket.once('connect', () => end(undefined));
+    socket.once('timeout', () => end(tooLate(commandTimeoutMs)));
+    socket.once('error', end);
+  });
+
+const tooLate = (ms: number): Error =>
+  Object.assign(new Error(`no answer within ${ms} ms`), { code: 'ETIMEDOUT' });
+
+/** What Redis itself says, and what to do. */
+const replies: readonly (readonly [pattern: RegExp, why: string, cure: string])[] = [
   [
     /\bNOAUTH\b/,
     'Redis demands a password',
@@ -107,40 +134,36 @@ const causes: readonly (readonly [pattern: RegExp, why: string, cure: string])[]
     'Grant the rights in docs/operate/redis-user.md',
   ],
   [
-    /ENOTFOUND|EAI_AGAIN/,
-    'the host of the URL cannot be resolved',
-    'Correct the host, or the DNS of this machine',
-  ],
-  [/ECONNREFUSED/, 'nobody listens at the host and port of the URL', 'Correct them, or start Redis'],
-  [
-    /ETIMEDOUT|did not answer|EHOSTUNREACH|ENETUNREACH/,
-    'the host and port of the URL do not answer',
-    'Open the network from this machine to Redis',
+    /Command timed out/i,
+    'the server accepts connections and does not answer',
+    'See the load and the log of Redis, and what is between this machine and Redis',
   ],
   [
-    /before secure TLS|wrong version number|EPROTO|packet length too long/i,
-    'the server does not speak TLS',
-    'Write redis:// without TLS, or switch TLS on in Redis',
-  ],
-  [
-    /certificate|CERT_|ISSUER/i,
-    'the certificate of Redis is not accepted',
-    'Name the certification authority in NODE_EXTRA_CA_CERTS, and the host as the certificate does',
+    /Connection is closed/i,
+    'the server closes the connection',
+    'Write rediss:// if Redis speaks TLS only; see its log otherwise',
   ],
   [/cluster support disabled/i, 'the server is no cluster', 'Write redis:// instead of redis+cluster://'],
   [/\bMOVED\b/, 'the server is a cluster', 'Write redis+cluster:// instead of redis://'],
-  [
-    /ECONNRESET|closed/i,
-    'the server closes the connection',
-    'Write rediss:// if Redis speaks TLS only; look at its log otherwise',
-  ],
 ];
 
-function explained(message: string): { readonly why: string; readonly cure: string } {
-  const [, why, cure] = causes.find(([pattern]) => pattern.test(message)) ?? [
+/** Messages alone are shown: the error may carry the arguments of AUTH. */
+function explained(error: unknown, { tls }: Pick<RedisTarget, 'tls'>): Unreached {
+  const inner = isRecord(error) ? [error.lastNodeError, error.cause] : [];
+  const message = [error, ...inner.filter((each) => each !== undefined)].map(messageOf).join(' ');
+  const cause = networkCauseOf(error) ?? networkCauseIn(message);
+  if (cause !== undefined) {
+    // A server without TLS waits for the end of a command.
+    const silent = tls && cause.code === 'ETIMEDOUT';
+    return {
+      why: `${cause.code}: ${cause.why}`,
+      cure: silent ? `${cause.cure}; if Redis does not speak TLS, write redis:// without TLS` : cause.cure,
+    };
+  }
+  const [, why, cure] = replies.find(([pattern]) => pattern.test(message)) ?? [
     undefined,
     'Redis cannot be used',
-    'See the reason, and the log of Redis',
+    'See the log of Redis',
   ];
   return { why: `${why} (${message.slice(0, 200)})`, cure };
 }

@@ -118,6 +118,7 @@ function openSingle(
   commands.on('error', (error: Error) => events.failed(error));
   // The connection for commands fails as well, and reports it.
   subscriber.on('error', () => undefined);
+  for (const client of [commands, subscriber]) surviveErrors(client);
   const kept = keptLogin(login, [commands, subscriber], () => undefined, log);
   return {
     commands,
@@ -131,6 +132,20 @@ function openSingle(
       subscriber.disconnect();
     },
   };
+}
+
+/**
+ * ioredis takes only the first error of a connection. Under TLS another may follow, such as an alert of the server about a
+ * handshake that was given up: without a listener it would end the process.
+ */
+function surviveErrors(client: Redis): void {
+  const listen = (): void => {
+    // There is none before a connection was tried, whatever the type says.
+    const { stream } = client as { readonly stream?: Redis['stream'] };
+    stream?.on('error', () => undefined);
+  };
+  client.on('connect', listen);
+  client.on('error', listen);
 }
 
 /** Connects once there is a password. */
@@ -177,6 +192,7 @@ function openCluster(
   cluster.on('+node', (node: Redis) => {
     // Before it connects; the client's own connection for subscriptions takes the options of a node.
     kept?.follow(node);
+    surviveErrors(node);
     let inUse = false;
     node.on('ready', () => {
       inUse = true;

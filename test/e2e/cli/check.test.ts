@@ -8,6 +8,7 @@ import { startPeers, type Peers } from '../../../src/sandbox/peers.ts';
 import { eventually } from '../../support/eventually.ts';
 import { failedStart, runToEnd, settingsFor, startProxyProcess } from '../../support/process.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
+import { startTlsRedis } from '../../support/tls-redis.ts';
 import { configurationMistakes } from './configuration-mistakes.ts';
 import type { Env, Mistake, Place } from './mistake.ts';
 import { surroundingMistakes } from './surrounding-mistakes.ts';
@@ -155,6 +156,22 @@ test('a configuration in use is right as well: its ports are those of the instan
   expect(report.findings.find(({ setting }) => setting === 'TALLYLIGHT_PORT')?.text).toContain(
     'in use by a running instance',
   );
+});
+
+test('Redis over TLS is right once its authority is named', async () => {
+  const secure = await startTlsRedis(await mkdtemp(join(directory, 'tls-')));
+  cleanUp.push(() => secure.stop());
+  const env = { ...(await usual()), TALLYLIGHT_REDIS_URL: secure.tlsUrl };
+  const about = ({ report }: { report: Report }) =>
+    report.findings.filter(({ setting }) => setting === 'TALLYLIGHT_REDIS_URL');
+  const unknown = await check(env);
+  expect(about(unknown)).toMatchObject([
+    { status: 'fail', text: expect.stringMatching(/^DEPTH_ZERO_SELF_SIGNED_CERT: /) },
+  ]);
+  expect(unknown.code).toBe(5);
+  const known = await check({ ...env, NODE_EXTRA_CA_CERTS: secure.certFile });
+  expect(about(known)).toMatchObject([{ status: 'ok', text: expect.stringMatching(/^Redis \S+ answers$/) }]);
+  expect(known.code).toBe(0);
 });
 
 test('without Graph it says that the sandbox would start', async () => {

@@ -77,7 +77,7 @@ test('a bot whose name DNS does not know is named', async () => {
   expect(warned(log, 'TALLYLIGHT_CALLBACKS')).toMatchObject({
     host: 'bot.invalid',
     cause: expect.stringMatching(
-      /^(?:ENOTFOUND: DNS does not know the host name|EAI_AGAIN: DNS does not answer)$/,
+      /^(?:ENOTFOUND: DNS does not know the host name|EAI_AGAIN: DNS does not answer)\. Correct the host name/,
     ),
   });
 });
