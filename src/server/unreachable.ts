@@ -17,7 +17,11 @@ export const about = (log: Log, facts: JsonObject): Log => ({
 /** Tells of connections to a peer that fail: of each cause at once, then once a minute with how many were left out. */
 export function unreachable(
   { log, clock }: { readonly log: Log; readonly clock: Pick<Clock, 'now'> },
-  { url, setting }: { readonly url: string; readonly setting: string },
+  {
+    url,
+    setting,
+    consequence = 'no connection to a peer: requests to it are refused',
+  }: { readonly url: string; readonly setting: string; readonly consequence?: string },
 ): (error: unknown) => void {
   const told = new Map<string, { at: number; leftOut: number }>();
   const { host } = new URL(url);
@@ -37,7 +41,7 @@ export function unreachable(
         cause: networkCause(error) ?? code,
         ...(before === undefined || before.leftOut === 0 ? {} : { leftOut: before.leftOut }),
       },
-      'no connection to a peer: requests to it are refused',
+      consequence,
     );
   };
 }
