@@ -35,8 +35,8 @@ const causes: Readonly<Partial<Record<string, Cause>>> = {
   ERR_TLS_HANDSHAKE_TIMEOUT: { cause: 'the TLS handshake was not complete in time' },
 };
 
-/** The client went away: nobody was refused. */
-const departures = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+/** The client went away, before its request was whole: nobody was refused. */
+const departures = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'HPE_INVALID_EOF_STATE']);
 
 /** What a client sends first that speaks TLS (RFC 8446, section 5.1): a record of a handshake. */
 const isTlsRecord = (bytes: unknown): boolean =>

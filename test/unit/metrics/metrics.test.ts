@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import type { Meter } from '../../../src/core/ports/meter.ts';
 import { type ReasonCode, reasons } from '../../../src/core/reasons.ts';
 import { createMeter } from '../../../src/metrics/metrics.ts';
-import { createRegistry, reportBuild } from '../../../src/metrics/process.ts';
+import { createRegistry, reportBuild, reportLog } from '../../../src/metrics/process.ts';
 import { helpOf, type MetricRow } from '../../../src/metrics/row.ts';
 import { metrics, metricsTable, processMetrics } from '../../../src/metrics/table.ts';
 import { lua } from '../../../src/store/redis/lua.generated.ts';
@@ -120,6 +120,21 @@ describe('every report changes its metrics', () => {
       'a failed reload of the certificate',
       (meter) => meter.certificateReload(false),
       ['tallylight_certificate_reloads_total{outcome="failed"} 1'],
+    ],
+    [
+      'a failed reload of the Graph credentials',
+      (meter) => meter.graphCredentialReload(false),
+      ['tallylight_graph_credential_reloads_total{outcome="failed"} 1'],
+    ],
+    [
+      'a failed reload of the list of revoked tokens',
+      (meter) => meter.revocationListReload(false),
+      ['tallylight_revocation_list_reloads_total{outcome="failed"} 1'],
+    ],
+    [
+      'a failed request for a token for Redis',
+      (meter) => meter.redisToken('failed'),
+      ['tallylight_redis_token_requests_total{outcome="failed"} 1'],
     ],
     ['free space', (meter) => meter.evidenceFree(4096), ['tallylight_evidence_free_bytes 4096']],
     [
@@ -253,9 +268,49 @@ describe('every report changes its metrics', () => {
     // Their values are times of this machine.
     meter.graphCredentialRequest('client-1', true);
     meter.keySetFetch('keys-1', true);
+    meter.redisToken({ expiresAt: Date.now() });
     meter.loaded('policies');
     const seen = (await samples(registry)).map(nameOf);
     expect([...new Set(seen)].sort()).toEqual(rows.map(({ name }) => name).sort());
+  });
+
+  test('reloads that succeeded tell their time, each its own', async () => {
+    const registry = createRegistry();
+    const meter = createMeter(registry);
+    meter.graphCredentialReload(true);
+    meter.revocationListReload(true);
+    const now = await samples(registry);
+    for (const what of ['graphCredential', 'revokedTokens'])
+      expect(now).toContainEqual(
+        expect.stringMatching(
+          new RegExp(`^tallylight_reload_last_success_timestamp_seconds\\{what="${what}"\\} [1-9]`),
+        ),
+      );
+    expect(now.filter((line) => line.includes('what='))).toHaveLength(2);
+  });
+
+  test('of credentials that are not in use any more the last success is not told', async () => {
+    const registry = createRegistry();
+    const meter = createMeter(registry);
+    const name = 'tallylight_graph_credential_last_success_timestamp_seconds';
+    const told = async (): Promise<boolean> =>
+      (await samples(registry)).some((line) => line.startsWith(name));
+    meter.graphCredentialRequest('a', true);
+    meter.graphCredentialRequest('b', false);
+    expect(await told()).toBe(false);
+    meter.graphCredentials(['a']);
+    expect(await told()).toBe(true);
+    meter.graphCredentials(['c']);
+    expect(await told()).toBe(false);
+  });
+
+  test('a certificate that is gone has no end', async () => {
+    const registry = createRegistry();
+    const meter = createMeter(registry);
+    meter.certificate('graphCredential', 1000);
+    expect((await samples(registry)).join()).toContain('certificate_expiry');
+    meter.certificate('graphCredential', undefined);
+    expect((await samples(registry)).join()).not.toContain('certificate_expiry');
   });
 
   test('what a gauge does not know yet it does not claim', async () => {
@@ -362,6 +417,7 @@ describe('the table', () => {
     const registry = createRegistry();
     createMeter(registry);
     reportBuild(registry, '1.2.3');
+    reportLog(registry, () => ({ droppedLines: 0, waitingBytes: 0 }));
     const ours = (await registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('tallylight_'));
     const described = ours.map(({ name, help, type }) => `${name} ${String(type)} ${help}`);
     const all = [...rows, ...Object.values<MetricRow>(processMetrics)];

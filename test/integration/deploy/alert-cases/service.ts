@@ -272,12 +272,15 @@ export const service: readonly AlertCase[] = [
     alert: 'TallylightLogNotRead',
     severity: 'warning',
     fires: {
-      series: { tallylight_log_lines_dropped_total: step, tallylight_log_waiting_bytes: '0x20' },
-      at: '9m',
+      series: { tallylight_log_lines_dropped_total: '0x5 1x30', tallylight_log_waiting_bytes: '0x30' },
+      at: '17m',
     },
     labels: one,
     silent: [
-      { series: { tallylight_log_lines_dropped_total: now, tallylight_log_waiting_bytes: '0x20' }, at: '9m' },
+      {
+        series: { tallylight_log_lines_dropped_total: '5x30', tallylight_log_waiting_bytes: '0x30' },
+        at: '17m',
+      },
     ],
   },
   {
