@@ -237,7 +237,10 @@ export async function startInstance(
     registry,
     survey: survey({ store, meter, gate, evidenceDir: settings.evidenceDir }),
     readiness: () => (ending ? Promise.resolve(shuttingDown) : judgeReadiness(conditions)),
-    reload,
+    async reload() {
+      if (ending) log.info({}, 'settings and policies were not reloaded: the process is shutting down');
+      else await reload();
+    },
     retire() {
       ending = true;
       askToReconnect(server);
