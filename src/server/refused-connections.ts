@@ -63,9 +63,9 @@ function causeOf({ code = 'unknown', rawPacket }: ConnectionError): Cause {
 
 /** The log lines of connections that are refused before there is a request. */
 export interface RefusedConnections {
-  refused(socket: Duplex, error: ConnectionError): void;
+  readonly refused: (socket: Duplex, error: ConnectionError) => void;
   /** Tells how many were left out so far. */
-  close(): void;
+  readonly close: () => void;
 }
 
 export function refusedConnections({
