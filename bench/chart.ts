@@ -40,11 +40,11 @@ export function barChart({ workloads, node }: Results): string {
     const at = (value: number): number => Math.round((value / longest) * room * 10) / 10;
     for (const { name, median, min, max } of rows) {
       y += row;
-      const isOurs = name === 'tallylight' || name === 'alwaysYes';
+      const isOurs = name === 'tallylight' || name === 'alwaysYes' || name === 'accessLog';
       const middle = y - 4;
       parts.push(
         text(left - 8, y, peerNames[name], 'text-anchor="end"'),
-        `<rect x="${left}" y="${y - 11}" width="${at(median)}" height="13" fill="${isOurs ? ours : others}"${name === 'alwaysYes' ? ' opacity="0.5"' : ''}/>`,
+        `<rect x="${left}" y="${y - 11}" width="${at(median)}" height="13" fill="${isOurs ? ours : others}"${isOurs && name !== 'tallylight' ? ' opacity="0.5"' : ''}/>`,
         `<line x1="${left + at(min)}" x2="${left + at(max)}" y1="${middle}" y2="${middle}" stroke="#222"/>`,
         text(left + at(max) + 8, y, short(median)),
       );

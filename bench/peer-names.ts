@@ -1,6 +1,7 @@
 export const peerNames = {
   tallylight: 'Tallylight',
   alwaysYes: "Tallylight, gate 'always yes'",
+  accessLog: 'Tallylight, access log on',
   express: 'Express + http-proxy-middleware + Redis',
   fastify: '@fastify/http-proxy + Redis',
   nginxLua: 'nginx + Lua + Redis',

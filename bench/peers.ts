@@ -40,7 +40,8 @@ export async function startPeers(testBed: TestBed, { node, nginx }: PeersOptions
   const writer = await startInstance(testBed, { node, aside: true });
   const ours = await startInstance(testBed, { node, webSocket });
   const yes = await startInstance(testBed, { node, webSocket, main });
-  all.push({ name: 'tallylight', ...ours }, { name: 'alwaysYes', ...yes });
+  const logging = await startInstance(testBed, { node, accessLog: true });
+  all.push({ name: 'tallylight', ...ours }, { name: 'alwaysYes', ...yes }, { name: 'accessLog', ...logging });
 
   const env = { SINK_PORT: String(sinkPort), REDIS_PORT: String(redis.port), GRAPH_URL: graph.url };
   for (const name of ['express', 'fastify', 'pipe'] as const) {

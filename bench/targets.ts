@@ -89,8 +89,15 @@ export function targetLines(measured: Measured, nodeMajor: number): TargetLine[]
   const sixteen = capacity?.byInstances.at(-1);
   const growth = first && last && last.calls > first.calls ? [last.sent / first.sent] : undefined;
 
+  const small640 = find('post640');
+  const logged = small640 && ratios(small640, 'accessLog', 'tallylight');
   return [
     ...gate,
+    {
+      what: '640-byte POSTs: access log on against off',
+      target: 'none',
+      ...(logged === undefined ? {} : { measured: spread(logged) }),
+    },
     line(
       '640-byte POSTs against Express + http-proxy-middleware + Redis',
       { least: 4 },

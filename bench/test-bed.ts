@@ -86,6 +86,8 @@ interface InstanceOptions {
   readonly node: string;
   readonly main?: string;
   readonly webSocket?: boolean;
+  /** With a line for each request, which this process reads. */
+  readonly accessLog?: boolean;
   readonly redisUrl?: string;
   readonly evidence?: string;
   /** Instead of running the build directly. */
@@ -127,6 +129,7 @@ export async function startInstance(testBed: TestBed, options: InstanceOptions):
       TALLYLIGHT_EVIDENCE_DIR: options.evidence ?? join(testBed.directory, 'evidence'),
       TALLYLIGHT_UNKNOWN_CALLS_PER_SECOND: '1000000',
       TALLYLIGHT_MAX_GRANTS: '200000',
+      TALLYLIGHT_ACCESS_LOG: options.accessLog === true ? 'on' : 'off',
     },
   });
   const said = await eventually(

@@ -43,11 +43,12 @@ export function workloadsFor({ calls, streams, webSocket }: WorkloadOptions): Wo
     unit: Unit,
     bodyBytes: number,
     connections: number,
+    peers = everybody,
   ): Workload => ({
     name,
     title,
     unit,
-    peers: everybody,
+    peers,
     job: { kind: 'requests', connections, targets: uploads, bodyBytes, framesPerSecond: 0 },
   });
   const frames = (
@@ -64,7 +65,8 @@ export function workloadsFor({ calls, streams, webSocket }: WorkloadOptions): Wo
   });
   const few = Math.min(100, streams);
   return [
-    post('post640', '640-byte POSTs', 'requests', 640, 32),
+    // What a line of the log costs is the same for any body.
+    post('post640', '640-byte POSTs', 'requests', 640, 32, [...everybody, 'accessLog']),
     post('post16k', '16 KiB POSTs', 'requests', 16 * 1024, 32),
     post('post160k', '160 KiB POSTs', 'bytes', 160 * 1024, 16),
     post('post4m', '4 MiB segments', 'bytes', 4 * 1024 * 1024, 8),

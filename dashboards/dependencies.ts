@@ -36,6 +36,20 @@ export const dependencies: Page['rows'] = {
       },
     },
     {
+      title: 'Access tokens for Redis',
+      description: 'Requests for the access tokens with which instances log in to Redis.',
+      unit: OpsPerSecond,
+      queries: { '{{outcome}}': rate(of('tallylight_redis_token_requests_total'), 'outcome') },
+    },
+    {
+      title: 'Access token for Redis: time left',
+      description: 'Time until the access token of each instance expires; Redis then closes its connections.',
+      unit: Seconds,
+      queries: {
+        '{{instance}}': `${min(of('tallylight_redis_token_expiry_timestamp_seconds'), 'instance')} - time()`,
+      },
+    },
+    {
       title: 'Signing keys',
       description: 'Requests for the signing keys of token issuers.',
       unit: OpsPerSecond,
@@ -44,10 +58,11 @@ export const dependencies: Page['rows'] = {
     {
       title: 'Since the last success',
       description:
-        'Time since signing keys, and an access token for Graph, were last obtained. A token is requested when one is needed.',
+        'Time since signing keys, and access tokens for Graph and Redis, were last obtained. A token for Graph is requested when one is needed.',
       unit: Seconds,
       queries: {
         'keys, {{instance}}': `time() - ${min(of('tallylight_key_set_last_success_timestamp_seconds'), 'instance')}`,
+        'Redis token, {{instance}}': `time() - ${min(of('tallylight_redis_token_last_success_timestamp_seconds'), 'instance')}`,
         'Graph token, {{instance}}': `time() - ${min(of('tallylight_graph_credential_last_success_timestamp_seconds'), 'instance')}`,
       },
     },

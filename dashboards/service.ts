@@ -144,6 +144,20 @@ export const service: Page = {
         },
       },
       {
+        title: 'Log lines dropped',
+        description: 'Log lines in ten minutes that found no room because their reader is too slow or gone.',
+        unit: NoUnit,
+        queries: {
+          '{{instance}}': `sum by (instance) (increase(${of('tallylight_log_lines_dropped_total')}[10m]))`,
+        },
+      },
+      {
+        title: 'Log lines that wait',
+        description: 'Bytes of log lines that wait for the reader of standard output.',
+        unit: BytesIEC,
+        queries: { '{{instance}}': sum(of('tallylight_log_waiting_bytes'), 'instance') },
+      },
+      {
         title: 'Open files',
         description: 'Open file descriptors of each process with its workers.',
         unit: NoUnit,
@@ -175,6 +189,24 @@ export const service: Page = {
         unit: NoUnit,
         queries: {
           '{{outcome}}': `sum by (outcome) (increase(${of('tallylight_certificate_reloads_total')}[10m]))`,
+        },
+      },
+      {
+        title: 'Reloads of the Graph credentials',
+        description:
+          'Reloads in ten minutes, by outcome. After a failed one the previous credentials stay in use.',
+        unit: NoUnit,
+        queries: {
+          '{{outcome}}': `sum by (outcome) (increase(${of('tallylight_graph_credential_reloads_total')}[10m]))`,
+        },
+      },
+      {
+        title: 'Reloads of the list of revoked tokens',
+        description:
+          'Reloads in ten minutes, by outcome. While the list cannot be read it fails every second, and the previous list stays in force.',
+        unit: NoUnit,
+        queries: {
+          '{{outcome}}': `sum by (outcome) (increase(${of('tallylight_revocation_list_reloads_total')}[10m]))`,
         },
       },
     ],

@@ -41,5 +41,9 @@ export const silentMeter: Meter = {
   certificate: nothing,
   loaded: nothing,
   certificateReload: nothing,
+  graphCredentials: nothing,
+  graphCredentialReload: nothing,
+  revocationListReload: nothing,
+  redisToken: nothing,
   evidenceFree: nothing,
 };

@@ -25,12 +25,14 @@ export interface GraphCredentials {
   replace(who: Binding, refused: string): Promise<string | undefined> | undefined;
   /** Fetches a token of each client now; tries until there is one. */
   prefetch(): void;
+  /** Asks for a token of each client that has none, once; returns what `missing` does then. */
+  obtain(): Promise<readonly string[]>;
   /** Clients for which no token was ever obtained, with what was in the way. */
   missing(): readonly string[];
   close(): void;
 }
 
-interface GraphCredentialsOptions {
+export interface GraphCredentialsOptions {
   readonly fetch: Fetch;
   /** Wall clock, ms; default `Date.now`. */
   readonly now?: () => number;
@@ -63,6 +65,10 @@ interface Entry {
   retry?: NodeJS.Timeout;
 }
 
+/** Under which name the metrics know a client. */
+export const clientName = ({ clientId, tokenEndpoint }: GraphCredentialConfig): string =>
+  `${clientId} ${tokenEndpoint}`;
+
 /** OAuth 2.0 client credentials (RFC 6749, 4.4). Throws `ConfigurationInvalid`. */
 export function createGraphCredentials(
   config: readonly GraphCredentialConfig[],
@@ -87,6 +93,10 @@ export function createGraphCredentials(
     const again = (): void => void fetchUntilObtained(entry, Math.min(2 * waitMs, longestWaitMs));
     entry.retry = setTimeout(again, waitMs).unref();
   };
+  const missing = (): string[] =>
+    entries.flatMap(({ clientId, obstacle }) =>
+      obstacle === undefined ? [] : [`no Graph access token for client ${clientId}: ${obstacle}`],
+    );
   const entryFor = (who: Binding): Entry | undefined => entries.find(({ mayUse }) => mayUse(who));
   return {
     tokenFor(who) {
@@ -97,10 +107,11 @@ export function createGraphCredentials(
     prefetch() {
       for (const entry of entries) void fetchUntilObtained(entry, failureCooldownMs);
     },
-    missing: () =>
-      entries.flatMap(({ clientId, obstacle }) =>
-        obstacle === undefined ? [] : [`no Graph access token for client ${clientId}: ${obstacle}`],
-      ),
+    async obtain() {
+      await Promise.all(entries.map(tokenOf));
+      return missing();
+    },
+    missing,
     close() {
       isClosed = true;
       for (const { retry } of entries) clearTimeout(retry);
@@ -132,8 +143,7 @@ function tokenSource(
   { fetch, now = () => Date.now(), log, meter }: GraphCredentialsOptions,
 ): TokenSource {
   const request = tokenRequest({ scope: graphScope, ...config }, fetch);
-  const requested = (ok: boolean): void =>
-    meter?.graphCredentialRequest(`${config.clientId} ${config.tokenEndpoint}`, ok);
+  const requested = (ok: boolean): void => meter?.graphCredentialRequest(clientName(config), ok);
   let current: Token | undefined;
   let failure: { readonly at: number; readonly refusal: Refusal } | undefined;
   let pending: Promise<Decision<string>> | undefined;

@@ -1,4 +1,5 @@
 import { Fault } from '../core/errors.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { Fetch } from './fetch.ts';
 import { type AccessToken, tokenRequest } from './token-request.ts';
 
@@ -17,15 +18,28 @@ const redisScope = 'https://redis.azure.com/.default';
 export function redisEntraLogin(
   { objectId, ...client }: RedisEntraConfig,
   fetch: Fetch,
+  meter?: Pick<Meter, 'redisToken'>,
 ): { readonly username: string; readonly password: () => Promise<AccessToken> } {
   const request = tokenRequest({ ...client, scope: redisScope }, fetch);
+  const valid = async (): Promise<AccessToken> => {
+    const token = await request();
+    if (token.lifetimeMs <= 0)
+      throw new Fault('IssuerUnreachable', 'the token endpoint did not say how long the token is valid');
+    return token;
+  };
   return {
     username: objectId,
     password: async () => {
-      const token = await request();
-      if (token.lifetimeMs <= 0)
-        throw new Fault('IssuerUnreachable', 'the token endpoint did not say how long the token is valid');
-      return token;
+      // The lifetime counts from before the request: the answer may have taken long.
+      const asked = Date.now();
+      try {
+        const token = await valid();
+        meter?.redisToken({ expiresAt: asked + token.lifetimeMs });
+        return token;
+      } catch (error) {
+        meter?.redisToken('failed');
+        throw error;
+      }
     },
   };
 }

@@ -6,13 +6,12 @@ import type { Log } from '../core/ports/log.ts';
 import { chooseStore } from '../server/choose-store.ts';
 import { exitCode } from '../server/exit-codes.ts';
 import { exitWithStartError } from '../server/failed-start.ts';
-import { createLog, standardError } from '../server/log.ts';
+import { createLog, type ProcessLog, standardError } from '../server/log.ts';
 import { prepareMemory } from '../server/memory.ts';
 import { type RunningProxy, startProxy } from '../server/proxy.ts';
 import { createShutdown, onEndSignals, shutDown } from '../server/shutdown.ts';
 import { warnAtStart } from '../server/warn-at-start.ts';
 import { runPrimary } from '../server/workers/primary.ts';
-import { changedSettings } from '../settings/changes.ts';
 import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
 import { parseCommand } from './arguments.ts';
 import { showFindings } from './check.ts';
@@ -21,7 +20,7 @@ import { print } from './print.ts';
 import { version } from '../server/version.ts';
 
 interface Running {
-  reloadPolicies(): void;
+  reload(): Promise<void>;
   retire(): void;
   close(): Promise<void>;
 }
@@ -79,11 +78,7 @@ async function run(sandboxOnly: boolean): Promise<void> {
         ).catch(exitWithStartError),
     }),
   );
-  process.on('SIGHUP', () => {
-    if (now.running === undefined) return;
-    now.running.reloadPolicies();
-    if (settings.mode === 'proxy') warnOfUnapplied(settings, log);
-  });
+  process.on('SIGHUP', () => void now.running?.reload());
   const starting = settings.mode === 'sandbox' ? sandbox(settings, log) : proxy(settings, log);
   now.running = await starting;
 }
@@ -95,47 +90,31 @@ const notSandbox = (): Fault =>
   );
 
 /** Standard output is for the guide. Whoever reads that has no use for a log that was not asked for. */
-const sandboxLog = (level: string): Log =>
+const sandboxLog = (level: string): ProcessLog =>
   createLog(
     level === 'info' && process.env.TALLYLIGHT_LOG_LEVEL === undefined ? 'warn' : level,
     standardError(),
   );
 
-async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
+async function proxy(settings: ProxySettings, log: ProcessLog): Promise<RunningProxy> {
   warnAtStart(settings, log);
   const running = await startProxy(settings, {
     log,
     openStore: chooseStore(settings, log, exitWithStartError),
+    readSettings: () => loadSettings(process.env),
   });
   log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
   return running;
 }
 
-/** Without workers only policies are reloaded: a change of a setting must not seem to be in force. */
-function warnOfUnapplied(inForce: ProxySettings, log: Log): void {
-  try {
-    const changed = changedSettings(inForce, loadSettings(process.env));
-    if (changed.length > 0)
-      log.warn(
-        { settings: changed },
-        'settings have changed in their files, but are only read at the start without workers; the previous values stay in force. Restart the process to apply them',
-      );
-  } catch (error) {
-    log.error(
-      { error: messageOf(error) },
-      'the settings are no longer valid; the previous values stay in force, but a restart would fail',
-    );
-  }
-}
-
 /** Loaded only here, so that nothing of it is in a proxy that serves real calls. */
-async function sandbox(settings: Extract<Settings, { mode: 'sandbox' }>, log: Log): Promise<Running> {
+async function sandbox(settings: Extract<Settings, { mode: 'sandbox' }>, log: ProcessLog): Promise<Running> {
   const { startSandbox } = await import('../sandbox/sandbox.ts');
   const { guide } = await import('../sandbox/guide.ts');
   const running = await startSandbox(settings, { log });
   process.stdout.write(`${guide(running, running.graph.incomingCall({ answered: true }))}\n`);
   return {
-    reloadPolicies: () => running.proxy.reloadPolicies(),
+    reload: () => running.proxy.reload(),
     retire: () => running.proxy.retire(),
     close: () => running.close(),
   };

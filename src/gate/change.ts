@@ -85,7 +85,6 @@ export async function change(
     // The interval as the evidence shows it.
     if (record.event === 'drained' && before.openedAt !== null)
       deps.meter.recorded(Math.max(0, clock - before.openedAt) / 1000);
-    deps.unconfirmed.moved(call, state.state);
     logChange(deps.log, record, author.ids);
     return grant({ state, before, holders });
   }

@@ -10,7 +10,6 @@ import type { SessionStore } from '../core/ports/session-store.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
 import type { Operations } from './operations.ts';
 import type { UnchangedSince } from './unchanged-since.ts';
-import type { UnconfirmedStops } from './unconfirmed-stops.ts';
 
 export interface GateTimes {
   /** How long a session lives in the store without a heartbeat, ms. */
@@ -61,7 +60,6 @@ export interface GateParts {
 /** Dependencies of the use cases. */
 export interface GateDeps extends GateParts {
   readonly watch: UnchangedSince;
-  readonly unconfirmed: Pick<UnconfirmedStops, 'moved'>;
 }
 
 /** Additional dependencies shared by start and stop. */

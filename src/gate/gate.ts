@@ -26,7 +26,6 @@ import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './revoke-holders.ts';
-import { UnconfirmedStops } from './unconfirmed-stops.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { UnchangedSince } from './unchanged-since.ts';
 import type { Write } from './write.ts';
@@ -46,8 +45,9 @@ export class Gate {
   readonly #idleCalls: IdleCalls | undefined;
   readonly #stopMarks: StopMarks;
   readonly #stopRetries: StopRetries;
-  readonly #unconfirmed: UnconfirmedStops;
   readonly #unproven: UnprovenStops;
+  /** Since when the oldest stop in the store is not confirmed, local clock; undefined: there is none. */
+  #oldestStop: number | undefined;
   /** Names this instance where it announces stops. */
   readonly #name: string;
   #stopListening: () => void = () => undefined;
@@ -56,9 +56,8 @@ export class Gate {
     const operations = new Operations(given.clock);
     const { times, sizes } = given;
     const backlog = new EvidenceBacklog(given, { waitMs: times.evidenceWaitMs, bytes: sizes?.evidenceBytes });
-    this.#unconfirmed = new UnconfirmedStops({ ...given, isLive: () => this.isReady() });
     const watch = new UnchangedSince(given.clock);
-    const deps = { ...given, operations, backlog, watch, unconfirmed: this.#unconfirmed };
+    const deps = { ...given, operations, backlog, watch };
     const instance = (): string => this.#instance;
     this.#deps = deps;
     this.#name = deps.newId();
@@ -110,7 +109,6 @@ export class Gate {
     this.#idleCalls?.close();
     this.#deps.backlog.close();
     this.#stopRetries.close();
-    this.#unconfirmed.close();
     this.#unproven.close();
     this.#stopListening();
     await this.#notificationQueue.close(notificationsMs);
@@ -309,11 +307,19 @@ export class Gate {
     }
   }
 
+  /**
+   * The store has reported the age of its oldest stop that is not confirmed, ms; undefined: there is none. For metrics
+   * alone; until the next report that stop counts as not confirmed.
+   */
+  reportOldestStop(ageMs: number | undefined): void {
+    this.#oldestStop = ageMs === undefined ? undefined : this.#deps.clock.now() - ageMs;
+  }
+
   /** What only changes with time, or with every chunk of media. */
   #sample(): void {
     const { clock, meter } = this.#deps;
     const now = clock.now();
-    const since = Math.min(this.#unconfirmed.oldest() ?? now, this.#stopRetries.oldest() ?? now);
+    const since = Math.min(this.#oldestStop ?? now, this.#stopRetries.oldest() ?? now);
     meter.oldestUnconfirmedStop((now - since) / 1000);
     this.#admission.countBytes();
   }

@@ -7,6 +7,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { ReasonCode } from '../core/reasons.ts';
+import { limitedLines } from './limited-lines.ts';
 import { header } from './problem.ts';
 
 export type Surface = 'control' | 'media' | 'notification';
@@ -39,17 +40,6 @@ export interface RequestLog {
   close(): void;
 }
 
-/** How many refusals with the same reason have lines of their own, each for another call, and in which time, ms. */
-const linesPerPeriod = 10;
-const periodMs = 10_000;
-
-/** Refusals with the same reason. */
-interface RefusalClass {
-  readonly logged: Set<CallKey | undefined>;
-  leftOut: number;
-  readonly end: () => void;
-}
-
 interface RequestLogDeps {
   readonly log: Log;
   readonly clock: Clock;
@@ -62,21 +52,9 @@ interface RequestLogDeps {
  * asked for.
  */
 export function requestLog({ log, clock, clientOf }: RequestLogDeps): RequestLog {
-  const classes = new Map<string, RefusalClass>();
-
-  const begin = (name: string, surface: Surface, reason: ReasonCode): RefusalClass => {
-    const end = (): void => {
-      cancel();
-      classes.delete(name);
-      const { leftOut } = begun;
-      if (leftOut > 0)
-        log.info({ surface, reason, leftOut }, 'further requests were refused for the same reason');
-    };
-    const cancel = clock.after(periodMs, end);
-    const begun = { logged: new Set<CallKey | undefined>(), leftOut: 0, end };
-    classes.set(name, begun);
-    return begun;
-  };
+  const lines = limitedLines<CallKey | undefined>(clock, (facts) =>
+    log.info(facts, 'further requests were refused for the same reason'),
+  );
   return {
     begin: (req, surface, requestId, askedAt) => ({
       surface,
@@ -89,22 +67,14 @@ export function requestLog({ log, clock, clientOf }: RequestLogDeps): RequestLog
     refused(facts, { reason, detail }) {
       const { surface, call } = facts;
       facts.reason = reason;
-      const name = `${surface} ${reason}`;
-      const known = classes.get(name) ?? begin(name, surface, reason);
-      if (known.logged.has(call) || known.logged.size >= linesPerPeriod) {
-        known.leftOut += 1;
-        return;
-      }
-      known.logged.add(call);
+      if (!lines.admit(`${surface} ${reason}`, { surface, reason }, call)) return;
       log.info(
         { ...factsOf(facts), reason, ...(detail === undefined ? {} : { detail }) },
         'a request was refused',
       );
     },
     answered: clientOf === undefined ? undefined : accessLines(log, clock),
-    close() {
-      for (const { end } of [...classes.values()]) end();
-    },
+    close: () => lines.close(),
   };
 }
 

@@ -71,7 +71,8 @@ export const callMetrics = {
     name: 'tallylight_stop_oldest_unconfirmed_seconds',
     type: 'gauge',
     across: 'max',
-    help: 'Age in seconds of the oldest stop known to this instance that is not confirmed: the store does not have it yet, writes are draining, or Graph has not confirmed it; 0 if there is none. Stops of instances that have exited are only in `tallylight_calls`.',
+    shared: true,
+    help: 'Age in seconds of the oldest stop that is not confirmed: writes are draining, or Graph has not confirmed it; 0 if there is none. Stops that the store does not have yet are reported by the instance that received them. Time in which no instance ran does not count.',
   },
   drainSeconds: {
     name: 'tallylight_drain_duration_seconds',

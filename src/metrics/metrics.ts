@@ -60,11 +60,19 @@ export function createMeter(registry: Registry): Meter {
       m.credentialRequests(1, { outcome: outcome(ok) });
       m.credentialSuccess(credentials.report(client, ok));
     },
+    graphCredentials: (clients) => m.credentialSuccess(credentials.keep(clients)),
+    redisToken(token) {
+      m.redisTokenRequests(1, { outcome: outcome(token !== 'failed') });
+      if (token === 'failed') return;
+      m.redisTokenSuccess(Date.now() / 1000);
+      m.redisTokenExpiry(token.expiresAt / 1000);
+    },
     keySetFetch(keys, ok) {
       m.keySetFetches(1, { outcome: outcome(ok) });
       m.keySetSuccess(keySets.report(keys, ok));
     },
-    certificate: (use, expiresAt) => m.certificateExpiry(expiresAt / 1000, { use }),
+    certificate: (use, expiresAt) =>
+      m.certificateExpiry(expiresAt === undefined ? undefined : expiresAt / 1000, { use }),
     upstreamAnswer(status, seconds) {
       m.upstreamAnswers(1, { status: String(status) });
       m.upstreamSeconds(seconds);
@@ -84,6 +92,14 @@ export function createMeter(registry: Registry): Meter {
     certificateReload(ok) {
       m.certificateReloads(1, { outcome: outcome(ok) });
       if (ok) loaded('certificate');
+    },
+    graphCredentialReload(ok) {
+      m.credentialReloads(1, { outcome: outcome(ok) });
+      if (ok) loaded('graphCredential');
+    },
+    revocationListReload(ok) {
+      m.revocationListReloads(1, { outcome: outcome(ok) });
+      if (ok) loaded('revokedTokens');
     },
     evidence({ waiting, oldestSeconds, written }) {
       m.evidenceWaiting(waiting);
@@ -111,20 +127,24 @@ export function createMeter(registry: Registry): Meter {
 }
 
 /** What the process counts that several workers belong to. */
-export interface PrimaryMeter extends Pick<Meter, 'policyReload' | 'loaded'> {
+export interface PrimaryMeter extends Pick<Meter, 'policyReload' | 'graphCredentialReload' | 'loaded'> {
   workers(count: Readonly<Record<'starting' | 'serving' | 'leaving', number>>): void;
   workerExit(how: 'asked' | 'unexpected' | 'hung'): void;
 }
 
 export function createPrimaryMeter(registry: Registry): PrimaryMeter {
-  const { policyReloads, reloadSuccess } = metrics;
-  const m = register(registry, { policyReloads, reloadSuccess, ...primaryMetrics });
+  const { policyReloads, credentialReloads, reloadSuccess } = metrics;
+  const m = register(registry, { policyReloads, credentialReloads, reloadSuccess, ...primaryMetrics });
   const loaded: Meter['loaded'] = (what) => m.reloadSuccess(Date.now() / 1000, { what });
   return {
     loaded,
     policyReload(ok) {
       m.policyReloads(1, { outcome: outcome(ok) });
       if (ok) loaded('policies');
+    },
+    graphCredentialReload(ok) {
+      m.credentialReloads(1, { outcome: outcome(ok) });
+      if (ok) loaded('graphCredential');
     },
     workers(count) {
       for (const [state, number] of Object.entries(count)) m.workers(number, { state });

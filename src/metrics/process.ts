@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { LogBacklog } from '../core/ports/log.ts';
 import { eventLoopLag as measureLag } from './event-loop-lag.ts';
 import { register } from './register.ts';
 import { processMetrics } from './table.ts';
@@ -31,6 +32,18 @@ function reportEventLoop(registry: Registry): void {
     const active = performance.eventLoopUtilization().active / 1000;
     report.eventLoopActive(Math.max(0, active - counted));
     counted = active;
+  });
+}
+
+/** What became of the lines of the log of this process. */
+export function reportLog(registry: Registry, backlog: () => LogBacklog): void {
+  let counted = 0;
+  const { logDropped, logWaiting } = processMetrics;
+  const report = register(registry, { logDropped, logWaiting }, () => {
+    const { droppedLines, waitingBytes } = backlog();
+    report.logDropped(droppedLines - counted);
+    report.logWaiting(waitingBytes);
+    counted = droppedLines;
   });
 }
 

@@ -10,7 +10,7 @@ const statusActions = graphActions.filter((name) => name.includes('updateRecordi
 /** Scripts of the store and the plain commands beside them. */
 const commands = [
   ...['acquire', 'begin', 'claim', 'commit', 'commitClosing', 'due', 'enrol', 'heartbeat', 'idle', 'join'],
-  ...['lease', 'leave', 'read', 'release', 'report', 'revoke', 'settle', 'sweep', 'touch'],
+  ...['lease', 'leave', 'read', 'release', 'report', 'revoke', 'settle', 'stops', 'sweep', 'touch'],
   ...['del', 'get', 'hdel', 'hget', 'hgetall', 'ping', 'publish', 'time'],
   ...['type', 'xdel', 'xlen', 'xrange', 'xread'],
 ];
@@ -127,6 +127,34 @@ export const serviceMetrics = {
     help: 'Unix time of the last successful request for a Graph access token; of several credentials, that of the one that waits longest. Absent until each credential in use has succeeded once. A token is requested when one is needed.',
     unknownAtFirst: true,
   },
+  credentialReloads: {
+    name: 'tallylight_graph_credential_reloads_total',
+    type: 'counter',
+    help: 'Reloads of the Graph credentials on SIGHUP, by outcome; with workers, replacements of the workers. After a failed reload the previous credentials stay in use.',
+    labels: { outcome: outcomes },
+    zeros: 'all',
+  },
+  redisTokenRequests: {
+    name: 'tallylight_redis_token_requests_total',
+    type: 'counter',
+    help: 'Requests for access tokens with which this instance logs in to Redis (`TALLYLIGHT_REDIS_ENTRA`), by outcome.',
+    labels: { outcome: outcomes },
+    zeros: 'all',
+  },
+  redisTokenSuccess: {
+    name: 'tallylight_redis_token_last_success_timestamp_seconds',
+    type: 'gauge',
+    across: 'min',
+    help: 'Unix time of the last successful request for an access token for Redis. Absent without `TALLYLIGHT_REDIS_ENTRA`, and until the first success.',
+    unknownAtFirst: true,
+  },
+  redisTokenExpiry: {
+    name: 'tallylight_redis_token_expiry_timestamp_seconds',
+    type: 'gauge',
+    across: 'min',
+    help: 'Unix time at which the access token for Redis expires; Redis then closes the connections that use it. A new token is requested after half of the lifetime. Absent without `TALLYLIGHT_REDIS_ENTRA`, and until the first success.',
+    unknownAtFirst: true,
+  },
   keySetFetches: {
     name: 'tallylight_key_set_fetches_total',
     type: 'counter',
@@ -214,6 +242,13 @@ export const serviceMetrics = {
     name: 'tallylight_policy_reloads_total',
     type: 'counter',
     help: 'Reloads of the policies, by outcome. After a failed reload the previous policies stay in force.',
+    labels: { outcome: outcomes },
+    zeros: 'all',
+  },
+  revocationListReloads: {
+    name: 'tallylight_revocation_list_reloads_total',
+    type: 'counter',
+    help: 'Reloads of the list of revoked tokens (`TALLYLIGHT_REVOKED_TOKENS_FILE`), by outcome: lists that were taken, and attempts that failed, one a second while the file cannot be read or is not valid. After a failed reload the previous list stays in force.',
     labels: { outcome: outcomes },
     zeros: 'all',
   },

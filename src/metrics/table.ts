@@ -26,6 +26,17 @@ export const processMetrics = {
     type: 'counter',
     help: 'Seconds that event loops were busy. The rate of one process is its utilization: near 1 it is saturated. Workers are added up.',
   },
+  logDropped: {
+    name: 'tallylight_log_lines_dropped_total',
+    type: 'counter',
+    help: 'Log lines that were dropped because the reader of standard output is too slow or gone and no more lines fit into memory.',
+  },
+  logWaiting: {
+    name: 'tallylight_log_waiting_bytes',
+    type: 'gauge',
+    across: 'sum',
+    help: 'Bytes of log lines that wait in memory for the reader of standard output.',
+  },
 } as const satisfies Record<string, MetricRow>;
 
 /** What the process reports that several workers belong to. */

@@ -1,4 +1,3 @@
-import { createGraphCredentials, type GraphCredentials } from '../auth/graph-credential.ts';
 import { createNotificationVerifier } from '../auth/notifications.ts';
 import { createVerifier } from '../auth/verify.ts';
 import { matchCallback } from '../core/http/callback-route.ts';
@@ -13,6 +12,7 @@ import { connectBot } from '../upstream/bot.ts';
 import { connectGraph } from '../upstream/graph.ts';
 import { connectMedia } from '../upstream/media.ts';
 import { outboundFetch } from '../upstream/pool.ts';
+import { type ExchangeableCredentials, exchangeableCredentials } from './graph-credentials.ts';
 import { named } from './named-setting.ts';
 import { watchRevocations, type WatchedRevocations } from './revoked-tokens.ts';
 import type { Planes } from './server.ts';
@@ -21,11 +21,14 @@ import { withFacts, logUnreachable } from './unreachable.ts';
 /** How bots prove themselves; a credential of our own needs no request to find it. */
 type ProxyAuth =
   | (Extract<Planes['control']['auth'], { mode: 'jwt' }> & {
-      readonly credentials: GraphCredentials;
+      readonly credentials: ExchangeableCredentials;
     })
   | Extract<Planes['control']['auth'], { mode: 'graph' }>;
 
-type AuthMeter = Pick<Meter, 'keySetFetch' | 'graphCredentialRequest'>;
+type AuthMeter = Pick<
+  Meter,
+  'keySetFetch' | 'graphCredentialRequest' | 'graphCredentials' | 'revocationListReload' | 'loaded'
+>;
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
@@ -62,7 +65,9 @@ function authenticationOf(
   const revocations =
     list === undefined
       ? undefined
-      : named('TALLYLIGHT_REVOKED_TOKENS_FILE', () => watchRevocations(list, parts.log));
+      : named('TALLYLIGHT_REVOKED_TOKENS_FILE', () =>
+          watchRevocations(list, parts.log, { meter: parts.meter }),
+        );
   const verifier = named('TALLYLIGHT_ISSUERS', () =>
     createVerifier(settings.issuers, { ...of('TALLYLIGHT_ISSUERS'), revocations }),
   );
@@ -75,7 +80,7 @@ function authenticationOf(
           mode: 'jwt',
           verifier,
           credentials: named('TALLYLIGHT_GRAPH_CREDENTIAL', () =>
-            createGraphCredentials(settings.graphCredentials, of('TALLYLIGHT_GRAPH_CREDENTIAL')),
+            exchangeableCredentials(settings.graphCredentials, of('TALLYLIGHT_GRAPH_CREDENTIAL')),
           ),
         }
       : { mode: 'graph', opaqueTokens: settings.opaqueGraphTokens };
@@ -115,8 +120,15 @@ export function connectAdapters(
   notifications.prefetch();
   if (auth.mode === 'jwt') auth.credentials.prefetch();
   const { limits } = settings;
+  const parts = { log, clock: systemClock };
   const failed = (url: string, setting: string): ((error: unknown) => void) =>
-    logUnreachable({ log, clock: systemClock }, { url, setting });
+    logUnreachable(parts, { url, setting });
+  const discardFailed = (url: string): ((error: unknown) => void) =>
+    logUnreachable(parts, {
+      url,
+      setting: 'TALLYLIGHT_MEDIA_ROUTES',
+      consequence: 'a media handler could not be asked to discard a write',
+    });
   const graph = connectGraph({
     url: settings.graphUrl,
     publicUrl,
@@ -131,7 +143,7 @@ export function connectAdapters(
     ...route,
     handler: connectMedia(
       route.upstream,
-      { ...toMedia, connectFailed: failed(route.upstream, 'TALLYLIGHT_MEDIA_ROUTES') },
+      { ...toMedia, connectFailed: failed(route.upstream, 'TALLYLIGHT_MEDIA_ROUTES'), discardFailed },
       route,
     ),
   }));

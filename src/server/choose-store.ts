@@ -1,6 +1,7 @@
 import { redisEntraLogin } from '../auth/redis-login.ts';
 import { Fault, isFault } from '../core/errors.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { memoryStore } from '../store/memory.ts';
 import { type RedisLogin, redisStore } from '../store/redis/client.ts';
@@ -29,7 +30,7 @@ export function chooseStore(
       return memoryStore();
     };
   return (meter) => {
-    const { login, close } = loginOf(settings);
+    const { login, close } = loginOf(settings, meter);
     const store = redisStore(redisUrl, {
       ...{ meter, durability, eviction, waitReplicas, login },
       log: withFacts(log, { setting: 'TALLYLIGHT_REDIS_URL' }),
@@ -58,14 +59,17 @@ export function chooseStore(
 }
 
 /** How to log in where the URL does not say it. */
-function loginOf({ redisEntra }: ProxySettings): {
+function loginOf(
+  { redisEntra }: ProxySettings,
+  meter: Pick<Meter, 'redisToken'>,
+): {
   readonly login?: RedisLogin;
   readonly close: () => Promise<void>;
 } {
   if (redisEntra === undefined) return { close: () => Promise.resolve() };
   const outbound = outboundFetch();
   return {
-    login: named('TALLYLIGHT_REDIS_ENTRA', () => redisEntraLogin(redisEntra, outbound.fetch)),
+    login: named('TALLYLIGHT_REDIS_ENTRA', () => redisEntraLogin(redisEntra, outbound.fetch, meter)),
     close: () => outbound.close(),
   };
 }

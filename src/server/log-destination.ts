@@ -1,5 +1,6 @@
 import { constants, fstatSync, openSync } from 'node:fs';
 import { type DestinationStream, pino } from 'pino';
+import type { LogBacklog } from '../core/ports/log.ts';
 
 /** How much may wait for whoever reads the log, bytes; lines beyond it are dropped. */
 const maxWaitingBytes = 8 * 1024 * 1024;
@@ -9,6 +10,7 @@ const flushMs = 500;
 export interface LogDestination extends DestinationStream {
   /** Called with how many lines were dropped, once lines are taken again. */
   onLost(report: (lines: number) => void): void;
+  backlog(): LogBacklog;
 }
 
 /**
@@ -37,10 +39,21 @@ export function logDestination(fd: number): LogDestination {
   // Without a listener it would end the process.
   stream.on('error', () => undefined);
   let lost = 0;
-  stream.on('drop', () => {
+  let dropped = 0;
+  let waiting = 0;
+  stream.on('drop', (line: string) => {
     lost += 1;
+    dropped += 1;
+    waiting -= Buffer.byteLength(line);
   });
+  stream.on('write', (bytes: number) => (waiting -= bytes));
+  const write = stream.write.bind(stream);
   return Object.assign(stream, {
+    write(line: string) {
+      waiting += Buffer.byteLength(line);
+      return write(line);
+    },
+    backlog: () => ({ droppedLines: dropped, waitingBytes: waiting }),
     onLost(report: (lines: number) => void) {
       stream.on('drain', () => {
         if (lost === 0) return;

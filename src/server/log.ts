@@ -1,6 +1,6 @@
 import { type DestinationStream, pino } from 'pino';
 import { callAsGraphSpells } from '../core/call/key.ts';
-import type { Log } from '../core/ports/log.ts';
+import type { Log, LogBacklog } from '../core/ports/log.ts';
 import { type LogDestination, logDestination } from './log-destination.ts';
 
 /** Names under which a token, a join token or a body could reach a log line. */
@@ -16,6 +16,12 @@ const secretNames = [
   'metadata',
 ];
 
+/** The log of this process. */
+export interface ProcessLog extends Log {
+  /** undefined: its destination does not tell. */
+  readonly backlog: (() => LogBacklog) | undefined;
+}
+
 /** For a process whose standard output is for people. */
 export const standardError = (): LogDestination => logDestination(2);
 
@@ -27,7 +33,7 @@ export function createLog(
   level: string,
   destination: DestinationStream & Partial<LogDestination> = logDestination(1),
   worker?: number,
-): Log {
+): ProcessLog {
   const log = pino(
     {
       level,
@@ -41,5 +47,5 @@ export function createLog(
   destination.onLost?.((lines) =>
     log.warn({ lines }, 'log lines were dropped: whoever reads the log did not keep up'),
   );
-  return log;
+  return Object.assign(log, { backlog: destination.backlog });
 }

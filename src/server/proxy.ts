@@ -20,16 +20,18 @@ import { requestLog } from '../http/request-log.ts';
 import { requestStart } from '../http/request-start.ts';
 import { addressWithoutProxies } from '../http/unlisted-proxy.ts';
 import { createMeter } from '../metrics/metrics.ts';
-import { createRegistry, reportBuild } from '../metrics/process.ts';
+import { createRegistry, reportBuild, reportLog } from '../metrics/process.ts';
 import { createPolicySet, fixedPolicySet } from '../policies/load.ts';
-import type { ProxySettings } from '../settings/settings.ts';
+import type { ProxySettings, Settings } from '../settings/settings.ts';
 import { connectAdapters } from './adapters.ts';
 import { createAdmin } from './admin.ts';
 import { askToReconnect, drainConnections } from './drain-connections.ts';
+import type { ProcessLog } from './log.ts';
 import { named, withSetting } from './named-setting.ts';
 import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { survey } from './survey.ts';
+import { reloader } from './reload.ts';
 import { reportCertificates, usableTls, watchTls } from './tls.ts';
 import { version } from './version.ts';
 
@@ -43,7 +45,8 @@ export interface Instance {
   /** Asks the store and the file system for metrics that only they know. */
   survey(): Promise<void>;
   readiness(): Promise<Readiness>;
-  reloadPolicies(): void;
+  /** Reads policies and Graph credentials again; what cannot be taken leaves those in force. */
+  reload(): Promise<void>;
   /** Is not ready from now on and asks clients to connect anew, elsewhere; serves whatever comes. */
   retire(): void;
   /** Takes no new connections and lets those there are finish, for `withinMs`. Gates stay as they are. */
@@ -52,16 +55,20 @@ export interface Instance {
   close(): Promise<void>;
 }
 
-export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 'retire' | 'close'> {
+export interface RunningProxy extends Pick<Instance, 'url' | 'reload' | 'retire' | 'close'> {
   readonly adminUrl: string;
 }
 
 /** What the process gives its proxy besides settings. */
 export interface ProxyParts {
-  readonly log: Log;
-  readonly openStore: (report: Pick<ReturnType<typeof createMeter>, 'storeCommand' | 'storeClock'>) => Store;
+  readonly log: Log & Partial<Pick<ProcessLog, 'backlog'>>;
+  readonly openStore: (
+    report: Pick<ReturnType<typeof createMeter>, 'storeCommand' | 'storeClock' | 'redisToken'>,
+  ) => Store;
   /** Those in force; undefined: those of the directory that the settings name. */
   readonly policies?: readonly PolicyInForce[];
+  /** Reads the settings again; undefined: they are only read at the start. */
+  readonly readSettings?: () => Settings;
   /** How long to wait, before listening, until gates may open; default 0. */
   readonly readyWithinMs?: number;
 }
@@ -91,7 +98,7 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
   return {
     url: running.url,
     adminUrl: originOf('http', address),
-    reloadPolicies: () => running.reloadPolicies(),
+    reload: () => running.reload(),
     retire: () => running.retire(),
     async close() {
       await running.close();
@@ -103,11 +110,12 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
 /** Builds the adapters, hands them to the stages as their ports, and listens. */
 export async function startInstance(
   settings: ProxySettings,
-  { log, openStore, policies: fixed, readyWithinMs = 0 }: ProxyParts,
+  { log, openStore, policies: fixed, readSettings, readyWithinMs = 0 }: ProxyParts,
 ): Promise<Instance> {
   const tls = settings.tls === undefined ? undefined : usableTls(settings.tls);
   const registry = createRegistry();
   reportBuild(registry, version());
+  if (log.backlog !== undefined) reportLog(registry, log.backlog);
   const meter = createMeter(registry);
   const policies = named('TALLYLIGHT_POLICY_DIR', () =>
     fixed === undefined ? createPolicySet(settings.policyDir, { log, meter }) : fixedPolicySet(fixed, log),
@@ -117,6 +125,11 @@ export async function startInstance(
   const adapters = connectAdapters(settings, { log, meter, publicUrl: () => publicUrl });
   reportCertificates(settings, meter);
   const { auth, graph } = adapters;
+  if (fixed === undefined && auth.mode === 'jwt') meter.loaded('graphCredential');
+  const reload = reloader({
+    ...{ settings, read: readSettings, policies, log, meter },
+    credentials: auth.mode === 'jwt' ? auth.credentials : undefined,
+  });
   const { evidenceBacklog: backlog = {} } = settings;
   const parts: GateParts = {
     calls: store.calls,
@@ -222,9 +235,12 @@ export async function startInstance(
   return {
     url: publicUrl,
     registry,
-    survey: survey({ store, meter, evidenceDir: settings.evidenceDir }),
+    survey: survey({ store, meter, gate, evidenceDir: settings.evidenceDir }),
     readiness: () => (ending ? Promise.resolve(shuttingDown) : judgeReadiness(conditions)),
-    reloadPolicies: () => policies.reload(),
+    async reload() {
+      if (ending) log.info({}, 'settings and policies were not reloaded: the process is shutting down');
+      else await reload();
+    },
     retire() {
       ending = true;
       askToReconnect(server);

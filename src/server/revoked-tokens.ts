@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Fault, messageOf } from '../core/errors.ts';
 import { type Revocation, revokedBy } from '../core/http/revoked-tokens.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { Meter } from '../core/ports/meter.ts';
 import type { Revocations } from '../core/ports/revocations.ts';
 import { readRevocations } from '../policies/revocation-list.ts';
 
@@ -14,6 +15,7 @@ export interface WatchedRevocations extends Revocations {
 }
 
 interface Rereading {
+  readonly meter?: Pick<Meter, 'revocationListReload' | 'loaded'> | undefined;
   readonly read?: () => Promise<string>;
   readonly everyMs?: number;
 }
@@ -26,11 +28,12 @@ interface Rereading {
 export function watchRevocations(
   file: string,
   log: Log,
-  { read: readAgain = () => readFile(file, 'utf8'), everyMs = rereadMs }: Rereading = {},
+  { meter, read: readAgain = () => readFile(file, 'utf8'), everyMs = rereadMs }: Rereading = {},
 ): WatchedRevocations {
   const read = (content: string): readonly Revocation[] => readRevocations(file, content);
   let inForce = startingContent(file);
   let isRevoked = revokedBy(read(inForce));
+  meter?.loaded('revokedTokens');
   let before = inForce;
   let complaint: string | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -41,6 +44,7 @@ export function watchRevocations(
     const list = read(content);
     inForce = content;
     isRevoked = revokedBy(list);
+    meter?.revocationListReload(true);
     log.info({ file, entries: list.length }, 'the list of revoked tokens has changed');
     for (const listener of [...listeners]) listener();
   };
@@ -53,6 +57,7 @@ export function watchRevocations(
       if (settled) complaint = undefined;
     } catch (error) {
       const said = messageOf(error);
+      meter?.revocationListReload(false);
       // Once for each mistake, not for each look.
       if (said !== complaint)
         log.error(

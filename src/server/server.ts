@@ -12,11 +12,13 @@ import type { MediaDeps } from '../http/media/context.ts';
 import { mediaPlane, type MediaPlane } from '../http/media/plane.ts';
 import type { ControlDeps } from '../http/ports.ts';
 import { answerRefusal } from '../http/problem.ts';
+import { systemClock } from '../http/clock.ts';
 import { repeatedHeader } from '../http/repeated-header.ts';
 import { cannotListen } from './cannot-listen.ts';
 import { connectionErrors } from './connection-errors.ts';
 import { offersWebSocket, ignoringUpgrades, type ServeWithoutUpgrade } from './ignored-upgrade.ts';
 import { malformedRequest } from './malformed-request.ts';
+import { type ConnectionError, refusedConnections, type RefusedConnections } from './refused-connections.ts';
 
 const keepAliveTimeoutMs = 65_000;
 const maxCheckingIntervalMs = 1000;
@@ -106,15 +108,20 @@ export function createListener(
   server.on('checkExpectation', (req: http.IncomingMessage, res: http.ServerResponse) => {
     refuseAtOnce(req, res, refuse('ExpectationFailed'));
   });
-  limitConnections(server, maxConnections, () => control.meter.decision('control', 'TooManyConnections'));
-  endConnections(server, mediaRoutes, serveWithoutUpgrade);
+  const connections = refusedConnections({ log: control.log, clock: systemClock });
+  server.once('close', () => connections.close());
+  limitConnections(server, maxConnections, (socket) => {
+    control.meter.decision('control', 'TooManyConnections');
+    connections.refused(socket, { code: 'TooManyConnections' });
+  });
+  endConnections(server, mediaRoutes, serveWithoutUpgrade, connections);
   return server;
 }
 
 const noMedia: MediaPlane = { serve: () => false, upgrade: () => false };
 
 /** One connection too many is answered so, where that is possible: under TLS there was no handshake yet. */
-function limitConnections(server: http.Server, most: number, refused: () => void): void {
+function limitConnections(server: http.Server, most: number, refused: (socket: Socket) => void): void {
   let open = 0;
   server.prependListener('connection', (socket: Socket) => {
     open += 1;
@@ -122,7 +129,7 @@ function limitConnections(server: http.Server, most: number, refused: () => void
       open -= 1;
     });
     if (open <= most) return;
-    refused();
+    refused(socket);
     if (server instanceof https.Server) socket.destroy();
     else respondAndEnd(socket, 503, 'TooManyConnections');
   });
@@ -133,6 +140,7 @@ function endConnections(
   server: http.Server,
   mediaRoutes: Pick<MediaPlane, 'upgrade'>,
   serveWithoutUpgrade: ServeWithoutUpgrade,
+  connections: Pick<RefusedConnections, 'refused'>,
 ): void {
   const { finalResponse, unanswered } = connectionErrors(server);
   const ending = new WeakSet<Duplex>();
@@ -167,7 +175,10 @@ function endConnections(
   });
   server.on('connect', (_req, socket) => end(socket, 501, 'UpgradeRefused', false));
   // A listener that does not end the socket would switch off the detection of clients that went away.
-  server.on('clientError', (_error, socket) => end(socket, 400, 'TargetInvalid', true));
+  server.on('clientError', (error, socket) => {
+    if (!ending.has(socket)) connections.refused(socket, error as ConnectionError);
+    end(socket, 400, 'TargetInvalid', true);
+  });
 }
 
 /** Where there is no request to answer, only a socket. */

@@ -34,16 +34,25 @@ const expiryOf = (pem: string): number => Date.parse(new X509Certificate(pem).va
 
 /** Reports to the metrics when the configured certificates expire. */
 export function reportCertificates(
-  { tls, controlAuth, graphCredentials }: Pick<ProxySettings, 'tls' | 'controlAuth' | 'graphCredentials'>,
+  settings: Pick<ProxySettings, 'tls' | 'controlAuth' | 'graphCredentials'>,
   meter: Pick<Meter, 'certificate' | 'loaded'>,
 ): void {
+  const { tls } = settings;
   if (tls !== undefined) {
     meter.certificate('server', expiryOf(readTls(tls).cert));
     meter.loaded('certificate');
   }
+  reportClientCertificates(settings, meter);
+}
+
+/** The same of the Graph credentials alone. */
+export function reportClientCertificates(
+  { controlAuth, graphCredentials }: Pick<ProxySettings, 'controlAuth' | 'graphCredentials'>,
+  meter: Pick<Meter, 'certificate'>,
+): void {
   const ofClients = graphCredentials.flatMap(({ privateKey }) => privateKey?.certificatePem ?? []);
-  if (controlAuth === 'jwt' && ofClients.length > 0)
-    meter.certificate('graphCredential', Math.min(...ofClients.map(expiryOf)));
+  const isUsed = controlAuth === 'jwt' && ofClients.length > 0;
+  meter.certificate('graphCredential', isUsed ? Math.min(...ofClients.map(expiryOf)) : undefined);
 }
 
 /** A renewal writes two files; both must be there before they are taken. */

@@ -17,7 +17,11 @@ export const withFacts = (log: Log, facts: JsonObject): Log => ({
 /** Logs failed connections to a peer: each cause at once, then once a minute with the number of lines left out. */
 export function logUnreachable(
   { log, clock }: { readonly log: Log; readonly clock: Pick<Clock, 'now'> },
-  { url, setting }: { readonly url: string; readonly setting: string },
+  {
+    url,
+    setting,
+    consequence = 'no connection to a peer: requests to it are refused',
+  }: { readonly url: string; readonly setting: string; readonly consequence?: string },
 ): (error: unknown) => void {
   const reported = new Map<string, { at: number; leftOut: number }>();
   const { host } = new URL(url);
@@ -37,7 +41,7 @@ export function logUnreachable(
         cause: networkCause(error) ?? code,
         ...(before === undefined || before.leftOut === 0 ? {} : { leftOut: before.leftOut }),
       },
-      'no connection to a peer: requests to it are refused',
+      consequence,
     );
   };
 }

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call/key.ts';
 import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTimes } from '../core/call/session.ts';
-import { type CallState, isWatched, keptStates, type StateName } from '../core/call/state.ts';
+import {
+  type CallState,
+  isUnconfirmedStop,
+  isWatched,
+  keptStates,
+  type StateName,
+} from '../core/call/state.ts';
 import { hasNoCounts, type Tally } from '../core/call/tally.ts';
 import { Fault } from '../core/errors.ts';
 import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
@@ -59,6 +65,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const calls = new Map<CallKey, Call>();
   /** When each call that has not ended was last active. */
   const lastActive = new Map<CallKey, number>();
+  /** When the stop of each call was stored that is not confirmed; the oldest first. */
+  const stopping = new Map<CallKey, number>();
   const sessions = new Map<SessionId, Session>();
   const wakes = new Map<SessionId, Set<Wake>>();
   const stopListeners = new Set<(stop: AnnouncedStop) => void>();
@@ -120,6 +128,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           });
           if (isWatched(state)) lastActive.set(key, now);
           else lastActive.delete(key);
+          if (!isUnconfirmedStop(state)) stopping.delete(key);
+          else if (!stopping.has(key)) stopping.set(key, now);
           outbox.add({ record }, now);
           return true;
         }),
@@ -154,6 +164,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             if (count !== undefined) counts.set(state.state, count + 1);
           }
           return Object.fromEntries(counts);
+        }),
+      oldestStop: () =>
+        step((now) => {
+          const [oldest] = stopping.values();
+          return oldest === undefined ? undefined : now - oldest;
         }),
       touch: (keys) =>
         step((now) => {

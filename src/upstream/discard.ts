@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DiscardedWrite } from '../core/http/write-guard.ts';
-import { exchangePool } from './pool.ts';
+import { type ConnectFailed, exchangePool } from './pool.ts';
 
 const leastMs = 1000;
 const againMs = 200;
@@ -14,9 +14,9 @@ export interface DiscardEndpoint {
 }
 
 /** Each request has a connection of its own: those for media may all be waiting. */
-export function connectDiscard(url: string): DiscardEndpoint {
+export function connectDiscard(url: string, connectFailed?: ConnectFailed): DiscardEndpoint {
   const { origin, pathname: path } = new URL(url);
-  const pool = exchangePool(origin, maxConnections);
+  const pool = exchangePool(origin, maxConnections, connectFailed);
   const post = async (
     { write, call, epoch, reason, stream }: DiscardedWrite,
     signal: AbortSignal,

@@ -38,6 +38,8 @@ export interface MediaLimits {
   /** Requests at a time; more would queue. */
   readonly connections: number;
   readonly connectFailed?: ConnectFailed;
+  /** The same for requests to discard a write; `url`: where they go. */
+  readonly discardFailed?: (url: string) => ConnectFailed;
 }
 
 /** What a route says about its handler. */
@@ -46,16 +48,15 @@ export type HandlerOptions = Pick<MediaRoute, 'discard' | 'token' | 'host'>;
 /** `discard` is where the handler is asked to discard writes that were cut: a path below `url`, or a URL. */
 export function connectMedia(
   url: string,
-  { idleMs, connections, connectFailed }: MediaLimits,
+  { idleMs, connections, connectFailed, discardFailed }: MediaLimits,
   handler: HandlerOptions = {},
 ): MediaUpstream {
   const { discard } = handler;
   const { origin, path: basePath } = parseUpstreamUrl(url);
   const pool = streamingPool(origin, connections, connectFailed);
+  const discardUrl = discard?.startsWith('/') === true ? origin + basePath + discard : discard;
   const endpoint =
-    discard === undefined
-      ? undefined
-      : connectDiscard(discard.startsWith('/') ? origin + basePath + discard : discard);
+    discardUrl === undefined ? undefined : connectDiscard(discardUrl, discardFailed?.(discardUrl));
   const changed = ({ headers }: IncomingMessage, facts: MediaRequest['facts']): ChangedHeaders => ({
     ...(keepsAuthorization(handler) ? {} : { authorization: null }),
     ...(handler.host === 'keep' && headers.host !== undefined ? { host: headers.host } : {}),

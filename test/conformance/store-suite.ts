@@ -12,6 +12,7 @@ import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
 import { describeSessions } from './session-laws.ts';
 import { describeIdleCalls } from './idle-call-laws.ts';
+import { describeUnconfirmed } from './unconfirmed-laws.ts';
 import { commitOn, type Fixture, minute, move, newCall, recordingCall, tally } from './store-fixtures.ts';
 
 const session = (): string => `session-${randomUUID()}`;
@@ -151,6 +152,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     });
 
     describeIdleCalls(() => fixture);
+    describeUnconfirmed(() => fixture);
 
     describeOpened(() => fixture);
 

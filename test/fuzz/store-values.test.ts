@@ -17,7 +17,7 @@ const secret = 'hunter2canary';
 const state = JSON.stringify({
   ...new History(1).recording().state,
   exchange: { kind: 'start', token: 'x', heldAt: 3, forMs: 5, operation: 'op' },
-  told: {
+  notified: {
     states: ['established'],
     applicationInstance: null,
     roster: { participants: {}, shownIn: 0, contradictedIn: {} },
@@ -67,7 +67,7 @@ const names = [
   'startedAt',
   'openedAt',
   'closedAt',
-  'told',
+  'notified',
   'roster',
   'participants',
   'seq',

@@ -8,6 +8,7 @@ import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisrup
 import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import type { ISecret } from 'kubernetes-models/v1/Secret';
 import type { IService } from 'kubernetes-models/v1/Service';
+import type { IServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 import type { IPrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
 import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
 import { parse } from 'yaml';
@@ -45,6 +46,7 @@ interface Kinds {
   readonly Secret: ISecret;
   readonly SecretProviderClass: { readonly spec: { readonly parameters: { readonly objects: string } } };
   readonly Service: IService;
+  readonly ServiceAccount: IServiceAccount;
   readonly ServiceMonitor: IServiceMonitor;
 }
 
@@ -195,6 +197,9 @@ describe.each(names)('in %s', (name) => {
   });
 });
 
+/** Where the webhook of Azure workload identity mounts the token of a Pod that asks for it. */
+const identityToken = '/var/run/secrets/azure/tokens/azure-identity-token';
+
 /** The settings that the proxy of an overlay starts with, from the objects that are mounted. `fill`: what is left to do. */
 function settingsOf(
   name: string,
@@ -207,7 +212,7 @@ function settingsOf(
   expect(mounted).toBe(only(name, 'ConfigMap', 'tallylight-settings').metadata.name);
   const settings = loadSettings(env, (path) => {
     const [, folder, file = ''] = /^\/etc\/tallylight\/(settings|secrets)\/(.+)$/.exec(path) ?? [];
-    const text = folder === 'settings' ? data?.[file] : secrets[file];
+    const text = path === identityToken ? 'a token' : folder === 'settings' ? data?.[file] : secrets[file];
     if (text === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' });
     return fill(text);
   });
@@ -236,8 +241,22 @@ test('the sandbox has settings and secrets that the proxy starts with, and state
   );
 });
 
+test('Azure lets the proxy prove itself to Entra as its workload, without a secret for Graph', () => {
+  const { labels, pod } = podOf('azure');
+  expect(labels['azure.workload.identity/use']).toBe('true');
+  const account = only('azure', 'ServiceAccount');
+  expect(pod.serviceAccountName).toBe(account.metadata.name);
+  expect(Object.keys(account.metadata.annotations ?? {}).toSorted()).toEqual([
+    'azure.workload.identity/client-id',
+    'azure.workload.identity/tenant-id',
+  ]);
+  // The webhook leaves alone what has the name of its volume, or its place.
+  const mounts = pod.containers.flatMap(({ volumeMounts = [] }) => volumeMounts);
+  expect(mounts.filter(({ mountPath }) => mountPath.startsWith('/var/run'))).toEqual([]);
+});
+
 test('Azure has settings that the proxy starts with once the angle brackets are replaced, and not before', () => {
-  const secrets = { 'redis-url': 'rediss+cluster://:secret@redis.example:10000', 'bot.pem': 'a key' };
+  const secrets = { 'redis-url': 'rediss+cluster://:secret@redis.example:10000' };
   const id = '6f1d2c3a-58b4-4f0e-9c27-1a2b3c4d5e6f';
   const fill = (text: string): string =>
     text
@@ -247,7 +266,7 @@ test('Azure has settings that the proxy starts with once the angle brackets are 
   expect(() => settingsOf('azure', secrets)).toThrow('TALLYLIGHT_PUBLIC_URL');
   expect(settingsOf('azure', secrets, fill)).toMatchObject({
     redisUrl: secrets['redis-url'],
-    graphCredentials: [{ privateKey: { pem: 'a key', certificatePem: 'a key' } }],
+    graphCredentials: [{ clientId: id, federatedTokenFile: identityToken }],
   });
   // Every file that the settings name is one that Key Vault lays there.
   const { spec } = only('azure', 'SecretProviderClass');

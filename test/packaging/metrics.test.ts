@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import { createMeter, createPrimaryMeter } from '../../src/metrics/metrics.ts';
-import { createRegistry, reportBuild } from '../../src/metrics/process.ts';
+import { createRegistry, reportBuild, reportLog } from '../../src/metrics/process.ts';
 import { metricsTable } from '../../src/metrics/table.ts';
 import { WorkerMetrics } from '../../src/metrics/workers.ts';
 import { eventually } from '../support/eventually.ts';
@@ -27,6 +27,7 @@ async function everything(): Promise<string> {
   meter.keySetFetch('keys', true);
   meter.graphCredentialRequest('client', true);
   meter.certificate('server', Date.now());
+  meter.redisToken({ expiresAt: Date.now() });
   meter.loaded('policies');
   meter.evidence({ waiting: 1, oldestSeconds: 1, written: 1 });
   meter.evidenceBacklog({ bytes: 1, exceeded: false });
@@ -36,6 +37,7 @@ async function everything(): Promise<string> {
   meter.decision('media', 'admitted');
   const own = createRegistry();
   reportBuild(own, '1.2.3');
+  reportLog(own, () => ({ droppedLines: 0, waitingBytes: 0 }));
   createPrimaryMeter(own).workers({ starting: 0, serving: 1, leaving: 0 });
   const isMeasured = async (): Promise<boolean> => /^tallylight_event_loop_lag_/m.test(await own.metrics());
   await eventually(isMeasured);

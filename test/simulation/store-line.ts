@@ -38,7 +38,17 @@ const tells: Readonly<Record<string, Tell>> = {
 };
 
 /** Commands that write nothing, and those that lead to open gates. */
-const reading = new Set(['read', 'census', 'idle', 'pending', 'depth', 'announceStop', 'onWake', 'onStop']);
+const reading = new Set([
+  'read',
+  'census',
+  'oldestStop',
+  'idle',
+  'pending',
+  'depth',
+  'announceStop',
+  'onWake',
+  'onStop',
+]);
 const opening = new Set(['join', 'heartbeat', 'acquire']);
 
 /** What becomes of one command, or of its reply. */

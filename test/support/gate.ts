@@ -220,6 +220,7 @@ export class World {
       acquire: through('acquire', ({ calls }, ...args) => calls.acquire(...args)),
       leave: through('leave', ({ calls }, ...args) => calls.leave(...args)),
       census: through('census', ({ calls }) => calls.census()),
+      oldestStop: through('oldestStop', ({ calls }) => calls.oldestStop()),
       touch: through('touch', ({ calls }, heard) => calls.touch(heard)),
       idle: through('idle', ({ calls }, ...args) => calls.idle(...args)),
       sweep: through('sweep', ({ calls }, limit) => calls.sweep(limit)),

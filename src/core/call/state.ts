@@ -183,6 +183,10 @@ export const retentionMs = (state: StateName): number | undefined =>
 export const isWatched = ({ state, binding }: Pick<CallState, 'state' | 'binding'>): boolean =>
   state !== 'ended' && (state !== 'idle' || binding !== null);
 
+/** Whether a stop is stored whose outcome Graph has not confirmed. */
+export const isUnconfirmedStop = ({ state }: Pick<CallState, 'state'>): boolean =>
+  state === 'stopping' || state === 'unconfirmed';
+
 /**
  * The events after which less may be sent or admitted than before, or the same. A store that is full takes them, since
  * nothing may keep a stop from being stored.

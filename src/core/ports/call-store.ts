@@ -55,6 +55,8 @@ export interface CallStore {
   leave(call: CallKey, holder: Holder, tally: Tally): Promise<void>;
   /** How many calls are in each state now; calls in states that are forgotten after a while are not counted. */
   census(): Promise<Census>;
+  /** The age of the oldest stop that is stored and not confirmed, in watched time, ms; undefined: there is none. */
+  oldestStop(): Promise<number | undefined>;
   /** These calls were active now. A commit implies it. Calls that idleness may not end stay unlisted. */
   touch(calls: readonly CallKey[]): Promise<void>;
   /** Calls that have been idle for `forMs` of watched time, at most `limit`, the longest idle first. */

@@ -1,5 +1,12 @@
 import type { JsonObject } from '../json.ts';
 
+/** What the reader of a log has not had. */
+export interface LogBacklog {
+  /** Since the start. */
+  readonly droppedLines: number;
+  readonly waitingBytes: number;
+}
+
 /**
  * Destination of log lines: `text` says what happened, `facts` are its fields. Neither holds a token, media or metadata.
  */

@@ -17,7 +17,7 @@ export const certificateUses = ['server', 'graphCredential'] as const;
 export type CertificateUse = (typeof certificateUses)[number];
 
 /** What is read at the start, and read again while the process runs. */
-export const reloadables = ['policies', 'certificate'] as const;
+export const reloadables = ['policies', 'certificate', 'graphCredential', 'revokedTokens'] as const;
 export type Reloadable = (typeof reloadables)[number];
 
 /** The metrics that the gate and the stages report; implemented in `metrics`. */
@@ -50,9 +50,13 @@ export interface Meter {
   graphTokenRefused(outcome: 'repeated' | 'passed'): void;
   /** A token was asked for with a credential of the proxy's own. */
   graphCredentialRequest(client: string, ok: boolean): void;
+  /** The credentials that are in use from now on, by the names of their clients; what others did counts no more. */
+  graphCredentials(clients: readonly string[]): void;
   keySetFetch(keys: string, ok: boolean): void;
-  /** `expiresAt`: ms since the epoch. */
-  certificate(use: CertificateUse, expiresAt: number): void;
+  /** A token was asked for with which connections to Redis log in. `expiresAt`: of the token, ms since the epoch. */
+  redisToken(token: { readonly expiresAt: number } | 'failed'): void;
+  /** `expiresAt`: ms since the epoch; undefined: there is none any more. */
+  certificate(use: CertificateUse, expiresAt: number | undefined): void;
   upstreamAnswer(status: number, seconds: number): void;
   webSocket(event: 'opened' | StreamEnd): void;
   webSocketFrames(direction: FrameDirection, count: number): void;
@@ -61,6 +65,8 @@ export interface Meter {
   loaded(what: Reloadable): void;
   policyReload(ok: boolean): void;
   certificateReload(ok: boolean): void;
+  graphCredentialReload(ok: boolean): void;
+  revocationListReload(ok: boolean): void;
   /** What waits, undefined: that is not known here; and what was written since the last report. */
   evidence(facts: {
     readonly waiting?: number;

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import { Fault, messageOf } from '../../core/errors.ts';
 import { createPrimaryMeter } from '../../metrics/metrics.ts';
-import { createRegistry, reportBuild } from '../../metrics/process.ts';
+import { createRegistry, reportBuild, reportLog } from '../../metrics/process.ts';
 import { WorkerMetrics } from '../../metrics/workers.ts';
 import { createAdmin } from '../admin.ts';
 import { type ExitKind, exitKindOf } from '../exit-codes.ts';
@@ -42,8 +42,10 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
 
   const registry = createRegistry();
   reportBuild(registry, version());
+  if (log.backlog !== undefined) reportLog(registry, log.backlog);
   const meter = createPrimaryMeter(registry);
   meter.loaded('policies');
+  if (settings.controlAuth === 'jwt') meter.loaded('graphCredential');
   const metrics = new WorkerMetrics();
   const onCrashLoop = (why: string): void => {
     log.error({}, why);
@@ -88,6 +90,10 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     state.failure = failure;
     ending.now({ why: failure.why ?? 'the workers could not be started' });
   };
+  const reloaded = (ok: boolean): void => {
+    meter.policyReload(ok);
+    if (inForce.settings.controlAuth === 'jwt') meter.graphCredentialReload(ok);
+  };
   const reload = async (): Promise<void> => {
     if (state.ending) {
       log.info({}, 'settings and policies were not reloaded: the process is shutting down');
@@ -100,13 +106,13 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
       log.info({}, 'settings and policies were reloaded; replacing the workers one after the other');
       const renewed = await pool.renew(next);
       if (renewed) inForce = next;
-      meter.policyReload(renewed);
+      reloaded(renewed);
     } catch (error) {
       log.error(
         { error: messageOf(error) },
         'settings and policies could not be reloaded; no worker is replaced',
       );
-      meter.policyReload(false);
+      reloaded(false);
     }
   };
   onEndSignals(ending);

@@ -1,6 +1,6 @@
 import type { CallKey } from '../../core/call/key.ts';
 import type { HolderTimes, SessionId } from '../../core/call/session.ts';
-import { closingEvents, isWatched } from '../../core/call/state.ts';
+import { closingEvents, isUnconfirmedStop, isWatched } from '../../core/call/state.ts';
 import { hasNoCounts } from '../../core/call/tally.ts';
 import { Fault } from '../../core/errors.ts';
 import type { Acquired, CallStore } from '../../core/ports/call-store.ts';
@@ -84,6 +84,7 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
           retentionMs: retentionMs === undefined ? '' : String(Math.ceil(retentionMs)),
           id: call,
           listed: isWatched(state) ? '1' : '0',
+          stop: isUnconfirmedStop(state) ? '1' : '0',
           open: openState,
           ...shards.reportArguments(part),
           channel: keys.evidence,
@@ -124,6 +125,13 @@ export function redisCalls(connection: Connection, keys: Keys, shards: Shards, h
         all.map((part) => connection.command('hgetall', keys.shard(part).census)),
       );
       return sumCensus(found);
+    },
+    oldestStop: async () => {
+      const found = await Promise.all(
+        all.map((part) => connection.script(scripts.stops, keys.shard(part), shards.reportArguments(part))),
+      );
+      const ages = found.filter((age) => age !== undefined);
+      return ages.length === 0 ? undefined : Math.max(...ages);
     },
     touch: async (calls) => {
       const ids = new Map<number, CallKey[]>();

@@ -10,7 +10,7 @@ export const shardCount = 256;
 export const shardOf = (call: CallKey): number => Number.parseInt(sha256(call).slice(0, 2), 16);
 
 /** The layout that is described here; prelude.lua has it as well. */
-export const formatNumber = 3;
+export const formatNumber = 4;
 
 export interface ShardKeys {
   /** A stream: the evidence that waits. */
@@ -25,6 +25,8 @@ export interface ShardKeys {
   readonly activity: string;
   /** A sorted set: call id -> when the call may be forgotten, in watched time. */
   readonly retained: string;
+  /** A sorted set: call id -> when its stop was stored, in watched time. Of calls whose stop is not confirmed. */
+  readonly stopping: string;
 }
 
 interface CallKeys extends ShardKeys {
@@ -82,6 +84,7 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     census: `${prefix}:{${n}}:census`,
     activity: `${prefix}:{${n}}:activity`,
     retained: `${prefix}:{${n}}:retained`,
+    stopping: `${prefix}:{${n}}:stopping`,
   });
   const shardIn = (call: CallKey): number => shardOf(call) % shards;
   return {

@@ -1,5 +1,5 @@
 // Written by lua/build.mjs from the files in lua/; change those.
-const prelude = `local format = '3'
+const prelude = `local format = '4'
 local function decimal(number)
   return string.format('%.0f', math.floor(number))
 end
@@ -115,11 +115,12 @@ return wanted`,
   commit: `#!lua
 ${prelude}
 ${shard}
-local call, tallies, outbox, shard, mark, census, activity, retained = unpack(KEYS)
-local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
+local call, tallies, outbox, shard, mark, census, activity, retained, stopping = unpack(KEYS)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, stop, open, seen, elapsed, channel, part = unpack(ARGV)
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
-  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
+  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' },
+  { stopping, 'zset', 'ZADD', 'ZREM' })
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
 local counts = redis.call('HMGET', census, stored[3] or state, state)
@@ -146,6 +147,11 @@ if listed == '1' then
   redis.call('ZADD', activity, fraction(known.watched), id)
 else
   redis.call('ZREM', activity, id)
+end
+if stop == '1' then
+  redis.call('ZADD', stopping, 'NX', fraction(known.watched), id)
+else
+  redis.call('ZREM', stopping, id)
 end
 if retentionMs == '' then
   redis.call('ZREM', retained, id)
@@ -156,11 +162,12 @@ return 1`,
   commitClosing: `#!lua flags=allow-oom
 ${prelude}
 ${shard}
-local call, tallies, outbox, shard, mark, census, activity, retained = unpack(KEYS)
-local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
+local call, tallies, outbox, shard, mark, census, activity, retained, stopping = unpack(KEYS)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, stop, open, seen, elapsed, channel, part = unpack(ARGV)
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
-  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
+  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' },
+  { stopping, 'zset', 'ZADD', 'ZREM' })
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
 local counts = redis.call('HMGET', census, stored[3] or state, state)
@@ -187,6 +194,11 @@ if listed == '1' then
   redis.call('ZADD', activity, fraction(known.watched), id)
 else
   redis.call('ZREM', activity, id)
+end
+if stop == '1' then
+  redis.call('ZADD', stopping, 'NX', fraction(known.watched), id)
+else
+  redis.call('ZREM', stopping, id)
 end
 if retentionMs == '' then
   redis.call('ZREM', retained, id)
@@ -352,6 +364,16 @@ ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
 if shardNow(shard, mark, seen, elapsed).life ~= life then return 0 end
 redis.call('HSET', shard, 'settled', '1')
 return 1`,
+  stops: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local shard, mark, stopping = unpack(KEYS)
+local seen, elapsed = unpack(ARGV)
+ready({ shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+keepTimes(shard, known)
+local found = redis.call('ZRANGE', stopping, '-inf', fraction(known.watched), 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+return found[2] and decimal(known.watched - found[2]) or nil`,
   sweep: `#!lua flags=allow-oom
 ${prelude}
 ${shard}

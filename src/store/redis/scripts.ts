@@ -159,6 +159,9 @@ function idleCalls(reply: unknown): readonly IdleCall[] {
   }));
 }
 
+const oldestStop = (reply: unknown): number | undefined =>
+  reply === null ? undefined : asNumber(reply, 'stop');
+
 const calls = (reply: unknown): readonly CallKey[] => asList(reply, 'listed call').map(asCallKey);
 
 interface Beat {
@@ -229,10 +232,10 @@ const shardArgs = ['seen', 'elapsed'] as const;
 const commit = (name: 'commit' | 'commitClosing') =>
   replicated(
     name,
-    ['call', 'tallies', 'outbox', ...shardKeys, 'census', 'activity', 'retained'],
+    ['call', 'tallies', 'outbox', ...shardKeys, 'census', 'activity', 'retained', 'stopping'],
     [
       ...['operation', 'version', 'life', 'state', 'epoch', 'binding', 'value', 'record'],
-      ...['dropTallies', 'retentionMs', 'id', 'listed', 'open', ...shardArgs, 'channel', 'part'],
+      ...['dropTallies', 'retentionMs', 'id', 'listed', 'stop', 'open', ...shardArgs, 'channel', 'part'],
     ] as const,
     yes,
   );
@@ -251,6 +254,7 @@ export const scripts = {
   leave: script('leave', ['call', 'holders', 'tallies'], ['session', 'epoch', 'name', 'tally', 'how'], yes),
   touch: script('touch', [...shardKeys, 'activity'], ['ids', ...shardArgs], yes),
   idle: script('idle', [...shardKeys, 'activity'], ['forMs', 'limit', ...shardArgs], idleCalls),
+  stops: script('stops', [...shardKeys, 'stopping'], [...shardArgs], oldestStop),
   due: script('due', [...shardKeys, 'retained'], ['limit', ...shardArgs], calls),
   sweep: script(
     'sweep',

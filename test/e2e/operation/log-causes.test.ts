@@ -102,6 +102,34 @@ test('a media handler and a key server that refuse connections are named', async
   });
 });
 
+test('a handler that cannot be asked to discard a write is named', async () => {
+  const discard = `http://127.0.0.1:${deadPort}/discard`;
+  const { world, log } = await worldWith(({ sink }) => ({
+    mediaRoutes: [
+      {
+        ...{ path: '/media/{callId}/*', upstream: sink.url, methods: ['POST'], reads: 'pass' },
+        ...{ websocket: false, discard },
+      },
+    ],
+  }));
+  const bot = await world.bot();
+  await eventually(async () => (await bot.report('recording')).status === 200);
+  const upload = bot.slowUpload('unfinished');
+  upload.send(100);
+  await eventually(() => world.sink.received.some(({ bytes }) => bytes > 0));
+  expect((await bot.report('notRecording')).status).toBe(200);
+  await upload.over;
+  const line = log.lines.find(({ text }) => text === 'a media handler could not be asked to discard a write');
+  expect(line).toMatchObject({
+    level: 'warn',
+    facts: {
+      setting: 'TALLYLIGHT_MEDIA_ROUTES',
+      host: `127.0.0.1:${deadPort}`,
+      cause: expect.stringMatching(/^ECONNREFUSED: /),
+    },
+  });
+});
+
 test('a token endpoint that refuses connections is named', async () => {
   const tokenEndpoint = `http://127.0.0.1:${deadPort}/token`;
   const { log } = await worldWith(() => ({

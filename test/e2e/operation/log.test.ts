@@ -16,6 +16,7 @@ import { batch, callIs } from '../../support/notified-bot.ts';
 import { processTestBed } from '../../support/process-test-bed.ts';
 import { startRedis } from '../../support/redis.ts';
 import { json, send } from '../../support/raw-http.ts';
+import { metricsOf } from '../../support/worker-test-bed.ts';
 
 const testBed = processTestBed('log');
 const builtMain = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url));
@@ -161,7 +162,16 @@ test('a reader of the log that goes away neither ends the process nor holds up a
   const lines: string[] = [];
   running.child.stdout?.on('data', (chunk: Buffer) => lines.push(...chunk.toString().split('\n')));
   await eventually(() => urlIn(lines) !== undefined);
+  const adminUrl = String(parsed(lines.filter((line) => line.includes('"listening"')))[0]?.adminUrl);
+  const waiting = async (): Promise<number> =>
+    (await metricsOf({ adminUrl })).get('tallylight_log_waiting_bytes') ?? -1;
+  await eventually(async () => (await waiting()) === 0);
   running.child.stdout?.destroy();
+  const bot = await testBed.newBot({ url: urlIn(lines) ?? '' });
+  await eventually(async () => {
+    expect((await bot.upload('early', 1)).status).toBe(403);
+    return (await waiting()) > 0;
+  });
   await lifeAt(urlIn(lines) ?? '', running);
 });
 

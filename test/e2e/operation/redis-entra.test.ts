@@ -10,6 +10,7 @@ import { startAzureRedis } from '../../support/azure-redis.ts';
 import { eventually } from '../../support/eventually.ts';
 import { failedStart, settingsFor, startProxyProcess } from '../../support/process.ts';
 import { send } from '../../support/raw-http.ts';
+import { metricsOf } from '../../support/worker-test-bed.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -58,6 +59,15 @@ test('a proxy logs in to a managed Redis over TLS; without a token its gates clo
   await eventually(async () => (await bot.report('recording')).headers['tallylight-gate'] === 'open');
   await eventually(async () => (await bot.upload('a', 64)).status === 201);
 
+  const requests = async (outcome: string): Promise<number> =>
+    (await metricsOf(proxy)).get(`tallylight_redis_token_requests_total{outcome="${outcome}"}`) ?? -1;
+  const told = await metricsOf(proxy);
+  const expiry = told.get('tallylight_redis_token_expiry_timestamp_seconds') ?? 0;
+  const success = told.get('tallylight_redis_token_last_success_timestamp_seconds') ?? 0;
+  expect(expiry - success).toBeGreaterThan(0);
+  expect(expiry - success).toBeLessThanOrEqual(2);
+  expect(await requests('ok')).toBeGreaterThan(0);
+  const failed = await requests('failed');
   azure.isDown = true;
   const asked = azure.requests.length;
   await eventually(() => azure.requests.length > asked);
@@ -67,6 +77,7 @@ test('a proxy logs in to a managed Redis over TLS; without a token its gates clo
     const { body } = await send(proxy.adminUrl, { path: '/readyz/gates' });
     return body.includes('there is no access token for it: the token endpoint answered 500');
   });
+  expect(await requests('failed')).toBeGreaterThan(failed);
   // The bot's signalling goes on.
   expect((await send(proxy.adminUrl, { path: '/readyz' })).status).toBe(200);
   expect((await bot.report('notRecording')).headers['tallylight-reason']).toBe('StoreUnavailable');

@@ -8,7 +8,7 @@ import { sandboxApp, sandboxSecret } from '../../../src/sandbox/token-mint.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type ProxyProcess, settingsFor, startProxyProcess } from '../../support/process.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
-import { gatesOpen } from '../../support/worker-test-bed.ts';
+import { gatesOpen, metricsOf } from '../../support/worker-test-bed.ts';
 
 /** An application that is none of the bots here. */
 const nobody = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
@@ -76,35 +76,77 @@ async function end(): Promise<void> {
   proxy = undefined;
 }
 
-test('a proxy whose secrets are all in files records a call, and says on SIGHUP what it has not taken', async () => {
-  const { url } = await start({});
-  const bot = new Bot(url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
+/** How many lines with this text there were when it came. */
+const saidAgain = async (text: string, before: number): Promise<Record<string, unknown>> =>
+  eventually(() => said(text)[before], { what: text });
+
+test('without workers SIGHUP takes another Graph credential that obtains a token, and no other', async () => {
+  const { url, adminUrl } = await start({});
+  const reloads = async (outcome: string): Promise<number | undefined> =>
+    (await metricsOf({ adminUrl })).get(`tallylight_graph_credential_reloads_total{outcome="${outcome}"}`);
+  const loadedAt = async (): Promise<number> =>
+    (await metricsOf({ adminUrl })).get(
+      'tallylight_reload_last_success_timestamp_seconds{what="graphCredential"}',
+    ) ?? 0;
+  const newBot = async (): Promise<Bot> =>
+    new Bot(url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
+  const bot = await newBot();
   await eventually(async () => (await bot.report('recording')).status === 200, { what: 'recording' });
   expect((await bot.upload('part', 640)).status).toBe(201);
+  const began = await loadedAt();
+  expect(began).toBeGreaterThan(0);
 
-  await credential(nobody);
+  // A secret that the token endpoint refuses.
+  await writeFile(files.secret, 'rotated-too-early\n');
   proxy?.kill('SIGHUP');
-  const [told] = await eventually(() => {
-    const lines = said('settings have changed in their files');
-    return lines.length > 0 ? lines : undefined;
+  const refused = await saidAgain('the Graph credentials could not be reloaded', 0);
+  expect(refused).toMatchObject({
+    level: 'error',
+    setting: 'TALLYLIGHT_GRAPH_CREDENTIAL',
+    error: expect.stringContaining(`no Graph access token for client ${sandboxApp}`),
   });
-  expect(told).toMatchObject({ level: 'warn', settings: ['TALLYLIGHT_GRAPH_CREDENTIAL'] });
+  expect([await reloads('ok'), await reloads('failed'), await loadedAt()]).toEqual([0, 1, began]);
+  expect((await (await newBot()).report('recording')).status).toBe(200);
+  await gatesOpen({ adminUrl });
 
+  // Settings that are no longer valid change nothing.
   await rm(files.credential);
   proxy?.kill('SIGHUP');
-  const [invalid] = await eventually(() => {
-    const lines = said('the settings are no longer valid');
-    return lines.length > 0 ? lines : undefined;
-  });
-  expect(invalid?.error).toContain('TALLYLIGHT_GRAPH_CREDENTIAL_FILE names a file that cannot be read');
-  // What is in force goes on.
+  const invalid = await saidAgain('the settings are no longer valid', 0);
+  expect(invalid.error).toContain('TALLYLIGHT_GRAPH_CREDENTIAL_FILE names a file that cannot be read');
+  expect(await reloads('failed')).toBe(2);
   expect((await bot.upload('later', 640)).status).toBe(201);
+
+  // Another credential, and another setting besides, which is not taken.
+  await writeFile(files.secret, `${sandboxSecret}\n`);
+  await credential(nobody);
+  await writeFile(files.redis, `${redis.url.replace('//', '//gate:another@')}\n`);
+  proxy?.kill('SIGHUP');
+  expect(await saidAgain('the Graph credentials were reloaded', 0)).toMatchObject({ clients: [sandboxApp] });
+  expect(await saidAgain('settings have changed in their files', 0)).toMatchObject({
+    level: 'warn',
+    settings: ['TALLYLIGHT_REDIS_URL'],
+  });
+  expect([await reloads('ok'), await reloads('failed')]).toEqual([1, 2]);
+  expect(await loadedAt()).toBeGreaterThan(began);
+  expect((await (await newBot()).report('recording')).headers['tallylight-reason']).toBe(
+    'GraphCredentialMissing',
+  );
+
+  // The same again is no change; and back.
+  proxy?.kill('SIGHUP');
+  await saidAgain('settings have changed in their files', 1);
+  expect(await reloads('ok')).toBe(2);
+  expect(said('the Graph credentials were reloaded')).toHaveLength(1);
+  await credential(sandboxApp);
+  proxy?.kill('SIGHUP');
+  await saidAgain('the Graph credentials were reloaded', 1);
   expect((await bot.report('notRecording')).status).toBe(200);
   await end();
 });
 
 test('with workers SIGHUP takes another Graph credential from its file, and says that another Redis needs a restart', async () => {
-  const { url } = await start({ TALLYLIGHT_WORKERS: '2' });
+  const { url, adminUrl } = await start({ TALLYLIGHT_WORKERS: '2' });
   const bot = new Bot(url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
   await eventually(async () => (await bot.report('recording')).status === 200, { what: 'recording' });
   await credential(nobody);
@@ -112,6 +154,9 @@ test('with workers SIGHUP takes another Graph credential from its file, and says
   await eventually(() => said('a worker has exited').length === 2, { what: 'two workers having left' });
   const late = new Bot(url, await peers.mint.mint(), peers.graph.incomingCall({ answered: true }));
   expect((await late.report('recording')).headers['tallylight-reason']).toBe('GraphCredentialMissing');
+  const reloads = async (outcome: string): Promise<number | undefined> =>
+    (await metricsOf({ adminUrl })).get(`tallylight_graph_credential_reloads_total{outcome="${outcome}"}`);
+  expect([await reloads('ok'), await reloads('failed')]).toEqual([1, 0]);
 
   await writeFile(files.redis, `${redis.url.replace('//', '//gate:another@')}\n`);
   proxy?.kill('SIGHUP');
@@ -120,5 +165,6 @@ test('with workers SIGHUP takes another Graph credential from its file, and says
     return lines.length > 0 ? lines : undefined;
   });
   expect(refused?.error).toContain('TALLYLIGHT_REDIS_URL cannot be changed');
+  expect([await reloads('ok'), await reloads('failed')]).toEqual([1, 1]);
   await end();
 });

@@ -79,8 +79,8 @@ const change = {
 
 const scenes: Readonly<Record<keyof typeof scripts, Scene>> = {
   read: { before: anotherLife },
-  commit: { before: held, args: { ...change, retentionMs: '', listed: '1' } },
-  commitClosing: { before: held, args: { ...change, retentionMs: '5', listed: '0' } },
+  commit: { before: held, args: { ...change, retentionMs: '', listed: '1', stop: '0' } },
+  commitClosing: { before: held, args: { ...change, retentionMs: '5', listed: '0', stop: '1' } },
   acquire: { before: recorded, args: { session: 'session-1', open: 'recording', ...times } },
   leave: {
     before: held,
@@ -88,6 +88,7 @@ const scenes: Readonly<Record<keyof typeof scripts, Scene>> = {
   },
   touch: { before: recorded, args: { ids: JSON.stringify([call]) } },
   idle: { before: recorded, args: { forMs: '0', limit: '5' } },
+  stops: { before: recorded },
   due: { before: recorded, args: { limit: '5' } },
   sweep: {
     before: async (store) => {

@@ -99,12 +99,12 @@ function xdel(data: Keyspace, [key = '', ...ids]: readonly string[]): Reply {
 }
 
 function zadd(data: Keyspace, [key = '', ...args]: readonly string[]): Reply {
-  const onlyKnown = args[0] === 'XX';
-  const [score, name, ...more] = onlyKnown ? args.slice(1) : args;
+  const [only] = args;
+  const [score, name, ...more] = only === 'XX' || only === 'NX' ? args.slice(1) : args;
   if (name === undefined || more.length > 0 || !Number.isFinite(Number(score))) return wrongArguments();
   const scores = new Map(scoresOf(data, key));
   const isKnown = scores.has(name);
-  if (onlyKnown && !isKnown) return 0;
+  if (isKnown ? only === 'NX' : only === 'XX') return 0;
   data.set(key, { kind: 'zset', scores: scores.set(name, Number(score)) });
   return isKnown ? 0 : 1;
 }

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import type { Meter } from '../../../src/core/ports/meter.ts';
 import { type ReasonCode, reasons } from '../../../src/core/reasons.ts';
 import { createMeter } from '../../../src/metrics/metrics.ts';
-import { createRegistry, reportBuild } from '../../../src/metrics/process.ts';
+import { createRegistry, reportBuild, reportLog } from '../../../src/metrics/process.ts';
 import { helpOf, type MetricRow } from '../../../src/metrics/row.ts';
 import { metrics, metricsTable, processMetrics } from '../../../src/metrics/table.ts';
 import { lua } from '../../../src/store/redis/lua.generated.ts';
@@ -120,6 +120,21 @@ describe('every report changes its metrics', () => {
       'a failed reload of the certificate',
       (meter) => meter.certificateReload(false),
       ['tallylight_certificate_reloads_total{outcome="failed"} 1'],
+    ],
+    [
+      'a failed reload of the Graph credentials',
+      (meter) => meter.graphCredentialReload(false),
+      ['tallylight_graph_credential_reloads_total{outcome="failed"} 1'],
+    ],
+    [
+      'a failed reload of the list of revoked tokens',
+      (meter) => meter.revocationListReload(false),
+      ['tallylight_revocation_list_reloads_total{outcome="failed"} 1'],
+    ],
+    [
+      'a failed request for a token for Redis',
+      (meter) => meter.redisToken('failed'),
+      ['tallylight_redis_token_requests_total{outcome="failed"} 1'],
     ],
     ['free space', (meter) => meter.evidenceFree(4096), ['tallylight_evidence_free_bytes 4096']],
     [
@@ -253,6 +268,7 @@ describe('every report changes its metrics', () => {
     // Their values are times of this machine.
     meter.graphCredentialRequest('client-1', true);
     meter.keySetFetch('keys-1', true);
+    meter.redisToken({ expiresAt: Date.now() });
     meter.loaded('policies');
     const seen = (await samples(registry)).map(nameOf);
     expect([...new Set(seen)].sort()).toEqual(rows.map(({ name }) => name).sort());
@@ -362,6 +378,7 @@ describe('the table', () => {
     const registry = createRegistry();
     createMeter(registry);
     reportBuild(registry, '1.2.3');
+    reportLog(registry, () => ({ droppedLines: 0, waitingBytes: 0 }));
     const ours = (await registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('tallylight_'));
     const described = ours.map(({ name, help, type }) => `${name} ${String(type)} ${help}`);
     const all = [...rows, ...Object.values<MetricRow>(processMetrics)];

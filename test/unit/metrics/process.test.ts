@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { eventLoopLag } from '../../../src/metrics/event-loop-lag.ts';
-import { createRegistry } from '../../../src/metrics/process.ts';
+import { createRegistry, reportLog } from '../../../src/metrics/process.ts';
 import { eventually } from '../../support/eventually.ts';
 
 async function valueOf(registry: ReturnType<typeof createRegistry>, name: string): Promise<number> {
@@ -43,4 +43,21 @@ test('no number of the process is a constant that looks like a lag', async () =>
   const text = await createRegistry().metrics();
   expect(text).not.toMatch(/nodejs_eventloop_lag_(min|max|mean|p50)/);
   expect(text).toContain('nodejs_eventloop_lag_seconds');
+});
+
+test('lines that the log lost are counted, and those that wait are shown as they are now', async () => {
+  const registry = createRegistry();
+  let backlog = { droppedLines: 0, waitingBytes: 0 };
+  reportLog(registry, () => backlog);
+  const read = async (): Promise<(string | undefined)[]> => {
+    const text = await registry.metrics();
+    return ['lines_dropped_total', 'waiting_bytes'].map(
+      (name) => new RegExp(`^tallylight_log_${name} (.+)$`, 'm').exec(text)?.[1],
+    );
+  };
+  expect(await read()).toEqual(['0', '0']);
+  backlog = { droppedLines: 3, waitingBytes: 8000 };
+  expect(await read()).toEqual(['3', '8000']);
+  backlog = { droppedLines: 5, waitingBytes: 0 };
+  expect(await read()).toEqual(['5', '0']);
 });

@@ -45,3 +45,45 @@ test('a store that does not tell any more has no memory that is shown', async ()
   meter.storeMemory(undefined);
   expect(await registry.metrics()).not.toMatch(/^tallylight_store_memory/m);
 });
+
+async function samples(registry: ReturnType<typeof createRegistry>): Promise<string[]> {
+  return (await registry.metrics()).split('\n').filter((line) => line.startsWith('tallylight_'));
+}
+
+test('reloads that succeeded tell their time, each its own', async () => {
+  const registry = createRegistry();
+  const meter = createMeter(registry);
+  meter.graphCredentialReload(true);
+  meter.revocationListReload(true);
+  const now = await samples(registry);
+  for (const what of ['graphCredential', 'revokedTokens'])
+    expect(now).toContainEqual(
+      expect.stringMatching(
+        new RegExp(`^tallylight_reload_last_success_timestamp_seconds\\{what="${what}"\\} [1-9]`),
+      ),
+    );
+  expect(now.filter((line) => line.includes('what='))).toHaveLength(2);
+});
+
+test('of credentials that are not in use any more the last success is not told', async () => {
+  const registry = createRegistry();
+  const meter = createMeter(registry);
+  const name = 'tallylight_graph_credential_last_success_timestamp_seconds';
+  const told = async (): Promise<boolean> => (await samples(registry)).some((line) => line.startsWith(name));
+  meter.graphCredentialRequest('a', true);
+  meter.graphCredentialRequest('b', false);
+  expect(await told()).toBe(false);
+  meter.graphCredentials(['a']);
+  expect(await told()).toBe(true);
+  meter.graphCredentials(['c']);
+  expect(await told()).toBe(false);
+});
+
+test('a certificate that is gone has no end', async () => {
+  const registry = createRegistry();
+  const meter = createMeter(registry);
+  meter.certificate('graphCredential', 1000);
+  expect((await samples(registry)).join()).toContain('certificate_expiry');
+  meter.certificate('graphCredential', undefined);
+  expect((await samples(registry)).join()).not.toContain('certificate_expiry');
+});

@@ -62,7 +62,10 @@ describe('before anything has happened', () => {
       (reason) => `tallylight_gate_decisions_total{surface="control",reason="${reason}"}`,
     ),
     'tallylight_gate_decisions_total{surface="media",reason="admitted"}',
-    'tallylight_policy_reloads_total{outcome="failed"}',
+    ...['policy', 'certificate', 'graph_credential', 'revocation_list'].map(
+      (what) => `tallylight_${what}_reloads_total{outcome="failed"}`,
+    ),
+    'tallylight_redis_token_requests_total{outcome="failed"}',
     'tallylight_callback_uris_total{outcome="bypasses"}',
     'tallylight_drain_duration_seconds_count{outcome="cut"}',
     'tallylight_worker_exits_total{how="hung"}',

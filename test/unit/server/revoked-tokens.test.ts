@@ -17,6 +17,8 @@ const token = (jti: string) => tokenFacts('a.b.c', { jti }, who);
 let directory: string;
 let file: string;
 let logged: string[];
+/** What the metrics are told. */
+let reports: string[];
 let watched: WatchedRevocations | undefined;
 const note = (facts: unknown, text: string): void => void logged.push(`${text} ${JSON.stringify(facts)}`);
 const log: Log = { debug: note, info: note, warn: note, error: note };
@@ -25,6 +27,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'revoked-'));
   file = join(directory, 'revoked.yaml');
   logged = [];
+  reports = [];
 });
 afterEach(() => {
   watched?.close();
@@ -35,6 +38,10 @@ afterEach(() => {
 function reading(...contents: readonly (string | Error)[]): { looks: () => number } {
   let looks = 0;
   watched = watchRevocations(file, log, {
+    meter: {
+      loaded: (what) => void reports.push(what),
+      revocationListReload: (ok) => void reports.push(ok ? 'taken' : 'failed'),
+    },
     everyMs: 1,
     read: () => {
       const next = contents[Math.min(looks, contents.length - 1)] ?? '';
@@ -72,6 +79,9 @@ test.each<[string, string | Error, string]>([
   await eventually(() => looks() > 10);
   expect(logged).toEqual([expect.stringContaining('the previous list stays in force')]);
   expect(logged[0]).toContain(what);
+  // For as long as it lasts, so that an alert does not end before it does.
+  expect(reports.filter((report) => report === 'failed').length).toBeGreaterThan(5);
+  expect(reports).not.toContain('taken');
   expect(watched?.isRevoked(token('one'))).toBe(true);
 });
 
@@ -82,6 +92,7 @@ test('a list may be emptied, and whoever listens learns of it', async () => {
   const stop = watched?.onChange(() => (told += 1));
   await eventually(() => watched?.isRevoked(token('one')) === false);
   expect(told).toBe(1);
+  expect(reports).toEqual(['revokedTokens', 'taken']);
   stop?.();
 });
 

@@ -1,15 +1,16 @@
 -- purpose: Swaps the state of a call and appends its evidence, if the version is the expected one.
 -- flags: none, or allow-oom where the event closes: a store that is full opens nothing and takes every stop
--- KEYS: call tallies outbox shard mark census activity retained
--- ARGV: operation version life state epoch binding value record dropTallies retentionMs id listed open seen elapsed channel part
+-- KEYS: call tallies outbox shard mark census activity retained stopping
+-- ARGV: operation version life state epoch binding value record dropTallies retentionMs id listed stop open seen elapsed channel part
 -- reply: 1 done, now or by an earlier run of the same operation; 0 the version, or the life that it was read in, is another
--- writes: call tallies outbox shard mark census activity retained
-local call, tallies, outbox, shard, mark, census, activity, retained = unpack(KEYS)
-local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, open, seen, elapsed, channel, part = unpack(ARGV)
+-- writes: call tallies outbox shard mark census activity retained stopping
+local call, tallies, outbox, shard, mark, census, activity, retained, stopping = unpack(KEYS)
+local operation, version, life, state, epoch, binding, value, record, dropTallies, retentionMs, id, listed, stop, open, seen, elapsed, channel, part = unpack(ARGV)
 
 ready({ call, 'hash', 'HSET' }, { tallies, 'hash', 'DEL' }, { outbox, 'stream', 'XADD' },
   { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' }, { census, 'hash', 'HINCRBY' },
-  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' })
+  { activity, 'zset', 'ZADD', 'ZREM' }, { retained, 'zset', 'ZADD', 'ZREM' },
+  { stopping, 'zset', 'ZADD', 'ZREM' })
 local stored = redis.call('HMGET', call, 'operation', 'version', 'state', 'epoch')
 if stored[1] == operation then return 1 end
 local counts = redis.call('HMGET', census, stored[3] or state, state)
@@ -41,6 +42,11 @@ if listed == '1' then
   redis.call('ZADD', activity, fraction(known.watched), id)
 else
   redis.call('ZREM', activity, id)
+end
+if stop == '1' then
+  redis.call('ZADD', stopping, 'NX', fraction(known.watched), id)
+else
+  redis.call('ZREM', stopping, id)
 end
 if retentionMs == '' then
   redis.call('ZREM', retained, id)

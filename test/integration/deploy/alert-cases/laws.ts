@@ -91,26 +91,4 @@ export const laws: readonly AlertCase[] = [
     labels: job,
     silent: [{ series: { tallylight_stop_oldest_unconfirmed_seconds: '0+60x20' }, at: '14m' }],
   },
-  {
-    // No running instance knows of the stop.
-    alert: 'TallylightStopNotConfirmed',
-    severity: 'critical',
-    fires: {
-      series: {
-        'tallylight_calls{state="unconfirmed"}': '1x40',
-        tallylight_stop_oldest_unconfirmed_seconds: '0x40',
-      },
-      at: '20m',
-    },
-    labels: job,
-    silent: [
-      {
-        series: {
-          'tallylight_calls{state="unconfirmed"}': '1x40',
-          tallylight_stop_oldest_unconfirmed_seconds: '2x40',
-        },
-        at: '20m',
-      },
-    ],
-  },
 ];

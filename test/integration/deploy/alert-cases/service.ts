@@ -168,6 +168,49 @@ export const credentials: readonly AlertCase[] = [
     labels: job,
     silent: [{ series: { 'tallylight_graph_tokens_refused_total{outcome="repeated"}': '0+1x20' }, at: '7m' }],
   },
+  {
+    alert: 'TallylightRedisTokenFailing',
+    severity: 'critical',
+    fires: {
+      series: {
+        'tallylight_redis_token_requests_total{outcome="failed"}': '0+1x20',
+        'tallylight_redis_token_requests_total{outcome="ok"}': '1x20',
+      },
+      at: '15m',
+    },
+    labels: one,
+    silent: [
+      {
+        series: {
+          'tallylight_redis_token_requests_total{outcome="failed"}': '0+1x20',
+          'tallylight_redis_token_requests_total{outcome="ok"}': '0+1x20',
+        },
+        at: '15m',
+      },
+    ],
+  },
+  {
+    alert: 'TallylightGraphCredentialReloadFailed',
+    severity: 'warning',
+    fires: { series: { 'tallylight_graph_credential_reloads_total{outcome="failed"}': step }, at: '7m' },
+    labels: one,
+    silent: [{ series: { 'tallylight_graph_credential_reloads_total{outcome="ok"}': '0+1x20' }, at: '7m' }],
+  },
+  {
+    alert: 'TallylightRevocationListReloadFailed',
+    severity: 'critical',
+    every: '15s',
+    fires: {
+      series: { 'tallylight_revocation_list_reloads_total{outcome="failed"}': '0+15x60' },
+      at: '10m',
+    },
+    labels: one,
+    silent: [
+      // A file that was being replaced when it was read.
+      { series: { 'tallylight_revocation_list_reloads_total{outcome="failed"}': '0x10 1x50' }, at: '4m' },
+      { series: { 'tallylight_revocation_list_reloads_total{outcome="ok"}': '0+1x60' }, at: '10m' },
+    ],
+  },
 ];
 
 const inFlight = (count: number): Series => ({
@@ -224,5 +267,27 @@ export const service: readonly AlertCase[] = [
     fires: { series: { 'tallylight_certificate_reloads_total{outcome="failed"}': step }, at: '7m' },
     labels: one,
     silent: [{ series: { 'tallylight_certificate_reloads_total{outcome="ok"}': '0+1x20' }, at: '7m' }],
+  },
+  {
+    alert: 'TallylightLogNotRead',
+    severity: 'warning',
+    fires: {
+      series: { tallylight_log_lines_dropped_total: '0x5 1x30', tallylight_log_waiting_bytes: '0x30' },
+      at: '17m',
+    },
+    labels: one,
+    silent: [
+      {
+        series: { tallylight_log_lines_dropped_total: '5x30', tallylight_log_waiting_bytes: '0x30' },
+        at: '17m',
+      },
+    ],
+  },
+  {
+    alert: 'TallylightLogNotRead',
+    severity: 'warning',
+    fires: { series: { tallylight_log_waiting_bytes: '0x3 900+100x20' }, at: '15m' },
+    labels: one,
+    silent: [{ series: { tallylight_log_waiting_bytes: '0x3 900x8 0 900x8' }, at: '15m' }],
   },
 ];

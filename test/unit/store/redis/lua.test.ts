@@ -51,6 +51,7 @@ describe('the Lua scripts', () => {
     leave: ['taken', 'a stop waits for it'],
     touch: ['refused', 'it may wait'],
     idle: ['taken', 'it leads to the end of calls'],
+    stops: ['taken', 'an operator who frees a full store looks at it'],
     due: ['taken', 'it leads to room'],
     sweep: ['taken', 'it makes room'],
     begin: ['refused', 'a session that holds calls in a full shard is not extended'],
