@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import { checkConfiguration } from '../checks/check.ts';
 import { examineDeployment } from '../checks/deployment/doctor.ts';
-import { Fault, messageOf } from '../core/errors.ts';
-import type { Log } from '../core/ports/log.ts';
+import { Fault } from '../core/errors.ts';
 import { chooseStore } from '../server/choose-store.ts';
 import { exitCode } from '../server/exit-codes.ts';
 import { exitWithStartError } from '../server/failed-start.ts';
