@@ -53,6 +53,11 @@ export const reasons = {
     409,
     'Graph has not confirmed the last notRecording, so recording cannot start. Send notRecording again.',
   ],
+  HoldStands: [
+    403,
+    'An operator has put a hold on recordings of this tenant, this application or all calls. Recording cannot start until the hold is released.',
+  ],
+  HoldNotFound: [404, 'No such hold stands. It may have been released.'],
   DrainTimeout: [
     503,
     'Writes of this call could not be ended in time, so the stop was not sent to Graph. Try again.',
