@@ -85,7 +85,7 @@ export class Gate implements ByHand {
     this.#admission = new Admission(deps, this.#stopMarks, this.#holds);
     this.#heldRecordings = new HeldRecordings({
       ...{ gate: deps, holds: this.#holds },
-      stop: (call) => this.#stopHeld(call),
+      stop: (call, owner) => this.#stopHeld(call, owner),
     });
     this.#holdActs = new HoldActs({
       ...{ gate: deps, holds: this.#holds },
@@ -248,8 +248,9 @@ export class Gate implements ByHand {
 
   async closeByHand(call: CallKey, { by, reason }: Act): Promise<Decision<ClosedByHand>> {
     if (!isReason(reason)) return refuse('HoldInvalid');
+    const asked = [...this.#starting].find((one) => one.call === call);
     const stopped = await this.stop({
-      ...{ call, by: null, cause: 'operator' as const, graph: this.#tellingGraph(call) },
+      ...{ call, by: null, cause: 'operator' as const, graph: this.#tellingGraph(call, asked?.by ?? null) },
       detail: { operator: { issuer: by.issuer, subject: by.subject }, operatorReason: reason },
       // A made-up id must not leave a state, nor close a call that is yet to come.
       meant: ({ seq }) => (seq === 0 ? 'stranger' : undefined),
@@ -393,15 +394,15 @@ export class Gate implements ByHand {
     for (const { call, epoch, binding } of this.#admission.grants) {
       if (!this.#holds.closes({ epoch, binding })) continue;
       this.#admission.shut(call, epoch);
-      this.#heldRecordings.add(call);
+      this.#heldRecordings.add(call, binding);
     }
     for (const { call, by } of this.#starting)
-      if (this.#holds.closes({ epoch: Infinity, binding: by })) this.#heldRecordings.add(call);
+      if (this.#holds.closes({ epoch: Infinity, binding: by })) this.#heldRecordings.add(call, by);
   }
 
-  #stopHeld(call: CallKey): Promise<Decision<unknown>> {
+  #stopHeld(call: CallKey, owner: Binding | null): Promise<Decision<unknown>> {
     return this.stop({
-      ...{ call, by: null, cause: 'hold' as const, graph: this.#tellingGraph(call) },
+      ...{ call, by: null, cause: 'hold' as const, graph: this.#tellingGraph(call, owner) },
       detail: { holds: this.#holds.standing.map(({ id }) => id) },
       meant: (state) => {
         if (['idle', 'ended'].includes(state.state)) return 'lapsed';
@@ -411,13 +412,16 @@ export class Gate implements ByHand {
     });
   }
 
-  /** How Graph is told of a stop that no bot asked for; undefined: there is no credential for it. */
-  #tellingGraph(call: CallKey): StopRequest<GraphAnswer>['graph'] {
+  /**
+   * How Graph is told of a stop that no bot asked for; undefined: there is no credential for it. `asked`: who asked for a start
+   * that may not have bound the call.
+   */
+  #tellingGraph(call: CallKey, asked: Binding | null): StopRequest<GraphAnswer>['graph'] {
     const { stopSender } = this.#deps;
     if (stopSender === undefined) return undefined;
     const asOwner = async <Sent>(send: (owner: Binding) => Promise<Sent>): Promise<Sent | Unsent> => {
-      const owner = this.#ownerOf(call) ?? (await this.#bindings.read(call));
-      if (owner !== null && owner !== undefined) return send(owner);
+      const owner = this.#ownerOf(call) ?? (await this.#bindings.read(call)) ?? asked;
+      if (owner !== null) return send(owner);
       return { kind: 'notSent', refusal: refuse('GraphCredentialMissing') };
     };
     return {
