@@ -401,14 +401,18 @@ export class Gate implements ByHand {
   }
 
   #stopHeld(call: CallKey, owner: Binding | null): Promise<Decision<unknown>> {
-    return this.stop({
-      ...{ call, by: null, cause: 'hold' as const, graph: this.#tellingGraph(call, owner) },
+    const request: StopRequest<GraphAnswer> = {
+      ...{ call, by: null, cause: 'hold', graph: this.#tellingGraph(call, owner) },
       detail: { holds: this.#holds.standing.map(({ id }) => id) },
-      meant: (state) => {
+    };
+    // The hold itself keeps the gate closed, on every instance: there is nothing to remember, nor to announce.
+    return stop(this.#deps, this.#own(), request, {
+      judge: (state) => {
         if (['idle', 'ended'].includes(state.state)) return 'lapsed';
         const isOpen = state.state === 'recording' || state.state === 'starting';
-        return isOpen && !this.#holds.closes(state) ? 'lapsed' : undefined;
+        return isOpen && !this.#holds.closes(state) ? 'lapsed' : 'own';
       },
+      stored: () => undefined,
     });
   }
 

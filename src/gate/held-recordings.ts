@@ -5,9 +5,12 @@ import { isFault, messageOf } from '../core/errors.ts';
 import { stateOf } from './change.ts';
 import type { GateDeps } from './context.ts';
 import type { Holds } from './holds.ts';
+import { isPassing } from './stop-retries.ts';
 
 /** How many are stopped, or looked at, at a time. */
 const together = 16;
+/** How soon a stop is tried again, ms. */
+const againMs = 2000;
 /** How many calls of the store are looked at when a hold is set. */
 const maxSwept = 100_000;
 
@@ -61,18 +64,26 @@ export class HeldRecordings {
   }
 
   async #run(): Promise<void> {
-    const { gate, stop } = this.#deps;
     for (const [call, owner] of this.#waiting) {
       if (this.#closed) break;
       this.#waiting.delete(call);
-      try {
-        const stopped = await stop(call, owner);
-        if (!stopped.ok && !['RecordingNotActive', 'CallEnded'].includes(stopped.reason))
-          gate.log.warn({ call, reason: stopped.reason }, 'a recording that a hold closes is not stopped yet');
-      } catch (error) {
-        gate.log.error({ call, error: messageOf(error) }, 'the stop of a recording that a hold closes failed');
-      }
+      await this.#stop(call, owner);
     }
     this.#running -= 1;
+  }
+
+  async #stop(call: CallKey, owner: Binding | null): Promise<void> {
+    const { gate, stop } = this.#deps;
+    try {
+      const stopped = await stop(call, owner);
+      if (stopped.ok || !isPassing(stopped.reason)) return;
+      const { reason, retryAfterMs = 0 } = stopped;
+      gate.log.warn({ call, reason }, 'a recording that a hold closes could not be stopped yet; trying again');
+      gate.clock.after(Math.max(againMs, retryAfterMs), () => {
+        if (!this.#closed) this.add(call, owner);
+      });
+    } catch (error) {
+      gate.log.error({ call, error: messageOf(error) }, 'the stop of a recording that a hold closes failed');
+    }
   }
 }
