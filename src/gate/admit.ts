@@ -158,15 +158,7 @@ export class Admission {
   }
 
   /** Calls whose media moved here since this was asked last. */
-  moved(): CallKey[] {
-    const calls: CallKey[] = [];
-    for (const grant of this.#grants.values()) {
-      const total = grant.admitted + grant.bytes;
-      if (total !== grant.reported) calls.push(grant.call);
-      grant.reported = total;
-    }
-    return calls;
-  }
+  readonly moved = (): CallKey[] => this.grants.filter((grant) => grant.takeMoved()).map(({ call }) => call);
 
   /** Tells the metrics of what has passed since they were told last. */
   countBytes(): void {

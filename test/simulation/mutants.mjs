@@ -73,13 +73,13 @@ export const mutants = {
         replace: 'const isHeld = false;',
       },
       {
-        file: 'gate/gate.ts',
-        find: 'if (!this.#holds.closes({ epoch, binding })) continue;',
+        file: 'gate/operators.ts',
+        find: 'if (!this.acting.closes({ epoch, binding })) continue;',
         replace: 'if (epoch >= 0 && binding !== undefined) continue;',
       },
       {
-        file: 'gate/gate.ts',
-        find: 'sweep: () => void this.#heldRecordings.sweep(),',
+        file: 'gate/operators.ts',
+        find: 'sweep: () => void this.#recordings.sweep(),',
         replace: 'sweep: () => undefined,',
       },
     ],
