@@ -28,7 +28,14 @@ import { Operators } from './operators.ts';
 import { Refusals } from './refusals.ts';
 import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import { isStopped, revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
+import {
+  isStopped,
+  revokeWherePossible,
+  stop,
+  type StopObserver,
+  type Stopped,
+  type StopRequest,
+} from './stop.ts';
 import type { OwnSession } from './revoke-holders.ts';
 import { UnconfirmedStops } from './unconfirmed-stops.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';

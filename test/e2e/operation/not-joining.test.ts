@@ -30,7 +30,7 @@ const keys = async (): Promise<string[]> =>
   (await house.redis.cli('keys', '*')).trim().split('\n').toSorted();
 
 test.each([
-  ['4', /format 4, but this build supports only format 3/],
+  ['5', /format 5, but this build supports only format 4/],
   ['2', /format 2, of an earlier build/],
   [
     'two',

@@ -251,8 +251,7 @@ describe('a release', () => {
       expect(acknowledged).toBe(true);
       expect(world.holdLines).toMatchObject([{ act: 'set' }, { act: 'released', number: 2, id: set.id }]);
       expect(await world.state()).toBe('recording');
-      for (const index of [0, 1])
-        expect(await world.run(world.write(index))).toRefuse('RecordingNotActive');
+      for (const index of [0, 1]) expect(await world.run(world.write(index))).toRefuse('RecordingNotActive');
       await world.boot();
       expect(await world.run(world.write(2))).toRefuse('RecordingNotActive');
       world.calm();
