@@ -51,7 +51,7 @@ test.each([
 });
 
 test('nothing is written by an instance that others do not allow to join, before it is asked for a stop', async () => {
-  await house.redis.cli('set', format, '3');
+  await house.redis.cli('set', format, '4');
   await house.redis.cli('hset', members, 'another', '60000 60000 60000 60000');
   expect(await start()).toContain('at session another');
   await send(proxy.adminUrl, { path: '/metrics' });
