@@ -53,6 +53,20 @@ export const reasons = {
     409,
     'Graph has not confirmed the last notRecording, so recording cannot start. Send notRecording again.',
   ],
+  HoldStands: [
+    403,
+    'An operator has put a hold on recordings of this tenant, this application or all calls. Recording cannot start until the hold is released.',
+  ],
+  HoldsUnknown: [
+    503,
+    'The store began without data, and the holds of operators have not been read from the journal yet. No recording starts until they are. Try again later.',
+  ],
+  HoldInvalid: [
+    400,
+    'The reason of a hold must have 1 to 500 characters, and its scope one tenant, one application or all.',
+  ],
+  TooManyHolds: [429, 'Too many holds stand. Release some, or put one hold on all calls.'],
+  HoldNotFound: [404, 'No such hold stands. It may have been released.'],
   DrainTimeout: [
     503,
     'Writes of this call could not be ended in time, so the stop was not sent to Graph. Try again.',

@@ -2,7 +2,8 @@ import type { PolicyFor } from '../core/call/policy.ts';
 import type { SessionTimes } from '../core/call/session.ts';
 import type { CallStore } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { CallProbe } from '../core/ports/identity.ts';
+import type { HoldStore, ReadHolds } from '../core/ports/hold-store.ts';
+import type { CallProbe, StopSender } from '../core/ports/identity.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
 import type { Outbox } from '../core/ports/outbox.ts';
@@ -46,6 +47,9 @@ export interface GateParts {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Pick<Outbox, 'report' | 'backlog'>;
+  readonly holds: HoldStore;
+  /** How to read the holds from the journal; absent: another instance has to. */
+  readonly readHolds?: ReadHolds;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
@@ -55,6 +59,8 @@ export interface GateParts {
   readonly sizes?: GateSizes;
   /** undefined: there is no credential of our own to ask Graph with. */
   readonly probe?: CallProbe;
+  /** How to tell Graph of a stop that no bot asked for; absent: there is no credential for it. */
+  readonly stopSender?: StopSender;
 }
 
 /** Dependencies of the use cases. */

@@ -1,8 +1,8 @@
 import type { CallEnd } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
+import type { HoldLine } from '../core/call/evidence-lines.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
-import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/call/evidence.ts';
 import type { GraphAnswer } from '../core/graph/outcome.ts';
 import type { Notice } from '../core/notices/notice.ts';
@@ -11,32 +11,41 @@ import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import { Admission } from './admit.ts';
 import { withinStoreWait } from './admit-soon.ts';
+import { Announcements } from './announcements.ts';
+import type { ByHand } from './by-hand.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { StopRetries, isRetriedByCaller } from './stop-retries.ts';
-import { asRefusal, belongsTo, change } from './change.ts';
+import { asRefusal, belongsTo } from './change.ts';
 import { type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
 import { StopMarks, type StopMark } from './stop-marks.ts';
 import { stopObserver } from './stop-observer.ts';
 import { endOf } from './apply-notification.ts';
+import { note, type NoteType } from './note.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { Operations } from './operations.ts';
+import { Operators } from './operators.ts';
 import { Refusals } from './refusals.ts';
 import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
+import {
+  isStopped,
+  revokeWherePossible,
+  stop,
+  type StopObserver,
+  type Stopped,
+  type StopRequest,
+} from './stop.ts';
 import type { OwnSession } from './revoke-holders.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { UnchangedSince } from './unchanged-since.ts';
 import type { Write } from './write.ts';
 
-export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
-
 /** How long notifications that wait may still be processed when the instance shuts down, ms. */
 const notificationsMs = 3000;
 
 /** The gate of every call, as one instance sees it (docs/design/protocol.md). */
-export class Gate {
+export class Gate implements ByHand {
   readonly #deps: StatusDeps;
   readonly #admission: Admission;
   readonly #refusals: Refusals;
@@ -48,9 +57,16 @@ export class Gate {
   readonly #unproven: UnprovenStops;
   /** Since when the oldest stop in the store is not confirmed, local clock; undefined: there is none. */
   #oldestStop: number | undefined;
-  /** Names this instance where it announces stops. */
-  readonly #name: string;
-  #stopListening: () => void = () => undefined;
+  readonly #operators: Operators;
+  readonly #announcements: Announcements;
+
+  readonly closeByHand: ByHand['closeByHand'] = (...args) => this.#operators.closeByHand(...args);
+  readonly hold: ByHand['hold'] = (request) => this.#operators.hold(request);
+  readonly release: ByHand['release'] = (...args) => this.#operators.release(...args);
+  readonly holds: ByHand['holds'] = () => this.#operators.holds();
+  readonly holdsObstacle: ByHand['holdsObstacle'] = () => this.#operators.holdsObstacle();
+  /** The holds that stand in the store, as lines of the journal. */
+  readonly standingHoldLines = (): readonly HoldLine[] => this.#operators.standingLines();
 
   constructor(given: GateParts) {
     const operations = new Operations(given.clock);
@@ -60,12 +76,22 @@ export class Gate {
     const deps = { ...given, operations, backlog, watch };
     const instance = (): string => this.#instance;
     this.#deps = deps;
-    this.#name = deps.newId();
+    this.#announcements = new Announcements(deps);
     this.#stopMarks = new StopMarks(() => deps.clock.now(), { maxWaiting: sizes?.maxStopMarks });
-    this.#admission = new Admission(deps, this.#stopMarks);
+    this.#operators = new Operators({
+      ...{ deps, instance },
+      own: () => this.#own(),
+      heartbeat: () => void this.#admission.session.heartbeat(),
+      grants: () => this.#admission.grants,
+      shut: (call, epoch) => this.#admission.shut(call, epoch),
+      ownerOf: (call) => this.#ownerOf(call),
+      readOwner: (call) => this.#bindings.read(call),
+      stop: (request) => this.stop(request),
+    });
+    this.#admission = new Admission(deps, this.#stopMarks, this.#operators.acting);
     this.#stopRetries = new StopRetries(deps, (request, mark) => {
       if (mark.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
-        this.#announce(request.call, mark.epoch ?? null);
+        this.#announcements.stopped(request.call, mark.epoch ?? null);
       // Each attempt has the whole bound of a stop.
       const anew = { ...request, askedAt: deps.clock.now() };
       return stop(deps, this.#own(), anew, this.#observer(request, mark, true));
@@ -79,29 +105,35 @@ export class Gate {
     });
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
-    const touch = (call: CallKey): void => this.touch(call);
     this.#notificationQueue = new NotificationQueue({
       ...deps,
       bindings: this.#bindings,
       instance,
       end: (call, by, cause, ids) => this.stop({ call, by, cause, ids }),
-      touch,
+      touch: (call) => this.touch(call),
     });
-    const { silenceMs } = deps.times;
     const listening = {
       ...deps,
       moved: () => this.#admission.moved(),
       isLive: () => this.isReady(),
       end: (call: CallKey, cause: CallEnd) => this.stop({ call, by: null, cause }),
     };
-    this.#idleCalls = silenceMs === undefined ? undefined : new IdleCalls(listening, silenceMs);
+    this.#idleCalls = times.silenceMs === undefined ? undefined : new IdleCalls(listening, times.silenceMs);
     deps.meter.sampled(() => this.#sample());
   }
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
   async open(): Promise<void> {
     this.#deps.backlog.open();
-    await Promise.all([this.#admission.session.open(), this.#listen()]);
+    const listening = this.#announcements.listen({
+      stopped: (call, epoch) => {
+        this.#stopMarks.announced(call, epoch);
+        this.#admission.shut(call, epoch);
+        this.#unproven.over(call);
+      },
+      holdsChanged: () => void this.#admission.session.heartbeat(),
+    });
+    await Promise.all([this.#admission.session.open(), listening]);
   }
 
   /** Stops admitting, drains, leaves the store. */
@@ -110,7 +142,8 @@ export class Gate {
     this.#deps.backlog.close();
     this.#stopRetries.close();
     this.#unproven.close();
-    this.#stopListening();
+    this.#operators.close();
+    this.#announcements.close();
     await this.#notificationQueue.close(notificationsMs);
     await this.#admission.close();
     await this.#refusals.close();
@@ -167,12 +200,19 @@ export class Gate {
     const obstacle =
       session.obstacle ?? (session.hasJoined ? undefined : 'this instance has not joined the store yet');
     if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
-    const started = await start(
-      this.#deps,
-      this.#instance,
-      request,
-      (first) => this.stop(first),
-      (call, opening) => this.#stopMarks.covers(call, opening),
+    const { acting } = this.#operators;
+    // Without a session the holds may have changed meanwhile.
+    const unread = session.isLive() ? undefined : await acting.read(null).then(() => undefined, asRefusal);
+    if (unread !== undefined) return unread;
+    const started = await this.#operators.duringStart(request, () =>
+      start(
+        this.#deps,
+        this.#instance,
+        request,
+        (first) => this.stop(first),
+        (call, opening) => this.#stopMarks.covers(call, opening) || acting.closes(opening),
+        acting,
+      ),
     );
     if (started.ok) this.#bindings.remember(request.call, started.value.owner);
     return started;
@@ -188,7 +228,7 @@ export class Gate {
     const observer = this.#observer(request, mark, false);
     const { askedAt = this.#deps.clock.now() } = request;
     const joined = await this.#stopRetries.join(request);
-    if (joined?.ok === true && (await this.#isStopped(request.call))) {
+    if (joined?.ok === true && (await isStopped(this.#deps, request.call))) {
       mark.drop();
       // Whoever may stop a call of a gate brings the same kind of answer.
       return joined as Decision<Stopped<Answer>>;
@@ -296,15 +336,8 @@ export class Gate {
   }
 
   /** Puts something that does not change the gate into the evidence; a refusal means it is not there. */
-  async note(type: NoteType, call: CallKey, by: Binding | null, detail: JsonObject): Promise<Decision<void>> {
-    try {
-      const noted = await change(this.#deps, call, { by, instance: this.#instance }, () =>
-        grant({ event: { type }, detail }),
-      );
-      return noted.ok ? grant(undefined) : noted;
-    } catch (error) {
-      return asRefusal(error);
-    }
+  note(type: NoteType, call: CallKey, by: Binding | null, detail: JsonObject): Promise<Decision<void>> {
+    return note(this.#deps, { by, instance: this.#instance }, type, call, detail);
   }
 
   /**
@@ -324,17 +357,6 @@ export class Gate {
     this.#admission.countBytes();
   }
 
-  /** Whether nothing of the call is recorded, as the store reports it now: a later start is not what was stopped before. */
-  async #isStopped(call: CallKey): Promise<boolean> {
-    try {
-      const { state } = await this.#deps.calls.read(call);
-      return state !== null && ['idle', 'ended', 'unconfirmed'].includes(state.state);
-    } catch (error) {
-      asRefusal(error);
-      return false;
-    }
-  }
-
   /**
    * Rule R6: from now on nothing more of the call is admitted here, and what is in flight ends within the drain limit.
    * undefined: the call is known to belong to somebody else.
@@ -346,7 +368,7 @@ export class Gate {
     const mark = this.#stopMarks.add(call, by, grant?.epoch);
     if (grant !== undefined) this.#admission.shut(call, grant.epoch);
     if (owner !== undefined) this.#unproven.over(call);
-    if (grant !== undefined) this.#announce(call, grant.epoch);
+    if (grant !== undefined) this.#announcements.stopped(call, grant.epoch);
     return mark;
   }
 
@@ -361,34 +383,9 @@ export class Gate {
     return stopObserver(request, mark, {
       isRepeated,
       isAnnounced: isRepeated ? mark.epoch !== undefined : this.#admission.grantOf(call) !== undefined,
-      announce: (epoch) => this.#announce(call, epoch),
+      announce: (epoch) => this.#announcements.stopped(call, epoch),
       shut: (epoch) => this.#admission.shut(call, epoch),
     });
-  }
-
-  /** Notifies the other instances at once: they close what they hold, whatever becomes of the stop in the store. */
-  #announce(call: CallKey, epoch: number | null): void {
-    const { sessions, log } = this.#deps;
-    sessions.announceStop({ call, epoch, from: this.#name }).catch((error: unknown) => {
-      log.debug({ call, error: messageOf(error) }, 'a stop could not be announced to the other instances');
-    });
-  }
-
-  async #listen(): Promise<void> {
-    const { sessions, log } = this.#deps;
-    try {
-      this.#stopListening = await sessions.onStop(({ call, epoch, from }) => {
-        if (from === this.#name) return;
-        this.#stopMarks.announced(call, epoch);
-        this.#admission.shut(call, epoch);
-        this.#unproven.over(call);
-      });
-    } catch (error) {
-      log.debug(
-        { error: messageOf(error) },
-        'could not subscribe to the stops that other instances announce',
-      );
-    }
   }
 
   get #instance(): string {

@@ -28,6 +28,8 @@ export function breakable(inner: Store): BreakableStore {
     calls: guard(inner.calls),
     sessions: guard(inner.sessions),
     outbox: guard(inner.outbox),
+    holds: guard(inner.holds),
+    ...(inner.inProcess === true ? { inProcess: true as const } : {}),
     ping: () =>
       broken
         ? Promise.reject(new Fault('StoreUnavailable', 'the store is unavailable: it was broken on purpose'))

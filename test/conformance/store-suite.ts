@@ -10,6 +10,7 @@ import { describeFirstGrants } from './first-grant-laws.ts';
 import { describeOpened } from './opened-laws.ts';
 import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
+import { describeHolds } from './hold-laws.ts';
 import { describeSessions } from './session-laws.ts';
 import { describeIdleCalls } from './idle-call-laws.ts';
 import { describeUnconfirmed } from './unconfirmed-laws.ts';
@@ -319,6 +320,8 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     describeRetention(() => fixture);
 
     describeSessions(() => fixture);
+
+    describeHolds(() => fixture);
 
     describeFirstGrants(() => fixture);
 

@@ -1,10 +1,11 @@
 import { Fault } from '../../src/core/errors.ts';
 import { sha256, type EvidenceRecord } from '../../src/core/call/evidence.ts';
-import type { LineContent } from '../../src/core/call/evidence-lines.ts';
+import type { HoldLine, LineContent } from '../../src/core/call/evidence-lines.ts';
 import type { FileSink } from '../../src/evidence/journal/file-sink.ts';
 import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal/journal.ts';
 import { Calls } from '../../src/evidence/verify/chains.ts';
 import { isMalformed, readLine } from '../../src/evidence/verify/format.ts';
+import { HoldLines } from '../../src/evidence/verify/holds.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';
@@ -111,7 +112,7 @@ export class EvidenceDisk {
         size += bytes.length;
         head = next;
         for (const content of contents) {
-          if (!('record' in content) && !('refusedWrites' in content)) continue;
+          if (!('record' in content) && !('refusedWrites' in content) && !('hold' in content)) continue;
           known.add(nameOf(content));
           if (content.record !== undefined) this.acknowledged.add(content.record.hash);
         }
@@ -127,9 +128,23 @@ export class EvidenceDisk {
     };
   }
 
+  /** All lines about holds, once what waits in the store is durable. */
+  async readHolds(process: Process, flush: () => Promise<void>): Promise<readonly HoldLine[]> {
+    await flush();
+    await this.#call(process, 'read');
+    return this.text
+      .split('\n')
+      .slice(0, -1)
+      .flatMap((text) => {
+        const line = readLine(text);
+        return isMalformed(line) || line.kind !== 'hold' ? [] : [line.hold];
+      });
+  }
+
   /** The journal, read with the verifier's own code; a text says what does not fit. */
   verify(storeLost: boolean): EvidenceRecord[] | string {
     const calls = new Calls({ partial: false, storeLost });
+    const holds = new HoldLines({ partial: false, storeLost });
     const records: EvidenceRecord[] = [];
     let before: { readonly seq: number; readonly hash: string | null } = emptyHead;
     for (const text of this.text.split('\n').slice(0, -1)) {
@@ -140,6 +155,8 @@ export class EvidenceDisk {
       if (journal.seq !== before.seq + 1 || journal.prev !== before.hash)
         return `line ${before.seq + 1} does not continue the journal`;
       before = { seq: journal.seq, hash };
+      const unfit = line.kind === 'hold' ? holds.take(line.hold) : undefined;
+      if (unfit !== undefined) return `line ${journal.seq}: ${unfit.expected}, found ${unfit.found}`;
       if (line.kind !== 'record') continue;
       const { record } = line;
       const mismatch = calls.take(record);

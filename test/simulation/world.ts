@@ -15,11 +15,13 @@ import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
 import { Observer } from './observer.ts';
+import { Operator } from './operator.ts';
 import type { Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
 import type { SimulatedStore } from './store-ports.ts';
 import { Surroundings } from './surroundings.ts';
+import { openness } from './openness.ts';
 import { Upload } from './upload.ts';
 
 export const bot: Binding = {
@@ -59,6 +61,7 @@ export class World {
   readonly letThrough = new Map<string, number>();
   /** Requests of bots that were not answered yet. */
   readonly waiting = new Set<Request>();
+  readonly operator: Operator;
   readonly #around: Surroundings;
   readonly #instances = new Map<number, Instance>();
   readonly #incarnations = new Map<number, number>();
@@ -92,6 +95,11 @@ export class World {
     this.store.forgot = () => this.observer.storeForgot();
     if (!setting.isOld) this.observer.storeForgot();
     this.#around = new Surroundings(this);
+    this.operator = new Operator({
+      ...{ engine: this.engine, observer: this.observer, bot },
+      arrive: (slot, what, run) => this.#arrive(slot, what, run),
+      watch: (promise, what, { process }, tell) => this.#watch(promise, what, process, tell),
+    });
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
     this.engine.befalls = (process, label) => this.#befalls(process, label);
@@ -106,7 +114,7 @@ export class World {
     this.#incarnations.set(slot, incarnation);
     const process = new Process(this.engine, slot, `i${slot}.${incarnation}`, this.setting.rates[slot] ?? 1);
     this.engine.note(`${process.name} boots`);
-    const { calls, sessions: through, outbox } = this.store.portsFor(process);
+    const { calls, sessions: through, outbox, holds } = this.store.portsFor(process);
     const sessions: typeof through = {
       ...through,
       announceStop: (stop) => {
@@ -125,6 +133,9 @@ export class World {
       calls,
       sessions,
       outbox,
+      holds,
+      readHolds: () => this.disk.readHolds(process, () => writer.flush()),
+      stopSender: (call) => this.graph.exchange(process, call, 'notRecording'),
       clock,
       log,
       meter,
@@ -134,7 +145,7 @@ export class World {
       sizes: { maxGrants: this.setting.maxGrants },
       probe: this.graph.probe(process),
     });
-    const writer = startEvidenceWriter({
+    const writer: EvidenceWriter = startEvidenceWriter({
       outbox,
       sink: this.disk.sinkFor(process),
       owner: process.name,
@@ -258,18 +269,18 @@ export class World {
         });
         return;
       }
-      case 'terminate': {
+      case 'hold':
+        this.operator.hold(act);
+        return;
+      case 'terminate':
         this.graph.terminate(this.key(act.call));
         return;
-      }
-      case 'crash': {
+      case 'crash':
         this.crash(act.slot, act.ms);
         return;
-      }
-      case 'shutDown': {
+      case 'shutDown':
         this.#shutDown(act.slot);
         return;
-      }
       case 'pause': {
         const instance = this.#instances.get(act.slot);
         if (instance !== undefined) engine.pause(instance.process, act.ms, act.ms % 2 < 1);
@@ -429,8 +440,3 @@ export class World {
     );
   }
 }
-
-const openness = (value: unknown): string =>
-  typeof value === 'object' && value !== null && 'open' in value
-    ? `, ${value.open === true ? 'open' : 'closed'}`
-    : '';

@@ -24,6 +24,8 @@ export function counting(inner: Store): CountingStore {
     calls: count(inner.calls),
     sessions: count(inner.sessions),
     outbox: inner.outbox,
+    holds: inner.holds,
+    inProcess: true,
     ping: () => inner.ping(),
     close: () => inner.close(),
   };

@@ -11,6 +11,7 @@ import { Fault } from '../../src/core/errors.ts';
 import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
 import type { NoticeOutcome } from '../../src/core/notices/outcomes.ts';
 import type { CallStore, CallView } from '../../src/core/ports/call-store.ts';
+import type { HoldLine } from '../../src/core/call/evidence-lines.ts';
 import type { CallProbe } from '../../src/core/ports/identity.ts';
 import type { Meter } from '../../src/core/ports/meter.ts';
 import type { SessionStore } from '../../src/core/ports/session-store.ts';
@@ -24,6 +25,7 @@ import { memoryStore } from '../../src/store/memory.ts';
 import { collectedLog } from './collected-log.ts';
 import { recordsOf } from './evidence/history.ts';
 import { type Asked, never, ScriptedGraph } from './gate-graph.ts';
+import { type HoldCommand, holdsThrough, writeHoldLines } from './gate-holds.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export const theCall: CallKey = parseCallKey('00000000-0000-0000-0000-00000000ca11')!;
@@ -38,7 +40,7 @@ const aDayMs = 24 * 60 * 60 * 1000;
 
 export interface Command {
   readonly instance: number;
-  readonly name: keyof CallStore | keyof SessionStore | 'backlog' | 'report';
+  readonly name: keyof CallStore | keyof SessionStore | HoldCommand | 'backlog' | 'report';
 }
 
 /** What befalls one store command, before it takes effect and after it, before its reply arrives. */
@@ -99,6 +101,10 @@ export interface WorldOptions extends Partial<GateTimes> {
   readonly sizes?: GateSizes;
   /** Called whenever an instance looks for a policy. */
   readonly onPolicy?: () => void;
+  /** Instances tell Graph of stops that no bot asked for. */
+  readonly tellsGraph?: boolean;
+  /** Reads the holds from the journal; `never`: the instances have none. By default the lines that were made durable. */
+  readonly journal?: 'never';
   /** How Graph is asked for a call; absent: there is no credential for it. */
   readonly probe?: CallProbe;
   /** The store began without data right now; otherwise long ago. */
@@ -131,6 +137,8 @@ export class World {
   readonly contradictions: Contradiction[] = [];
   /** What became of the notifications that were learned from. */
   readonly outcomes: NoticeOutcome[] = [];
+  /** Lines about holds that were made durable, whatever becomes of the store. */
+  readonly holdLines: HoldLine[] = [];
 
   /** Stores that have lost their data, with the one in use last. */
   readonly #stores: Store[] = [];
@@ -242,6 +250,7 @@ export class World {
         }),
       ),
     };
+    const holds = holdsThrough(through, () => this.wakesArrive && !isDead());
     const meter: Meter = {
       ...silentMeter,
       sampled: (take) => this.samplers.push(take),
@@ -261,6 +270,11 @@ export class World {
         backlog: through('backlog', ({ outbox }) => outbox.backlog()),
         report: through('report', ({ outbox }, report) => outbox.report(report)),
       },
+      holds,
+      ...(this.#options.journal !== 'never' && { readHolds: () => this.writeHolds() }),
+      ...(this.#options.tellsGraph === true && {
+        stopSender: (call) => this.#exchange(instance, call, 'notRecording'),
+      }),
       log: this.log,
       meter,
       clock: {
@@ -279,6 +293,11 @@ export class World {
       ...(this.#options.sizes === undefined ? {} : { sizes: this.#options.sizes }),
       ...(this.#options.probe === undefined ? {} : { probe: this.#options.probe }),
     };
+  }
+
+  /** Makes durable what waits in the store about holds; returns all such lines. */
+  writeHolds(): Promise<readonly HoldLine[]> {
+    return writeHoldLines(this.store, this.holdLines);
   }
 
   #befalls(command: Command): Disturbance {

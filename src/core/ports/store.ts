@@ -1,4 +1,5 @@
 import type { CallStore } from './call-store.ts';
+import type { HoldStore } from './hold-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { SessionStore } from './session-store.ts';
 
@@ -15,6 +16,9 @@ export interface Store {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Outbox;
+  readonly holds: HoldStore;
+  /** Its data begin and end with this process: nothing can have been forgotten that is not in the journal. */
+  readonly inProcess?: true;
   /** Resolves if the store answers now. */
   ping(): Promise<void>;
   /** Memory of the server that is closest to its limit; undefined or absent: not reported. */

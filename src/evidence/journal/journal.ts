@@ -31,8 +31,14 @@ export function encodeLine(before: Head, content: LineContent): EncodedLine {
 }
 
 /** Names what came through the outbox: by its own hash, as a store that lost its data numbers records anew. */
-export const nameOf = ({ record, refusedWrites }: OutboxContent): string =>
-  record === undefined ? sha256(canonicalJson(refusedWrites)) : record.hash;
+export const nameOf = ({ record, refusedWrites, hold }: OutboxContent): string =>
+  record === undefined ? sha256(canonicalJson(refusedWrites ?? hold)) : record.hash;
+
+/** Without the id that it has in the outbox. */
+export function contentOf({ record, refusedWrites, hold }: OutboxContent): OutboxContent {
+  if (record !== undefined) return { record };
+  return refusedWrites === undefined ? { hold } : { refusedWrites };
+}
 
 /** What recovery needs of a line. */
 export interface KnownLine {
@@ -59,12 +65,13 @@ export function decodeLine(text: string): KnownLine | undefined {
   if (typeof seq !== 'number' || typeof hash !== 'string') return undefined;
   if (prev !== null && typeof prev !== 'string') return undefined;
   const intact = sha256(canonicalJson(unsealed)) === hash;
-  return { head: { seq, hash }, prev, content: contentOf(line), intact };
+  return { head: { seq, hash }, prev, content: nameIn(line), intact };
 }
 
-function contentOf({ record, refusedWrites }: Record<string, unknown>): string | null {
+function nameIn({ record, refusedWrites, hold }: Record<string, unknown>): string | null {
   if (isRecord(record) && typeof record.hash === 'string') return record.hash;
-  return isRecord(refusedWrites) ? sha256(canonicalJson(refusedWrites)) : null;
+  const other = refusedWrites ?? hold;
+  return isRecord(other) ? sha256(canonicalJson(other)) : null;
 }
 
 /** The file for lines written at this time: one per UTC date. */

@@ -58,6 +58,12 @@ export interface Keys {
   readonly evidence: string;
   /** A hash: instance that has refused writes -> the numbers of its last report and of its last line. */
   readonly reporters: string;
+  /** A hash: the holds, their number, the life of their shard in which they are known, and the last change of them. */
+  readonly holds: string;
+  /** A hash: session -> which holds it acts on. */
+  readonly acks: string;
+  /** The channel that announces that holds have changed. */
+  readonly holdsChanged: string;
   /** The channel on which stops are announced to every instance. */
   readonly stops: string;
   /** A hash: session -> its times, and the largest that its operator allows. */
@@ -108,6 +114,10 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     evidence: `${prefix}:evidence`,
     // With the outbox that takes the lines.
     reporters: `${prefix}:{0}:reporters`,
+    // With the outbox that takes their lines.
+    holds: `${prefix}:{0}:holds`,
+    acks: `${prefix}:{0}:acks`,
+    holdsChanged: `${prefix}:holds`,
     stops: `${prefix}:stops`,
     members: `${prefix}:{drain}:members`,
     layout: `${prefix}:{drain}:format`,

@@ -4,6 +4,7 @@ import type { Store } from '../../core/ports/store.ts';
 import { redisCalls } from './call-store.ts';
 import type { Connection } from './connection.ts';
 import { inFormat } from './format.ts';
+import { redisHolds } from './hold-store.ts';
 import type { Keys } from './keys.ts';
 import { redisOutbox } from './outbox.ts';
 import { redisSessions } from './session-store.ts';
@@ -48,6 +49,7 @@ export function storeOver(
     }),
     sessions,
     outbox,
+    holds: redisHolds(fitting, keys, shards, wakes, (shard) => outbox.hint(shard)),
     ready: () => connection.ready(),
     ping: async () => {
       await connection.command('ping');
