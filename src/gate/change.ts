@@ -23,6 +23,8 @@ export interface Proposal {
   readonly detail?: JsonObject;
   /** The record carries the tallies, so they are forgotten with it. */
   readonly dropTallies?: boolean;
+  /** It tells of what was not enforced. */
+  readonly enforced?: false;
 }
 
 export interface Changed {
@@ -57,14 +59,17 @@ export async function change(
     const before = stateOf(view);
     const { now, clock, watched, holders, version, life } = view;
     if (proposal.value === null) return grant({ state: before, before, holders });
-    const { event, detail = {}, dropTallies = false } = proposal.value;
+    const { event, detail = {}, dropTallies = false, enforced = true } = proposal.value;
+    const owner = before.binding ?? author.by;
+    deps.observing.storeShows(clock);
     const step = transition(before, event, {
       ...{ call, now, clock, watched },
       remainingMs: deps.watch.remainingMs,
       wireMs: deps.times.graphTimeoutMs,
       instance: author.instance,
-      policy: deps.policyFor(before.binding ?? author.by).digest,
+      policy: deps.policyFor(owner).digest,
       by: author.by,
+      enforced: enforced && deps.observing.enforces(owner?.tenant ?? null),
       detail,
     });
     if (!step.ok) return step;

@@ -8,6 +8,7 @@ import type { Meter } from '../core/ports/meter.ts';
 import type { Outbox } from '../core/ports/outbox.ts';
 import type { SessionStore } from '../core/ports/session-store.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
+import type { ObservationSetting, Observing } from './observing.ts';
 import type { Operations } from './operations.ts';
 import type { UnchangedSince } from './unchanged-since.ts';
 import type { UnconfirmedStops } from './unconfirmed-stops.ts';
@@ -56,12 +57,15 @@ export interface GateParts {
   readonly sizes?: GateSizes;
   /** undefined: there is no credential of our own to ask Graph with. */
   readonly probe?: CallProbe;
+  /** absent: the laws are enforced for everybody, and nothing can change that. */
+  readonly observation?: ObservationSetting;
 }
 
 /** Dependencies of the use cases. */
 export interface GateDeps extends GateParts {
   readonly watch: UnchangedSince;
   readonly unconfirmed: Pick<UnconfirmedStops, 'moved'>;
+  readonly observing: Observing;
 }
 
 /** Additional dependencies shared by start and stop. */

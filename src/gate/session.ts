@@ -25,6 +25,8 @@ export class Session {
   readonly #owner: SessionOwner;
   #id: SessionId | undefined;
   #deadline = -Infinity;
+  /** When the last heartbeat was sent that the store has answered, local clock. */
+  #memberAt = -Infinity;
   #beating: Promise<void> | undefined;
   #again = false;
   #closed = false;
@@ -69,6 +71,11 @@ export class Session {
 
   isLive(): boolean {
     return this.#deps.clock.now() < this.#deadline;
+  }
+
+  /** Whether the store has taken this session in, or extended it, within so many ms, and has not refused one since. */
+  wasMemberWithin(ms: number): boolean {
+    return this.#obstacle === undefined && this.#deps.clock.now() - this.#memberAt < ms;
   }
 
   /** A heartbeat as soon as possible; when one is under way, another after it. */
@@ -147,11 +154,12 @@ export class Session {
   }
 
   async #join(): Promise<void> {
-    const { clock, sessions, times, newId, log, meter } = this.#deps;
+    const { clock, sessions, times, newId, log, meter, observing } = this.#deps;
     if (this.#closed) return;
     const id = newId();
     const sentAt = clock.now();
-    const joined = await sessions.join(id, sessionTimes(times));
+    const terms = { ...sessionTimes(times), observation: observing.terms };
+    const joined = await sessions.join(id, terms);
     this.#mayWrite = joined === 'joined' || joined.why === 'full';
     if (joined !== 'joined') {
       this.#refused(joined.text);
@@ -183,6 +191,7 @@ export class Session {
 
   #extend(deadline: number): void {
     this.#deadline = deadline;
+    this.#memberAt = deadline - this.#deps.times.ttlMs;
     this.#awaitExpiry();
   }
 

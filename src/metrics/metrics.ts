@@ -19,6 +19,8 @@ export function createMeter(registry: Registry): Meter {
   return {
     sampled: (take) => void samplers.push(take),
     decision: (surface, reason) => m.decisions(1, { surface, reason }),
+    enforcing: (is) => m.enforcing(is ? 1 : 0),
+    observedWrite: (reason) => m.observedWrites(1, { reason }),
     requestStartRefused: (why) => m.requestStartsRefused(1, { why }),
     transition(event, from, to, seconds) {
       m.transitions(1, { event, from, to });

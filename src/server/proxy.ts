@@ -27,7 +27,14 @@ import { connectAdapters } from './adapters.ts';
 import { createAdmin } from './admin.ts';
 import { askToReconnect, drainConnections } from './drain-connections.ts';
 import { named, withSetting } from './named-setting.ts';
-import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
+import {
+  type Condition,
+  judgeReadiness,
+  notStarted,
+  type Readiness,
+  shuttingDown,
+  withObservation,
+} from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { survey } from './survey.ts';
 import { reportCertificates, usableTls, watchTls } from './tls.ts';
@@ -141,6 +148,9 @@ export async function startInstance(
       ...settings.limits,
       ...(backlog.megabytes === undefined ? {} : { evidenceBytes: backlog.megabytes * 1024 * 1024 }),
     },
+    ...(settings.observation === undefined
+      ? {}
+      : { observation: { ...settings.observation, wallClock: () => Date.now() } }),
     ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
   };
   const gate = new Gate(parts);
@@ -223,7 +233,8 @@ export async function startInstance(
     url: publicUrl,
     registry,
     survey: survey({ store, meter, evidenceDir: settings.evidenceDir }),
-    readiness: () => (ending ? Promise.resolve(shuttingDown) : judgeReadiness(conditions)),
+    readiness: async () =>
+      ending ? shuttingDown : withObservation(await judgeReadiness(conditions), gate.observation),
     reloadPolicies: () => policies.reload(),
     retire() {
       ending = true;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call/key.ts';
-import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTimes } from '../core/call/session.ts';
+import { observationId, otherObservation } from '../core/call/observation.ts';
+import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTerms } from '../core/call/session.ts';
 import { type CallState, isWatched, keptStates, type StateName } from '../core/call/state.ts';
 import { knowsNothing, type Tally } from '../core/call/tally.ts';
 import { Fault } from '../core/errors.ts';
@@ -31,7 +32,7 @@ interface Call {
 }
 
 interface Session {
-  readonly times: SessionTimes;
+  readonly times: SessionTerms;
   /** Moves with every sign of life. */
   beats: number;
   beatAt: number;
@@ -181,6 +182,15 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     sessions: {
       join: (session, times) =>
         step((now) => {
+          const observed = ({ observation }: SessionTerms): string =>
+            observationId(
+              observation !== undefined && observation.until > wallClock() ? observation : undefined,
+            );
+          for (const [member, { times: theirs }] of sessions) {
+            const [mine, other] = [observed(times), observed(theirs)];
+            if (member !== session && mine !== other)
+              return { why: 'observe', text: otherObservation(mine, member, other) };
+          }
           const known = sessions.get(session);
           const inbox = known?.inbox ?? new Map<CallKey, number>();
           sessions.set(session, { times, beats: (known?.beats ?? 0) + 1, beatAt: now, inbox });

@@ -150,7 +150,14 @@ async function readinessOf(pool: WorkerPool, ending: boolean): Promise<Readiness
     })),
   );
   const signalling = said.some(({ ready }) => ready?.signalling === true);
-  return readinessWith(signalling, said.length === 0 ? [nobody] : found);
+  // All of them have the same settings; one that has not joined yet enforces.
+  const observing = said.find(({ ready }) => ready?.enforcing === false)?.ready;
+  return {
+    ...readinessWith(signalling, said.length === 0 ? [nobody] : found),
+    ...(observing?.observeUntil === undefined
+      ? {}
+      : { enforcing: false, observeUntil: observing.observeUntil }),
+  };
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */

@@ -34,6 +34,7 @@ const occasion = (
   instance: 'session-1',
   policy: null,
   by: null,
+  enforced: true,
   detail: {},
 });
 

@@ -1,0 +1,107 @@
+import { LRUCache } from 'lru-cache';
+import { endOfObservation, isObservedReason, type ObservedReason } from '../core/call/observation.ts';
+import { mayUpload } from '../core/call/policy.ts';
+import { type CallKey, toGuid } from '../core/call/key.ts';
+import type { Binding } from '../core/call/state.ts';
+import type { Refusal } from '../core/decision.ts';
+import { stateOf } from './change.ts';
+import type { GateDeps } from './context.ts';
+import { ObservedWrite } from './observed-write.ts';
+import { readInTime } from './read-in-time.ts';
+
+/** Calls whose first observed write had a log line of its own. */
+const told = 1000;
+
+interface Owners {
+  /** As far as this instance knows without the store. */
+  known(call: CallKey): Binding | null | undefined;
+}
+
+/**
+ * What the laws refuse while the store only observes: it passes where nothing but the laws is against it. Whose the call is
+ * must be known, and it must be the caller's; every other refusal stands.
+ */
+export class ObservedWrites {
+  readonly #deps: GateDeps;
+  readonly #owners: Owners;
+  readonly #live = new Set<ObservedWrite>();
+  readonly #told = new LRUCache<CallKey, true>({ max: told });
+  readonly #prefix: string;
+  #count = 0;
+  #closing = false;
+  #whenNone: () => void = () => undefined;
+
+  constructor(deps: GateDeps, owners: Owners) {
+    this.#deps = deps;
+    this.#owners = owners;
+    this.#prefix = `${deps.newId().replaceAll('-', '')}-`;
+    deps.observing.onChange(() => {
+      for (const write of [...this.#live]) write.look();
+    });
+  }
+
+  /** Whether a refusal would let the write of `who` pass; the reason that it is counted under. */
+  async reasonFor(call: CallKey, who: Binding, refusal: Refusal): Promise<ObservedReason | undefined> {
+    const { observing, policyFor } = this.#deps;
+    const { reason } = refusal;
+    // A stranger's tenant is not asked for: it is told by nobody whether a call is observed.
+    if (!isObservedReason(reason) || !this.#isFor(who)) return undefined;
+    const view = await readInTime(this.#deps, call);
+    if (view !== undefined) observing.storeShows(view.clock);
+    const stored = view === undefined ? undefined : stateOf(view).binding;
+    const owner = stored ?? this.#owners.known(call) ?? stored;
+    if (owner === undefined || !mayUpload(policyFor(owner ?? who), owner, who)) return undefined;
+    return this.#isFor(who) ? reason : undefined;
+  }
+
+  /** Lets the write pass, or does not. */
+  async take(call: CallKey, who: Binding, refusal: Refusal): Promise<ObservedWrite | undefined> {
+    const reason = await this.reasonFor(call, who, refusal);
+    if (reason === undefined) return undefined;
+    this.#tell(call, who, reason);
+    this.#deps.meter.observedWrite(reason);
+    this.#count += 1;
+    const write = new ObservedWrite({
+      call,
+      id: this.#prefix + String(this.#count),
+      obstacle: () => {
+        if (this.#deps.observing.observes(who.tenant)) return undefined;
+        return this.#deps.observing.isOver ? 'RecordingNotActive' : 'SessionLost';
+      },
+      over: (ended) => {
+        this.#live.delete(ended);
+        if (this.#live.size === 0) this.#whenNone();
+      },
+    });
+    this.#live.add(write);
+    return write;
+  }
+
+  /** The process ends: nothing more passes, and what is in flight ends within the drain limit. */
+  close(): Promise<void> {
+    this.#closing = true;
+    const { clock, times } = this.#deps;
+    for (const write of [...this.#live]) write.stop(clock, times.drainMs, 'ShuttingDown');
+    return new Promise((resolve) => {
+      this.#whenNone = resolve;
+      if (this.#live.size === 0) resolve();
+    });
+  }
+
+  #isFor({ tenant }: Binding): boolean {
+    return !this.#closing && this.#deps.observing.observes(tenant);
+  }
+
+  #tell(call: CallKey, { tenant, app }: Binding, reason: ObservedReason): void {
+    if (this.#told.has(call)) return;
+    this.#told.set(call, true);
+    const { current } = this.#deps.observing;
+    this.#deps.log.warn(
+      {
+        ...{ call: toGuid(call), tenant, app, reason },
+        ...(current === undefined ? {} : { until: endOfObservation(current) }),
+      },
+      'a write would have been refused and passed, since the gate only observes; further ones of this call are only counted',
+    );
+  }
+}
