@@ -50,17 +50,15 @@ export class Observing {
     this.#store = store;
   }
 
-  /** What the session of this instance is to have in common with all others; undefined: it enforces, or does so by now. */
+  /** What the session of this instance is to have in common with all others, until it is over. */
   get terms(): Observation | undefined {
     const { observation } = this.#parts;
-    if (observation === undefined || this.#isOver(observation)) return undefined;
-    return { until: observation.until, tenants: observation.tenants };
+    return observation && { until: observation.until, tenants: observation.tenants };
   }
 
   /** In force now; undefined: everything is enforced. */
   get current(): Observation | undefined {
-    const { terms } = this;
-    return this.#shown !== undefined && this.#store.isMember() ? terms : undefined;
+    return this.#shown !== undefined && !this.isOver && this.#store.isMember() ? this.terms : undefined;
   }
 
   /** Whether the laws are not enforced for a tenant now. */

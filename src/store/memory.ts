@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call/key.ts';
-import { observationId, otherObservation } from '../core/call/observation.ts';
+import { observationId, observeAlike, otherObservation } from '../core/call/observation.ts';
 import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTerms } from '../core/call/session.ts';
 import { type CallState, isWatched, keptStates, type StateName } from '../core/call/state.ts';
 import { knowsNothing, type Tally } from '../core/call/tally.ts';
@@ -182,13 +182,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     sessions: {
       join: (session, times) =>
         step((now) => {
-          const observed = ({ observation }: SessionTerms): string =>
-            observationId(
-              observation !== undefined && observation.until > wallClock() ? observation : undefined,
-            );
+          const mine = observationId(times.observation);
           for (const [member, { times: theirs }] of sessions) {
-            const [mine, other] = [observed(times), observed(theirs)];
-            if (member !== session && mine !== other)
+            const other = observationId(theirs.observation);
+            if (member !== session && !observeAlike(mine, other, wallClock()))
               return { why: 'observe', text: otherObservation(mine, member, other) };
           }
           const known = sessions.get(session);

@@ -52,6 +52,8 @@ export function describeSessions(fixture: () => Fixture): void {
       const over = { until: Date.now() - minute, tenants: ['11111111-1111-1111-1111-111111111111'] };
       expect(await store.sessions.join(session(), { ...lasting(minute), observation: over })).toBe('joined');
       expect(await peer.sessions.join(session(), lasting(minute))).toBe('joined');
+      // Nor does it keep those out that still have it.
+      expect(await peer.sessions.join(session(), { ...lasting(minute), observation: over })).toBe('joined');
       const observation = { ...over, until: Date.now() + minute };
       expect(await peer.sessions.join(session(), { ...lasting(minute), observation })).toMatchObject({
         why: 'observe',

@@ -40,6 +40,12 @@ export const observationId = (observation: Observation | undefined): string =>
 
 export const nothingObserved = '-';
 
+/** Whether two sessions may be in one store: an observation that is over, by the store's clock, is none. */
+export const observeAlike = (one: string, other: string, now: number): boolean =>
+  one === other || (!isInForce(one, now) && !isInForce(other, now));
+
+const isInForce = (id: string, now: number): boolean => Number.parseInt(id, 10) > now;
+
 /** Why an instance must not join a session that observes otherwise; both as `observationId` names them. */
 export function otherObservation(mine: string, member: string, theirs: string): string {
   const [own, other] = [endIn(mine), endIn(theirs)];

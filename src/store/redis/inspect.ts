@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { nothingObserved, observationId, otherObservation } from '../../core/call/observation.ts';
+import { observationId, observeAlike, otherObservation } from '../../core/call/observation.ts';
 import type { SessionTerms } from '../../core/call/session.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
@@ -204,15 +204,13 @@ async function misfits(
     const theirs = parseMember(String(text));
     if (theirs === undefined) return [];
     if (!fitsTimes(times, theirs)) return [otherTimes(times, session, theirs).text];
-    const [mine, other] = [inForce(observationId(times.observation)), inForce(theirs.observes)];
-    return mine === other ? [] : [otherObservation(mine, session, other)];
+    const mine = observationId(times.observation);
+    return observeAlike(mine, theirs.observes, Date.now())
+      ? []
+      : [otherObservation(mine, session, theirs.observes)];
   });
   return found.slice(0, 1);
 }
-
-/** An observation that has ended is none. */
-const inForce = (observes: string): string =>
-  Number.parseInt(observes, 10) > Date.now() ? observes : nothingObserved;
 
 async function aheadOf(server: Redis): Promise<number> {
   const asked = Date.now();

@@ -11,13 +11,13 @@ ready({ members, 'hash', 'HSET' }, { layout, 'string', 'SET' }, { lease, 'hash',
 local found = redis.call('GET', layout)
 if found and found ~= format then return { found } end
 
--- An observation that has ended is none.
+-- An observation that is over is none.
+local now = clockNow()
 local function inForce(observation)
   local ends = string.match(observation, '^(%d+)%.')
-  return ends and tonumber(ends) > clockNow() and observation or '-'
+  return ends and tonumber(ends) > now
 end
 
-observes = inForce(observes)
 local known = redis.call('HGETALL', members)
 for n = 1, #known, 2 do
   local other, entry = known[n], known[n + 1]
@@ -25,7 +25,7 @@ for n = 1, #known, 2 do
   if other ~= session and (not graphMax
     or tonumber(ttl) > tonumber(ttlMaxMs) or tonumber(ttlMs) > tonumber(ttlMax)
     or tonumber(graph) > tonumber(graphTimeoutMaxMs) or tonumber(graphTimeoutMs) > tonumber(graphMax)
-    or inForce(observed) ~= observes) then
+    or (observed ~= observes and (inForce(observed) or inForce(observes)))) then
     return { other, entry }
   end
 end
