@@ -6,7 +6,7 @@ const nothing = (): void => undefined;
 export const silentMeter: Meter = {
   sampled: nothing,
   decision: nothing,
-  enforcing: nothing,
+  observing: nothing,
   observedWrite: nothing,
   requestStartRefused: nothing,
   transition: nothing,

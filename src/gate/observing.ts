@@ -12,7 +12,7 @@ export interface ObservationSetting extends Observation {
 interface Parts {
   readonly clock: Clock;
   readonly log: Log;
-  readonly meter: Pick<Meter, 'enforcing'>;
+  readonly meter: Pick<Meter, 'observing'>;
   readonly observation?: ObservationSetting | undefined;
 }
 
@@ -104,7 +104,7 @@ export class Observing {
   report(): void {
     const { observation, meter, log } = this.#parts;
     const { current } = this;
-    meter.enforcing(current === undefined);
+    meter.observing(current?.until);
     if (observation === undefined || this.#wasTold === (current !== undefined)) return;
     const wasObserving = this.#wasTold === true;
     this.#wasTold = current !== undefined;
@@ -113,7 +113,7 @@ export class Observing {
       log.warn(facts, 'the gate only observes: writes that the laws refuse pass for these tenants');
     else if (this.isOver) log.warn(facts, 'the observation is over: the gate enforces the laws');
     else if (wasObserving)
-      log.warn(facts, 'the gate enforces the laws: this instance is no member of its store at the moment');
+      log.warn(facts, 'the gate enforces the laws while this instance has no session in the store');
   }
 
   #look(looks = 1): void {

@@ -23,6 +23,13 @@ export const serviceMetrics = {
     across: 'min',
     help: 'Whether this instance enforces the laws for every tenant (1), or only observes some of them until a date (0, `TALLYLIGHT_OBSERVE_UNTIL`). Alert if it is absent or 0.',
   },
+  observationEnd: {
+    name: 'tallylight_observation_end_timestamp_seconds',
+    type: 'gauge',
+    across: 'min',
+    help: 'Unix time at which the observation ends and the laws are enforced for every tenant. Absent while they are.',
+    unknownAtFirst: true,
+  },
   sessionLive: {
     name: 'tallylight_session_live',
     type: 'gauge',

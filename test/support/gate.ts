@@ -253,7 +253,7 @@ export class World {
     const observation = this.#options.observes?.(instance);
     const meter: Meter = {
       ...silentMeter,
-      enforcing: (is) => void this.enforcing.set(instance, is),
+      observing: (until) => void this.enforcing.set(instance, until === undefined),
       observedWrite: (reason) => void this.observed.push(reason),
       sampled: (take) => this.samplers.push(take),
       drain: (_, how) => this.drains.push(how),

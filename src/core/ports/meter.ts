@@ -29,8 +29,8 @@ export interface Meter {
     surface: 'control' | 'media' | 'notification',
     reason: ReasonCode | 'admitted' | 'passed' | 'observed',
   ): void;
-  /** Whether this instance enforces the laws for everybody. */
-  enforcing(is: boolean): void;
+  /** Until when this instance only observes some tenants, ms since the epoch; undefined: it enforces the laws for everybody. */
+  observing(until: number | undefined): void;
   /** A write passed that would have been refused, since the store only observes. */
   observedWrite(reason: ObservedReason): void;
   /** A media write is refused since it is not known to have begun in the open interval. */
