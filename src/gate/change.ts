@@ -136,3 +136,14 @@ export const asRefusal = (error: unknown): Refusal => {
     return { ok: false, reason: 'StoreUnavailable', retryAfterMs: 1000 };
   throw error;
 };
+
+/** Whether nothing of the call is recorded, as the store reports it now: a later start is not what was stopped before. */
+export async function isStopped({ calls }: Pick<GateDeps, 'calls'>, call: CallKey): Promise<boolean> {
+  try {
+    const { state } = await calls.read(call);
+    return state !== null && ['idle', 'ended', 'unconfirmed'].includes(state.state);
+  } catch (error) {
+    asRefusal(error);
+    return false;
+  }
+}

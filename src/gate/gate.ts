@@ -1,8 +1,7 @@
 import type { CallEnd } from '../core/call/ends.ts';
-import { type CallKey, parseCallKey } from '../core/call/key.ts';
-import type { Observation, ObservedReason } from '../core/call/observation.ts';
+import type { CallKey } from '../core/call/key.ts';
 import type { Binding } from '../core/call/state.ts';
-import { grant, refuse, type Decision, type Refusal } from '../core/decision.ts';
+import { grant, refuse, type Decision } from '../core/decision.ts';
 import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/call/evidence.ts';
 import type { GraphAnswer } from '../core/graph/outcome.ts';
@@ -14,7 +13,7 @@ import { Admission } from './admit.ts';
 import { soon } from './admit-soon.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { StopRetries, isAskedAgain } from './stop-retries.ts';
-import { asRefusal, belongsTo, change } from './change.ts';
+import { asRefusal, belongsTo, change, isStopped } from './change.ts';
 import { type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
 import { StopMarks, type StopMark } from './stop-marks.ts';
@@ -25,7 +24,6 @@ import { ObservedWrites } from './observe.ts';
 import { Observing } from './observing.ts';
 import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
-import { readInTime } from './read-in-time.ts';
 import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
 import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
@@ -33,19 +31,12 @@ import type { OwnSession } from './revoke-holders.ts';
 import { UnconfirmedStops } from './unconfirmed-stops.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { UnchangedSince } from './unchanged-since.ts';
-import type { PassingWrite, Write } from './write.ts';
+import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
 
 /** How long notifications that wait may still be processed when the instance shuts down, ms. */
 const notificationsMs = 3000;
-/**
- * How long an instance that the store does not answer still counts as one of its sessions when it observes, ms. The store
- * forgets no member sooner than a minute after its last sign of life, and until then takes in nobody who enforces.
- */
-const memberForMs = 45_000;
-/** A call that nobody has. */
-const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
 
 /** The gate of every call, as one instance sees it (docs/design/protocol.md). */
 export class Gate {
@@ -59,8 +50,8 @@ export class Gate {
   readonly #stopRetries: StopRetries;
   readonly #unconfirmed: UnconfirmedStops;
   readonly #unproven: UnprovenStops;
-  readonly #observing: Observing;
-  readonly #observed: ObservedWrites;
+  /** What the store observes instead of enforcing the laws, and the writes that pass for it. */
+  readonly observed: ObservedWrites;
   /** Names this instance where it announces stops. */
   readonly #name: string;
   #stopListening: () => void = () => undefined;
@@ -71,11 +62,7 @@ export class Gate {
     const backlog = new EvidenceBacklog(given, { waitMs: times.evidenceWaitMs, bytes: sizes?.evidenceBytes });
     this.#unconfirmed = new UnconfirmedStops({ ...given, isLive: () => this.isReady() });
     const watch = new UnchangedSince(given.clock);
-    const observing = new Observing(given, {
-      isMember: () => this.#admission.session.wasMemberWithin(memberForMs),
-      clock: async () => (noCall === undefined ? undefined : (await readInTime(given, noCall))?.clock),
-    });
-    this.#observing = observing;
+    const observing = new Observing(given, (ms) => this.#admission.session.wasMemberWithin(ms));
     const deps = { ...given, operations, backlog, watch, unconfirmed: this.#unconfirmed, observing };
     const instance = (): string => this.#instance;
     this.#deps = deps;
@@ -98,7 +85,10 @@ export class Gate {
     });
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
-    this.#observed = new ObservedWrites(deps, { known: (call) => this.knownOwner(call) });
+    this.observed = new ObservedWrites(deps, {
+      knownOwner: (call) => this.knownOwner(call),
+      count: (call, reason, by) => this.#refusals.observed(call, reason, by),
+    });
     const touch = (call: CallKey): void => this.touch(call);
     this.#notificationQueue = new NotificationQueue({
       ...deps,
@@ -122,7 +112,7 @@ export class Gate {
   async open(): Promise<void> {
     this.#deps.backlog.open();
     await Promise.all([this.#admission.session.open(), this.#listen()]);
-    await this.#observing.open();
+    await this.observed.open();
   }
 
   /** Stops admitting, drains, leaves the store. */
@@ -134,8 +124,7 @@ export class Gate {
     this.#unproven.close();
     this.#stopListening();
     await this.#notificationQueue.close(notificationsMs);
-    await Promise.all([this.#admission.close(), this.#observed.close()]);
-    this.#observing.close();
+    await Promise.all([this.#admission.close(), this.observed.close()]);
     await this.#refusals.close();
   }
 
@@ -170,29 +159,6 @@ export class Gate {
   /** `beganAt`: no write that began before its interval was opened is let in; local clock, the earliest it may have been. */
   admit(call: CallKey, who: Binding | null, beganAt?: number): Promise<Decision<Write>> {
     return this.#admission.admit(call, who, beganAt);
-  }
-
-  /**
-   * What the store observes instead of enforcing, as far as this instance takes part in it; undefined: the laws are enforced
-   * for everybody.
-   */
-  get observation(): Observation | undefined {
-    return this.#observing.current;
-  }
-
-  /**
-   * Lets a write pass that was refused, if the laws alone refuse it and the store observes the tenant of the caller, whose
-   * call it must be. It is counted as observed, and no stop waits for it or ends it.
-   */
-  async observe(call: CallKey, who: Binding, refusal: Refusal): Promise<PassingWrite | undefined> {
-    const passing = await this.#observed.take(call, who, refusal);
-    if (passing !== undefined) this.#refusals.observed(call, refusal.reason, who);
-    return passing;
-  }
-
-  /** Why `observe` would let it pass; undefined: it would not. */
-  observable(call: CallKey, who: Binding, refusal: Refusal): Promise<ObservedReason | undefined> {
-    return this.#observed.reasonFor(call, who, refusal);
   }
 
   /** For signalling that needs the gate only for a part of it: a store that hangs counts as a closed gate. */
@@ -234,7 +200,7 @@ export class Gate {
     const observer = this.#observer(request, mark, false);
     const { askedAt = this.#deps.clock.now() } = request;
     const joined = await this.#stopRetries.join(request);
-    if (joined?.ok === true && (await this.#isStopped(request.call))) {
+    if (joined?.ok === true && (await isStopped(this.#deps, request.call))) {
       mark.drop();
       // Whoever may stop a call of a gate brings the same kind of answer.
       return joined as Decision<Stopped<Answer>>;
@@ -360,18 +326,7 @@ export class Gate {
     const since = Math.min(this.#unconfirmed.oldest() ?? now, this.#stopRetries.oldest() ?? now);
     meter.oldestUnconfirmedStop((now - since) / 1000);
     this.#admission.countBytes();
-    this.#observing.report();
-  }
-
-  /** Whether nothing of the call is recorded, as the store reports it now: a later start is not what was stopped before. */
-  async #isStopped(call: CallKey): Promise<boolean> {
-    try {
-      const { state } = await this.#deps.calls.read(call);
-      return state !== null && ['idle', 'ended', 'unconfirmed'].includes(state.state);
-    } catch (error) {
-      asRefusal(error);
-      return false;
-    }
+    this.observed.report();
   }
 
   /**

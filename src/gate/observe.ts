@@ -1,5 +1,10 @@
 import { LRUCache } from 'lru-cache';
-import { endOfObservation, isObservedReason, type ObservedReason } from '../core/call/observation.ts';
+import {
+  endOfObservation,
+  isObservedReason,
+  type Observation,
+  type ObservedReason,
+} from '../core/call/observation.ts';
 import { mayUpload } from '../core/call/policy.ts';
 import { type CallKey, toGuid } from '../core/call/key.ts';
 import type { Binding } from '../core/call/state.ts';
@@ -12,9 +17,11 @@ import { readInTime } from './read-in-time.ts';
 /** Calls whose first observed write had a log line of its own. */
 const told = 1000;
 
-interface Owners {
-  /** As far as this instance knows without the store. */
-  known(call: CallKey): Binding | null | undefined;
+interface OfGate {
+  /** Who a call belongs to, as far as this instance knows without the store. */
+  knownOwner(call: CallKey): Binding | null | undefined;
+  /** Counts an observed write for the evidence. */
+  count(call: CallKey, reason: ObservedReason, by: Binding): void;
 }
 
 /**
@@ -23,7 +30,7 @@ interface Owners {
  */
 export class ObservedWrites {
   readonly #deps: GateDeps;
-  readonly #owners: Owners;
+  readonly #gate: OfGate;
   readonly #live = new Set<ObservedWrite>();
   readonly #told = new LRUCache<CallKey, true>({ max: told });
   readonly #prefix: string;
@@ -31,16 +38,31 @@ export class ObservedWrites {
   #closing = false;
   #whenNone: () => void = () => undefined;
 
-  constructor(deps: GateDeps, owners: Owners) {
+  constructor(deps: GateDeps, gate: OfGate) {
     this.#deps = deps;
-    this.#owners = owners;
+    this.#gate = gate;
     this.#prefix = `${deps.newId().replaceAll('-', '')}-`;
     deps.observing.onChange(() => {
       for (const write of [...this.#live]) write.look();
     });
   }
 
-  /** Whether a refusal would let the write of `who` pass; the reason that it is counted under. */
+  /** In force on this instance; undefined: the laws are enforced for everybody. */
+  get current(): Observation | undefined {
+    return this.#deps.observing.current;
+  }
+
+  /** To be called once the session was opened. */
+  open(): Promise<void> {
+    return this.#deps.observing.open();
+  }
+
+  /** Tells metrics and log whether the laws are enforced. */
+  report(): void {
+    this.#deps.observing.report();
+  }
+
+  /** Why a write of `who` that was refused would pass; undefined: it would not. */
   async reasonFor(call: CallKey, who: Binding, refusal: Refusal): Promise<ObservedReason | undefined> {
     const { observing, policyFor } = this.#deps;
     const { reason } = refusal;
@@ -49,17 +71,21 @@ export class ObservedWrites {
     const view = await readInTime(this.#deps, call);
     if (view !== undefined) observing.storeShows(view.clock);
     const stored = view === undefined ? undefined : stateOf(view).binding;
-    const owner = stored ?? this.#owners.known(call) ?? stored;
+    const owner = stored ?? this.#gate.knownOwner(call) ?? stored;
     if (owner === undefined || !mayUpload(policyFor(owner ?? who), owner, who)) return undefined;
     return this.#isFor(who) ? reason : undefined;
   }
 
-  /** Lets the write pass, or does not. */
+  /**
+   * Lets a write pass that was refused, if the laws alone refuse it and the tenant of the caller, whose call it must be, is
+   * observed. It is counted, and no stop waits for it or ends it.
+   */
   async take(call: CallKey, who: Binding, refusal: Refusal): Promise<ObservedWrite | undefined> {
     const reason = await this.reasonFor(call, who, refusal);
     if (reason === undefined) return undefined;
     this.#tell(call, who, reason);
     this.#deps.meter.observedWrite(reason);
+    this.#gate.count(call, reason, who);
     this.#count += 1;
     const write = new ObservedWrite({
       call,
@@ -80,12 +106,13 @@ export class ObservedWrites {
   /** The process ends: nothing more passes, and what is in flight ends within the drain limit. */
   close(): Promise<void> {
     this.#closing = true;
-    const { clock, times } = this.#deps;
+    const { clock, times, observing } = this.#deps;
     for (const write of [...this.#live]) write.stop(clock, times.drainMs, 'ShuttingDown');
-    return new Promise((resolve) => {
+    const none = new Promise<void>((resolve) => {
       this.#whenNone = resolve;
       if (this.#live.size === 0) resolve();
     });
+    return none.then(() => observing.close());
   }
 
   #isFor({ tenant }: Binding): boolean {

@@ -1,7 +1,10 @@
 import { endOfObservation, isObserved, type Observation } from '../core/call/observation.ts';
+import { parseCallKey } from '../core/call/key.ts';
+import type { CallStore } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
+import { readInTime } from './read-in-time.ts';
 
 /** What the operator asks for, and the time of day by which it ends. */
 export interface ObservationSetting extends Observation {
@@ -10,22 +13,22 @@ export interface ObservationSetting extends Observation {
 }
 
 interface Parts {
+  readonly calls: CallStore;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Pick<Meter, 'observing'>;
   readonly observation?: ObservationSetting | undefined;
 }
 
-/** What is asked of the store. */
-interface StoreAsked {
-  /** Whether this instance is certainly one of its sessions. */
-  isMember(): boolean;
-  /** Its own clock, ms since the epoch; undefined: it does not answer in time. */
-  clock(): Promise<number | undefined>;
-}
-
 /** How often it is asked whether the end has come, ms: no timer of the platform lasts for 30 days. */
 const lookEveryMs = 1000;
+/**
+ * How long an instance whom the store does not answer still counts as one of its sessions, ms. The store forgets no member
+ * sooner than a minute after its last sign of life, and until then takes in nobody who enforces.
+ */
+const memberForMs = 45_000;
+/** A call that nobody has: the store is asked for its clock with it. */
+const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
 /** Every how many of these times the store is asked for its clock. */
 const looksPerReading = 10;
 
@@ -36,7 +39,7 @@ const looksPerReading = 10;
  */
 export class Observing {
   readonly #parts: Parts;
-  readonly #store: StoreAsked;
+  readonly #wasMemberWithin: (ms: number) => boolean;
   /** The latest time that any clock has shown, ms since the epoch. */
   #latest = -Infinity;
   /** The store's clock, and the local time at which it was read. */
@@ -45,9 +48,10 @@ export class Observing {
   #listeners: (() => void)[] = [];
   #wasTold: boolean | undefined;
 
-  constructor(parts: Parts, store: StoreAsked) {
+  /** `wasMemberWithin`: whether the store has shown within so many ms that this instance is one of its sessions. */
+  constructor(parts: Parts, wasMemberWithin: (ms: number) => boolean) {
     this.#parts = parts;
-    this.#store = store;
+    this.#wasMemberWithin = wasMemberWithin;
   }
 
   /** What the session of this instance is to have in common with all others, until it is over. */
@@ -58,7 +62,9 @@ export class Observing {
 
   /** In force now; undefined: everything is enforced. */
   get current(): Observation | undefined {
-    return this.#shown !== undefined && !this.isOver && this.#store.isMember() ? this.terms : undefined;
+    return this.#shown !== undefined && !this.isOver && this.#wasMemberWithin(memberForMs)
+      ? this.terms
+      : undefined;
   }
 
   /** Whether the laws are not enforced for a tenant now. */
@@ -126,8 +132,9 @@ export class Observing {
   }
 
   async #readClock(): Promise<void> {
-    const clock = await this.#store.clock();
-    if (clock !== undefined) this.storeShows(clock);
+    if (noCall === undefined) return;
+    const view = await readInTime(this.#parts, noCall);
+    if (view !== undefined) this.storeShows(view.clock);
   }
 
   #isOver({ until }: Observation): boolean {

@@ -73,7 +73,7 @@ export async function admitOrObserve(
   who: Identity,
 ): Promise<Decision<PassingWrite>> {
   const decision = await judgeWrite(deps, req, call, who);
-  const observed = decision.ok ? undefined : await deps.gate.observe(call, who, decision);
+  const observed = decision.ok ? undefined : await deps.gate.observed.take(call, who, decision);
   if (observed === undefined) return counted(deps, decision, call, who);
   deps.meter.decision('media', 'observed');
   return grant(observed);

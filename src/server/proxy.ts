@@ -234,7 +234,7 @@ export async function startInstance(
     registry,
     survey: survey({ store, meter, evidenceDir: settings.evidenceDir }),
     readiness: async () =>
-      ending ? shuttingDown : withObservation(await judgeReadiness(conditions), gate.observation),
+      ending ? shuttingDown : withObservation(await judgeReadiness(conditions), gate.observed.current),
     reloadPolicies: () => policies.reload(),
     retire() {
       ending = true;

@@ -1,13 +1,11 @@
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import { selectPolicy } from '../../src/core/call/policy.ts';
-import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import type { Notice } from '../../src/core/notices/notice.ts';
 import type { Log } from '../../src/core/ports/log.ts';
 import type { Meter } from '../../src/core/ports/meter.ts';
 import { type EvidenceWriter, startEvidenceWriter } from '../../src/evidence/journal/writer.ts';
-import type { GateParts } from '../../src/gate/context.ts';
 import { Gate } from '../../src/gate/gate.ts';
 import { unknownForMs } from '../../src/gate/stop-marks.ts';
 import type { Act } from './acts.ts';
@@ -19,16 +17,10 @@ import { Observer } from './observer.ts';
 import type { Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
-import { type SimulatedStore, startOfTime } from './store-ports.ts';
+import type { SimulatedStore } from './store-ports.ts';
 import { Surroundings } from './surroundings.ts';
+import { bot, Tenants } from './tenants.ts';
 import { Upload } from './upload.ts';
-
-export const bot: Binding = {
-  tenant: '11111111-1111-1111-1111-111111111111',
-  app: '22222222-2222-2222-2222-222222222222',
-};
-/** Of a tenant that is never observed. */
-const otherBot: Binding = { ...bot, tenant: '33333333-3333-3333-3333-333333333333' };
 
 export interface Instance {
   readonly process: Process;
@@ -73,13 +65,12 @@ export class World {
   /** Who announces stops by which name. */
   readonly #announcers = new Map<string, Process>();
   #ids = 0;
-  /** Which calls are of the tenant that may be observed. */
-  readonly #isOdd: boolean;
+  readonly #tenants: Tenants;
 
   constructor(seed: number, setting: Setting, choice: Choice) {
     this.setting = setting;
     this.weather = new Weather(seed, choice);
-    this.#isOdd = seed % 4 > 1;
+    this.#tenants = new Tenants(seed, setting);
     this.observer = new Observer(this.engine, setting.times, setting.observesUntil);
     this.graph = new SimulatedGraph(this.engine, this.weather, setting, this.observer);
     const Line = setting.redis === undefined ? StoreLine : RedisLine;
@@ -139,7 +130,7 @@ export class World {
       times: this.setting.timesOf[slot]!,
       sizes: { maxGrants: this.setting.maxGrants },
       probe: this.graph.probe(process),
-      ...this.#observation(),
+      ...this.#tenants.observation(this.engine),
     });
     const writer = startEvidenceWriter({
       outbox,
@@ -154,19 +145,6 @@ export class World {
     });
     this.#instances.set(slot, { process, gate, writer, isLeaving: false });
     void this.#watch(gate.open(), 'open', process);
-  }
-
-  #observation(): Pick<GateParts, 'observation'> {
-    const { observesUntil } = this.setting;
-    if (observesUntil === undefined) return {};
-    const wallClock = (): number => startOfTime + this.engine.now;
-    return { observation: { until: startOfTime + observesUntil, tenants: [bot.tenant], wallClock } };
-  }
-
-  /** Whose a call is. */
-  #ownerOf(key: CallKey): Binding {
-    if (this.setting.observesUntil === undefined) return bot;
-    return (Number(key.at(-3)) % 2 === 1) === this.#isOdd ? bot : otherBot;
   }
 
   /** The process is gone; what it had sent may still arrive. */
@@ -226,13 +204,13 @@ export class World {
       kind === 'start'
         ? gate.start({
             call: key,
-            by: this.#ownerOf(key),
+            by: this.#tenants.ownerOf(key),
             ...exchange('recording'),
             sendConfirmation: exchange('notRecording').send,
           })
         : gate.stop({
             call: key,
-            by: this.#ownerOf(key),
+            by: this.#tenants.ownerOf(key),
             cause: kind,
             askedAt: process.clock.now(),
             graph: exchange(kind === 'hangUp' ? 'hangUp' : 'notRecording'),
@@ -246,11 +224,11 @@ export class World {
   }
 
   async upload(key: CallKey, { process, gate }: Instance, chunks: number, everyMs: number): Promise<boolean> {
-    const who = this.#ownerOf(key);
+    const who = this.#tenants.ownerOf(key);
     const admitted = gate.admitNow(key, who) ?? (await this.#watch(gate.admit(key, who), 'upload', process));
     const write = admitted.ok
       ? admitted.value
-      : await this.#watch(gate.observe(key, who, admitted), 'observe', process);
+      : await this.#watch(gate.observed.take(key, who, admitted), 'observe', process);
     if (write === undefined) {
       if (!admitted.ok) gate.refused(key, admitted.reason, who);
       return false;
@@ -258,13 +236,10 @@ export class World {
     const number = this.uploads.length + 1;
     const { epoch } = write;
     this.engine.note(
-      `${process.name} lets upload ${number} of ${key.slice(-4)} in, ${epoch === null ? 'observed' : `epoch ${epoch}`}`,
+      `${process.name} lets upload ${number} of ${key.slice(-4)} in, epoch ${epoch ?? 'none'}`,
     );
     if (epoch !== null) this.observer.admitted(process, key, epoch);
-    const upload = new Upload(this, {
-      ...{ number, process, call: key, write },
-      mayBeObserved: who === bot,
-    });
+    const upload = new Upload(this, { number, process, call: key, write, mayBeObserved: who === bot });
     this.uploads.push(upload);
     upload.stream(chunks, everyMs);
     return true;
@@ -394,7 +369,9 @@ export class World {
       const ms = times * (fate?.ms ?? this.weather.delay(occasion));
       const slot = Math.floor(this.weather.delay(occasion) * 10) % 3;
       this.engine.schedule(ms, `Graph tells slot ${slot} of ${notice.kind}`, () =>
-        this.#arrive(slot, occasion, ({ gate }) => gate.receiveNotices(this.#ownerOf(notice.call), [notice])),
+        this.#arrive(slot, occasion, ({ gate }) =>
+          gate.receiveNotices(this.#tenants.ownerOf(notice.call), [notice]),
+        ),
       );
     }
   }

@@ -130,9 +130,8 @@ export class World {
   /** By instance, the age of the oldest stop that is not confirmed, as of the last `sample`. */
   readonly oldestStops = new Map<number, number>();
   readonly samplers: (() => void)[] = [];
-  /** By instance, whether its metrics say that it enforces the laws for everybody. */
+  /** As metrics hear of them: whether each instance enforces the laws, and why writes would have been refused. */
   readonly enforcing = new Map<number, boolean>();
-  /** Reasons for which writes would have been refused, as metrics hear of them. */
   readonly observed: string[] = [];
   readonly ends: CallEnd[] = [];
   readonly contradictions: Contradiction[] = [];
@@ -152,6 +151,7 @@ export class World {
   storeSkewMs = 0;
   /** By how much the wall clocks of instances are off, ms. */
   wallSkewMs = 0;
+  readonly wallNow = (): number => startOfTime + this.clock.now() + this.wallSkewMs;
   readonly #options: WorldOptions;
   #ids = 0;
 
@@ -289,14 +289,7 @@ export class World {
       times: this.times,
       ...(this.#options.sizes === undefined ? {} : { sizes: this.#options.sizes }),
       ...(this.#options.probe === undefined ? {} : { probe: this.#options.probe }),
-      ...(observation === undefined
-        ? {}
-        : {
-            observation: {
-              ...observation,
-              wallClock: () => startOfTime + this.clock.now() + this.wallSkewMs,
-            },
-          }),
+      ...(observation === undefined ? {} : { observation: { ...observation, wallClock: this.wallNow } }),
     };
   }
 

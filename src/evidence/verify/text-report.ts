@@ -14,7 +14,10 @@ export function reportText(report: Report): string {
     ...counted(report.steps, 'records written while the clock of the store was behind the previous record'),
     ...counted(report.refusedWrites, 'refused writes without a call record'),
     ...counted(report.observedWrites, 'observed writes: they would have been refused, and passed'),
-    ...counted(report.notEnforced, 'calls for which the laws were not enforced: their verdict is "not enforced"'),
+    ...counted(
+      report.notEnforced,
+      'calls for which the laws were not enforced: their verdict is "not enforced"',
+    ),
     ...counted(report.countsLost, 'instances ended without reporting their latest refused writes'),
     ...counted(report.moves, 'moves of the evidence from another directory to this one'),
     ...counted(

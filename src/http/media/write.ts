@@ -24,7 +24,7 @@ export async function write(request: MediaRequest, pass: Pass): Promise<Decision
 /** At a closed gate the reason is the gate: a status that is retried would turn early media into late media. */
 async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Promise<Refusal> {
   const open = await withinLookUpRate(deps, match.call, who, () => deps.gate.isOpen(match.call, who));
-  if (open.ok || (await deps.gate.observable(match.call, who, open)) !== undefined) return noRoom;
+  if (open.ok || (await deps.gate.observed.reasonFor(match.call, who, open)) !== undefined) return noRoom;
   return open;
 }
 

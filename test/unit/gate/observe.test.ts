@@ -29,7 +29,7 @@ async function upload(
   const ask = async (): Promise<PassingWrite | Refusal> => {
     const decision = gate.admitNow(call, who) ?? (await gate.admit(call, who));
     if (decision.ok) return decision.value;
-    const observed = await gate.observe(call, who, decision);
+    const observed = await gate.observed.take(call, who, decision);
     if (observed === undefined) gate.refused(call, decision.reason, who);
     return observed ?? decision;
   };
@@ -133,7 +133,8 @@ describe('a gate that observes', () => {
       const { gate } = world.instances[0]!;
       const passed: string[] = [];
       for (const reason of Object.keys(reasons) as ReasonCode[])
-        if ((await world.run(gate.observe(theCall, bot, refuse(reason)))) !== undefined) passed.push(reason);
+        if ((await world.run(gate.observed.take(theCall, bot, refuse(reason)))) !== undefined)
+          passed.push(reason);
       expect(passed.sort()).toEqual([...observedReasons].sort());
     }));
 });
@@ -144,12 +145,12 @@ describe('the end of an observation', () => {
       await bound(world);
       const passed = await observed(world);
       expect(world.enforcing.get(0)).toBe(false);
-      expect(world.instances[0]!.gate.observation).toEqual(observation);
+      expect(world.instances[0]!.gate.observed.current).toEqual(observation);
       await world.clock.advance(11 * minute);
       expect(passed.wasCut).toBe(true);
       expect(passed.write.stopReason).toBe('RecordingNotActive');
       expect(world.enforcing.get(0)).toBe(true);
-      expect(world.instances[0]!.gate.observation).toBeUndefined();
+      expect(world.instances[0]!.gate.observed.current).toBeUndefined();
       expect(await upload(world)).toRefuse('RecordingNotActive');
       await world.recording();
       const last = (await world.records()).at(-1);
@@ -199,7 +200,7 @@ describe('an instance that is no member of its store', () => {
   test('observes nothing, however it is set', () =>
     inWorld({ ...times, observes: (index) => (index === 0 ? undefined : observation) }, async (world) => {
       expect(world.instances[1]!.gate.obstacle()).toContain('TALLYLIGHT_OBSERVE_UNTIL differs');
-      expect(world.instances[1]!.gate.observation).toBeUndefined();
+      expect(world.instances[1]!.gate.observed.current).toBeUndefined();
       expect(await upload(world, { index: 1 })).toMatchObject({ ok: false });
       expect(world.observed).toEqual([]);
     }));
@@ -242,8 +243,8 @@ describe('without the setting', () => {
       const { gate } = world.instances[0]!;
       const allRefused = async (): Promise<void> => {
         for (const reason of Object.keys(reasons) as ReasonCode[])
-          expect(await world.run(gate.observe(theCall, bot, refuse(reason)))).toBeUndefined();
-        expect(gate.observation).toBeUndefined();
+          expect(await world.run(gate.observed.take(theCall, bot, refuse(reason)))).toBeUndefined();
+        expect(gate.observed.current).toBeUndefined();
         expect([...world.enforcing.values()]).toEqual([true, true]);
       };
       await allRefused();

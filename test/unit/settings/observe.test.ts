@@ -13,12 +13,12 @@ import { base } from '../../support/settings.ts';
 const now = Date.UTC(2026, 11, 1, 12);
 const tenants = ['11111111-1111-1111-1111-111111111111', '22222222-2222-2222-2222-222222222222'];
 
-function load(until?: string, of: string | undefined = tenants.join(', ')): ProxySettings {
+function load(until: string, of = tenants.join(', ')): ProxySettings {
   const settings = loadSettings(
     {
       ...base,
-      ...(until === undefined ? {} : { TALLYLIGHT_OBSERVE_UNTIL: until }),
-      ...(of === undefined ? {} : { TALLYLIGHT_OBSERVE_TENANTS: of }),
+      TALLYLIGHT_OBSERVE_UNTIL: until,
+      TALLYLIGHT_OBSERVE_TENANTS: of,
     },
     undefined,
     now,

@@ -281,20 +281,6 @@ describe('a call', () => {
     });
   });
 
-  test('is not enforced where any record says so, whatever the others show', () => {
-    const enforced = new CallStory(1).at(1).confirmed().at(2).ended();
-    expect(callOf(enforced)).toMatchObject({ enforced: true, observedWrites: {} });
-    const observed = new CallStory(1)
-      .at(1)
-      .happens({ type: 'writesRefused' }, { refused: {}, observed: { RecordingNotActive: 7 } }, null, false)
-      .confirmed()
-      .at(2)
-      .ended();
-    const call = callOf(observed);
-    expect(call).toMatchObject({ enforced: false, observedWrites: { RecordingNotActive: 7 } });
-    expect(call.flags).toContain('notEnforced');
-  });
-
   test.each<[string, CallStory, readonly string[]]>([
     [
       'nothing but a claim',
