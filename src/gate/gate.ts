@@ -112,7 +112,7 @@ export class Gate {
   async open(): Promise<void> {
     this.#deps.backlog.open();
     await Promise.all([this.#admission.session.open(), this.#listen()]);
-    await this.observed.open();
+    this.observed.open();
   }
 
   /** Stops admitting, drains, leaves the store. */

@@ -53,8 +53,8 @@ export class ObservedWrites {
   }
 
   /** To be called once the session was opened. */
-  open(): Promise<void> {
-    return this.#deps.observing.open();
+  open(): void {
+    this.#deps.observing.open();
   }
 
   /** Tells metrics and log whether the laws are enforced. */

@@ -1,10 +1,10 @@
 import { endOfObservation, isObserved, type Observation } from '../core/call/observation.ts';
 import { parseCallKey } from '../core/call/key.ts';
+import { messageOf } from '../core/errors.ts';
 import type { CallStore } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
-import { readInTime } from './read-in-time.ts';
 
 /** What the operator asks for, and the time of day by which it ends. */
 export interface ObservationSetting extends Observation {
@@ -96,8 +96,8 @@ export class Observing {
   }
 
   /** To be called once the session was opened. */
-  async open(): Promise<void> {
-    if (!this.isOver) await this.#readClock();
+  open(): void {
+    if (!this.isOver) this.#readClock();
     this.report();
     if (!this.isOver) this.#look();
   }
@@ -124,17 +124,24 @@ export class Observing {
 
   #look(looks = 1): void {
     this.#cancel = this.#parts.clock.after(lookEveryMs, () => {
-      if (this.#shown === undefined || looks % looksPerReading === 0) void this.#readClock();
+      if (this.#shown === undefined || looks % looksPerReading === 0) this.#readClock();
       this.report();
       for (const listener of this.#listeners) listener();
       if (!this.isOver) this.#look(looks + 1);
     });
   }
 
-  async #readClock(): Promise<void> {
+  /** A reply that is late shows an earlier time, which does no harm. */
+  #readClock(): void {
+    const { calls, log } = this.#parts;
     if (noCall === undefined) return;
-    const view = await readInTime(this.#parts, noCall);
-    if (view !== undefined) this.storeShows(view.clock);
+    calls.read(noCall).then(
+      ({ clock }) => {
+        this.storeShows(clock);
+        this.report();
+      },
+      (error: unknown) => log.debug({ error: messageOf(error) }, 'the clock of the store could not be read'),
+    );
   }
 
   #isOver({ until }: Observation): boolean {
