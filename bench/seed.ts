@@ -19,7 +19,7 @@ async function record(n: number): Promise<void> {
   const { version, life, now, clock, watched } = await store.calls.read(call);
   const occasion = {
     ...{ call, now, clock, watched, wireMs: 1000, remainingMs: () => 0 },
-    ...{ instance: 'seed', policy: null, by: bot, detail: {} },
+    ...{ instance: 'seed', policy: null, by: bot, enforced: true, detail: {} },
   };
   const asked = transition(unknownCall, { type: 'startRequested', hold: { token, forMs: 1000 } }, occasion);
   if (!asked.ok) throw new Error(asked.reason);

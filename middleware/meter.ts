@@ -6,6 +6,8 @@ const nothing = (): void => undefined;
 export const silentMeter: Meter = {
   sampled: nothing,
   decision: nothing,
+  observing: nothing,
+  observedWrite: nothing,
   requestStartRefused: nothing,
   transition: nothing,
   drain: nothing,

@@ -24,11 +24,12 @@ export async function checkRedis(settings: ProxySettings, fetch: Fetch): Promise
       ),
     ];
   const { sessionTtlMs: ttlMs, sessionTtlMaxMs: ttlMaxMs, graphTimeoutMs, graphTimeoutMaxMs } = settings;
+  const { observation } = settings;
   const found = await inspectRedis(redisUrl, {
     eviction: redisNoEviction,
     waitReplicas: redisWaitReplicas,
     login: settings.redisEntra === undefined ? undefined : redisEntraLogin(settings.redisEntra, fetch),
-    times: { ttlMs, ttlMaxMs, graphTimeoutMs, graphTimeoutMaxMs },
+    times: { ttlMs, ttlMaxMs, graphTimeoutMs, graphTimeoutMaxMs, observation },
   });
   if (!found.reached) return [wrong('notReady', setting, found.why, found.cure)];
   const { versions, unsuitable, doubts, misfits, aheadMs, usedShare, sink } = found;
@@ -69,7 +70,7 @@ const misfit = (why: string): Finding =>
     'notReady',
     why.startsWith('TALLYLIGHT_') ? (why.split(' ', 1)[0] ?? setting) : setting,
     `this instance could not join the others: ${why}`,
-    'Give all instances of a store the same build and the same times',
+    'Give all instances of a store the same build, the same times and the same observation',
   );
 
 /** The evidence of a store goes to one directory. */

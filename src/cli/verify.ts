@@ -85,7 +85,7 @@ async function conversationsIn(
   report: Report,
 ): Promise<readonly Conversation[] | undefined> {
   const conversations = new Conversations();
-  const same = await replay(files, report, (record) => conversations.take(record));
+  const same = await replay(files, report, conversations);
   return same ? conversations.list() : undefined;
 }
 

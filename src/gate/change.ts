@@ -23,6 +23,8 @@ export interface Proposal {
   readonly detail?: JsonObject;
   /** The record carries the tallies, so they are forgotten with it. */
   readonly dropTallies?: boolean;
+  /** It tells of what was not enforced. */
+  readonly enforced?: false;
 }
 
 export interface Changed {
@@ -57,14 +59,17 @@ export async function change(
     const before = stateOf(view);
     const { now, clock, watched, holders, version, life } = view;
     if (proposal.value === null) return grant({ state: before, before, holders });
-    const { event, detail = {}, dropTallies = false } = proposal.value;
+    const { event, detail = {}, dropTallies = false, enforced = true } = proposal.value;
+    const owner = before.binding ?? author.by;
+    deps.observing.storeShows(clock);
     const step = transition(before, event, {
       ...{ call, now, clock, watched },
       remainingMs: deps.watch.remainingMs,
       wireMs: deps.times.graphTimeoutMs,
       instance: author.instance,
-      policy: deps.policyFor(before.binding ?? author.by).digest,
+      policy: deps.policyFor(owner).digest,
       by: author.by,
+      enforced: enforced && deps.observing.enforces(owner?.tenant ?? null),
       detail,
     });
     if (!step.ok) return step;
@@ -130,3 +135,14 @@ export const asRefusal = (error: unknown): Refusal => {
     return { ok: false, reason: 'StoreUnavailable', retryAfterMs: 1000 };
   throw error;
 };
+
+/** Whether nothing of the call is recorded, as the store reports it now: a later start is not what was stopped before. */
+export async function isStopped({ calls }: Pick<GateDeps, 'calls'>, call: CallKey): Promise<boolean> {
+  try {
+    const { state } = await calls.read(call);
+    return state !== null && ['idle', 'ended', 'unconfirmed'].includes(state.state);
+  } catch (error) {
+    asRefusal(error);
+    return false;
+  }
+}

@@ -9,6 +9,7 @@ import type { Meter } from '../core/ports/meter.ts';
 import type { Outbox } from '../core/ports/outbox.ts';
 import type { SessionStore } from '../core/ports/session-store.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
+import type { ObservationSetting, Observing } from './observing.ts';
 import type { Operations } from './operations.ts';
 import type { UnchangedSince } from './unchanged-since.ts';
 
@@ -61,11 +62,14 @@ export interface GateParts {
   readonly probe?: CallProbe;
   /** How to tell Graph of a stop that no bot asked for; absent: there is no credential for it. */
   readonly stopSender?: StopSender;
+  /** absent: the laws are enforced for everybody, and nothing can change that. */
+  readonly observation?: ObservationSetting;
 }
 
 /** Dependencies of the use cases. */
 export interface GateDeps extends GateParts {
   readonly watch: UnchangedSince;
+  readonly observing: Observing;
 }
 
 /** Additional dependencies shared by start and stop. */

@@ -15,7 +15,7 @@ import { Announcements } from './announcements.ts';
 import type { ByHand } from './by-hand.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { StopRetries, isRetriedByCaller } from './stop-retries.ts';
-import { asRefusal, belongsTo } from './change.ts';
+import { asRefusal, belongsTo, isStopped } from './change.ts';
 import { type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
 import { StopMarks, type StopMark } from './stop-marks.ts';
@@ -23,19 +23,14 @@ import { stopObserver } from './stop-observer.ts';
 import { endOf } from './apply-notification.ts';
 import { note, type NoteType } from './note.ts';
 import { NotificationQueue } from './notification-queue.ts';
+import { ObservedWrites } from './observe.ts';
+import { Observing } from './observing.ts';
 import { Operations } from './operations.ts';
 import { Operators } from './operators.ts';
 import { Refusals } from './refusals.ts';
 import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import {
-  isStopped,
-  revokeWherePossible,
-  stop,
-  type StopObserver,
-  type Stopped,
-  type StopRequest,
-} from './stop.ts';
+import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
 import type { OwnSession } from './revoke-holders.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { UnchangedSince } from './unchanged-since.ts';
@@ -67,13 +62,16 @@ export class Gate implements ByHand {
   readonly holdsObstacle: ByHand['holdsObstacle'] = () => this.#operators.holdsObstacle();
   /** The holds that stand in the store, as lines of the journal. */
   readonly standingHoldLines = (): readonly HoldLine[] => this.#operators.standingLines();
+  /** What the store observes instead of enforcing the laws, and the writes that pass for it. */
+  readonly observed: ObservedWrites;
 
   constructor(given: GateParts) {
     const operations = new Operations(given.clock);
     const { times, sizes } = given;
     const backlog = new EvidenceBacklog(given, { waitMs: times.evidenceWaitMs, bytes: sizes?.evidenceBytes });
     const watch = new UnchangedSince(given.clock);
-    const deps = { ...given, operations, backlog, watch };
+    const observing = new Observing(given, (ms) => this.#admission.session.wasMemberWithin(ms));
+    const deps = { ...given, operations, backlog, watch, observing };
     const instance = (): string => this.#instance;
     this.#deps = deps;
     this.#announcements = new Announcements(deps);
@@ -87,6 +85,7 @@ export class Gate implements ByHand {
       ownerOf: (call) => this.#ownerOf(call),
       readOwner: (call) => this.#bindings.read(call),
       stop: (request) => this.stop(request),
+      lookAtObserved: () => this.observed.look(),
     });
     this.#admission = new Admission(deps, this.#stopMarks, this.#operators.acting);
     this.#stopRetries = new StopRetries(deps, (request, mark) => {
@@ -105,6 +104,11 @@ export class Gate implements ByHand {
     });
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
+    this.observed = new ObservedWrites(deps, {
+      knownOwner: (call) => this.knownOwner(call),
+      isHeld: (owner) => this.#operators.acting.inTheWay(owner) !== undefined,
+      count: (call, reason, by) => this.#refusals.observed(call, reason, by),
+    });
     this.#notificationQueue = new NotificationQueue({
       ...deps,
       bindings: this.#bindings,
@@ -134,6 +138,7 @@ export class Gate implements ByHand {
       holdsChanged: () => void this.#admission.session.heartbeat(),
     });
     await Promise.all([this.#admission.session.open(), listening]);
+    this.observed.open();
   }
 
   /** Stops admitting, drains, leaves the store. */
@@ -145,7 +150,7 @@ export class Gate implements ByHand {
     this.#operators.close();
     this.#announcements.close();
     await this.#notificationQueue.close(notificationsMs);
-    await this.#admission.close();
+    await Promise.all([this.#admission.close(), this.observed.close()]);
     await this.#refusals.close();
   }
 
@@ -355,6 +360,7 @@ export class Gate implements ByHand {
     const since = Math.min(this.#oldestStop ?? now, this.#stopRetries.oldest() ?? now);
     meter.oldestUnconfirmedStop((now - since) / 1000);
     this.#admission.countBytes();
+    this.observed.report();
   }
 
   /**

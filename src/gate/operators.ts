@@ -29,6 +29,8 @@ interface OperatorsDeps {
   readonly ownerOf: (call: CallKey) => Binding | null | undefined;
   readonly readOwner: (call: CallKey) => Promise<KnownBinding>;
   readonly stop: (request: StopRequest<GraphAnswer>) => Promise<Decision<Stopped<GraphAnswer>>>;
+  /** Cuts observed writes that a hold closes now, before it returns. */
+  readonly lookAtObserved: () => void;
 }
 
 interface AskedStart {
@@ -120,6 +122,7 @@ export class Operators implements ByHand {
 
   /** Closes what a hold closes now before it returns, and has its recording stopped. */
   #close(): void {
+    this.#gate.lookAtObserved();
     for (const { call, epoch, binding } of this.#gate.grants()) {
       if (!this.acting.closes({ epoch, binding })) continue;
       this.#gate.shut(call, epoch);

@@ -22,7 +22,7 @@ interface Batch {
 const nothing: Batch = { lines: [], gone: [] };
 
 /**
- * Reports refused writes that are not in the records of their calls: one line per application and period. From its
+ * Reports refused and observed writes that are not in the records of their calls: one line per application and period. From its
  * first report on, the instance is listed in the store until it leaves in order; if it crashes, the others notice and
  * report that its latest counts may be lost.
  */
@@ -153,7 +153,7 @@ export class RefusalReports {
   }
 
   #lineOf(
-    { by, refused, first, latest, calls }: RefusedCount,
+    { by, refused, observed, first, latest, calls }: RefusedCount,
     gone: readonly Reporter[],
     last: boolean,
   ): RefusedWrites {
@@ -166,6 +166,7 @@ export class RefusalReports {
       last,
       by,
       refused,
+      ...(observed === undefined ? {} : { observed }),
       first: calls.size === 0 ? null : this.#timeAt(first),
       latest: calls.size === 0 ? null : this.#timeAt(latest),
       calls: [...calls],

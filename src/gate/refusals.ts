@@ -11,15 +11,17 @@ import { reporterName, RefusedCount } from './refused-count.ts';
 
 const maxCalls = 1000;
 const everyMs = 1000;
+/** From the first observed write of a call to its record, ms, where none is refused. */
+const collectedMs = 10_000;
 
 /** Whoever asks too much of the store, or adds to evidence that waits already, does so with no record for each call. */
 const onlyReported: ReadonlySet<ReasonCode> = new Set(['TooManyUnknownCalls', 'EvidenceBacklog']);
 
-/** What was refused of one call, by who asked for it. */
+/** What was refused or observed of one call, by who asked for it. */
 type OfCall = Map<string, RefusedCount>;
 
 /**
- * Counts refused writes in memory. Once a second, those of bound calls become records of their calls, which proves
+ * Counts refused and observed writes in memory. Once a second, those of bound calls become records of their calls, which proves
  * that early media was not persisted. The others are reported together, without a record per call.
  */
 export class Refusals {
@@ -37,15 +39,20 @@ export class Refusals {
   }
 
   count(call: CallKey, reason: ReasonCode, by: Binding | null): void {
-    const count = new RefusedCount(by).count(reason, call, this.#deps.clock.now());
+    const count = new RefusedCount(by).count('refused', reason, call, this.#deps.clock.now());
     if (onlyReported.has(reason)) this.#reports.take(count);
     else this.#take(call, count);
   }
 
-  /** Writes what was counted; what cannot be written now is kept for the next time. */
-  flush(): Promise<void> {
+  /** Counts a write that passed and would have been refused. */
+  observed(call: CallKey, reason: ReasonCode, by: Binding): void {
+    this.#take(call, new RefusedCount(by).count('observed', reason, call, this.#deps.clock.now()));
+  }
+
+  /** Writes what was counted; what cannot be written now is kept for the next time, and what is only observed is collected. */
+  flush(collecting = false): Promise<void> {
     this.#cancel();
-    this.#flushing = this.#flushing.then(() => this.#flushOnce());
+    this.#flushing = this.#flushing.then(() => this.#flushOnce(collecting));
     return this.#flushing;
   }
 
@@ -73,13 +80,14 @@ export class Refusals {
     this.#calls.set(call, ofCall);
     if (this.#calls.size > 1) return;
     this.#cancel();
-    this.#cancel = this.#deps.clock.after(everyMs, () => void this.flush());
+    this.#cancel = this.#deps.clock.after(everyMs, () => void this.flush(true));
   }
 
-  async #flushOnce(): Promise<void> {
+  async #flushOnce(collecting: boolean): Promise<void> {
     const calls = this.#calls;
     this.#calls = new Map();
     for (const [call, ofCall] of calls) {
+      if (collecting && this.#isCollected(ofCall)) continue;
       try {
         const view = await this.#deps.calls.read(call);
         if (isNobodys(view)) for (const count of ofCall.values()) this.#reports.take(count);
@@ -104,9 +112,21 @@ export class Refusals {
       this.#deps,
       call,
       { by: null, instance: this.#instance() },
-      () => grant({ event: { type: 'writesRefused' }, detail: { refused: all.refused } }),
+      () =>
+        grant({
+          event: { type: 'writesRefused' },
+          detail: { refused: all.refused, observed: all.observed },
+          ...(all.observed === undefined ? {} : { enforced: false }),
+        }),
       view,
     );
+  }
+
+  /** A call may be observed for hours: its writes have fewer records than those that somebody has to answer for at once. */
+  #isCollected(ofCall: OfCall): boolean {
+    const counts = [...ofCall.values()];
+    const first = Math.min(...counts.map((count) => count.first));
+    return counts.every((count) => count.isObserved) && this.#deps.clock.now() - first < collectedMs;
   }
 }
 

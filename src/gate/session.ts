@@ -29,6 +29,8 @@ export class Session {
   /** Joined, but not live: it does not know the holds yet. */
   #joining: SessionId | undefined;
   #deadline = -Infinity;
+  /** When the last heartbeat was sent that the store has answered, local clock. */
+  #memberAt = -Infinity;
   #beating: Promise<void> | undefined;
   #again = false;
   #closed = false;
@@ -73,6 +75,11 @@ export class Session {
 
   isLive(): boolean {
     return this.#deps.clock.now() < this.#deadline;
+  }
+
+  /** Whether the store has taken this session in, or extended it, within so many ms, and has not refused one since. */
+  wasMemberWithin(ms: number): boolean {
+    return this.#obstacle === undefined && this.#deps.clock.now() - this.#memberAt < ms;
   }
 
   /** A heartbeat as soon as possible; when one is under way, another after it. */
@@ -159,11 +166,12 @@ export class Session {
   }
 
   async #join(): Promise<void> {
-    const { clock, sessions, times, newId, log, meter } = this.#deps;
+    const { clock, sessions, times, newId, log, meter, observing } = this.#deps;
     if (this.#closed) return;
     const id = (this.#joining ??= newId());
     const sentAt = clock.now();
-    const joined = await sessions.join(id, sessionTimes(times));
+    const terms = { ...sessionTimes(times), observation: observing.terms };
+    const joined = await sessions.join(id, terms);
     this.#mayWrite = joined === 'joined' || joined.why === 'full';
     if (joined !== 'joined') {
       this.#refused(joined.text);
@@ -200,6 +208,7 @@ export class Session {
 
   #extend(deadline: number): void {
     this.#deadline = deadline;
+    this.#memberAt = deadline - this.#deps.times.ttlMs;
     this.#awaitExpiry();
   }
 

@@ -2,7 +2,7 @@ import type { CallKey } from '../core/call/key.ts';
 import type { SessionId } from '../core/call/session.ts';
 import type { Binding } from '../core/call/state.ts';
 import type { Tally } from '../core/call/tally.ts';
-import type { Reached, StopReason } from '../core/http/write-guard.ts';
+import type { Reached, StopReason, WriteGuard } from '../core/http/write-guard.ts';
 import type { Clock } from '../core/ports/clock.ts';
 
 /** One for all: a write costs as little as it can. */
@@ -11,6 +11,21 @@ const unmeasured = (): Reached => 'part';
 
 /** Asks the handler of a write to discard it within so many ms; resolves with whether the handler agreed. */
 export type Discard = (withinMs: number) => Promise<boolean>;
+
+/** A write that passes, in the hands of whoever forwards it. */
+export interface PassingWrite extends WriteGuard {
+  readonly call: CallKey;
+  /** Names the write towards its handler. */
+  readonly id: string;
+  /** Of the recording that it is admitted to; null: of none, it is only observed. */
+  readonly epoch: number | null;
+  /** `discard` is called when the write is cut, or ends without its answer while the gate closes. */
+  onDiscard(discard: Discard): void;
+  /** Cuts this write alone, at once: its token was revoked. */
+  revoke(): void;
+  /** The write is over; only a complete one counts as answered. */
+  end(complete: boolean): void;
+}
 
 /** How many writes that a handler did not agree to discard are named in the evidence of one grant. */
 const maxNamed = 16;
@@ -193,7 +208,7 @@ export class Grant {
 }
 
 /** An admitted write that has not ended. */
-export class Write {
+export class Write implements PassingWrite {
   readonly grant: Grant;
   /** Names the write towards its handler. */
   readonly id: string;
@@ -212,6 +227,14 @@ export class Write {
     this.#isLive = isLive;
     grant.admitted += 1;
     grant.writes.add(this);
+  }
+
+  get call(): CallKey {
+    return this.grant.call;
+  }
+
+  get epoch(): number {
+    return this.grant.epoch;
   }
 
   /** Whether bytes may go on: checked for every chunk, so that a process that slept past its deadline passes none. */

@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { CallKey } from '../core/call/key.ts';
 import { mayUpload } from '../core/call/policy.ts';
 import type { Binding } from '../core/call/state.ts';
-import { type Decision, type Refusal, refuse } from '../core/decision.ts';
+import { type Decision, grant, type Refusal, refuse } from '../core/decision.ts';
 import { messageOf } from '../core/errors.ts';
 import { type StartProblem, startProblems } from '../core/http/request-start.ts';
 import type { Identity } from '../core/ports/identity.ts';
-import type { Write } from '../gate/write.ts';
+import type { PassingWrite, Write } from '../gate/write.ts';
 import type { StageDeps } from './ports.ts';
 
 /**
@@ -62,13 +62,44 @@ export async function admitWrite(
   call: CallKey,
   who: Identity,
 ): Promise<Decision<Write>> {
-  const { gate, meter } = deps;
+  return counted(deps, await judgeWrite(deps, req, call, who), call, who);
+}
+
+/** The same for the proxy, where the store may be set to observe the caller's tenant instead of enforcing the laws. */
+export async function admitOrObserve(
+  deps: StageDeps,
+  req: IncomingMessage,
+  call: CallKey,
+  who: Identity,
+): Promise<Decision<PassingWrite>> {
+  const decision = await judgeWrite(deps, req, call, who);
+  const observed = decision.ok ? undefined : await deps.gate.observed.take(call, who, decision);
+  if (observed === undefined) return counted(deps, decision, call, who);
+  deps.meter.decision('media', 'observed');
+  return grant(observed);
+}
+
+async function judgeWrite(
+  deps: StageDeps,
+  req: IncomingMessage,
+  call: CallKey,
+  who: Identity,
+): Promise<Decision<Write>> {
+  const { gate } = deps;
   const began = deps.requestStart?.(req);
-  const decision =
-    began?.ok === false
-      ? refusedStart(deps, began.problem)
-      : (gate.admitNow(call, who, began?.beganAt) ??
-        (await withinLookUpRate(deps, call, who, () => gate.admit(call, who, began?.beganAt))));
+  if (began?.ok === false) return refusedStart(deps, began.problem);
+  return (
+    gate.admitNow(call, who, began?.beganAt) ??
+    (await withinLookUpRate(deps, call, who, () => gate.admit(call, who, began?.beganAt)))
+  );
+}
+
+function counted(
+  { gate, meter }: StageDeps,
+  decision: Decision<Write>,
+  call: CallKey,
+  who: Identity,
+): Decision<Write> {
   meter.decision('media', decision.ok ? 'admitted' : decision.reason);
   if (!decision.ok) gate.refused(call, decision.reason, who);
   return decision;

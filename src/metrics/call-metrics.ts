@@ -1,5 +1,6 @@
 import { callEnds } from '../core/call/ends.ts';
 import { contradictions } from '../core/call/roster.ts';
+import { observedReasons } from '../core/call/observation.ts';
 import { keptStates, stateNames, transitions } from '../core/call/state.ts';
 import { startProblems } from '../core/http/request-start.ts';
 import { frameDirections, streamEnds } from '../core/http/stream-end.ts';
@@ -18,11 +19,18 @@ export const callMetrics = {
   decisions: {
     name: 'tallylight_gate_decisions_total',
     type: 'counter',
-    help: 'Requests that were admitted, forwarded or refused, by surface and reason.',
+    help: 'Requests that were admitted, forwarded, observed or refused, by surface and reason.',
     labels: {
       surface: ['control', 'media', 'notification'],
-      reason: ['admitted', 'passed', ...Object.keys(reasons)],
+      reason: ['admitted', 'passed', 'observed', ...Object.keys(reasons)],
     },
+    zeros: 'all',
+  },
+  observedWrites: {
+    name: 'tallylight_observed_writes_total',
+    type: 'counter',
+    help: 'Media writes that the gate would have refused and let pass because the store only observes (`TALLYLIGHT_OBSERVE_UNTIL`), by the reason of the refusal.',
+    labels: { reason: observedReasons },
     zeros: 'all',
   },
   requestStartsRefused: {

@@ -19,6 +19,11 @@ export function createMeter(registry: Registry): Meter {
   return {
     sampled: (take) => void samplers.push(take),
     decision: (surface, reason) => m.decisions(1, { surface, reason }),
+    observing(until) {
+      m.enforcing(until === undefined ? 1 : 0);
+      m.observationEnd(until === undefined ? undefined : until / 1000);
+    },
+    observedWrite: (reason) => m.observedWrites(1, { reason }),
     requestStartRefused: (why) => m.requestStartsRefused(1, { why }),
     transition(event, from, to, seconds) {
       m.transitions(1, { event, from, to });

@@ -21,7 +21,14 @@ export const serviceMetrics = {
     name: 'tallylight_enforcing',
     type: 'gauge',
     across: 'min',
-    help: 'Whether this instance enforces the gate: always 1, since there is no mode that only observes. Alert if it is absent.',
+    help: 'Whether this instance enforces the laws for every tenant (1), or only observes some of them until a date (0, `TALLYLIGHT_OBSERVE_UNTIL`). Alert if it is absent or 0.',
+  },
+  observationEnd: {
+    name: 'tallylight_observation_end_timestamp_seconds',
+    type: 'gauge',
+    across: 'min',
+    help: 'Unix time at which the observation ends and the laws are enforced for every tenant. Absent while they are.',
+    unknownAtFirst: true,
   },
   sessionLive: {
     name: 'tallylight_session_live',

@@ -31,7 +31,14 @@ import { createAdmin } from './admin.ts';
 import { askToReconnect, drainConnections } from './drain-connections.ts';
 import type { ProcessLog } from './log.ts';
 import { named, withSetting } from './named-setting.ts';
-import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
+import {
+  type Condition,
+  judgeReadiness,
+  notStarted,
+  type Readiness,
+  shuttingDown,
+  withObservation,
+} from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { survey } from './survey.ts';
 import { reloader } from './reload.ts';
@@ -168,6 +175,9 @@ export async function startInstance(
           stopSender: stopSender(graph, auth.credentials),
         }
       : {}),
+    ...(settings.observation === undefined
+      ? {}
+      : { observation: { ...settings.observation, wallClock: () => Date.now() } }),
   };
   const gate = new Gate(parts);
   const clientOf = clientAddress(settings.trustedProxies);
@@ -256,7 +266,8 @@ export async function startInstance(
     url: publicUrl,
     registry,
     survey: survey({ store, meter, gate, evidenceDir: settings.evidenceDir }),
-    readiness: () => (ending ? Promise.resolve(shuttingDown) : judgeReadiness(conditions)),
+    readiness: async () =>
+      ending ? shuttingDown : withObservation(await judgeReadiness(conditions), gate.observed.current),
     async reload() {
       if (ending) log.info({}, 'settings and policies were not reloaded: the process is shutting down');
       else await reload();

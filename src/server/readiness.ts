@@ -1,3 +1,5 @@
+import { endOfObservation, type Observation } from '../core/call/observation.ts';
+
 /**
  * Why a `recording` that is sent now could not open a gate: what it means, and what to do. The table of
  * docs/operate/readiness.md is generated from it.
@@ -58,6 +60,9 @@ export interface Readiness {
   readonly gates: true | string;
   /** The same for programs; absent if nothing is in the way. */
   readonly obstacles?: readonly Obstacle[];
+  /** Present while the gate only observes some tenants, until that time (RFC 3339). */
+  readonly enforcing?: false;
+  readonly observeUntil?: string;
 }
 
 /** One condition of opening gates; undefined: it is met. */
@@ -70,6 +75,12 @@ export const readinessWith = (signalling: boolean, found: readonly Obstacle[]): 
   found.length === 0
     ? { signalling, gates: true }
     : { signalling, gates: found.map(({ text }) => text).join('; '), obstacles: found };
+
+/** With what is observed instead of enforced, if anything is. */
+export const withObservation = (ready: Readiness, observation: Observation | undefined): Readiness =>
+  observation === undefined
+    ? ready
+    : { ...ready, enforcing: false, observeUntil: endOfObservation(observation) };
 
 export const shuttingDown = readinessWith(false, [{ code: 'ShuttingDown', text: 'shutting down' }]);
 export const notStarted = readinessWith(false, [

@@ -6,6 +6,7 @@ import { settings, type SettingRow } from './table.ts';
 const rowOf: Readonly<Record<string, SettingRow>> = {
   ...settings,
   graphCredentials: settings.graphCredential,
+  observation: settings.observeUntil,
   requestStart: settings.requestStartHeader,
   tls: settings.tlsCertFile,
 };

@@ -1,4 +1,5 @@
 import { entraIssuer } from '../auth/entra-versions.ts';
+import { endOfObservation } from '../core/call/observation.ts';
 import { cloudOfGraph, cloudOfSignIn } from './clouds.ts';
 import type { ProxySettings } from './settings.ts';
 import { isLoopback } from './shapes.ts';
@@ -12,7 +13,8 @@ export interface Doubt {
 }
 
 /** What is doubtful about settings that are valid, as far as they alone tell. Shows no secret. */
-export const doubtsOf = (settings: ProxySettings): readonly Doubt[] => [
+export const doubtsOf = (settings: ProxySettings, now = Date.now()): readonly Doubt[] => [
+  ...observation(settings, now),
   ...seconds(settings),
   ...silence(settings),
   ...addresses(settings),
@@ -20,6 +22,16 @@ export const doubtsOf = (settings: ProxySettings): readonly Doubt[] => [
   ...issuers(settings),
   ...unused(settings),
 ];
+
+/** Who restarts after the end must not be kept from it; who has mistaken the year should know. */
+function* observation({ observation: set }: ProxySettings, now: number): Iterable<Doubt> {
+  if (set !== undefined && set.until <= now)
+    yield {
+      setting: 'TALLYLIGHT_OBSERVE_UNTIL',
+      text: `is over since ${endOfObservation(set)}: the laws are enforced for every tenant`,
+      cure: 'Remove TALLYLIGHT_OBSERVE_UNTIL and TALLYLIGHT_OBSERVE_TENANTS',
+    };
+}
 
 const shortest: readonly (readonly [name: string, ms: (settings: ProxySettings) => number, least: number])[] =
   [

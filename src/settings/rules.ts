@@ -1,11 +1,16 @@
+import { maxObservationMs } from '../core/call/observation.ts';
 import { sharesPath } from '../core/http/media-route.ts';
 import { isLoopback } from './shapes.ts';
 import { settings, type SettingKey, type SettingValues } from './table.ts';
 
-/** What is wrong with settings that are each well-formed. `has`: whether it was given, however badly. */
+/**
+ * What is wrong with settings that are each well-formed. `has`: whether it was given, however badly; `now`: ms since the
+ * epoch.
+ */
 export function checkCombinations(
   values: Partial<SettingValues>,
   has: (key: SettingKey) => boolean,
+  now: number,
 ): string[] {
   const { port, adminPort } = values;
   return [
@@ -14,6 +19,7 @@ export function checkCombinations(
       : []),
     ...judgeLargest(values, 'sessionTtlMaxMs', 'sessionTtlMs'),
     ...judgeLargest(values, 'graphTimeoutMaxMs', 'graphTimeoutMs'),
+    ...judgeObservation(values, has, now),
     ...(has('graphUrl') ? judgeProxy(values, has) : judgeSandbox(values, has)),
   ];
 }
@@ -29,6 +35,28 @@ function judgeLargest(
         `${settings[largest].name} is smaller than ${settings[own].name}: it must be the largest value of any instance`,
       ]
     : [];
+}
+
+/** Whoever observes says whom, and for how long. An end that has passed is none of these: it enforces. */
+function judgeObservation(
+  { observeUntil }: Partial<SettingValues>,
+  has: (key: SettingKey) => boolean,
+  now: number,
+): string[] {
+  const { observeUntil: until, observeTenants: tenants } = settings;
+  return [
+    ...(has('observeUntil') && !has('observeTenants')
+      ? [`${tenants.name} is missing: ${until.name} requires the ids of the tenants that are observed`]
+      : []),
+    ...(has('observeTenants') && !has('observeUntil')
+      ? [`${until.name} is missing: it is required by ${tenants.name}`]
+      : []),
+    ...(observeUntil !== undefined && observeUntil - now > maxObservationMs
+      ? [
+          `${until.name} is more than 30 days ahead: set an earlier end; it can be extended by a restart when it is near`,
+        ]
+      : []),
+  ];
 }
 
 function judgeSandbox({ host }: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {

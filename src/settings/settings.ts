@@ -4,6 +4,7 @@ import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import type { RedisEntraConfig } from '../auth/redis-login.ts';
 import type { IssuerConfig } from '../auth/issuers.ts';
 import type { NotificationIssuerConfig } from '../auth/notification-issuers.ts';
+import type { Observation } from '../core/call/observation.ts';
 import { Fault } from '../core/errors.ts';
 import type { CallbackRoute } from '../core/http/callback-route.ts';
 import type { MediaRoute } from '../core/http/media-route.ts';
@@ -93,6 +94,8 @@ export interface ProxySettings extends CommonSettings {
   readonly evidenceMovedFrom?: string | undefined;
   /** How much evidence may wait to be made durable; undefined: the gate's own bounds. */
   readonly evidenceBacklog?: { readonly seconds?: number; readonly megabytes?: number } | undefined;
+  /** What is only observed, and until when; undefined: everything is enforced. */
+  readonly observation?: Observation | undefined;
   /** Origin of Graph. */
   readonly graphUrl: string;
   readonly controlAuth: 'jwt' | 'graph';
@@ -128,12 +131,13 @@ export const settingsTable: readonly {
 export function loadSettings(
   env: NodeJS.ProcessEnv,
   readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+  now = Date.now(),
 ): Settings {
   const problems: string[] = [];
   const given = collectSettings(env, readFile, problems);
   const values = checkEach(given, problems);
   const clients = readFiles(values, given, { env, readFile }, problems);
-  problems.push(...checkCombinations(values, (key) => given.has(settings[key].name)));
+  problems.push(...checkCombinations(values, (key) => given.has(settings[key].name), now));
   if (problems.length > 0)
     throw new Fault('ConfigurationInvalid', ['the settings are not valid:', ...problems].join('\n  '), {
       lines: problems,
@@ -228,6 +232,8 @@ function assemble(values: SettingValues, { graphCredentials, redisEntra }: Clien
     witnessGraceMs,
     evidenceMovedFrom,
     evidenceBacklog,
+    observeUntil,
+    observeTenants,
     revokedTokensFile,
   } = values;
   const { sessionTtlMaxMs = sessionTtlMs, graphTimeoutMaxMs = graphTimeoutMs } = values;
@@ -264,6 +270,9 @@ function assemble(values: SettingValues, { graphCredentials, redisEntra }: Clien
         }),
     evidenceMovedFrom,
     evidenceBacklog,
+    ...(observeUntil === undefined || observeTenants === undefined
+      ? {}
+      : { observation: { until: observeUntil, tenants: observeTenants } }),
     graphUrl,
     controlAuth,
     opaqueGraphTokens,

@@ -161,6 +161,22 @@ export const guid = z
 /** An empty list would lock everybody out, which nobody means. */
 export const guidList = z.array(guid).min(1, withError('must not be empty: omit it to allow all'));
 
+/** A list, or text with commas. */
+export const listOfGuids = z
+  .union([z.string().transform((given) => given.split(',').map((each) => each.trim())), z.array(z.string())])
+  .pipe(z.array(guid).min(1, withError('must name at least one tenant')))
+  .transform((tenants) => [...new Set(tenants)].sort());
+
+/** A date begins at midnight, UTC; ms since the epoch. */
+export const moment = z
+  .union(
+    [z.iso.date(), z.iso.datetime({ offset: true })],
+    withError(
+      'must be a date such as 2026-12-31, which begins at 00:00 UTC, or a time such as 2026-12-31T18:00:00Z (RFC 3339)',
+    ),
+  )
+  .transform((given) => Date.parse(given));
+
 const callerId = z
   .string()
   .toLowerCase()

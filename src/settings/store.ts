@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { redisEntra } from './credential.ts';
-import { evidenceBacklog, redisUrl, sinkId, text, wholeNumber } from './shapes.ts';
+import { evidenceBacklog, listOfGuids, moment, redisUrl, sinkId, text, wholeNumber } from './shapes.ts';
 
 /** What instances share: the store, the evidence, and the times by which they wait for each other. */
 export const storeSettings = {
@@ -72,6 +72,23 @@ export const storeSettings = {
     default: '',
     description: 'Directory of the policies; default: `policies/` of the package.',
     schema: text,
+  },
+  observeUntil: {
+    name: 'TALLYLIGHT_OBSERVE_UNTIL',
+    default: '',
+    description:
+      'Until then the gate only observes the tenants of `TALLYLIGHT_OBSERVE_TENANTS`: a media write that the laws refuse passes and is counted. A date (from 00:00 UTC of it everything is enforced) or an RFC 3339 time, at most 30 days ahead. All instances of a store must have the same value; see docs/operate/observe.md. If absent, the laws are enforced.',
+    schema: moment,
+    only: 'proxy',
+  },
+  observeTenants: {
+    name: 'TALLYLIGHT_OBSERVE_TENANTS',
+    default: '',
+    description:
+      'Tenant ids, separated by commas or as a list, that are observed until `TALLYLIGHT_OBSERVE_UNTIL`, which requires it. For all other tenants the laws are enforced.',
+    schema: listOfGuids,
+    structured: true,
+    only: 'proxy',
   },
   sessionTtlMs: {
     name: 'TALLYLIGHT_SESSION_TTL_MS',

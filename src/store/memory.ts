@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CallKey } from '../core/call/key.ts';
-import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTimes } from '../core/call/session.ts';
+import { observationId, observeAlike, otherObservation } from '../core/call/observation.ts';
+import type { TimedHolder, Holder, HolderTimes, SessionId, SessionTerms } from '../core/call/session.ts';
 import {
   type CallState,
   isUnconfirmedStop,
@@ -39,7 +40,7 @@ interface Call {
 }
 
 interface Session {
-  readonly times: SessionTimes;
+  readonly times: SessionTerms;
   /** Moves with every sign of life. */
   beats: number;
   beatAt: number;
@@ -204,6 +205,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     sessions: {
       join: (session, times) =>
         step((now) => {
+          const mine = observationId(times.observation);
+          for (const [member, { times: theirs }] of sessions) {
+            const other = observationId(theirs.observation);
+            if (member !== session && !observeAlike(mine, other, wallClock()))
+              return { why: 'observe', text: otherObservation(mine, member, other) };
+          }
           const known = sessions.get(session);
           const inbox = known?.inbox ?? new Map<CallKey, number>();
           sessions.set(session, { times, beats: (known?.beats ?? 0) + 1, beatAt: now, inbox });

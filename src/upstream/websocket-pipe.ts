@@ -42,6 +42,7 @@ const endings: Readonly<Record<StopReason, Ending>> = {
   ShuttingDown: { how: 'shutDown', code: closeCodes.goingAway, reason: 'ShuttingDown' },
   SessionLost: { how: 'cut', code: closeCodes.tryAgainLater, reason: 'SessionLost' },
   TokenRevoked: { how: 'cut', code: closeCodes.policyViolation, reason: 'TokenRevoked' },
+  RecordingNotActive: { how: 'cut', code: closeCodes.policyViolation, reason: 'RecordingNotActive' },
 };
 const idled: Ending = { how: 'idle', code: closeCodes.goingAway, reason: 'Idle' };
 const handlerBroke: Ending = { how: 'broken', code: closeCodes.badGateway, reason: 'UpstreamFailed' };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { Observation } from '../../src/core/call/observation.ts';
 import type { Revocation } from '../../src/core/ports/session-store.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
@@ -26,6 +27,38 @@ export function describeSessions(fixture: () => Fixture): void {
       await store.sessions.quit(id);
       await store.sessions.quit(id);
       expect(await store.sessions.heartbeat(id, [])).toBe('lost');
+    });
+
+    test('joins only others that observe the same, or that nothing is observed', async () => {
+      const tenants = ['22222222-2222-2222-2222-222222222222', '11111111-1111-1111-1111-111111111111'];
+      const observation = { until: Date.now() + 10 * minute, tenants };
+      const id = session();
+      const joins = (other?: Observation, at = peer): Promise<string> =>
+        at.sessions
+          .join(session(), { ...lasting(minute), observation: other })
+          .then((joined) => (joined === 'joined' ? joined : joined.why));
+      expect(await store.sessions.join(id, { ...lasting(minute), observation })).toBe('joined');
+      expect(await joins()).toBe('observe');
+      expect(await joins({ ...observation, until: observation.until + 1 })).toBe('observe');
+      expect(await joins({ ...observation, tenants: tenants.slice(1) })).toBe('observe');
+      // A session that joins again is not in its own way.
+      expect(await store.sessions.join(id, { ...lasting(minute), observation })).toBe('joined');
+      await store.sessions.quit(id);
+      expect(await joins({ ...observation, tenants: tenants.toReversed() })).toBe('joined');
+      expect(await joins(observation, store)).toBe('joined');
+    });
+
+    test('that observes what is over enforces, as those do that observe nothing', async () => {
+      const over = { until: Date.now() - minute, tenants: ['11111111-1111-1111-1111-111111111111'] };
+      expect(await store.sessions.join(session(), { ...lasting(minute), observation: over })).toBe('joined');
+      expect(await peer.sessions.join(session(), lasting(minute))).toBe('joined');
+      // Nor does it keep those out that still have it.
+      expect(await peer.sessions.join(session(), { ...lasting(minute), observation: over })).toBe('joined');
+      const observation = { ...over, until: Date.now() + minute };
+      expect(await peer.sessions.join(session(), { ...lasting(minute), observation })).toMatchObject({
+        why: 'observe',
+        text: expect.stringMatching(/^TALLYLIGHT_OBSERVE_UNTIL differs: this instance observes until /),
+      });
     });
 
     test('has a counter that every sign of life moves, and nothing else', async () => {

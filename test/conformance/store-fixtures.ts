@@ -55,6 +55,7 @@ export function commitOn(
     instance: 'instance-1',
     policy: null,
     by: after.binding,
+    enforced: true,
     detail: { note: 'naïve “quotes”, \n and ünïcode' },
   });
   return {

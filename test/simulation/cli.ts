@@ -4,7 +4,7 @@ import { settingOf } from './plan.ts';
 import { simulate } from './run.ts';
 import { report, search, summary } from './search.ts';
 
-const help = `Usage: npm run simulate -- [--minutes N] [--steps K] [--seed S] [--trace] [--mutant NAME] [--store KIND]
+const help = `Usage: npm run simulate -- [--minutes N] [--steps K] [--seed S] [--trace] [--mutant NAME] [--store KIND] [--observe]
 
 Plays random histories of three instances of the real gate in simulated time, and watches both laws.
 
@@ -15,6 +15,7 @@ Plays random histories of three instances of the real gate in simulated time, an
   --mutant NAME  Take a rule out of the product first (see mutants.mjs); then something should be found.
   --store KIND   Only this store, memory or redis; if absent, the seed decides.
   --laws         Judge both laws and what must be so at the end, but none of the rules that serve them.
+  --observe      One of two tenants is observed until a moment of the run; the laws hold for the other, and afterwards.
   --unshrunk     Only tell what was found.
 
 Exit status: 0 nothing was found, 1 a law or a promise was broken, and its seed and shrunk trace are printed.
@@ -28,6 +29,7 @@ const options = {
   mutant: { type: 'string' },
   store: { type: 'string' },
   laws: { type: 'boolean' },
+  observe: { type: 'boolean' },
   unshrunk: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -41,7 +43,7 @@ export async function main(args: readonly string[]): Promise<number> {
     say(help);
     return 0;
   }
-  const { store, laws: onlyLaws = false } = values;
+  const { store, laws: onlyLaws = false, observe: observes = false } = values;
   if (store !== undefined && store !== 'memory' && store !== 'redis') {
     say(help);
     return 2;
@@ -51,7 +53,9 @@ export async function main(args: readonly string[]): Promise<number> {
   const steps = Number(values.steps ?? (isOne ? 1 : Infinity));
   const seconds = 60 * Number(values.minutes ?? (values.steps === undefined ? 1 : Infinity));
   if (trace)
-    say((await simulate(first, settingOf(first, store, onlyLaws), undefined, true)).lines.join('\n'));
+    say(
+      (await simulate(first, settingOf(first, store, onlyLaws, observes), undefined, true)).lines.join('\n'),
+    );
   say(`seeds from ${first} on`);
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
@@ -60,6 +64,7 @@ export async function main(args: readonly string[]): Promise<number> {
     (so) => so.steps >= steps || elapsed() >= seconds,
     store,
     onlyLaws,
+    observes,
   );
   say(`${summary(total)}; ${Math.round(total.steps / elapsed())} steps a second, ${elapsed().toFixed(1)} s`);
   if (failed === undefined) {
@@ -68,6 +73,6 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const seed = total.next - 1;
   say(`seed ${seed} breaks a promise: ${failed.violation ?? ''}`);
-  if (values.unshrunk !== true) say(await report(seed, failed, mutant, store, onlyLaws));
+  if (values.unshrunk !== true) say(await report(seed, failed, mutant, store, onlyLaws, observes));
   return 1;
 }

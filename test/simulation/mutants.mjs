@@ -84,6 +84,23 @@ export const mutants = {
       },
     ],
   },
+  observe: {
+    lacks: 'Only the tenants that the operator names are observed.',
+    patches: [
+      {
+        file: 'core/call/observation.ts',
+        find: 'now < until && tenants.includes(tenant)',
+        replace: 'now < until && tenants.length > 0',
+      },
+    ],
+  },
+  until: {
+    lacks: 'An observation ends.',
+    patches: [
+      { file: 'core/call/observation.ts', find: 'now < until && tenants', replace: 'tenants' },
+      { file: 'gate/observing.ts', find: 'return this.#latest >= until;', replace: 'return false;' },
+    ],
+  },
   R6: {
     lacks: 'A stop closes the gate on the instance that heard it, whatever becomes of it.',
     patches: [

@@ -51,12 +51,16 @@ export class Observer {
   #forgotAt = -Infinity;
   /** Since when no session can be extended. */
   #standsSince = Infinity;
+  readonly #observesUntil: number;
+  #observed = 0;
   #requests = 0;
   bytes = 0;
 
-  constructor(engine: Engine, times: GateTimes) {
+  /** `observesUntil`: from then on, in true time, nothing may be observed any more. */
+  constructor(engine: Engine, times: GateTimes, observesUntil = -Infinity) {
     this.#engine = engine;
     this.#times = times;
+    this.#observesUntil = observesUntil;
   }
 
   /** A start was stored. */
@@ -167,6 +171,24 @@ export class Observer {
   /** Whether no session that lived at a moment lives now. */
   #isOutlived(since: number): boolean {
     return this.#engine.now - since > slow * this.#times.ttlMs + slackMs;
+  }
+
+  /** A process has passed on bytes of an upload that no recording admitted. */
+  passedObserved(process: Process, upload: number, isObserved: boolean): void {
+    this.#observed += 1;
+    if (!isObserved)
+      this.#engine.violated(
+        `law 1: ${process.name} passes bytes of upload ${upload} on, whose tenant is not observed`,
+      );
+    else if (this.#engine.now >= this.#observesUntil)
+      this.#engine.violated(
+        `law 1: ${process.name} passes bytes of upload ${upload} on after the end of the observation`,
+      );
+  }
+
+  /** How many times bytes passed that no recording admitted. */
+  get observed(): number {
+    return this.#observed;
   }
 
   light(call: CallKey): Light {

@@ -53,6 +53,8 @@ export interface Setting {
   readonly endsAt: number;
   /** Whether the two laws and the end are judged alone, and no rule that serves them. */
   readonly onlyLaws: boolean;
+  /** Until when one of the two tenants is observed, in simulated time; undefined: the laws are enforced. */
+  readonly observesUntil?: number;
 }
 
 interface Timing {
@@ -101,6 +103,7 @@ export function settingOf(
   seed: number,
   store: StoreKind = seed % 2 === 0 ? 'redis' : 'memory',
   onlyLaws = false,
+  observes = false,
 ): Setting {
   const chance = new Chance(seed, 'setting');
   const { times, commandTimeoutMs } = chance.pick(chance.happens(0.8) ? timings.slice(0, 5) : timings);
@@ -136,6 +139,7 @@ export function settingOf(
     ),
     endsAt: Math.max(endsAt, ...bots.map(({ at }) => at)),
     onlyLaws,
+    ...(observes ? { observesUntil: new Chance(seed, 'observation').between(0.3, 1.2) * endsAt } : {}),
   };
 }
 

@@ -17,6 +17,8 @@ export interface Result {
   /** Simulated time, ms. */
   readonly ms: number;
   readonly uploads: number;
+  /** How many times bytes passed that no recording admitted. */
+  readonly observed: number;
   readonly records: number;
 }
 
@@ -51,6 +53,7 @@ export async function simulate(
     faults: world.weather.befallen,
     ms: engine.now,
     uploads: world.uploads.length,
+    observed: world.observer.observed,
     records: world.disk.text.split('\n').length - 1,
   };
 }
@@ -106,7 +109,11 @@ class Recovery {
   async #ended(key: CallKey, slot: number): Promise<void> {
     const { engine } = this.#world;
     await this.#stop(key, slot);
-    if (this.#world.uploads.some((upload) => upload.call === key && !upload.isOver && !upload.process.isDead))
+    if (
+      this.#world.uploads.some(
+        (upload) => upload.call === key && !upload.isObserved && !upload.isOver && !upload.process.isDead,
+      )
+    )
       engine.violated(`an upload of ${key.slice(-4)} is live after its stop`);
   }
 

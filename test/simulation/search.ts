@@ -10,6 +10,7 @@ export interface Total {
   steps: number;
   simulatedMs: number;
   uploads: number;
+  observed: number;
   faults: number;
   records: number;
 }
@@ -20,14 +21,25 @@ export async function search(
   isEnough: (total: Total) => boolean,
   store?: StoreKind,
   onlyLaws = false,
+  observes = false,
 ): Promise<{ readonly total: Total; readonly failed: Result | undefined }> {
-  const total: Total = { first, next: first, steps: 0, simulatedMs: 0, uploads: 0, faults: 0, records: 0 };
+  const total: Total = {
+    first,
+    next: first,
+    steps: 0,
+    simulatedMs: 0,
+    uploads: 0,
+    observed: 0,
+    faults: 0,
+    records: 0,
+  };
   do {
-    const result = await simulate(total.next, settingOf(total.next, store, onlyLaws));
+    const result = await simulate(total.next, settingOf(total.next, store, onlyLaws, observes));
     total.next += 1;
     total.steps += result.steps;
     total.simulatedMs += result.ms;
     total.uploads += result.uploads;
+    total.observed += result.observed;
     total.records += result.records;
     total.faults += result.faults.length;
     if (result.violation !== undefined) return { total, failed: result };
@@ -46,13 +58,14 @@ export async function report(
   mutant?: string,
   store?: StoreKind,
   onlyLaws = false,
+  observes = false,
 ): Promise<string> {
-  const setting = settingOf(seed, store, onlyLaws);
+  const setting = settingOf(seed, store, onlyLaws, observes);
   const { runs, faults, result, setting: least } = await shrink(seed, setting, failed);
   const { plan, times, rates, redis } = least;
   return [
     `${failed.violation ?? 'nothing'} (seed ${seed}, after ${failed.steps} steps)`,
-    `  again:  npm run simulate -- --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}${store === undefined ? '' : ` --store ${store}`}${onlyLaws ? ' --laws' : ''}`,
+    `  again:  npm run simulate -- --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}${store === undefined ? '' : ` --store ${store}`}${onlyLaws ? ' --laws' : ''}${observes ? ' --observe' : ''}`,
     `  shrunk in ${runs} runs: from ${setting.plan.length} to ${plan.length} acts, from ${failed.faults.length} to ${faults.length} faults`,
     `  store   ${redis ?? 'memory'}, times ${JSON.stringify(times)}, clocks ${rates.join(' ')}`,
     ...plan.map(({ at, act }) => `  act     ${at.toFixed(1).padStart(9)}  ${JSON.stringify(act)}`),

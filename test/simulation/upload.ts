@@ -1,6 +1,6 @@
 import type { CallKey } from '../../src/core/call/key.ts';
 import type { StopReason } from '../../src/core/http/write-guard.ts';
-import type { Write } from '../../src/gate/write.ts';
+import type { PassingWrite } from '../../src/gate/write.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Observer } from './observer.ts';
@@ -17,13 +17,14 @@ export class Upload {
   readonly number: number;
   readonly process: Process;
   readonly call: CallKey;
-  readonly #write: Write;
+  readonly #write: PassingWrite;
   readonly #engine: Engine;
   readonly #weather: Weather;
   readonly #observer: Observer;
   readonly #odds: Setting['odds'];
   readonly #counts: Map<string, number>;
   readonly #drainMs: number;
+  readonly #mayBeObserved: boolean;
   /** The connection to the sink was reset: what is on its way is lost. */
   #isReset = false;
   /** The gate closes: the frame in flight is the last. */
@@ -44,7 +45,9 @@ export class Upload {
       readonly number: number;
       readonly process: Process;
       readonly call: CallKey;
-      readonly write: Write;
+      readonly write: PassingWrite;
+      /** Whether its tenant is one that is observed. */
+      readonly mayBeObserved: boolean;
     },
   ) {
     this.#engine = world.engine;
@@ -57,8 +60,14 @@ export class Upload {
     this.process = upload.process;
     this.call = upload.call;
     this.#write = upload.write;
+    this.#mayBeObserved = upload.mayBeObserved;
     this.#write.onCut(() => this.#abort('is cut'));
     if (this.number % 2 === 0) this.#write.onStop((why) => this.#endFrame(why));
+  }
+
+  /** No recording has admitted it, so no stop ends it. */
+  get isObserved(): boolean {
+    return this.#write.epoch === null;
   }
 
   /** The client sends this many chunks, one every so often, and waits for the sink's answer. */
@@ -76,7 +85,6 @@ export class Upload {
       }
       this.#write.addBytes(chunkBytes);
       this.#letThrough(chunkBytes);
-      this.#observer.passed(this.process, this.call, this.#write.grant.epoch, this.#drainMs);
       const takes = this.#weather.delay(`sink ${this.number}`);
       this.#engine.schedule(takes, `sink <- upload ${this.number}`, () => this.#store());
       this.#inFrame = !this.#inFrame;
@@ -93,13 +101,20 @@ export class Upload {
   }
 
   #letThrough(bytes: number): void {
-    const name = `${this.call} ${this.#write.grant.epoch}`;
+    const { epoch } = this.#write;
+    if (epoch === null) {
+      this.#observer.passedObserved(this.process, this.number, this.#mayBeObserved);
+      return;
+    }
+    this.#observer.passed(this.process, this.call, epoch, this.#drainMs);
+    const name = `${this.call} ${epoch}`;
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + bytes);
   }
 
   #store(): void {
-    if (this.#isReset) return;
-    this.#observer.stored(this.call, this.number, this.#write.grant.epoch, chunkBytes);
+    const { epoch } = this.#write;
+    if (this.#isReset || epoch === null) return;
+    this.#observer.stored(this.call, this.number, epoch, chunkBytes);
   }
 
   #finish(): void {

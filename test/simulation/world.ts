@@ -1,6 +1,5 @@
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import { selectPolicy } from '../../src/core/call/policy.ts';
-import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import type { Notice } from '../../src/core/notices/notice.ts';
@@ -22,12 +21,8 @@ import { StoreLine } from './store-line.ts';
 import type { SimulatedStore } from './store-ports.ts';
 import { Surroundings } from './surroundings.ts';
 import { openness } from './openness.ts';
+import { bot, Tenants } from './tenants.ts';
 import { Upload } from './upload.ts';
-
-export const bot: Binding = {
-  tenant: '11111111-1111-1111-1111-111111111111',
-  app: '22222222-2222-2222-2222-222222222222',
-};
 
 export interface Instance {
   readonly process: Process;
@@ -73,11 +68,13 @@ export class World {
   /** Who announces stops by which name. */
   readonly #announcers = new Map<string, Process>();
   #ids = 0;
+  readonly #tenants: Tenants;
 
   constructor(seed: number, setting: Setting, choice: Choice) {
     this.setting = setting;
     this.weather = new Weather(seed, choice);
-    this.observer = new Observer(this.engine, setting.times);
+    this.#tenants = new Tenants(seed, setting);
+    this.observer = new Observer(this.engine, setting.times, setting.observesUntil);
     this.graph = new SimulatedGraph(this.engine, this.weather, setting, this.observer);
     const Line = setting.redis === undefined ? StoreLine : RedisLine;
     this.store = new Line(this.engine, this.weather, setting);
@@ -144,6 +141,7 @@ export class World {
       times: this.setting.timesOf[slot]!,
       sizes: { maxGrants: this.setting.maxGrants },
       probe: this.graph.probe(process),
+      ...this.#tenants.observation(this.engine),
     });
     const writer: EvidenceWriter = startEvidenceWriter({
       outbox,
@@ -217,13 +215,13 @@ export class World {
       kind === 'start'
         ? gate.start({
             call: key,
-            by: bot,
+            by: this.#tenants.ownerOf(key),
             ...exchange('recording'),
             sendConfirmation: exchange('notRecording').send,
           })
         : gate.stop({
             call: key,
-            by: bot,
+            by: this.#tenants.ownerOf(key),
             cause: kind,
             askedAt: process.clock.now(),
             graph: exchange(kind === 'hangUp' ? 'hangUp' : 'notRecording'),
@@ -237,16 +235,22 @@ export class World {
   }
 
   async upload(key: CallKey, { process, gate }: Instance, chunks: number, everyMs: number): Promise<boolean> {
-    const admitted = gate.admitNow(key, bot) ?? (await this.#watch(gate.admit(key, bot), 'upload', process));
-    if (!admitted.ok) {
-      gate.refused(key, admitted.reason, bot);
+    const who = this.#tenants.ownerOf(key);
+    const admitted = gate.admitNow(key, who) ?? (await this.#watch(gate.admit(key, who), 'upload', process));
+    const write = admitted.ok
+      ? admitted.value
+      : await this.#watch(gate.observed.take(key, who, admitted), 'observe', process);
+    if (write === undefined) {
+      if (!admitted.ok) gate.refused(key, admitted.reason, who);
       return false;
     }
     const number = this.uploads.length + 1;
-    const { epoch } = admitted.value.grant;
-    this.engine.note(`${process.name} lets upload ${number} of ${key.slice(-4)} in, epoch ${epoch}`);
-    this.observer.admitted(process, key, epoch);
-    const upload = new Upload(this, { number, process, call: key, write: admitted.value });
+    const { epoch } = write;
+    this.engine.note(
+      `${process.name} lets upload ${number} of ${key.slice(-4)} in, epoch ${epoch ?? 'none'}`,
+    );
+    if (epoch !== null) this.observer.admitted(process, key, epoch);
+    const upload = new Upload(this, { number, process, call: key, write, mayBeObserved: who === bot });
     this.uploads.push(upload);
     upload.stream(chunks, everyMs);
     return true;
@@ -376,7 +380,9 @@ export class World {
       const ms = times * (fate?.ms ?? this.weather.delay(occasion));
       const slot = Math.floor(this.weather.delay(occasion) * 10) % 3;
       this.engine.schedule(ms, `Graph tells slot ${slot} of ${notice.kind}`, () =>
-        this.#arrive(slot, occasion, ({ gate }) => gate.receiveNotices(bot, [notice])),
+        this.#arrive(slot, occasion, ({ gate }) =>
+          gate.receiveNotices(this.#tenants.ownerOf(notice.call), [notice]),
+        ),
       );
     }
   }

@@ -3,6 +3,7 @@ import { silentMeter } from '../../middleware/meter.ts';
 import type { CallEnd } from '../../src/core/call/ends.ts';
 import { type EvidenceRecord, hashOf } from '../../src/core/call/evidence.ts';
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
+import type { Observation } from '../../src/core/call/observation.ts';
 import { type PolicyInForce, selectPolicy } from '../../src/core/call/policy.ts';
 import type { Contradiction } from '../../src/core/call/roster.ts';
 import { type Binding, nextState } from '../../src/core/call/state.ts';
@@ -35,7 +36,7 @@ export const bot: Binding = {
 };
 export const stranger: Binding = { ...bot, app: '33333333-3333-3333-3333-333333333333' };
 
-const startOfTime = Date.UTC(2026, 0, 31, 12);
+export const startOfTime = Date.UTC(2026, 0, 31, 12);
 const aDayMs = 24 * 60 * 60 * 1000;
 
 export interface Command {
@@ -109,6 +110,8 @@ export interface WorldOptions extends Partial<GateTimes> {
   readonly probe?: CallProbe;
   /** The store began without data right now; otherwise long ago. */
   readonly fresh?: boolean;
+  /** What each instance observes, by its index; absent: nothing. */
+  readonly observes?: (instance: number) => Observation | undefined;
 }
 
 export const unavailable = (): Promise<never> =>
@@ -133,6 +136,9 @@ export class World {
   /** By instance, the age of the oldest stop that is not confirmed, as of the last `sample`. */
   readonly oldestStops = new Map<number, number>();
   readonly samplers: (() => void)[] = [];
+  /** As metrics hear of them: whether each instance enforces the laws, and why writes would have been refused. */
+  readonly enforcing = new Map<number, boolean>();
+  readonly observed: string[] = [];
   readonly ends: CallEnd[] = [];
   readonly contradictions: Contradiction[] = [];
   /** What became of the notifications that were learned from. */
@@ -151,6 +157,9 @@ export class World {
   wakesArrive = true;
   /** By how much the store's clock is off, ms. */
   storeSkewMs = 0;
+  /** By how much the wall clocks of instances are off, ms. */
+  wallSkewMs = 0;
+  readonly wallNow = (): number => startOfTime + this.clock.now() + this.wallSkewMs;
   readonly #options: WorldOptions;
   #ids = 0;
 
@@ -251,8 +260,11 @@ export class World {
       ),
     };
     const holds = holdsThrough(through, () => this.wakesArrive && !isDead());
+    const observation = this.#options.observes?.(instance);
     const meter: Meter = {
       ...silentMeter,
+      observing: (until) => void this.enforcing.set(instance, until === undefined),
+      observedWrite: (reason) => void this.observed.push(reason),
       sampled: (take) => this.samplers.push(take),
       drain: (_, how) => this.drains.push(how),
       bytesAdmitted: (count) => (this.bytes.ended += count),
@@ -292,6 +304,7 @@ export class World {
       times: this.times,
       ...(this.#options.sizes === undefined ? {} : { sizes: this.#options.sizes }),
       ...(this.#options.probe === undefined ? {} : { probe: this.#options.probe }),
+      ...(observation === undefined ? {} : { observation: { ...observation, wallClock: this.wallNow } }),
     };
   }
 

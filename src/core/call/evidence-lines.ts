@@ -13,7 +13,7 @@ export const lineKinds = {
   refusedWrites: {
     version: 1,
     holds:
-      'Refused writes that are not in the records of a call, of one application, one instance and one period.',
+      'Writes that were refused or observed and are not in the records of a call, of one application, one instance and one period.',
   },
   hold: { version: 1, holds: 'A hold on recordings that an operator set, or its release.' },
   moved: { version: 1, holds: 'The evidence of the store was written to another directory before.' },
@@ -44,6 +44,8 @@ export interface RefusedWrites {
   /** Who asked, from a verified token; null: nobody is known, or there were too many to count each. */
   readonly by: Binding | null;
   readonly refused: Readonly<Partial<Record<ReasonCode, number>>>;
+  /** Writes that would have been refused, and passed since the store observes. Absent: none. */
+  readonly observed?: Readonly<Partial<Record<ReasonCode, number>>>;
   /** When the first and the latest of them was refused; null where there is none. */
   readonly first: string | null;
   readonly latest: string | null;

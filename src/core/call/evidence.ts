@@ -33,8 +33,8 @@ export interface EvidenceRecord {
   readonly policy: string | null;
   /** Who asked; null where nobody did (a timer, a take-over). */
   readonly by: Binding | null;
-  /** Whether the gate acted on what it judged. */
-  readonly enforced: true;
+  /** Whether the gate acted on what it judged; false: what the laws refuse may have passed, since the store only observes. */
+  readonly enforced: boolean;
   readonly detail: JsonObject;
   /** SHA-256 over the canonical JSON (RFC 8785) of everything above, lower-case hexadecimal. */
   readonly hash: string;
@@ -64,6 +64,7 @@ export interface EventFacts {
   readonly instance: string;
   readonly policy: string | null;
   readonly by: Binding | null;
+  readonly enforced: boolean;
   readonly detail: JsonObject;
 }
 
@@ -89,7 +90,7 @@ export function chain(
     policy: facts.policy,
     // A caller may know more of who asked than evidence holds.
     by: facts.by === null ? null : { tenant: facts.by.tenant, app: facts.by.app },
-    enforced: true,
+    enforced: facts.enforced,
     detail: withoutUndefined(facts.detail),
   };
   const record = { ...unsealed, hash: hashOf(unsealed) };

@@ -1,3 +1,5 @@
+import type { Observation } from './observation.ts';
+
 /** An instance's membership in the store; never resumed once lost. */
 export type SessionId = string;
 
@@ -21,6 +23,12 @@ export interface TimedHolder extends Holder, HolderTimes {}
 export interface SessionTimes extends HolderTimes {
   readonly ttlMaxMs: number;
   readonly graphTimeoutMaxMs: number;
+}
+
+/** What a session joins a store with. */
+export interface SessionTerms extends SessionTimes {
+  /** All sessions of a store have the same one; absent: none. */
+  readonly observation?: Observation | undefined;
 }
 
 /**

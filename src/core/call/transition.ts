@@ -74,6 +74,8 @@ export interface TransitionContext {
   readonly instance: string;
   readonly policy: string | null;
   readonly by: Binding | null;
+  /** Whether the gate acts on what it judges. */
+  readonly enforced: boolean;
   readonly detail: JsonObject;
 }
 

@@ -1,21 +1,27 @@
 import { type Refusal, refuse } from '../decision.ts';
 
 /**
- * Why a write is aborted: its recording ended, this instance is shutting down or lost its session in the store, or the
- * token that it was admitted with was revoked.
+ * Why a write is aborted: its recording ended, this instance is shutting down or lost its session in the store, the
+ * token that it was admitted with was revoked, or it passed unrecorded while the store observed, which is over.
  */
-export const stopReasons = ['RecordingStopped', 'ShuttingDown', 'SessionLost', 'TokenRevoked'] as const;
+export const stopReasons = [
+  'RecordingStopped',
+  'ShuttingDown',
+  'SessionLost',
+  'TokenRevoked',
+  'RecordingNotActive',
+] as const;
 export type StopReason = (typeof stopReasons)[number];
 
 export const isStopReason = (reason: string): reason is StopReason =>
   (stopReasons as readonly string[]).includes(reason);
 
 /**
- * The refusal that the client of an aborted write receives. Only if the recording has ended, or the token is no longer
+ * The refusal that the client of an aborted write receives. Only if there is no recording, or the token is no longer
  * accepted, must the client not retry.
  */
 export const cutRefusal = (why: StopReason): Refusal =>
-  why === 'RecordingStopped' || why === 'TokenRevoked' ? refuse(why) : refuse(why, { retryAfterMs: 1000 });
+  why === 'ShuttingDown' || why === 'SessionLost' ? refuse(why, { retryAfterMs: 1000 }) : refuse(why);
 
 /**
  * How much of a write may have reached its handler. Bytes that left this process count, since they cannot be

@@ -1,4 +1,5 @@
 import type { CallEnd } from '../call/ends.ts';
+import type { ObservedReason } from '../call/observation.ts';
 import type { Contradiction } from '../call/roster.ts';
 import type { Tally } from '../call/tally.ts';
 import type { StartProblem } from '../http/request-start.ts';
@@ -24,7 +25,14 @@ export type Reloadable = (typeof reloadables)[number];
 export interface Meter {
   /** `take` is called each time before the metrics are read, to report what only changes between. */
   sampled(take: () => void): void;
-  decision(surface: 'control' | 'media' | 'notification', reason: ReasonCode | 'admitted' | 'passed'): void;
+  decision(
+    surface: 'control' | 'media' | 'notification',
+    reason: ReasonCode | 'admitted' | 'passed' | 'observed',
+  ): void;
+  /** Until when this instance only observes some tenants, ms since the epoch; undefined: it enforces the laws for everybody. */
+  observing(until: number | undefined): void;
+  /** A write passed that would have been refused, since the store only observes. */
+  observedWrite(reason: ObservedReason): void;
   /** A media write is refused since it is not known to have begun in the open interval. */
   requestStartRefused(problem: StartProblem): void;
   transition(event: string, from: string, to: string, seconds: number): void;

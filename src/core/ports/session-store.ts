@@ -1,5 +1,5 @@
 import type { CallKey } from '../call/key.ts';
-import type { SessionId, SessionTimes } from '../call/session.ts';
+import type { SessionId, SessionTerms } from '../call/session.ts';
 
 export interface Revocation {
   readonly call: CallKey;
@@ -17,14 +17,14 @@ export interface AnnouncedStop {
 
 /** Why an instance must not join a store: a sentence for the operator. */
 export interface JoinRefusal {
-  readonly why: 'format' | 'times' | 'full';
+  readonly why: 'format' | 'times' | 'observe' | 'full';
   readonly text: string;
 }
 
 /** Sessions and their inboxes. A fault is thrown as `StoreUnavailable`. */
 export interface SessionStore {
   /** `joined`, or why this instance must not take part as it is. */
-  join(session: SessionId, times: SessionTimes): Promise<'joined' | JoinRefusal>;
+  join(session: SessionId, terms: SessionTerms): Promise<'joined' | JoinRefusal>;
   /**
    * Extends the session by moving its counter, and returns the revocations waiting for it, minus those done; 'lost': it is
    * gone. No time ends a session in the store: whoever waits for it watches the counter with its own clock.

@@ -55,6 +55,7 @@ export class CallHistory {
   readonly #recorded: RecordedInterval[] = [];
   readonly #failedStarts = new Counts();
   readonly #refusedWrites = new Counts();
+  readonly #observedWrites = new Counts();
   readonly #contradictions = new Counts();
   readonly #flags = new Set<CallFlag>();
   #last: string;
@@ -86,6 +87,7 @@ export class CallHistory {
     if (record.at > this.#last) this.#last = record.at;
     this.#claimed = record.by ?? this.#claimed;
     this.#state = record.to;
+    if (!record.enforced) this.#flags.add('notEnforced');
     takers[record.event]?.(this, record);
   }
 
@@ -104,6 +106,8 @@ export class CallHistory {
       moreRecorded: this.#moreRecorded,
       failedStarts: this.#failedStarts.totals,
       refusedWrites: this.#refusedWrites.totals,
+      observedWrites: this.#observedWrites.totals,
+      enforced: !this.#flags.has('notEnforced'),
       contradictions: this.#contradictions.list,
       ended: this.#ended,
       result: this.#result,
@@ -132,8 +136,12 @@ export class CallHistory {
   }
 
   refuseWrites({ at, detail }: EvidenceRecord): void {
-    for (const [reason, count] of Object.entries(fieldsOf(detail.refused)))
-      this.#refusedWrites.add(readLabel(reason), at, readCount(count) ?? 1);
+    for (const [counts, found] of [
+      [this.#refusedWrites, detail.refused],
+      [this.#observedWrites, detail.observed],
+    ] as const)
+      for (const [reason, count] of Object.entries(fieldsOf(found)))
+        counts.add(readLabel(reason), at, readCount(count) ?? 1);
   }
 
   contradict({ at, detail }: EvidenceRecord): void {
@@ -194,6 +202,7 @@ export class CallHistory {
       case 'callbackBypassed':
       case 'notPolicyCall':
       case 'tenantMismatch':
+      case 'notEnforced':
         return this.#flags.has(flag);
     }
   }

@@ -33,6 +33,8 @@ export const callFlags = {
     'Graph refused with error 7505: the token belonged to a different tenant than the call, so the call could not be recorded with it.',
   stillOpen: 'A confirmed recording has no recorded end.',
   stopUnconfirmed: 'Graph has not confirmed the last stop.',
+  notEnforced:
+    'The laws were not enforced: the store only observed, so media without a confirmed recording may have been stored.',
   notEnded: 'The end of the call is not recorded.',
 } as const;
 export type CallFlag = keyof typeof callFlags;
@@ -87,6 +89,10 @@ export interface CallSummary
   readonly failedStarts: Readonly<Record<string, number>>;
   /** Refused writes, by reason. */
   readonly refusedWrites: Readonly<Record<string, number>>;
+  /** Writes that would have been refused and passed, since the store observed, by reason. */
+  readonly observedWrites: Readonly<Record<string, number>>;
+  /** false: the verdict of the call is "not enforced", whatever else its records show. */
+  readonly enforced: boolean;
   /** What the roster said against the gate. */
   readonly contradictions: readonly {
     readonly kind: string;

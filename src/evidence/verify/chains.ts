@@ -1,6 +1,7 @@
 import { nextState, retentionMs, type StateName } from '../../core/call/state.ts';
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import { shown, type Mismatch } from './format.ts';
+import { sumOf } from './refusals.ts';
 
 /** What the last record of a call leaves behind. */
 interface Past {
@@ -47,6 +48,10 @@ export class Calls {
   begunAnew = 0;
   /** Records that note that the store's clock was behind the record before. */
   steps = 0;
+  /** Calls of which a record, or a line of observed writes, does not claim that the laws were enforced. */
+  readonly notEnforced = new Set<string>();
+  /** Writes that the records of calls count as observed. */
+  observedWrites = 0;
   /** Raw clock of the records, ms, since it was last seen to go back, and how often it was. */
   #rawAt = -Infinity;
   #stepsBack = 0;
@@ -73,6 +78,8 @@ export class Calls {
       transitionOf(record);
     if (mismatch === undefined && anew) this.begunAnew += 1;
     if (record.step !== null) this.steps += 1;
+    if (!record.enforced) this.notEnforced.add(record.call);
+    this.observedWrites += sumOf(record.detail.observed);
     this.#keep(record, at, anew ? undefined : past, highestEpoch);
     return mismatch;
   }

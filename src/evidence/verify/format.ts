@@ -72,6 +72,7 @@ const version = (known: number): Check => [
   (value) => value === known,
   `${known}: this verifier supports only this version`,
 ];
+const flag: Check = [(value) => typeof value === 'boolean', 'true or false'];
 const time: Check = [isTime, 'a time like 2026-01-31T12:00:00.000Z'];
 const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
   version: version(recordVersion),
@@ -87,7 +88,7 @@ const recordFields: Readonly<Record<keyof EvidenceRecord, Check>> = {
   instance: matching(/./, 'the name of a session'),
   policy: orNull(matching(/^sha256:[0-9a-f]{64}$/, 'sha256: followed by a hash')),
   by: orNull(object),
-  enforced: [(value) => value === true, 'true'],
+  enforced: flag,
   detail: object,
   hash,
 };
@@ -103,9 +104,10 @@ const refusedFields: Readonly<Record<keyof RefusedWrites, Check>> = {
   at: time,
   instance: text,
   number: count(1),
-  last: [(value) => typeof value === 'boolean', 'true or false'],
+  last: flag,
   by: orNull(object),
   refused: reasons,
+  observed: [(value) => value === undefined || reasons[0](value), `${reasons[1]}, or nothing`],
   first: orNull(time),
   latest: orNull(time),
   calls: names,
@@ -229,6 +231,9 @@ function mismatchOfRecord(record: EvidenceRecord): Mismatch | undefined {
   const { hash: sealed, ...unsealed } = record;
   return (
     fieldsOf('record', record, recordFields) ??
+    (record.enforced && record.detail.observed !== undefined
+      ? { expected: 'record.enforced: false, since it counts observed writes', found: 'true' }
+      : undefined) ??
     (record.by === null ? undefined : fieldsOf('by', record.by, bindingFields)) ??
     sealOf('record', unsealed, sealed)
   );

@@ -1,4 +1,5 @@
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
+import type { RefusedWrites } from '../../core/call/evidence-lines.ts';
 import type { CallSummary } from './call.ts';
 import { CallHistory } from './call-history.ts';
 
@@ -52,6 +53,8 @@ export interface Conversation {
  */
 export class Conversations {
   readonly #histories = new Map<string, CallHistory>();
+  /** Named in lines that count observed writes, perhaps before their first record. */
+  readonly #observed = new Set<string>();
 
   take(record: EvidenceRecord): void {
     let history = this.#histories.get(record.call);
@@ -62,8 +65,13 @@ export class Conversations {
     history.take(record);
   }
 
+  takeLine({ observed, calls }: RefusedWrites): void {
+    if (observed !== undefined) for (const call of calls) this.#observed.add(call);
+  }
+
   /** Every call is in exactly one; those that appeared first come first. */
   list(): Conversation[] {
+    for (const call of this.#observed) this.#histories.get(call)?.flag('notEnforced');
     return conversationsOf([...this.#histories.values()].map((history) => history.summary()));
   }
 }

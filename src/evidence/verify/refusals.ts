@@ -1,4 +1,5 @@
 import type { RefusedWrites } from '../../core/call/evidence-lines.ts';
+import { fieldsOf, readCount } from '../../core/notices/values.ts';
 import type { Mismatch } from './format.ts';
 
 interface Reporter {
@@ -14,6 +15,10 @@ interface RefusalsOptions {
   readonly storeLost: boolean;
 }
 
+/** Of counts by reason; what is none counts nothing. */
+export const sumOf = (counts: unknown): number =>
+  Object.values(fieldsOf(counts)).reduce<number>((sum, count) => sum + (readCount(count) ?? 0), 0);
+
 /** Checks that no line about refused writes is missing, and sums them up. */
 export class RefusalLines {
   readonly #options: RefusalsOptions;
@@ -22,6 +27,9 @@ export class RefusalLines {
   readonly #lost = new Map<string, number>();
   /** Refused writes that the lines count. */
   writes = 0;
+  /** Observed writes that the lines count, and a sample of their calls. */
+  observedWrites = 0;
+  readonly observedCalls = new Set<string>();
   /** From now on earlier lines may be in another directory. */
   #moved = false;
 
@@ -38,8 +46,18 @@ export class RefusalLines {
     this.#moved = true;
   }
 
-  take({ instance, number, last, refused, countsLost }: RefusedWrites): Mismatch | undefined {
-    this.writes += Object.values(refused).reduce((sum, count) => sum + count, 0);
+  take({
+    instance,
+    number,
+    last,
+    refused,
+    observed,
+    calls,
+    countsLost,
+  }: RefusedWrites): Mismatch | undefined {
+    this.writes += sumOf(refused);
+    this.observedWrites += sumOf(observed);
+    if (observed !== undefined) for (const call of calls) this.observedCalls.add(call);
     for (const lost of countsLost)
       if (this.#reporters.get(lost.instance)?.left !== true) this.#lost.set(lost.instance, lost.number);
     const before = this.#reporters.get(instance);

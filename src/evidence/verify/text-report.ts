@@ -14,6 +14,11 @@ export function reportText(report: Report): string {
     ...counted(report.begunAnew, 'histories of calls that restarted (the store lost or expired the call)'),
     ...counted(report.steps, 'records written while the clock of the store was behind the previous record'),
     ...counted(report.refusedWrites, 'refused writes without a call record'),
+    ...counted(report.observedWrites, 'observed writes: they would have been refused, and passed'),
+    ...counted(
+      report.notEnforced,
+      'calls for which the laws were not enforced: their verdict is "not enforced"',
+    ),
     ...counted(report.countsLost, 'instances ended without reporting their latest refused writes'),
     ...counted(report.holdsSet, `holds set by operators, ${report.holdsReleased} releases`),
     ...report.standingHolds.map(
@@ -26,7 +31,7 @@ export function reportText(report: Report): string {
     ),
     `head: ${head === null ? 'none' : `${head.hash} (line ${head.seq} of the journal)`}`,
   ];
-  if (misfit === null) return [...lines, 'The evidence is valid.', ''].join('\n');
+  if (misfit === null) return [...lines, 'The evidence is valid.', ...limits(report), ''].join('\n');
   const all = [misfit, ...otherMisfits];
   return [
     `The evidence is not valid. What could be read: ${lines.join('; ')}`,
@@ -36,6 +41,12 @@ export function reportText(report: Report): string {
     '',
   ].join('\n');
 }
+
+/** Valid evidence of what was not enforced says that, and no more. */
+const limits = ({ notEnforced, observedWrites }: Report): string[] =>
+  notEnforced === 0 && observedWrites === 0
+    ? []
+    : ['It does not show that the laws were kept for the calls that were not enforced.'];
 
 const counted = (count: number, what: string): string[] => (count === 0 ? [] : [`${count} ${what}`]);
 
@@ -91,6 +102,8 @@ function callInWords(call: CallSummary): string[] {
     ['recording', recordingInWords(call)],
     ['failed starts', totals(call.failedStarts)],
     ['refused writes', totals(call.refusedWrites)],
+    ['observed writes', totals(call.observedWrites)],
+    ['verdict', call.enforced ? [] : ['not enforced']],
     ['contradiction', call.contradictions.map(contradictionInWords)],
     ['end', endInWords(call)],
     ['note', call.flags.map((flag) => callFlags[flag])],

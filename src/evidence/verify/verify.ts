@@ -51,6 +51,13 @@ export interface Report {
   readonly steps: number;
   /** Refused writes that lines without a call count. */
   readonly refusedWrites: number;
+  /**
+   * Calls that the store observed instead of enforcing the laws, for a time at least: the evidence does not show that the
+   * laws were kept for them. Of writes without a record of their call, only a sample of the calls is named.
+   */
+  readonly notEnforced: number;
+  /** Writes that would have been refused, and passed. */
+  readonly observedWrites: number;
   /** Instances that ended without telling what they had refused last. */
   readonly countsLost: number;
   /** Holds that operators set, releases, and the holds that have no release. */
@@ -180,6 +187,8 @@ export async function verifyJournal(
     begunAnew: calls.begunAnew,
     steps: calls.steps,
     refusedWrites: refusals.writes,
+    notEnforced: new Set([...calls.notEnforced, ...refusals.observedCalls]).size,
+    observedWrites: calls.observedWrites + refusals.observedWrites,
     countsLost: refusals.countsLost,
     holdsSet: holds.set,
     holdsReleased: holds.released,

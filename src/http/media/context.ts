@@ -3,7 +3,7 @@ import { toGuid } from '../../core/call/key.ts';
 import type { MediaRoute, RouteMatch } from '../../core/http/media-route.ts';
 import type { Identity } from '../../core/ports/identity.ts';
 import type { Revocations } from '../../core/ports/revocations.ts';
-import type { Write } from '../../gate/write.ts';
+import type { PassingWrite } from '../../gate/write.ts';
 import type { IdentifyDeps } from '../identify-media.ts';
 import type { MediaPort } from '../ports.ts';
 
@@ -26,9 +26,15 @@ export interface MediaRequest {
   readonly who: Identity;
 }
 
-export const callHeaders = ({ call }: RouteMatch, write?: Write): Readonly<Record<string, string>> => ({
+export const callHeaders = (
+  { call }: RouteMatch,
+  write?: PassingWrite,
+): Readonly<Record<string, string>> => ({
   'tallylight-call': toGuid(call),
   ...(write === undefined
     ? {}
-    : { 'tallylight-epoch': String(write.grant.epoch), 'tallylight-write': write.id }),
+    : {
+        ...(write.epoch === null ? {} : { 'tallylight-epoch': String(write.epoch) }),
+        'tallylight-write': write.id,
+      }),
 });

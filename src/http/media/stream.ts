@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import type { Forwarded } from '../../core/http/exchange.ts';
 import { cutRefusal } from '../../core/http/write-guard.ts';
-import type { Write } from '../../gate/write.ts';
+import type { PassingWrite } from '../../gate/write.ts';
 import { callHeaders, type MediaRequest } from './context.ts';
 import { discardWhenCut } from './write.ts';
 
 /** A WebSocket is one write, which lasts as long as the stream. */
 export async function stream(
   request: MediaRequest,
-  guard: Write,
+  guard: PassingWrite,
   client: { readonly socket: Socket; readonly head: Buffer },
 ): Promise<Forwarded> {
   const { deps, req, res, match } = request;

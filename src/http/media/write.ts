@@ -2,13 +2,13 @@ import { toGuid } from '../../core/call/key.ts';
 import { type Decision, grant, type Refusal } from '../../core/decision.ts';
 import type { Forwarded } from '../../core/http/exchange.ts';
 import { isStopReason } from '../../core/http/write-guard.ts';
-import type { Write } from '../../gate/write.ts';
-import { admitWrite, withinLookUpRate } from '../admit-write.ts';
+import type { PassingWrite } from '../../gate/write.ts';
+import { admitOrObserve, withinLookUpRate } from '../admit-write.ts';
 import { countRefusal, expectsContinue } from '../identify-media.ts';
 import { callHeaders, type MediaRequest } from './context.ts';
 
-/** Passes an admitted write on, and ends its guard. */
-type Pass = (request: MediaRequest, guard: Write) => Promise<Forwarded>;
+/** Passes a write on that was admitted or is observed, and ends its guard. */
+type Pass = (request: MediaRequest, guard: PassingWrite) => Promise<Forwarded>;
 
 export async function write(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
   const { deps, match, who } = request;
@@ -24,12 +24,13 @@ export async function write(request: MediaRequest, pass: Pass): Promise<Decision
 /** At a closed gate the reason is the gate: a status that is retried would turn early media into late media. */
 async function closedOr(noRoom: Refusal, { deps, match, who }: MediaRequest): Promise<Refusal> {
   const open = await withinLookUpRate(deps, match.call, who, () => deps.gate.isOpen(match.call, who));
-  return open.ok ? noRoom : open;
+  if (open.ok || (await deps.gate.observed.reasonFor(match.call, who, open)) !== undefined) return noRoom;
+  return open;
 }
 
 async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<void>> {
   const { deps, match, who } = request;
-  const admitted = await admitWrite(deps, request.req, match.call, who);
+  const admitted = await admitOrObserve(deps, request.req, match.call, who);
   if (!admitted.ok) return admitted;
   const unwatch = cutWhenRevoked(request, admitted.value);
   const passed = await pass(request, admitted.value).finally(unwatch);
@@ -40,7 +41,10 @@ async function writeInRoom(request: MediaRequest, pass: Pass): Promise<Decision<
 }
 
 /** A write does not outlive the revocation of its token. Returns the way to stop watching. */
-function cutWhenRevoked({ deps: { revocations }, who: { token } }: MediaRequest, guard: Write): () => void {
+function cutWhenRevoked(
+  { deps: { revocations }, who: { token } }: MediaRequest,
+  guard: PassingWrite,
+): () => void {
   if (revocations === undefined || token === undefined) return () => undefined;
   const look = (): void => {
     if (revocations.isRevoked(token)) guard.revoke();
@@ -51,15 +55,17 @@ function cutWhenRevoked({ deps: { revocations }, who: { token } }: MediaRequest,
 }
 
 /** Bytes sent before a write is aborted may have reached the handler; the route may define how to discard them. */
-export function discardWhenCut({ match }: MediaRequest, guard: Write, stream = false): void {
+export function discardWhenCut({ match }: MediaRequest, guard: PassingWrite, stream = false): void {
   const { discard } = match.route.handler;
-  if (discard === undefined) return;
+  const { epoch } = guard;
+  // What is only observed belongs to no recording whose end it could outlive.
+  if (discard === undefined || epoch === null) return;
   guard.onDiscard((withinMs) =>
     discard(
       {
         write: guard.id,
         call: toGuid(match.call),
-        epoch: guard.grant.epoch,
+        epoch,
         reason: guard.stopReason,
         stream,
       },
@@ -68,7 +74,7 @@ export function discardWhenCut({ match }: MediaRequest, guard: Write, stream = f
   );
 }
 
-export async function upload(request: MediaRequest, guard: Write): Promise<Forwarded> {
+export async function upload(request: MediaRequest, guard: PassingWrite): Promise<Forwarded> {
   const { deps, req, res, match } = request;
   discardWhenCut(request, guard);
   // Only now is the client asked for the body.

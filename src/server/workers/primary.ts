@@ -156,7 +156,14 @@ async function readinessOf(pool: WorkerPool, ending: boolean): Promise<Readiness
     })),
   );
   const signalling = answers.some(({ ready }) => ready?.signalling === true);
-  return readinessWith(signalling, answers.length === 0 ? [noWorker] : found);
+  // All of them have the same settings; one that has not joined yet enforces.
+  const observing = answers.find(({ ready }) => ready?.enforcing === false)?.ready;
+  return {
+    ...readinessWith(signalling, answers.length === 0 ? [noWorker] : found),
+    ...(observing?.observeUntil === undefined
+      ? {}
+      : { enforcing: false, observeUntil: observing.observeUntil }),
+  };
 }
 
 /** One asks the store for all of them; one that does not answer is shown as it was. */

@@ -37,6 +37,8 @@ const lasting: readonly (readonly [name: string, of: (settings: ProxySettings) =
   ['TALLYLIGHT_REDIS_WAIT_REPLICAS', ({ redisWaitReplicas }) => redisWaitReplicas],
   ['TALLYLIGHT_SESSION_TTL_MS', ({ sessionTtlMs }) => sessionTtlMs],
   ['TALLYLIGHT_EVIDENCE_DIR', ({ evidenceDir }) => evidenceDir],
+  ['TALLYLIGHT_OBSERVE_UNTIL', ({ observation }) => observation?.until],
+  ['TALLYLIGHT_OBSERVE_TENANTS', ({ observation }) => observation?.tenants],
 ];
 
 /** Throws `ConfigurationInvalid` if old and new workers could not serve side by side. */

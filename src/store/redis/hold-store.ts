@@ -4,7 +4,7 @@ import type { Connection } from './connection.ts';
 import { asList, asPairs } from './decode.ts';
 import type { Keys } from './keys.ts';
 import { reportShard } from './reports.ts';
-import { parseTimes, scripts } from './scripts.ts';
+import { parseMember, scripts } from './scripts.ts';
 import type { Shards } from './shards.ts';
 import type { WakeUps } from './wake.ts';
 
@@ -74,7 +74,7 @@ export function redisHolds(
       const known = fieldsOf(acks, 'acknowledged hold');
       return [...fieldsOf(members, 'member')]
         .filter(([session]) => !hasAcknowledged(known.get(session), acknowledged))
-        .map(([session, text]) => ({ session, ttlMs: parseTimes(text)?.ttlMs ?? Infinity }));
+        .map(([session, text]) => ({ session, ttlMs: parseMember(text)?.ttlMs ?? Infinity }));
     },
     isWaiting: async (entry) =>
       asList(await connection.command('xrange', named.outbox, entry, entry, 'COUNT', '1'), 'outbox').length >

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { Redis } from 'ioredis';
-import type { SessionTimes } from '../../core/call/session.ts';
+import { observationId, observeAlike, otherObservation } from '../../core/call/observation.ts';
+import type { SessionTerms } from '../../core/call/session.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import { isRecord } from '../../core/json.ts';
 import { networkCauseIn, networkCauseOf } from '../../core/network-cause.ts';
@@ -9,9 +10,9 @@ import { durabilityOf } from './durability.ts';
 import { otherFormat } from './format.ts';
 import { keysWith } from './keys.ts';
 import type { RedisLogin } from './login.ts';
-import { otherTimes } from './members.ts';
+import { fitsTimes, otherTimes } from './members.ts';
 import { assertPermitted } from './permissions.ts';
-import { parseTimes } from './scripts.ts';
+import { parseMember } from './scripts.ts';
 import { assertSuitable, type EvictionRule, infoOf } from './suitable.ts';
 import { parseRedisUrl, type RedisTarget } from './target.ts';
 import { openWire, type Wire } from './wire.ts';
@@ -45,7 +46,7 @@ export type RedisInspection =
 interface InspectionOptions {
   readonly eviction: EvictionRule;
   readonly waitReplicas: number;
-  readonly times: SessionTimes;
+  readonly times: SessionTerms;
   readonly prefix?: string;
   readonly login?: RedisLogin | undefined;
 }
@@ -215,7 +216,7 @@ type Ask = (name: string, ...args: string[]) => Promise<unknown>;
 async function misfits(
   ask: Ask,
   keys: ReturnType<typeof keysWith>,
-  times: SessionTimes,
+  times: SessionTerms,
 ): Promise<readonly string[]> {
   const layout = await ask('get', keys.layout);
   const format = typeof layout === 'string' ? otherFormat(keys, layout) : undefined;
@@ -223,14 +224,13 @@ async function misfits(
   const reply = await ask('hgetall', keys.members);
   const members = isRecord(reply) ? Object.entries(reply) : asPairs(reply, 'member');
   const found = members.flatMap(([session, text]) => {
-    const theirs = parseTimes(String(text));
+    const theirs = parseMember(String(text));
     if (theirs === undefined) return [];
-    const fits =
-      times.ttlMs <= theirs.ttlMaxMs &&
-      theirs.ttlMs <= times.ttlMaxMs &&
-      times.graphTimeoutMs <= theirs.graphTimeoutMaxMs &&
-      theirs.graphTimeoutMs <= times.graphTimeoutMaxMs;
-    return fits ? [] : [otherTimes(times, session, theirs).text];
+    if (!fitsTimes(times, theirs)) return [otherTimes(times, session, theirs).text];
+    const mine = observationId(times.observation);
+    return observeAlike(mine, theirs.observes, Date.now())
+      ? []
+      : [otherObservation(mine, session, theirs.observes)];
   });
   return found.slice(0, 1);
 }

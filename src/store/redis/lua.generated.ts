@@ -220,23 +220,30 @@ return redis.call('ZRANGE', retained, '-inf', fraction(known.watched), 'BYSCORE'
   enrol: `#!lua
 ${prelude}
 local members, layout, lease = unpack(KEYS)
-local session, ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs = unpack(ARGV)
+local session, ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs, observes = unpack(ARGV)
 ready({ members, 'hash', 'HSET' }, { layout, 'string', 'SET' }, { lease, 'hash', 'HSETNX' })
 local found = redis.call('GET', layout)
 if found and found ~= format then return { found } end
+local now = clockNow()
+local function inForce(observation)
+  local ends = string.match(observation, '^(%d+)%.')
+  return ends and tonumber(ends) > now
+end
 local known = redis.call('HGETALL', members)
 for n = 1, #known, 2 do
-  local other, times = known[n], known[n + 1]
-  local ttl, graph, ttlMax, graphMax = string.match(times, '^(%d+) (%d+) (%d+) (%d+)$')
+  local other, entry = known[n], known[n + 1]
+  local ttl, graph, ttlMax, graphMax, observed = string.match(entry, '^(%d+) (%d+) (%d+) (%d+) ?(%S*)$')
   if other ~= session and (not graphMax
     or tonumber(ttl) > tonumber(ttlMaxMs) or tonumber(ttlMs) > tonumber(ttlMax)
-    or tonumber(graph) > tonumber(graphTimeoutMaxMs) or tonumber(graphTimeoutMs) > tonumber(graphMax)) then
-    return { other, times }
+    or tonumber(graph) > tonumber(graphTimeoutMaxMs) or tonumber(graphTimeoutMs) > tonumber(graphMax)
+    or (observed ~= observes and (inForce(observed) or inForce(observes)))) then
+    return { other, entry }
   end
 end
 redis.call('SET', layout, format)
 redis.call('HSETNX', lease, 'beat', 0)
-redis.call('HSET', members, session, string.format('%s %s %s %s', ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs))
+redis.call('HSET', members, session,
+  string.format('%s %s %s %s %s', ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs, observes))
 return false`,
   heartbeat: `#!lua
 ${prelude}

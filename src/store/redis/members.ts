@@ -1,16 +1,17 @@
-import type { SessionId, SessionTimes } from '../../core/call/session.ts';
+import { observationId, otherObservation } from '../../core/call/observation.ts';
+import type { SessionId, SessionTerms, SessionTimes } from '../../core/call/session.ts';
 import { isRecord } from '../../core/json.ts';
 import type { JoinRefusal } from '../../core/ports/session-store.ts';
 import type { Connection } from './connection.ts';
 import { asPairs } from './decode.ts';
 import { otherFormat } from './format.ts';
 import type { Keys } from './keys.ts';
-import { parseTimes, scripts } from './scripts.ts';
+import { type MemberTerms, parseMember, scripts } from './scripts.ts';
 
-/** Who takes part in the store, with which times. */
+/** Who takes part in the store, and on which terms. */
 interface Members {
   /** Takes a session among them; or why that must not be. */
-  enrol(session: SessionId, times: SessionTimes): Promise<JoinRefusal | undefined>;
+  enrol(session: SessionId, terms: SessionTerms): Promise<JoinRefusal | undefined>;
   /** Takes a session off, with everything that is kept of it. */
   remove(session: SessionId): Promise<void>;
   /** Removes those that have given no sign of life for long, by this process's own clock. */
@@ -36,19 +37,20 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
   };
 
   return {
-    enrol: async (session, times) => {
+    enrol: async (session, terms) => {
       const isOfFirst = (await connection.command('type', keys.shard(0).mark)) === 'hash';
       if (isOfFirst) return refusedFor(otherFormat(keys, '1'));
       const found = await connection.script(scripts.enrol, keys, {
         session,
-        ttlMs: ms(times.ttlMs),
-        graphTimeoutMs: ms(times.graphTimeoutMs),
-        ttlMaxMs: ms(times.ttlMaxMs),
-        graphTimeoutMaxMs: ms(times.graphTimeoutMaxMs),
+        ttlMs: ms(terms.ttlMs),
+        graphTimeoutMs: ms(terms.graphTimeoutMs),
+        ttlMaxMs: ms(terms.ttlMaxMs),
+        graphTimeoutMaxMs: ms(terms.graphTimeoutMaxMs),
+        observes: observationId(terms.observation),
       });
       if (found === undefined) return undefined;
       if ('format' in found) return refusedFor(otherFormat(keys, found.format));
-      return otherTimes(times, found.member, found.times);
+      return otherTerms({ ...terms, observes: observationId(terms.observation) }, found.member, found.terms);
     },
     remove,
     tidy: async () => {
@@ -63,7 +65,7 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
         const beat = await connection.command('hget', keys.session(session).session, 'beat');
         const known = before.get(session);
         const since = known !== undefined && known.beat === beat ? known.since : now();
-        const ttlMs = parseTimes(String(text))?.ttlMs ?? 0;
+        const ttlMs = parseMember(String(text))?.ttlMs ?? 0;
         if (asked - since >= Math.max(goneMs, 10 * ttlMs)) await remove(session);
         else watched.set(session, { beat, since });
       }
@@ -73,6 +75,19 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
 
 const refusedFor = (format: string | undefined): JoinRefusal | undefined =>
   format === undefined ? undefined : { why: 'format', text: format };
+
+/** Whether a member's times allow an instance with those of `mine`, and the other way round. */
+export const fitsTimes = (mine: SessionTimes, theirs: SessionTimes): boolean =>
+  mine.ttlMs <= theirs.ttlMaxMs &&
+  theirs.ttlMs <= mine.ttlMaxMs &&
+  mine.graphTimeoutMs <= theirs.graphTimeoutMaxMs &&
+  theirs.graphTimeoutMs <= mine.graphTimeoutMaxMs;
+
+function otherTerms(mine: MemberTerms, member: SessionId, theirs: MemberTerms): JoinRefusal {
+  return fitsTimes(mine, theirs)
+    ? { why: 'observe', text: otherObservation(mine.observes, member, theirs.observes) }
+    : otherTimes(mine, member, theirs);
+}
 
 export function otherTimes(mine: SessionTimes, member: SessionId, theirs: SessionTimes): JoinRefusal {
   const facts = [

@@ -1,4 +1,5 @@
 import type { CallKey } from '../../core/call/key.ts';
+import { nothingObserved } from '../../core/call/observation.ts';
 import type { TimedHolder, SessionTimes } from '../../core/call/session.ts';
 import type { Acquired, CallView } from '../../core/ports/call-store.ts';
 import type { HoldsView } from '../../core/ports/hold-store.ts';
@@ -195,24 +196,31 @@ function beat(reply: unknown): Beat | 'lost' {
   };
 }
 
-/** undefined: nothing is in the way; else what stands where the number of the layout should, or a member and its times. */
-type InTheWay = { readonly format: string } | { readonly member: string; readonly times: SessionTimes };
+/** undefined: nothing is in the way; else what stands where the number of the layout should, or a member and its entry. */
+type InTheWay = { readonly format: string } | { readonly member: string; readonly terms: MemberTerms };
 
-export function parseTimes(text: string): SessionTimes | undefined {
-  const [, ...numbers] = /^(\d+) (\d+) (\d+) (\d+)$/.exec(text) ?? [];
-  const [ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs] = numbers.map(Number);
+/** What a member has joined with. */
+export interface MemberTerms extends SessionTimes {
+  /** What it observes, as `observationId` names it. */
+  readonly observes: string;
+}
+
+export function parseMember(text: string): MemberTerms | undefined {
+  const [, times = '', observes = nothingObserved] = /^(\d+ \d+ \d+ \d+)(?: (\S+))?$/.exec(text) ?? [];
+  const [ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs] =
+    times === '' ? [] : times.split(' ').map(Number);
   if (ttlMs === undefined || graphTimeoutMs === undefined) return undefined;
   if (ttlMaxMs === undefined || graphTimeoutMaxMs === undefined) return undefined;
-  return { ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs };
+  return { ttlMs, graphTimeoutMs, ttlMaxMs, graphTimeoutMaxMs, observes };
 }
 
 function inTheWay(reply: unknown): InTheWay | undefined {
   if (reply === null) return undefined;
   const [first, second] = asList(reply, 'reply');
   if (second === undefined) return { format: asText(first, 'format') };
-  const times = parseTimes(asText(second, 'member'));
-  if (times === undefined) throw malformed('member');
-  return { member: asText(first, 'member'), times };
+  const terms = parseMember(asText(second, 'member'));
+  if (terms === undefined) throw malformed('member');
+  return { member: asText(first, 'member'), terms };
 }
 
 /** undefined: the lease is the caller's; else whose, and the counter that moves while they renew it. */
@@ -293,7 +301,7 @@ export const scripts = {
   enrol: script(
     'enrol',
     ['members', 'layout', 'lease'],
-    ['session', 'ttlMs', 'graphTimeoutMs', 'ttlMaxMs', 'graphTimeoutMaxMs'],
+    ['session', 'ttlMs', 'graphTimeoutMs', 'ttlMaxMs', 'graphTimeoutMaxMs', 'observes'],
     inTheWay,
   ),
   join: replicated('join', ['session', 'inbox'], [], yes),

@@ -1,5 +1,11 @@
 import { type CallKey, parseCallKey } from '../../core/call/key.ts';
-import { freshMs, type HolderTimes, type SessionId, type SessionTimes } from '../../core/call/session.ts';
+import {
+  freshMs,
+  type HolderTimes,
+  type SessionId,
+  type SessionTerms,
+  type SessionTimes,
+} from '../../core/call/session.ts';
 import { isFault, messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { JoinRefusal, Revocation, SessionStore } from '../../core/ports/session-store.ts';
@@ -125,12 +131,12 @@ export function redisSessions(
     });
   };
 
-  const join = async (session: SessionId, times: SessionTimes): Promise<'joined' | JoinRefusal> => {
+  const join = async (session: SessionId, times: SessionTerms): Promise<'joined' | JoinRefusal> => {
     const losses = connection.losses();
     const refusal = await members.enrol(session, times);
     if (refusal !== undefined) {
       // A member that has died must not keep others out for ever; a store of another format is not touched.
-      if (refusal.why === 'times') inPassing(members.tidy());
+      if (refusal.why === 'times' || refusal.why === 'observe') inPassing(members.tidy());
       return refusal;
     }
     const joined: Joined = { losses, times, lives: [], shards: new Set() };

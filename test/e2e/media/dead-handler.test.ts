@@ -28,7 +28,7 @@ test('a stop whose handler died right after storing it closes the gate without a
         wireMs: 1000,
         remainingMs: () => 0,
       },
-      ...{ instance: 'dead', policy: null, by: null, detail: {} },
+      ...{ instance: 'dead', policy: null, by: null, enforced: true, detail: {} },
     },
   );
   if (!step.ok) throw new Error(step.reason);

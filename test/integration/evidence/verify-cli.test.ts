@@ -188,7 +188,10 @@ describe('tallylight-verify --calls', () => {
     const report = await verifyJournal(files);
     const read = async (): Promise<[same: boolean, records: number]> => {
       let records = 0;
-      return [await replay(files, report, () => void (records += 1)), records];
+      return [
+        await replay(files, report, { take: () => void (records += 1), takeLine: () => undefined }),
+        records,
+      ];
     };
     expect(await read()).toEqual([true, report.records]);
     const whole = readFileSync(files[1]!, 'utf8');

@@ -26,7 +26,7 @@ export class CallStory {
     this.#now = start + at * minute;
   }
 
-  happens(event: CallEvent, detail: JsonObject = {}, by: Binding | null = this.by): this {
+  happens(event: CallEvent, detail: JsonObject = {}, by: Binding | null = this.by, enforced = true): this {
     const step = transition(this.#state, event, {
       call: this.call,
       ...{ now: this.#now, clock: this.#now, watched: this.#now, remainingMs: () => 0 },
@@ -34,6 +34,7 @@ export class CallStory {
       instance: 'session-1',
       policy: null,
       by,
+      enforced,
       detail,
     });
     if (!step.ok) throw new Error(`${event.type} was refused: ${step.reason}`);

@@ -47,6 +47,7 @@ export class History {
       instance: 'session-1',
       policy: `sha256:${'a'.repeat(64)}`,
       by: who,
+      enforced: true,
       detail: { requestId: 'r\u00e9quest', bytes: 12.5 },
     });
     if (!step.ok) throw new Error(`${event.type} was refused: ${step.reason}`);
@@ -115,6 +116,7 @@ export const forged = (
       instance: 'i',
       policy: null,
       by: null,
+      enforced: true,
       detail: {},
       ...changes,
     },

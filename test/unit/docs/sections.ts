@@ -52,7 +52,12 @@ function stateDiagram(): string {
 
 /** A refused start, whose answer came when the clock had been set back, and writes of a call that nobody knows. */
 function evidenceExample(): string {
-  const common = { call: parseCallKey('57dab8b1894c409ab240bd8beae78896')!, policy: null, by: who };
+  const common = {
+    call: parseCallKey('57dab8b1894c409ab240bd8beae78896')!,
+    policy: null,
+    by: who,
+    enforced: true,
+  };
   const asked = chain(
     unknownCall,
     { ...unknownCall, state: 'starting', epoch: start },

@@ -58,6 +58,16 @@ describe('every report changes its metrics', () => {
       ['tallylight_request_starts_refused_total{why="early"} 1'],
     ],
     [
+      'an observation',
+      (meter) => meter.observing(1_800_000_000_000),
+      ['tallylight_enforcing 0', 'tallylight_observation_end_timestamp_seconds 1800000000'],
+    ],
+    [
+      'an observed write',
+      (meter) => meter.observedWrite('StoreUnavailable'),
+      ['tallylight_observed_writes_total{reason="StoreUnavailable"} 1'],
+    ],
+    [
       'a drain',
       (meter) => meter.drain(2, 'cut'),
       [

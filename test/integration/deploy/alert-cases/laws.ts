@@ -1,5 +1,8 @@
 import { type AlertCase, decision, early, job, notPolicyCall, now, one, step } from './shape.ts';
 
+const observationEnd = 'tallylight_observation_end_timestamp_seconds';
+const observedWrites = 'tallylight_observed_writes_total{reason="RecordingNotActive"}';
+
 export const laws: readonly AlertCase[] = [
   {
     alert: 'TallylightContradiction',
@@ -13,7 +16,28 @@ export const laws: readonly AlertCase[] = [
     severity: 'critical',
     fires: { series: { up: '1x20' }, at: '5m' },
     labels: one,
-    silent: [{ series: { up: '1x20', tallylight_enforcing: '1x20' }, at: '5m' }],
+    silent: [
+      { series: { up: '1x20', tallylight_enforcing: '1x20' }, at: '5m' },
+      // What observes says so, and has an alert of its own.
+      { series: { up: '1x20', tallylight_enforcing: '0x20' }, at: '5m' },
+    ],
+  },
+  {
+    alert: 'TallylightObserving',
+    severity: 'warning',
+    fires: { series: { tallylight_enforcing: '0x20' }, at: '5m' },
+    labels: job,
+    silent: [{ series: { tallylight_enforcing: '1x20' }, at: '5m' }],
+  },
+  {
+    alert: 'TallylightObservationEnds',
+    severity: 'warning',
+    fires: { series: { [observationEnd]: '172800x60', [observedWrites]: '0+1x60' }, at: '40m' },
+    labels: job,
+    silent: [
+      { series: { [observationEnd]: '2592000x60', [observedWrites]: '0+1x60' }, at: '40m' },
+      { series: { [observationEnd]: '172800x60', [observedWrites]: '7x60' }, at: '40m' },
+    ],
   },
   {
     alert: 'TallylightRecordingBlocked',

@@ -137,6 +137,7 @@ const facts: EventFacts = {
   instance: 'session-1',
   policy: 'sha256:00',
   by: { tenant: 't', app: 'a' },
+  enforced: true,
   detail: { status: 'recording', absent: undefined, nested: { absent: undefined, list: [1] } },
 };
 const starting = { ...unknownCall, state: 'starting', epoch: 7 } as const;

@@ -19,6 +19,7 @@ const context = (now: number): TransitionContext => ({
   instance: 'session-1',
   policy: null,
   by: null,
+  enforced: true,
   detail: {},
 });
 

@@ -35,6 +35,7 @@ const context = (
   instance: 'session-1',
   policy: null,
   by: null,
+  enforced: true,
   detail: {},
 });
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CallKey } from '../../../../src/core/call/key.ts';
 import type { LineContent, RefusedWrites } from '../../../../src/core/call/evidence-lines.ts';
 import { emptyHead, encodeLine } from '../../../../src/evidence/journal/journal.ts';
+import { reportText } from '../../../../src/evidence/verify/text-report.ts';
 import { verifyJournal, type Report } from '../../../../src/evidence/verify/verify.ts';
 import { contents, History, refusedWrites } from '../../../support/evidence/history.ts';
 
@@ -42,6 +43,14 @@ describe('lines without a call', () => {
     expect(await verifyText(text)).toMatchObject({ ok: true, lines: 2, records: 0, refusedWrites: 5 });
   });
 
+  test('about observed writes are summed up apart, and make the verdict of the calls that they name', async () => {
+    const observed = { RecordingNotActive: 4, StoreUnavailable: 1 };
+    const report = await verifyText(sealed(refused({ refused: {}, observed }), refused({ number: 2 })));
+    expect(report).toMatchObject({ ok: true, refusedWrites: 3, observedWrites: 5, notEnforced: 1 });
+    expect(reportText(report)).toContain('It does not show that the laws were kept');
+    expect(reportText(await verifyText(sealed(refused())))).not.toMatch(/enforced|observed/);
+  });
+
   test.each<[string, LineContent[], string]>([
     ['skip a number', [refused(), refused({ number: 3 })], 'number 2'],
     ['begin later', [refused({ number: 2 })], 'number 1'],
@@ -49,6 +58,7 @@ describe('lines without a call', () => {
     ['go on after the last', [refused({ last: true }), refused({ number: 2 })], 'no line after the final'],
     ['have another version', [refused({ version: 2 as 1 })], 'refusedWrites.version'],
     ['count nothing', [refused({ refused: { TokenExpired: 0 } })], 'refusedWrites.refused'],
+    ['observe nothing', [refused({ observed: { RecordingNotActive: 0 } })], 'refusedWrites.observed'],
     ['name no call', [refused({ calls: ['x' as CallKey] })], 'refusedWrites.calls'],
     ['name no instance that is gone', [refused({ countsLost: [{ instance: '', number: 0 }] })], 'countsLost'],
   ])('are refused if they %s', async (_, parts, expected) => {

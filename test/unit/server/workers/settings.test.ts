@@ -11,6 +11,11 @@ const base = {
   TALLYLIGHT_WORKERS: '2',
 };
 
+const observed = {
+  TALLYLIGHT_OBSERVE_UNTIL: new Date(Date.now() + 60_000).toISOString(),
+  TALLYLIGHT_OBSERVE_TENANTS: '11111111-1111-1111-1111-111111111111',
+};
+
 const tls = { TALLYLIGHT_TLS_CERT_FILE: 'cert', TALLYLIGHT_TLS_KEY_FILE: 'key' };
 
 function load(changes: Readonly<Record<string, string>> = {}): ProxySettings {
@@ -33,6 +38,7 @@ describe('workers that are replaced', () => {
     ['TALLYLIGHT_REDIS_WAIT_REPLICAS', { TALLYLIGHT_REDIS_WAIT_REPLICAS: '1' }],
     ['TALLYLIGHT_SESSION_TTL_MS', { TALLYLIGHT_SESSION_TTL_MS: '900' }],
     ['TALLYLIGHT_EVIDENCE_DIR', { TALLYLIGHT_EVIDENCE_DIR: 'elsewhere' }],
+    ['TALLYLIGHT_OBSERVE_UNTIL, TALLYLIGHT_OBSERVE_TENANTS', observed],
   ])('share %s with those that replace them', (name, change) => {
     expect(() => assertReloadable(load(), load(change))).toThrow(`${name} cannot be changed`);
   });
