@@ -1,6 +1,6 @@
 // Levels inside src: 1 core, 2 gate and the adapters, 3 http and settings, 4 server, 5 sandbox and checks, 6 cli. Each may use those below
 // it, nothing may use those above it.
-const adapters = 'auth|store|upstream|evidence|metrics|policies';
+const adapters = 'auth|store|upstream|evidence|metrics|policies|console';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -126,7 +126,7 @@ export default {
     },
     ...[
       ['ioredis', '^src/store/redis/'],
-      ['express', '^src/(http|server)/|^middleware/'],
+      ['express', '^src/(http|server|console)/|^middleware/'],
       ['undici', '^src/upstream/'],
       ['jose', '^src/(auth|sandbox)/'],
       ['oauth4webapi', '^src/auth/'],

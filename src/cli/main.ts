@@ -101,7 +101,8 @@ const sandboxLog = (level: string): Log =>
 async function proxy(settings: ProxySettings, log: Log): Promise<RunningProxy> {
   warnAtStart(settings, log);
   const running = await startProxy(settings, { log, openStore: chooseStore(settings, log, failStart) });
-  log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
+  const { url, adminUrl, consoleUrl } = running;
+  log.info({ url, adminUrl, consoleUrl, graph: settings.graphUrl }, 'listening');
   return running;
 }
 

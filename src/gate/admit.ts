@@ -159,10 +159,16 @@ export class Admission {
     return calls;
   }
 
+  /** What this instance admits now, and what is still ending. */
+  *current(): Iterable<Grant> {
+    yield* this.#grants.values();
+    yield* this.#draining;
+  }
+
   /** Tells the metrics of what has passed since they were told last. */
   countBytes(): void {
     let added = 0;
-    for (const grant of [...this.#grants.values(), ...this.#draining]) added += grant.takeUncounted();
+    for (const grant of this.current()) added += grant.takeUncounted();
     this.#deps.meter.liveBytesAdmitted(added);
   }
 

@@ -1,5 +1,6 @@
 import type { PolicyFor } from '../core/call/policy.ts';
 import type { SessionTimes } from '../core/call/session.ts';
+import type { ActivityFeed } from '../core/ports/activity.ts';
 import type { CallStore } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { CallProbe } from '../core/ports/identity.ts';
@@ -47,6 +48,8 @@ export interface GateParts {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Pick<Outbox, 'report' | 'backlog'>;
+  /** Where live activity is published; absent: nowhere. */
+  readonly activity?: ActivityFeed;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;

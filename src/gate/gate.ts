@@ -9,6 +9,7 @@ import type { Notice } from '../core/notices/notice.ts';
 import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
+import { Activity } from './activity.ts';
 import { Admission } from './admit.ts';
 import { soon } from './admit-soon.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
@@ -48,6 +49,7 @@ export class Gate {
   readonly #stopRetries: StopRetries;
   readonly #unconfirmed: UnconfirmedStops;
   readonly #unproven: UnprovenStops;
+  readonly #activity: Activity | undefined;
   /** Names this instance where it announces stops. */
   readonly #name: string;
   #stopListening: () => void = () => undefined;
@@ -96,18 +98,26 @@ export class Gate {
       end: (call: CallKey, cause: CallEnd) => this.stop({ call, by: null, cause }),
     };
     this.#idleCalls = silenceMs === undefined ? undefined : new IdleCalls(listening, silenceMs);
+    this.#activity =
+      given.activity === undefined
+        ? undefined
+        : new Activity({
+            ...{ feed: given.activity, clock: deps.clock, log: deps.log, instance: this.#name },
+            grants: () => this.#admission.current(),
+          });
     deps.meter.sampled(() => this.#sample());
   }
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
   async open(): Promise<void> {
     this.#deps.backlog.open();
-    await Promise.all([this.#admission.session.open(), this.#listen()]);
+    await Promise.all([this.#admission.session.open(), this.#listen(), this.#activity?.open()]);
   }
 
   /** Stops admitting, drains, leaves the store. */
   async close(): Promise<void> {
     this.#idleCalls?.close();
+    this.#activity?.close();
     this.#deps.backlog.close();
     this.#stopRetries.close();
     this.#unconfirmed.close();
@@ -294,6 +304,7 @@ export class Gate {
   /** Counts a write that was refused to `by` for the evidence. */
   refused(call: CallKey, reason: ReasonCode, by: Binding | null): void {
     this.#admission.countRefused(call);
+    this.#activity?.refused(call, reason);
     this.#refusals.count(call, reason, by);
   }
 

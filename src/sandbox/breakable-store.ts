@@ -28,6 +28,7 @@ export function breakable(inner: Store): BreakableStore {
     calls: guard(inner.calls),
     sessions: guard(inner.sessions),
     outbox: guard(inner.outbox),
+    activity: guard(inner.activity),
     ping: () =>
       broken
         ? Promise.reject(new Fault('StoreUnavailable', 'the store is unavailable: it was broken on purpose'))

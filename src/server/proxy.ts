@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Backend } from '../console/backend.ts';
 import { parseCallKey } from '../core/call/key.ts';
 import type { PolicyInForce } from '../core/call/policy.ts';
 import { isFault, messageOf } from '../core/errors.ts';
@@ -26,7 +26,10 @@ import type { ProxySettings } from '../settings/settings.ts';
 import { connectAdapters } from './adapters.ts';
 import { createAdmin } from './admin.ts';
 import { askToReconnect, drainConnections } from './drain-connections.ts';
+import { startConsoleServer } from './console.ts';
+import { consoleBackend } from './console-backend.ts';
 import { named, withSetting } from './named-setting.ts';
+import { originOf } from './origin.ts';
 import { type Condition, judgeReadiness, notStarted, type Readiness, shuttingDown } from './readiness.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { survey } from './survey.ts';
@@ -43,6 +46,9 @@ export interface Instance {
   /** Asks the store and the file system for metrics that only they know. */
   survey(): Promise<void>;
   readiness(): Promise<Readiness>;
+  /** What the console asks of this instance. */
+  readonly backend: Backend;
+  readonly policyName: (digest: string) => string | undefined;
   reloadPolicies(): void;
   /** Is not ready from now on and asks clients to connect anew, elsewhere; serves whatever comes. */
   retire(): void;
@@ -54,6 +60,8 @@ export interface Instance {
 
 export interface RunningProxy extends Pick<Instance, 'url' | 'reloadPolicies' | 'retire' | 'close'> {
   readonly adminUrl: string;
+  /** undefined: there is no console. */
+  readonly consoleUrl: string | undefined;
 }
 
 /** What the process gives its proxy besides settings. */
@@ -87,13 +95,24 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
     await closeServer(admin, 0);
     throw error;
   });
+  const { registry, backend, policyName } = running;
+  const console = await startConsoleServer(settings, {
+    ...{ registry, backend, policyName },
+    log: parts.log,
+  }).catch(async (error: unknown) => {
+    await running.close();
+    await closeServer(admin, 0);
+    throw error;
+  });
   now.instance = running;
   return {
     url: running.url,
     adminUrl: originOf('http', address),
+    consoleUrl: console?.url,
     reloadPolicies: () => running.reloadPolicies(),
     retire: () => running.retire(),
     async close() {
+      await console?.close();
       await running.close();
       await closeServer(admin, 1000);
     },
@@ -122,6 +141,7 @@ export async function startInstance(
     calls: store.calls,
     sessions: store.sessions,
     outbox: store.outbox,
+    activity: store.activity,
     clock: systemClock,
     log,
     meter,
@@ -218,10 +238,13 @@ export async function startInstance(
     { code: 'EvidenceUnwritable', obstacle: () => writer.obstacle() },
     { code: 'EvidenceBacklog', obstacle: () => gate.evidenceObstacle() },
   ];
+  const backend = consoleBackend({ gate, store, clock: systemClock });
   let ending = false;
   return {
     url: publicUrl,
     registry,
+    backend,
+    policyName: (digest) => policies.all.find((policy) => policy.digest === digest)?.name,
     survey: survey({ store, meter, evidenceDir: settings.evidenceDir }),
     readiness: () => (ending ? Promise.resolve(shuttingDown) : judgeReadiness(conditions)),
     reloadPolicies: () => policies.reload(),
@@ -233,6 +256,7 @@ export async function startInstance(
     async close() {
       ending = true;
       unwatch();
+      backend.end();
       const served = closeServer(server, settings.drainMs + settings.graphTimeoutMs);
       await step(log, 'leaving the store', gate.close());
       await served;
@@ -274,8 +298,4 @@ async function freshStore(deps: GateParts): Promise<string | undefined> {
   } catch {
     return undefined;
   }
-}
-
-export function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {
-  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

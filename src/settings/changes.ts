@@ -8,6 +8,7 @@ const rowOf: Readonly<Record<string, SettingRow>> = {
   graphCredentials: settings.graphCredential,
   requestStart: settings.requestStartHeader,
   tls: settings.tlsCertFile,
+  console: settings.consolePort,
 };
 
 const flat = ({ limits, ...others }: Settings): Readonly<Record<string, unknown>> => ({

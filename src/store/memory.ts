@@ -6,6 +6,7 @@ import { knowsNothing, type Tally } from '../core/call/tally.ts';
 import { Fault } from '../core/errors.ts';
 import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
 import type { Store } from '../core/ports/store.ts';
+import { memoryActivity } from './memory-activity.ts';
 import { MemoryOutbox } from './memory-outbox.ts';
 
 export interface MemoryStoreOptions {
@@ -224,6 +225,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           return () => void stopListeners.delete(receive);
         }),
     },
+    activity: memoryActivity(),
     outbox: {
       lease: (owner, forMs) =>
         step((now) => {

@@ -1,3 +1,4 @@
+import type { ActivityFeed } from './activity.ts';
 import type { CallStore } from './call-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { SessionStore } from './session-store.ts';
@@ -14,6 +15,7 @@ export interface Store {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Outbox;
+  readonly activity: ActivityFeed;
   /** Whether it answers now. */
   ping(): Promise<void>;
   /** undefined, or absent: it does not tell. */

@@ -7,7 +7,7 @@ import { WorkerMetrics } from '../../metrics/workers.ts';
 import { createAdmin } from '../admin.ts';
 import { type ExitKind, exitKindOf } from '../exit-codes.ts';
 import { createLog } from '../log.ts';
-import { originOf } from '../proxy.ts';
+import { originOf } from '../origin.ts';
 import { readinessWith, shuttingDown, type Obstacle, type Readiness } from '../readiness.ts';
 import { endingWith, onEndSignals } from '../shutdown.ts';
 import { closeServer, listenAs } from '../server.ts';

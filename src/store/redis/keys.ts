@@ -58,6 +58,9 @@ export interface Keys {
   readonly reporters: string;
   /** The channel on which stops are announced to every instance. */
   readonly stops: string;
+  /** The channel on which somebody says that it looks at live activity, and the one on which instances publish it. */
+  readonly watched: string;
+  readonly activity: string;
   /** A hash: session -> its times, and the largest that its operator allows. */
   readonly members: string;
   /** A string: the number of the layout. */
@@ -106,6 +109,8 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     // With the outbox that takes the lines.
     reporters: `${prefix}:{0}:reporters`,
     stops: `${prefix}:stops`,
+    watched: `${prefix}:watched`,
+    activity: `${prefix}:activity`,
     members: `${prefix}:{drain}:members`,
     layout: `${prefix}:{drain}:format`,
     lease: `${prefix}:{drain}:lease`,

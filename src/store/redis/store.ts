@@ -1,6 +1,7 @@
 import type { Log } from '../../core/ports/log.ts';
 import type { Meter } from '../../core/ports/meter.ts';
 import type { Store } from '../../core/ports/store.ts';
+import { redisActivity } from './activity.ts';
 import { redisCalls } from './call-store.ts';
 import type { Connection } from './connection.ts';
 import { inFormat } from './format.ts';
@@ -48,6 +49,7 @@ export function storeOver(
     }),
     sessions,
     outbox,
+    activity: redisActivity(connection, keys, wakes),
     ready: () => connection.ready(),
     ping: async () => {
       await connection.command('ping');
