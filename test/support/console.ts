@@ -22,7 +22,8 @@ interface Asked {
 /** One request to the API; as the page sends it, unless `headers` says otherwise. */
 export async function askConsole(url: string, path: string, asked: Asked = {}): Promise<ConsoleAnswer> {
   const { method = 'GET' } = asked;
-  const body = asked.body === undefined || typeof asked.body === 'string' ? asked.body : JSON.stringify(asked.body);
+  const body =
+    asked.body === undefined || typeof asked.body === 'string' ? asked.body : JSON.stringify(asked.body);
   const acts = method !== 'GET';
   const headers = {
     ...(acts ? { origin: url } : {}),

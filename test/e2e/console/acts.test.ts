@@ -47,7 +47,8 @@ const release = (id: string): Promise<ConsoleAnswer> =>
 
 const asked = (bot: Bot, what: string): number =>
   world.graph.log.filter(
-    ({ call, asked: status }) => status === what && call?.replaceAll('-', '') === bot.call.replaceAll('-', ''),
+    ({ call, asked: status }) =>
+      status === what && call?.replaceAll('-', '') === bot.call.replaceAll('-', ''),
   ).length;
 
 async function evidenceOf(call: string): Promise<readonly EvidenceRecord[]> {

@@ -135,7 +135,10 @@ describe('what the console answers fits it', () => {
       await eventually(() => stream.events.some(({ event }) => event === name), { what: name });
     stream.close();
     for (const { event, data } of stream.events)
-      expect({ event, found: ofSchema(names[event as keyof typeof names], data) }).toEqual({ event, found: [] });
+      expect({ event, found: ofSchema(names[event as keyof typeof names], data) }).toEqual({
+        event,
+        found: [],
+      });
   });
 });
 

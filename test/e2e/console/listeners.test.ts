@@ -50,10 +50,9 @@ test('5,000 listeners are told of a change, one more is refused, and all can lea
 
   const bot = await world.bot();
   await bot.report('recording');
-  await eventually(
-    () => all.every(({ told }) => told().includes(`"id":"${bot.call}","state":"recording"`)),
-    { withinMs: 120_000 },
-  );
+  await eventually(() => all.every(({ told }) => told().includes(`"id":"${bot.call}","state":"recording"`)), {
+    withinMs: 120_000,
+  });
   // Media goes on meanwhile.
   expect((await bot.upload('meanwhile', 1000)).status).toBe(201);
   for (const { socket } of all) socket.destroy();
@@ -82,7 +81,12 @@ test('a client that comes back gets what it has missed, and everything if that i
       .find(({ id, state: now }) => id === bot.call && now === 'idle'),
   );
   again.close();
-  for (const unknown of ['other-5', `${(state.id ?? '').split('-')[0] ?? ''}-999999999`, '\u00e9', 'x'.repeat(500)]) {
+  for (const unknown of [
+    'other-5',
+    `${(state.id ?? '').split('-')[0] ?? ''}-999999999`,
+    '\u00e9',
+    'x'.repeat(500),
+  ]) {
     const stream = await listenToConsole(url, { 'last-event-id': unknown });
     expect((await eventually(() => stream.events[0])).event).toBe('snapshot');
     stream.close();

@@ -102,7 +102,12 @@ describe.each(everything)('%s %s', (method, path, body) => {
 
   test('is refused for a page of another origin', async () => {
     const authorization = (await operator(issuer, [sandboxTenant])).authorization;
-    for (const origin of ['https://attacker.example', 'null', 'http://127.0.0.1:1', `${url}.attacker.example`])
+    for (const origin of [
+      'https://attacker.example',
+      'null',
+      'http://127.0.0.1:1',
+      `${url}.attacker.example`,
+    ])
       expect(codeOf(await ask({ authorization, origin }))).toEqual([403, 'OriginRefused']);
     if (method === 'GET')
       expect(codeOf(await ask({ authorization, 'sec-fetch-site': 'cross-site' }))).toEqual([
@@ -176,7 +181,9 @@ describe('a session', () => {
     askConsole(url, '/api/session', { method: 'POST', headers });
 
   test('stands for a token in a cookie that scripts and other sites cannot use', async () => {
-    const begun = await begin(await operator(issuer, [sandboxTenant], { name: '<img src=x onerror=alert(1)>' }));
+    const begun = await begin(
+      await operator(issuer, [sandboxTenant], { name: '<img src=x onerror=alert(1)>' }),
+    );
     expect(begun.status).toBe(204);
     const [set = ''] = begun.headers['set-cookie'] ?? [];
     expect(set).toMatch(/^tallylight=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=35\d\d$/);

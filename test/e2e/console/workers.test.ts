@@ -36,7 +36,8 @@ async function start(): Promise<void> {
 const inState = (call: string, state: CallRow['state']): Promise<CallRow> =>
   eventually(async () => (await callsOf(url)).find((row) => row.id === call && row.state === state));
 
-const run = (...args: readonly string[]): ReturnType<typeof runToEnd> => runToEnd([...args, '--url', url], {});
+const run = (...args: readonly string[]): ReturnType<typeof runToEnd> =>
+  runToEnd([...args, '--url', url], {});
 
 describe('the console of several workers, and the commands that speak to it', () => {
   test('shows calls, closes them, and sets holds that every worker acts on', async () => {
@@ -67,8 +68,7 @@ describe('the console of several workers, and the commands that speak to it', ()
     const set = await run('hold', '--tenant', sandboxTenant, '--reason', 'incident 7', '--json');
     expect([0, 6]).toContain(set.code);
     const { hold } = JSON.parse(set.out) as { readonly hold: { readonly id: string } };
-    for (let n = 0; n < 4; n++)
-      await eventually(async () => (await again.upload('held', 10)).status === 403);
+    for (let n = 0; n < 4; n++) await eventually(async () => (await again.upload('held', 10)).status === 403);
     expect((await run('holds')).out).toContain(`${hold.id}  number 1  tenant ${sandboxTenant}`);
     const released = await run('release', hold.id, '--reason', 'over');
     expect([0, 6]).toContain(released.code);
@@ -82,6 +82,7 @@ describe('the console of several workers, and the commands that speak to it', ()
   });
 
   test('says what is wrong in one line, with the code that the table names', async () => {
+    await start();
     const dead = '00000000-0000-4000-8000-00000000dead';
     expect(await run('close', dead, '--reason', 'audit')).toMatchObject({
       code: 1,
@@ -94,6 +95,8 @@ describe('the console of several workers, and the commands that speak to it', ()
     expect((await run('holds', '--token-file', join(directory, 'missing'))).code).toBe(1);
     const nobody = await runToEnd(['calls', '--url', 'http://127.0.0.1:1'], {});
     expect(nobody).toMatchObject({ code: 1, out: '' });
-    expect(nobody.err).toMatch(/^tallylight: calls: no answer from the console at http:\/\/127\.0\.0\.1:1: .*\n$/);
+    expect(nobody.err).toMatch(
+      /^tallylight: calls: no answer from the console at http:\/\/127\.0\.0\.1:1: .*\n$/,
+    );
   });
 });

@@ -141,7 +141,9 @@ test('what is no line is left out and told once; lines that are missing keep not
 test('a directory that cannot be read is told of, and read once it can be', async () => {
   await rm(directory, { recursive: true });
   const heard = follow();
-  await eventually(() => log.lines.some(({ text }) => text.startsWith('the console cannot read the journal')));
+  await eventually(() =>
+    log.lines.some(({ text }) => text.startsWith('the console cannot read the journal')),
+  );
   await write([1], '2026-01-30');
   await eventually(() => heard.calls().length === 1);
   await eventually(() => log.lines.some(({ text }) => text === 'the console can read the journal again'));

@@ -30,7 +30,13 @@ describe('the arguments', () => {
     [
       ['close', 'a/b', '--reason', 'audit', '--url', 'https://console.example', '--token-file', 'token'],
       {
-        ...{ kind: 'console', name: 'close', url: 'https://console.example', tokenFile: 'token', json: false },
+        ...{
+          kind: 'console',
+          name: 'close',
+          url: 'https://console.example',
+          tokenFile: 'token',
+          json: false,
+        },
         request: { method: 'POST', path: '/api/calls/a%2Fb/close', body: { reason: 'audit' } },
       },
     ],

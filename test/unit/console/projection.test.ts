@@ -153,7 +153,9 @@ test('text from outside stays what it is, and no more of it than is readable', (
   const { projection } = world();
   projection.take(...recordOf(1, 'startRequested', 1));
   projection.take(...recordOf(1, 'startRefused', 2, { detail: { code: '<script>alert(1)</script>' } }));
-  expect(rowOf(projection).notRecordedBecause).toBe('Graph refused the recording (<script>alert(1)</script>).');
+  expect(rowOf(projection).notRecordedBecause).toBe(
+    'Graph refused the recording (<script>alert(1)</script>).',
+  );
   projection.take(...recordOf(1, 'startRefused', 3, { detail: { code: 'a\u0000\u202eb' } }));
   expect(rowOf(projection).notRecordedBecause).toBe('Graph refused the recording (no error code).');
 });
