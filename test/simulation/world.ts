@@ -1,5 +1,6 @@
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import { selectPolicy } from '../../src/core/call/policy.ts';
+import type { HoldScope } from '../../src/core/call/hold.ts';
 import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { messageOf } from '../../src/core/errors.ts';
@@ -39,6 +40,16 @@ interface Request {
   readonly what: string;
   readonly process: Process;
 }
+
+const operator = { by: { issuer: 'local', subject: 'local' }, reason: 'a drill' };
+const scopes: Readonly<Record<'all' | 'tenant' | 'app', HoldScope>> = {
+  all: { all: true },
+  tenant: { tenant: bot.tenant },
+  app: { app: bot.app },
+};
+
+const toldOfHold = (decision: Decision<{ readonly acknowledged: boolean }>): string =>
+  decision.ok ? (decision.value.acknowledged ? 'acknowledged' : 'stored') : decision.reason;
 
 const silent = (): void => undefined;
 /** Events of which there are many while nothing happens. */
@@ -261,6 +272,10 @@ export class World {
         });
         return;
       }
+      case 'hold': {
+        this.#hold(act.on, act.slot, act.ms);
+        return;
+      }
       case 'terminate': {
         this.graph.terminate(this.key(act.call));
         return;
@@ -340,6 +355,29 @@ export class World {
       `${process.name} <- ${what}`,
       () => run(instance),
       process,
+    );
+  }
+
+  #hold(on: 'all' | 'tenant' | 'app', slot: number, ms: number): void {
+    this.#arrive(slot, 'hold', ({ process, gate }) => {
+      const asked = gate.hold({ ...operator, scope: scopes[on] });
+      void this.#watch(asked, `hold at ${process.name}`, process, (decision) => {
+        this.engine.note(`hold at ${process.name}: ${toldOfHold(decision)}`);
+        if (!decision.ok) return;
+        const { hold, acknowledged } = decision.value;
+        if (acknowledged) this.observer.held(hold.id);
+        this.engine.schedule(ms, 'the operator releases a hold', () => {
+          this.#arrive((slot + 1) % 3, 'release', (instance) => void this.release(hold.id, instance));
+        });
+      });
+    });
+  }
+
+  /** From the request on it may end at any moment. */
+  release(id: string, { process, gate }: Instance): Promise<Decision<unknown>> {
+    this.observer.released(id);
+    return this.#watch(gate.release(id, operator), `release at ${process.name}`, process, (decision) =>
+      this.engine.note(`release at ${process.name}: ${toldOfHold(decision)}`),
     );
   }
 

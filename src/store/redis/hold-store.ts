@@ -73,7 +73,7 @@ export function redisHolds(
         .map(([session, text]) => ({ session, ttlMs: parseTimes(text)?.ttlMs ?? Infinity }));
     },
     isWaiting: async (entry) =>
-      asList(await connection.command('xrange', named.outbox, entry, entry), 'outbox').length > 0,
+      asList(await connection.command('xrange', named.outbox, entry, entry, 'COUNT', '1'), 'outbox').length > 0,
     newestTime: async () => {
       const times = await Promise.all(
         Array.from({ length: keys.shards }, async (_, shard) => {
