@@ -1,6 +1,6 @@
 import type { CallKey } from '../core/call/key.ts';
 import { messageOf } from '../core/errors.ts';
-import { type CallActivity, watchedForMs } from '../core/ports/activity.ts';
+import { type ActivityFeed, type CallActivity, watchedForMs } from '../core/ports/activity.ts';
 import type { ReasonCode } from '../core/reasons.ts';
 import type { GateParts } from './context.ts';
 import type { Grant } from './write.ts';
@@ -10,7 +10,9 @@ const callsPerBatch = 1000;
 /** Refused writes of so many calls are counted between two batches. */
 const maxRefused = 10_000;
 
-type ActivityDeps = Pick<GateParts, 'activity' | 'clock' | 'log' | 'newId'>;
+interface ActivityDeps extends Pick<GateParts, 'clock' | 'log' | 'newId'> {
+  readonly feed: ActivityFeed;
+}
 
 type Counts = Pick<CallActivity, 'writes' | 'bytes'>;
 type Refused = Pick<CallActivity, 'refused' | 'lastRefusal'>;
@@ -40,10 +42,9 @@ export class Activity {
   }
 
   async open(): Promise<void> {
-    const { activity, log } = this.#deps;
-    if (activity === undefined) return;
+    const { feed, log } = this.#deps;
     try {
-      const stop = await activity.onWatch(() => this.#watch());
+      const stop = await feed.onWatch(() => this.#watch());
       if (this.#closed) stop();
       else this.#stopListening = stop;
     } catch (error) {
@@ -84,15 +85,14 @@ export class Activity {
   }
 
   #publish(): void {
-    const { activity, log } = this.#deps;
-    const instance = this.#name;
+    const { feed, log } = this.#deps;
     const moved = this.#moved();
-    for (let from = 0; from < moved.length; from += callsPerBatch)
-      activity
-        ?.publish({ instance, calls: moved.slice(from, from + callsPerBatch) })
-        .catch((error: unknown) => {
-          log.debug({ error: messageOf(error) }, 'live activity could not be published');
-        });
+    for (let from = 0; from < moved.length; from += callsPerBatch) {
+      const batch = { instance: this.#name, calls: moved.slice(from, from + callsPerBatch) };
+      feed.publish(batch).catch((error: unknown) => {
+        log.debug({ error: messageOf(error) }, 'live activity could not be published');
+      });
+    }
   }
 
   #moved(): CallActivity[] {

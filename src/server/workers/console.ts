@@ -14,6 +14,8 @@ export interface BackendAnswer {
   readonly value?: unknown;
 }
 
+type Ask = (...args: readonly unknown[]) => Promise<unknown>;
+
 /** An answer, or none: what failed is logged by the worker that it failed in. */
 export async function answerConsole(
   backend: Backend | undefined,
@@ -21,8 +23,9 @@ export async function answerConsole(
   log: Log | undefined,
 ): Promise<BackendAnswer> {
   try {
-    const ask = backend?.[method] as ((...args: readonly unknown[]) => Promise<unknown>) | undefined;
-    return { value: await ask?.(...args) };
+    // Their types are those of the method, on the other side.
+    const known = backend as Readonly<Record<keyof Backend, Ask>> | undefined;
+    return { value: await known?.[method](...args) };
   } catch (error) {
     log?.error(
       { question: method, error: messageOf(error) },

@@ -42,7 +42,11 @@ interface Answer {
 /** A request to the console by its name, whose certificate is checked. */
 async function ask(
   name: string,
-  { method = 'GET', path = '/api/session', headers = {} }: { method?: string; path?: string; headers?: object },
+  {
+    method = 'GET',
+    path = '/api/session',
+    headers = {},
+  }: { method?: string; path?: string; headers?: object },
 ): Promise<Answer> {
   const ca = await readFile(join(directory, `${name}.pem`));
   const res = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -68,7 +72,9 @@ test('a console for others speaks TLS, and its cookie never leaves it', async ()
   expect(begun.status).toBe(204);
   begun.res.resume();
   const [set = ''] = begun.res.headers['set-cookie'] ?? [];
-  expect(set).toMatch(/^__Host-tallylight=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure; Max-Age=\d+$/);
+  expect(set).toMatch(
+    /^__Host-tallylight=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure; Max-Age=\d+$/,
+  );
   const cookie = set.split(';')[0] ?? '';
   const { status, res } = await ask('first', { headers: { cookie } });
   expect(status).toBe(200);
