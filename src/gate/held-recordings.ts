@@ -78,7 +78,10 @@ export class HeldRecordings {
       const stopped = await stop(call, owner);
       if (stopped.ok || !isPassing(stopped.reason)) return;
       const { reason, retryAfterMs = 0 } = stopped;
-      gate.log.warn({ call, reason }, 'a recording that a hold closes could not be stopped yet; trying again');
+      gate.log.warn(
+        { call, reason },
+        'a recording that a hold closes could not be stopped yet; trying again',
+      );
       gate.clock.after(Math.max(againMs, retryAfterMs), () => {
         if (!this.#closed) this.add(call, owner);
       });

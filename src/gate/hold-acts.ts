@@ -124,7 +124,8 @@ export class HoldActs {
         };
         const known = registry.standing.find(({ id }) => act.act === 'set' && id === act.id);
         // An earlier attempt took effect though its reply was lost.
-        if (known !== undefined) return grant({ act: { ...act, number: known.number }, life, entry: '', at: gate.clock.now() });
+        if (known !== undefined)
+          return grant({ act: { ...act, number: known.number }, life, entry: '', at: gate.clock.now() });
         const line = { ...act, version: lineKinds.hold.version, instance: instance() };
         const entry = await gate.holds.commit({
           ...{ expected: registry.number, life, operation, line },
@@ -142,7 +143,10 @@ export class HoldActs {
   async #repeat(id: string, set: () => Promise<Decision<Stored>>): Promise<void> {
     const { gate, holds } = this.#deps;
     const { log, clock } = gate;
-    log.error({ hold: id }, 'a hold could not be stored; it is in force on this instance alone, and is repeated');
+    log.error(
+      { hold: id },
+      'a hold could not be stored; it is in force on this instance alone, and is repeated',
+    );
     for (let pauseMs = firstPauseMs; !this.#isClosed(); pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       await sleep(clock, pauseMs);
       if (this.#isClosed()) return;
@@ -153,7 +157,10 @@ export class HoldActs {
         log.info({ hold: id }, 'a hold that was repeated is stored');
         return;
       } catch (error) {
-        log.error({ hold: id, error: messageOf(error) }, 'a hold that is repeated failed with an internal error');
+        log.error(
+          { hold: id, error: messageOf(error) },
+          'a hold that is repeated failed with an internal error',
+        );
       }
     }
     holds.stored(id);

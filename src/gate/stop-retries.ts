@@ -205,11 +205,6 @@ function covers(asked: Asked, other: Asked): boolean {
 }
 
 /** Causes that concern only the recording; causes that end the call imply them. */
-export const statusOnly: readonly StopCause[] = [
-  'notRecording',
-  'failed',
-  'notPolicyCall',
-  'operator',
-];
+export const statusOnly: readonly StopCause[] = ['notRecording', 'failed', 'notPolicyCall', 'operator'];
 
 const nameOf = (by: Binding | null): string => (by === null ? '' : `${by.tenant} ${by.app}`);

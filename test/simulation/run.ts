@@ -97,7 +97,7 @@ class Recovery {
     while (quiet < 3 && engine.now < until && engine.violation === undefined) {
       quiet = standing().length === 0 && !isAsked() ? quiet + 1 : 0;
       for (const id of new Set(standing()))
-        await this.#settles('release', this.#world.release(id, this.#instance(0)));
+        await this.#settles('release', this.#world.operator.release(id, this.#instance(0)));
       await engine.run(engine.now + setting.times.ttlMs);
     }
     if (quiet < 3) engine.violated(`holds can never be released: ${standing().join(', ')}`);

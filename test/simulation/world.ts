@@ -1,6 +1,5 @@
 import { type CallKey, parseCallKey } from '../../src/core/call/key.ts';
 import { selectPolicy } from '../../src/core/call/policy.ts';
-import type { HoldScope } from '../../src/core/call/hold.ts';
 import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { messageOf } from '../../src/core/errors.ts';
@@ -16,6 +15,7 @@ import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
 import { Observer } from './observer.ts';
+import { Operator } from './operator.ts';
 import type { Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
@@ -41,16 +41,6 @@ interface Request {
   readonly process: Process;
 }
 
-const operator = { by: { issuer: 'local', subject: 'local' }, reason: 'a drill' };
-const scopes: Readonly<Record<'all' | 'tenant' | 'app', HoldScope>> = {
-  all: { all: true },
-  tenant: { tenant: bot.tenant },
-  app: { app: bot.app },
-};
-
-const toldOfHold = (decision: Decision<{ readonly acknowledged: boolean }>): string =>
-  decision.ok ? (decision.value.acknowledged ? 'acknowledged' : 'stored') : decision.reason;
-
 const silent = (): void => undefined;
 /** Events of which there are many while nothing happens. */
 const waiting = /^(timer|read|upload|disk|depth|pending)$/;
@@ -70,6 +60,7 @@ export class World {
   readonly letThrough = new Map<string, number>();
   /** Requests of bots that were not answered yet. */
   readonly waiting = new Set<Request>();
+  readonly operator: Operator;
   readonly #around: Surroundings;
   readonly #instances = new Map<number, Instance>();
   readonly #incarnations = new Map<number, number>();
@@ -103,6 +94,11 @@ export class World {
     this.store.forgot = () => this.observer.storeForgot();
     if (!setting.isOld) this.observer.storeForgot();
     this.#around = new Surroundings(this);
+    this.operator = new Operator({
+      ...{ engine: this.engine, observer: this.observer, bot },
+      arrive: (slot, what, run) => this.#arrive(slot, what, run),
+      watch: (promise, what, { process }, tell) => this.#watch(promise, what, process, tell),
+    });
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
     this.engine.befalls = (process, label) => this.#befalls(process, label);
@@ -273,7 +269,7 @@ export class World {
         return;
       }
       case 'hold': {
-        this.#hold(act.on, act.slot, act.ms);
+        this.operator.hold(act);
         return;
       }
       case 'terminate': {
@@ -355,29 +351,6 @@ export class World {
       `${process.name} <- ${what}`,
       () => run(instance),
       process,
-    );
-  }
-
-  #hold(on: 'all' | 'tenant' | 'app', slot: number, ms: number): void {
-    this.#arrive(slot, 'hold', ({ process, gate }) => {
-      const asked = gate.hold({ ...operator, scope: scopes[on] });
-      void this.#watch(asked, `hold at ${process.name}`, process, (decision) => {
-        this.engine.note(`hold at ${process.name}: ${toldOfHold(decision)}`);
-        if (!decision.ok) return;
-        const { hold, acknowledged } = decision.value;
-        if (acknowledged) this.observer.held(hold.id);
-        this.engine.schedule(ms, 'the operator releases a hold', () => {
-          this.#arrive((slot + 1) % 3, 'release', (instance) => void this.release(hold.id, instance));
-        });
-      });
-    });
-  }
-
-  /** From the request on it may end at any moment. */
-  release(id: string, { process, gate }: Instance): Promise<Decision<unknown>> {
-    this.observer.released(id);
-    return this.#watch(gate.release(id, operator), `release at ${process.name}`, process, (decision) =>
-      this.engine.note(`release at ${process.name}: ${toldOfHold(decision)}`),
     );
   }
 

@@ -37,7 +37,9 @@ export const readHoldsFrom =
         if (!isRecord(line.hold)) continue;
         const hold = line.hold as unknown as HoldLine;
         if (line.hold.version !== lineKinds.hold.version)
-          throw unreadable(`${path} has a hold of version ${String(line.hold.version)}, which this build cannot read`);
+          throw unreadable(
+            `${path} has a hold of version ${String(line.hold.version)}, which this build cannot read`,
+          );
         if (hold.number > next)
           throw unreadable(`${path} has hold ${hold.number} instead of ${next}: put the missing files back`);
         next = Math.max(next, hold.number + 1);
