@@ -1,18 +1,8 @@
 import type { Backend } from '../../console/backend.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { BackendAnswer, BackendQuestion } from './messages.ts';
 import type { WorkerProcess } from './worker-process.ts';
-
-/** What the console of the primary asks a worker. */
-export interface BackendQuestion {
-  readonly method: keyof Backend;
-  readonly args: readonly unknown[];
-}
-
-/** A message has no undefined of its own. */
-export interface BackendAnswer {
-  readonly value?: unknown;
-}
 
 type Ask = (...args: readonly unknown[]) => Promise<unknown>;
 
