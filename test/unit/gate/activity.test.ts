@@ -11,7 +11,7 @@ const call = (digit: string): CallKey => parseCallKey(digit.repeat(32))!;
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A clock that is moved by hand. */
-function handClock(): { readonly clock: Clock; move(ms: number): Promise<void> } {
+function handClock(): { readonly clock: Clock; readonly move: (ms: number) => Promise<void> } {
   let now = 0;
   let due: { readonly at: number; readonly run: () => void }[] = [];
   return {
