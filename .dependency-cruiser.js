@@ -1,6 +1,6 @@
 // Levels inside src: 1 core, 2 gate and the adapters, 3 http and settings, 4 server, 5 sandbox and checks, 6 cli. Each may use those below
 // it, nothing may use those above it.
-const adapters = 'auth|store|upstream|evidence|metrics|policies';
+const adapters = 'auth|store|upstream|evidence|metrics|policies|console';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -70,6 +70,14 @@ export default {
       to: { path: '^src/http/(control|media|callbacks)/', pathNot: '^src/http/$1/' },
     },
     {
+      name: 'projection-is-plain',
+      comment:
+        'What the console shows follows from records and time alone, so that it can be tested without a listener.',
+      severity: 'error',
+      from: { path: '^src/console/projection/' },
+      to: { pathNot: ['^src/core/', '^src/console/(projection/|row\\.ts$)'] },
+    },
+    {
       name: 'settings-start-nothing',
       comment:
         'Settings say what is wanted; adapters lend them the shapes of their options and the checks of their values.',
@@ -126,7 +134,7 @@ export default {
     },
     ...[
       ['ioredis', '^src/store/redis/'],
-      ['express', '^src/(http|server)/|^middleware/'],
+      ['express', '^src/(http|server|console)/|^middleware/'],
       ['undici', '^src/upstream/'],
       ['jose', '^src/(auth|sandbox)/'],
       ['oauth4webapi', '^src/auth/'],

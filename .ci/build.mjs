@@ -1,7 +1,7 @@
 // Builds dist/, unless it was built from just these files.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -30,6 +30,7 @@ if (!isBuilt) {
   try {
     run('src/store/redis/lua/build.mjs');
     run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
+    cpSync('src/console/page', 'dist/src/console/page', { recursive: true });
     run('.ci/sbom.mjs');
   } catch (error) {
     // What failed has said why.

@@ -19,16 +19,28 @@ Commands:
   doctor          Examine the running deployment with its settings: DNS and TLS of its origins, the
                   edge in front, callback paths, clocks, Redis, evidence, Graph, and a status change
                   of a call that does not exist. Prints the same as check. Changes no gate.
+  calls           List calls: --state, --tenant, --app, --since, --attention, --limit.
+  call ID         Show one call with its evidence.
+  close ID        Close the gate of a call: --reason TEXT. Participants are told where the proxy
+                  has a Graph credential.
+  holds           List the holds that stand.
+  hold            Keep gates closed until the hold is released: one of --all, --tenant ID,
+                  --app ID; --reason TEXT.
+  release ID      Release a hold: --reason TEXT. No gate opens by it.
   help            Print this text.
   help settings   Print every setting with its default and its description.
 
 Options:
   -h, --help      Print this text.
   -v, --version   Print the version.
-  --json          With check and doctor: print one JSON document.
-  --token-file FILE
-                  With doctor: an access token of a bot, which is verified, and sent to the proxy.
-                  It is never printed.
+  --json          With check, doctor and the commands of the console: print one JSON document.
+  --url ORIGIN    Where the console is; default: http://127.0.0.1 at TALLYLIGHT_CONSOLE_PORT, or
+                  at 8085, the console of the sandbox.
+  --token-file F  With doctor: file with an access token of a bot, which is verified, and sent to
+                  the proxy. With the commands of the console: file with the token of the
+                  operator, which is not needed on loopback without issuers. Never printed.
+
+calls, call, close, holds, hold and release ask the console of a running proxy.
 
 Settings come from the environment and from the YAML file that TALLYLIGHT_CONFIG names.
 The proxy logs JSON lines to standard output. A mistake that prevents the start is reported on

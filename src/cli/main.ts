@@ -14,6 +14,7 @@ import { runPrimary } from '../server/workers/primary.ts';
 import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
 import { parseCommand } from './arguments.ts';
 import { showFindings } from './check.ts';
+import { runConsoleCommand } from './console.ts';
 import { settingsText, usage } from './help.ts';
 import { print } from './print.ts';
 import { version } from '../server/version.ts';
@@ -39,6 +40,8 @@ async function main(): Promise<void> {
       return showFindings(await checkConfiguration(process.env), command.json);
     case 'doctor':
       return showFindings(await examineDeployment(process.env, command), command.json);
+    case 'console':
+      return runConsoleCommand(command, process.env);
     case 'wrong':
       process.stderr.write(`tallylight: ${command.message}; see tallylight --help\n`);
       process.exitCode = exitCode('usage');
@@ -102,7 +105,8 @@ async function proxy(settings: ProxySettings, log: ProcessLog): Promise<RunningP
     openStore: chooseStore(settings, log, exitWithStartError),
     readSettings: () => loadSettings(process.env),
   });
-  log.info({ url: running.url, adminUrl: running.adminUrl, graph: settings.graphUrl }, 'listening');
+  const { url, adminUrl, consoleUrl } = running;
+  log.info({ url, adminUrl, consoleUrl, graph: settings.graphUrl }, 'listening');
   return running;
 }
 

@@ -35,6 +35,18 @@ export const reasons = {
   CallNotFound: [404, 'The call does not exist.'],
   CallEnded: [404, 'The call has ended. Recording of a new call needs a confirmation of its own.'],
 
+  HostUnknown: [
+    403,
+    'The Host header field names none of the hosts of this console. Use one of them, or add the host to TALLYLIGHT_CONSOLE_HOSTS.',
+  ],
+  OriginRefused: [
+    403,
+    'The request comes from a page of another origin. Use the console itself, or send a token.',
+  ],
+  PathUnknown: [404, 'The console has nothing at this path.'],
+  ParameterInvalid: [400, 'A parameter of the query is not valid.'],
+  TooManyListeners: [503, 'Too many event streams are open. Close one, or try again later.'],
+
   BodyInvalid: [400, 'The body is not valid JSON for this action.'],
   BodyTooLarge: [413, 'The body exceeds the size limit.'],
   BodyIncomplete: [400, 'The body ended before it was complete.'],

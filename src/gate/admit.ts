@@ -160,10 +160,13 @@ export class Admission {
   /** Calls whose media moved here since this was asked last. */
   readonly moved = (): CallKey[] => this.grants.filter((grant) => grant.takeMoved()).map(({ call }) => call);
 
+  /** What this instance admits now, and what is still ending. */
+  readonly current = (): readonly Grant[] => [...this.#grants.values(), ...this.#draining];
+
   /** Reports to the metrics what has passed since the last report. */
   countBytes(): void {
     let added = 0;
-    for (const grant of [...this.#grants.values(), ...this.#draining]) added += grant.takeUncounted();
+    for (const grant of this.current()) added += grant.takeUncounted();
     this.#deps.meter.liveBytesAdmitted(added);
   }
 
@@ -330,14 +333,12 @@ export class Admission {
     if (grant.session !== this.session.id) return;
     const revoked = this.#revoked.get(grant.call);
     if (revoked !== undefined) revoked.left = Math.max(revoked.left, grant.epoch);
-    if (grant.revokedAt !== undefined) {
-      this.#done.set(grant.call, { call: grant.call, epoch: grant.epoch });
-    }
+    if (grant.revokedAt !== undefined) this.#done.set(grant.call, { call: grant.call, epoch: grant.epoch });
   }
 
   /** The deadline passed: nobody may rely on this instance's grants any more, whoever is to blame. */
   #expire(session: SessionId): void {
-    const grants = [...this.#grants.values(), ...this.#draining].filter((grant) => grant.session === session);
+    const grants = this.current().filter((grant) => grant.session === session);
     this.#grants.clear();
     this.#acquiring.clear();
     this.#done.clear();

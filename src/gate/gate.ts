@@ -34,7 +34,7 @@ import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRe
 import type { OwnSession } from './revoke-holders.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { UnchangedSince } from './unchanged-since.ts';
-import type { Write } from './write.ts';
+import type { Grant, Write } from './write.ts';
 
 /** How long notifications that wait may still be processed when the instance shuts down, ms. */
 const notificationsMs = 3000;
@@ -64,6 +64,9 @@ export class Gate implements ByHand {
   readonly standingHoldLines = (): readonly HoldLine[] => this.#operators.standingLines();
   /** What the store observes instead of enforcing the laws, and the writes that pass for it. */
   readonly observed: ObservedWrites;
+
+  /** What this instance admits now, and what is still ending. */
+  readonly grants = (): readonly Grant[] => this.#admission.current();
 
   constructor(given: GateParts) {
     const operations = new Operations(given.clock);
@@ -337,6 +340,7 @@ export class Gate implements ByHand {
   /** Counts a write that was refused to `by` for the evidence. */
   refused(call: CallKey, reason: ReasonCode, by: Binding | null): void {
     this.#admission.countRefused(call);
+    this.#deps.onRefused?.(call, reason);
     this.#refusals.count(call, reason, by);
   }
 

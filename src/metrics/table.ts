@@ -1,4 +1,5 @@
 import { callMetrics } from './call-metrics.ts';
+import { consoleMetrics } from './console-metrics.ts';
 import { aggregationOf, helpOf, type MetricRow } from './row.ts';
 import { serviceMetrics } from './service-metrics.ts';
 
@@ -66,7 +67,12 @@ export const metricsTable: readonly {
   readonly labels: readonly string[];
   readonly combine: 'sum' | 'min' | 'max';
   readonly help: string;
-}[] = Object.values<MetricRow>({ ...metrics, ...processMetrics, ...primaryMetrics }).map((row) => ({
+}[] = Object.values<MetricRow>({
+  ...metrics,
+  ...processMetrics,
+  ...primaryMetrics,
+  ...consoleMetrics,
+}).map((row) => ({
   name: row.name,
   type: row.type,
   labels: Object.keys(row.labels ?? {}),

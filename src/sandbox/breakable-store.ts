@@ -28,6 +28,7 @@ export function breakable(inner: Store): BreakableStore {
     calls: guard(inner.calls),
     sessions: guard(inner.sessions),
     outbox: guard(inner.outbox),
+    activity: guard(inner.activity),
     holds: guard(inner.holds),
     ...(inner.inProcess === true ? { inProcess: true as const } : {}),
     ping: () =>

@@ -25,7 +25,7 @@ export async function listen(
     await once(server, 'listening');
   } catch (error) {
     throw cannotListen(
-      'TALLYLIGHT_PORT (the sandbox also takes the four ports after it)',
+      'TALLYLIGHT_PORT (the sandbox also takes the five ports after it)',
       { host, port },
       error,
     );

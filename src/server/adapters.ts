@@ -1,4 +1,5 @@
 import { createNotificationVerifier } from '../auth/notifications.ts';
+import { readOperatorIssuer } from '../auth/operator-issuers.ts';
 import { createVerifier } from '../auth/verify.ts';
 import { matchCallback } from '../core/http/callback-route.ts';
 import type { CallbackTarget } from '../core/http/callback-uri.ts';
@@ -74,6 +75,7 @@ function authenticationOf(
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
     createNotificationVerifier(settings.notificationIssuers, of('TALLYLIGHT_NOTIFICATION_ISSUERS')),
   );
+  named('TALLYLIGHT_CONSOLE_ISSUERS', () => settings.console?.issuers.forEach(readOperatorIssuer));
   const auth: ProxyAuth =
     settings.controlAuth === 'jwt'
       ? {

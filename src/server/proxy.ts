@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Backend } from '../console/backend.ts';
 import { parseCallKey } from '../core/call/key.ts';
 import type { PolicyInForce } from '../core/call/policy.ts';
 import { isFault, messageOf } from '../core/errors.ts';
@@ -11,6 +11,7 @@ import type { Store } from '../core/ports/store.ts';
 import { openFileSink } from '../evidence/journal/file-sink.ts';
 import { readHoldsFrom } from '../evidence/journal/read-holds.ts';
 import { startEvidenceWriter } from '../evidence/journal/writer.ts';
+import { Activity } from '../gate/activity.ts';
 import { freshForMs } from '../gate/change.ts';
 import type { GateParts } from '../gate/context.ts';
 import { Gate } from '../gate/gate.ts';
@@ -29,6 +30,8 @@ import type { ProxySettings, Settings } from '../settings/settings.ts';
 import { connectAdapters } from './adapters.ts';
 import { createAdmin } from './admin.ts';
 import { askToReconnect, drainConnections } from './drain-connections.ts';
+import { startConsoleServer } from './console.ts';
+import { consoleBackend } from './console-backend.ts';
 import type { ProcessLog } from './log.ts';
 import { named, withSetting } from './named-setting.ts';
 import {
@@ -39,6 +42,7 @@ import {
   shuttingDown,
   withObservation,
 } from './readiness.ts';
+import { originOf } from './origin.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { survey } from './survey.ts';
 import { reloader } from './reload.ts';
@@ -55,6 +59,9 @@ export interface Instance {
   /** Asks the store and the file system for metrics that only they know. */
   survey(): Promise<void>;
   readiness(): Promise<Readiness>;
+  /** What the console asks of this instance. */
+  readonly backend: Backend;
+  readonly policyName: (digest: string) => string | undefined;
   /** Reads policies and Graph credentials again; what cannot be taken leaves those in force. */
   reload(): Promise<void>;
   /** Is not ready from now on and asks clients to connect anew, elsewhere; serves whatever comes. */
@@ -67,6 +74,8 @@ export interface Instance {
 
 export interface RunningProxy extends Pick<Instance, 'url' | 'reload' | 'retire' | 'close'> {
   readonly adminUrl: string;
+  /** undefined: there is no console. */
+  readonly consoleUrl: string | undefined;
 }
 
 /** What the process gives its proxy besides settings. */
@@ -104,13 +113,24 @@ export async function startProxy(settings: ProxySettings, parts: ProxyParts): Pr
     await closeServer(admin, 0);
     throw error;
   });
+  const { registry, backend, policyName } = running;
+  const console = await startConsoleServer(settings, {
+    ...{ registry, backend, policyName },
+    log: parts.log,
+  }).catch(async (error: unknown) => {
+    await running.close();
+    await closeServer(admin, 0);
+    throw error;
+  });
   now.instance = running;
   return {
     url: running.url,
     adminUrl: originOf('http', address),
+    consoleUrl: console?.url,
     reload: () => running.reload(),
     retire: () => running.retire(),
     async close() {
+      await console?.close();
       await running.close();
       await closeServer(admin, 1000);
     },
@@ -147,6 +167,7 @@ export async function startInstance(
     calls: store.calls,
     sessions: store.sessions,
     outbox: store.outbox,
+    onRefused: (call, reason) => activity.refused(call, reason),
     holds: store.holds,
     // The gate joins first, so that it is known whether evidence may be written.
     readHolds: async () => (await holdsReader)(),
@@ -180,6 +201,7 @@ export async function startInstance(
       : { observation: { ...settings.observation, wallClock: () => Date.now() } }),
   };
   const gate = new Gate(parts);
+  const activity = new Activity({ ...parts, feed: store.activity }, () => gate.grants());
   const clientOf = clientAddress(settings.trustedProxies);
   const requests = requestLog({ log, clock: systemClock, ...(settings.accessLog ? { clientOf } : {}) });
   const limits = createLimits({ ...settings.limits, graphTurnMs: settings.graphTimeoutMs }, () =>
@@ -213,7 +235,7 @@ export async function startInstance(
   });
   const owner = randomUUID();
   log.info({ instance: owner }, 'instance id used in evidence repair records');
-  await gate.open();
+  await Promise.all([gate.open(), activity.open()]);
   const writer = startEvidenceWriter({
     outbox: store.outbox,
     sink,
@@ -261,10 +283,13 @@ export async function startInstance(
     { code: 'EvidenceUnwritable', obstacle: () => writer.obstacle() },
     { code: 'EvidenceBacklog', obstacle: () => gate.evidenceObstacle() },
   ];
+  const backend = consoleBackend({ gate, store, clock: systemClock });
   let ending = false;
   return {
     url: publicUrl,
     registry,
+    backend,
+    policyName: (digest) => policies.all.find((policy) => policy.digest === digest)?.name,
     survey: survey({ store, meter, gate, evidenceDir: settings.evidenceDir }),
     readiness: async () =>
       ending ? shuttingDown : withObservation(await judgeReadiness(conditions), gate.observed.current),
@@ -280,6 +305,8 @@ export async function startInstance(
     async close() {
       ending = true;
       unwatch();
+      backend.end();
+      activity.close();
       const served = closeServer(server, settings.drainMs + settings.graphTimeoutMs);
       await step(log, 'leaving the store', gate.close());
       await served;
@@ -321,8 +348,4 @@ async function freshStore(deps: GateParts): Promise<string | undefined> {
   } catch {
     return undefined;
   }
-}
-
-export function originOf(scheme: 'http' | 'https', { address, family, port }: AddressInfo): string {
-  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

@@ -9,6 +9,7 @@ const rowOf: Readonly<Record<string, SettingRow>> = {
   observation: settings.observeUntil,
   requestStart: settings.requestStartHeader,
   tls: settings.tlsCertFile,
+  console: settings.consolePort,
 };
 
 const flat = ({ limits, ...others }: Settings): Readonly<Record<string, unknown>> => ({

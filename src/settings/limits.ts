@@ -135,6 +135,12 @@ export const limitSettings = {
     [100, 10_000_000],
     'Maximum number of processed notifications per worker that may wait for the store; forwarding to the bot never waits for the store',
   ),
+  maxConsoleListeners: limit(
+    'TALLYLIGHT_MAX_CONSOLE_LISTENERS',
+    '500',
+    [1, 100_000],
+    'Maximum number of event streams that the console serves at a time',
+  ),
   maxGrants: limit(
     'TALLYLIGHT_MAX_GRANTS',
     '100000',

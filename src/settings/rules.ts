@@ -12,16 +12,49 @@ export function checkCombinations(
   has: (key: SettingKey) => boolean,
   now: number,
 ): string[] {
-  const { port, adminPort } = values;
   return [
-    ...(port !== undefined && port !== 0 && port === adminPort
-      ? ['TALLYLIGHT_PORT and TALLYLIGHT_ADMIN_PORT are the same: set two different ports']
-      : []),
+    ...judgePorts(values),
     ...judgeLargest(values, 'sessionTtlMaxMs', 'sessionTtlMs'),
     ...judgeLargest(values, 'graphTimeoutMaxMs', 'graphTimeoutMs'),
     ...judgeObservation(values, has, now),
     ...(has('graphUrl') ? judgeProxy(values, has) : judgeSandbox(values, has)),
   ];
+}
+
+function judgePorts(values: Partial<SettingValues>): string[] {
+  const keys = ['port', 'adminPort', 'consolePort'] as const;
+  return keys.flatMap((one, index) =>
+    keys
+      .slice(index + 1)
+      .filter((other) => values[one] !== undefined && values[one] !== 0 && values[one] === values[other])
+      .map(
+        (other) => `${settings[one].name} and ${settings[other].name} are the same: set two different ports`,
+      ),
+  );
+}
+
+/** Whoever reaches a console without issuers may close every gate. */
+function judgeConsole({ consoleHost }: Partial<SettingValues>, has: (key: SettingKey) => boolean): string[] {
+  const { consolePort: port, consoleHost: address, consoleIssuers: issuers } = settings;
+  const aimless = (['consoleHost', 'consoleHosts', 'consoleIssuers'] as const).filter(has);
+  if (!has('consolePort'))
+    return aimless.length === 0
+      ? []
+      : [
+          `${port.name} is missing: it is required by ${aimless.map((key) => settings[key].name).join(' and ')}`,
+        ];
+  if (consoleHost === undefined || isLoopback(consoleHost)) return [];
+  const missing = [
+    ...(has('tlsCertFile') && has('tlsKeyFile')
+      ? []
+      : [`${settings.tlsCertFile.name} and ${settings.tlsKeyFile.name}`]),
+    ...(has('consoleIssuers') ? [] : [issuers.name]),
+  ];
+  return missing.length === 0
+    ? []
+    : [
+        `${address.name} is not a loopback address, so anybody could act there: set ${missing.join(' and ')}, or leave the console on loopback`,
+      ];
 }
 
 function judgeLargest(
@@ -113,7 +146,7 @@ function judgeProxy(values: Partial<SettingValues>, has: (key: SettingKey) => bo
       'TALLYLIGHT_REDIS_URL is missing: TALLYLIGHT_WORKERS other than 1 needs a store that the workers share',
     );
   problems.push(...judgeRedisEntra(values, has), ...judgeRedis(has), ...judgeLoops(values));
-  problems.push(...judgeRequestStart(has), ...judgeCallbacks(values, has));
+  problems.push(...judgeRequestStart(has), ...judgeCallbacks(values, has), ...judgeConsole(values, has));
   const { host, publicUrl } = values;
   const exposed = host !== undefined && !isLoopback(host);
   if (exposed && !has('tlsCertFile') && !has('tlsKeyFile') && publicUrl?.startsWith('https:') !== true)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { GraphCredentialConfig } from '../auth/graph-credential.ts';
 import type { RedisEntraConfig } from '../auth/redis-login.ts';
+import type { OperatorIssuerConfig } from '../auth/operator-issuers.ts';
 import type { IssuerConfig } from '../auth/issuers.ts';
 import type { NotificationIssuerConfig } from '../auth/notification-issuers.ts';
 import type { Observation } from '../core/call/observation.ts';
@@ -30,6 +31,8 @@ interface CommonSettings {
   /** 0: any free one. */
   readonly port: number;
   readonly adminPort: number;
+  /** Where operators look and act; undefined: nowhere. */
+  readonly console?: ConsoleSettings | undefined;
   /** Origin; undefined: derived from the listener. */
   readonly publicUrl?: string | undefined;
   readonly graphTimeoutMs: number;
@@ -55,6 +58,16 @@ interface CommonSettings {
   readonly logLevel: string;
   /** Whether each request has a log line. */
   readonly accessLog: boolean;
+}
+
+export interface ConsoleSettings {
+  /** 0: any free one. */
+  readonly port: number;
+  readonly host: string;
+  /** Further host names by which it may be reached. */
+  readonly hosts: readonly string[];
+  /** None: whoever reaches it may do everything; it is on loopback then. */
+  readonly issuers: readonly OperatorIssuerConfig[];
 }
 
 export interface TlsPaths {
@@ -110,6 +123,9 @@ export interface ProxySettings extends CommonSettings {
   readonly callbackUrl?: string | undefined;
   readonly notificationIssuers: readonly NotificationIssuerConfig[];
 }
+
+/** The sandbox's peers are on the ports between. */
+const sandboxConsoleOffset = 5;
 
 export type Settings = SandboxSettings | ProxySettings;
 
@@ -244,7 +260,18 @@ function assemble(values: SettingValues, { graphCredentials, redisEntra }: Clien
   const redis =
     redisUrl === undefined ? {} : { redisUrl, redisDurability, redisWaitReplicas, redisNoEviction };
   const logged = { logLevel, accessLog: values.accessLog === 'on' };
-  const common = { host, port, adminPort, publicUrl, ...times, limits, ...redis, policyDir, ...logged };
+  const common = {
+    host,
+    port,
+    adminPort,
+    console: consoleOf(values),
+    publicUrl,
+    ...times,
+    limits,
+    ...redis,
+    policyDir,
+    ...logged,
+  };
   if (graphUrl === undefined) return { mode: 'sandbox', ...common, evidenceDir, sandboxDir, sandboxBot };
   const count = values.workers === 'auto' ? availableParallelism() : values.workers;
   if (controlAuth === undefined || evidenceDir === undefined)
@@ -285,6 +312,20 @@ function assemble(values: SettingValues, { graphCredentials, redisEntra }: Clien
     callbackUrl,
     notificationIssuers,
   };
+}
+
+function consoleOf({
+  graphUrl,
+  port,
+  consolePort,
+  consoleHost,
+  consoleHosts,
+  consoleIssuers,
+}: SettingValues): ConsoleSettings | undefined {
+  const besidePeers = port === 0 ? 0 : port + sandboxConsoleOffset;
+  const given = consolePort ?? (graphUrl === undefined ? besidePeers : undefined);
+  if (given === undefined) return undefined;
+  return { port: given, host: consoleHost, hosts: consoleHosts ?? [], issuers: consoleIssuers ?? [] };
 }
 
 function deepFreeze<T>(value: T): T {

@@ -57,6 +57,20 @@ export const host = z
     withError('must be a host name or an IP address, without brackets and without a port'),
   );
 
+const hostName = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .refine(
+    (name) => isIP(name) !== 0 || /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name),
+    withError('must be a host name or an IP address, without a scheme, brackets or a port'),
+  );
+
+/** A list, or text with commas. */
+export const hostNames = z
+  .union([z.string().transform((given) => given.split(',')), z.array(z.string())])
+  .pipe(z.array(hostName).min(1));
+
 export const headerName = z
   .string()
   .refine(isStampHeader, withError('must be the name of a dedicated header field, such as X-Request-Start'));
@@ -205,6 +219,20 @@ export const issuer = strictObject({
   tenants: guidList.exactOptional(),
   apps: guidList.exactOptional(),
   roles: z.array(text).exactOptional(),
+  algorithms: algorithms.exactOptional(),
+});
+
+const claimName = z
+  .string()
+  .regex(/^[\w:./-]{1,100}$/, withError('must be the name of a claim, such as "tenants"'));
+
+export const operatorIssuer = strictObject({
+  issuer: issuerName,
+  audience: z.union([text, z.array(text).min(1)], withError('must be text or a list of texts, not empty')),
+  jwksUri: secureUrl,
+  tenants: guidList.exactOptional(),
+  tenantsClaim: claimName.exactOptional(),
+  subjectClaim: claimName.exactOptional(),
   algorithms: algorithms.exactOptional(),
 });
 

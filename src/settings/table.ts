@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { consoleSettings } from './console.ts';
 import { graphCredential } from './credential.ts';
 import { startUnits, type StartUnit } from '../core/http/request-start.ts';
 import { limitSettings } from './limits.ts';
@@ -63,6 +64,7 @@ export const settings = {
     description: 'Port for health checks and metrics, always plain http; 0: any free port.',
     schema: wholeNumber(0, 65_535),
   },
+  ...consoleSettings,
   workers: {
     name: 'TALLYLIGHT_WORKERS',
     default: '1',

@@ -13,6 +13,7 @@ import { hasNoCounts, type Tally } from '../core/call/tally.ts';
 import { Fault } from '../core/errors.ts';
 import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
 import type { Store } from '../core/ports/store.ts';
+import { memoryActivity } from './memory-activity.ts';
 import { MemoryHolds } from './memory-holds.ts';
 import { MemoryOutbox } from './memory-outbox.ts';
 
@@ -254,6 +255,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           return () => void stopListeners.delete(receive);
         }),
     },
+    activity: memoryActivity(),
     outbox: {
       lease: (owner, forMs) =>
         step((now) => {

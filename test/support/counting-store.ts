@@ -24,6 +24,7 @@ export function counting(inner: Store): CountingStore {
     calls: count(inner.calls),
     sessions: count(inner.sessions),
     outbox: inner.outbox,
+    activity: inner.activity,
     holds: inner.holds,
     inProcess: true,
     ping: () => inner.ping(),

@@ -1,3 +1,4 @@
+import type { ActivityFeed } from './activity.ts';
 import type { CallStore } from './call-store.ts';
 import type { HoldStore } from './hold-store.ts';
 import type { Outbox } from './outbox.ts';
@@ -16,6 +17,7 @@ export interface Store {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Outbox;
+  readonly activity: ActivityFeed;
   readonly holds: HoldStore;
   /** Its data begin and end with this process: nothing can have been forgotten that is not in the journal. */
   readonly inProcess?: true;

@@ -66,6 +66,9 @@ export interface Keys {
   readonly holdsChanged: string;
   /** The channel on which stops are announced to every instance. */
   readonly stops: string;
+  /** The channel on which somebody says that it looks at live activity, and the one on which instances publish it. */
+  readonly watched: string;
+  readonly activity: string;
   /** A hash: session -> its times, and the largest that its operator allows. */
   readonly members: string;
   /** A string: the number of the layout. */
@@ -119,6 +122,8 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     acks: `${prefix}:{0}:acks`,
     holdsChanged: `${prefix}:holds`,
     stops: `${prefix}:stops`,
+    watched: `${prefix}:watched`,
+    activity: `${prefix}:activity`,
     members: `${prefix}:{drain}:members`,
     layout: `${prefix}:{drain}:format`,
     lease: `${prefix}:{drain}:lease`,

@@ -1,6 +1,7 @@
 import type { Log } from '../../core/ports/log.ts';
 import type { Meter } from '../../core/ports/meter.ts';
 import type { Store } from '../../core/ports/store.ts';
+import { redisActivity } from './activity.ts';
 import { redisCalls } from './call-store.ts';
 import type { Connection } from './connection.ts';
 import { inFormat } from './format.ts';
@@ -49,6 +50,7 @@ export function storeOver(
     }),
     sessions,
     outbox,
+    activity: redisActivity(connection, keys, wakes),
     holds: redisHolds(fitting, keys, shards, wakes, (shard) => outbox.hint(shard)),
     ready: () => connection.ready(),
     ping: async () => {

@@ -24,6 +24,7 @@ function holdable(inner: Store): Store & { hold(): void; release(): void } {
     calls,
     sessions: inner.sessions,
     outbox: inner.outbox,
+    activity: inner.activity,
     holds: inner.holds,
     ping: () => inner.ping(),
     close: () => inner.close(),
