@@ -1,5 +1,6 @@
 import type { CallStore } from '../src/core/ports/call-store.ts';
 import type { Store } from '../src/core/ports/store.ts';
+import { memoryStore } from '../src/store/memory.ts';
 import { bot, builtGate, callKey } from './built.ts';
 
 /** The decision of a write where the grant is held, and what a grant weighs. */
@@ -38,7 +39,7 @@ const sessions: Store['sessions'] = {
   onStop: () => Promise.resolve(() => undefined),
 };
 
-const gate = await builtGate({ calls, sessions, outbox });
+const gate = await builtGate({ calls, sessions, outbox, holds: memoryStore().holds });
 await gate.open();
 const call = callKey(0);
 const first = await gate.admit(call, bot);

@@ -31,7 +31,8 @@ export async function builtGate({
   calls,
   sessions,
   outbox,
-}: Pick<Store, 'calls' | 'sessions'> & {
+  holds,
+}: Pick<Store, 'calls' | 'sessions' | 'holds'> & {
   readonly outbox: Pick<Store['outbox'], 'backlog' | 'report'>;
 }): Promise<gateModule.Gate> {
   const gates = await built<typeof gateModule>('gate/gate.js');
@@ -45,6 +46,8 @@ export async function builtGate({
     calls,
     sessions,
     outbox,
+    holds,
+    readHolds: () => Promise.resolve([]),
     clock: clocks.systemClock,
     log: noLog,
     meter,

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { createVerifier } from '../src/auth/verify.ts';
 import { type PolicyFor, selectPolicy } from '../src/core/call/policy.ts';
 import { messageOf } from '../src/core/errors.ts';
+import type { ReadHolds } from '../src/core/ports/hold-store.ts';
 import type { Clock } from '../src/core/ports/clock.ts';
 import type { Log } from '../src/core/ports/log.ts';
 import type { Meter } from '../src/core/ports/meter.ts';
 import type { Store } from '../src/core/ports/store.ts';
 import { openFileSink } from '../src/evidence/journal/file-sink.ts';
+import { readHoldsFrom } from '../src/evidence/journal/read-holds.ts';
 import { startEvidenceWriter } from '../src/evidence/journal/writer.ts';
 import { Gate } from '../src/gate/gate.ts';
 import { clientAddress } from '../src/http/client-address.ts';
@@ -47,14 +49,18 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
   const outbound = outboundFetch();
   const verifier = createVerifier(issuers, { fetch: outbound.fetch, log, meter });
   const deps = { clock: systemClock, log, meter, policyFor, newId: randomUUID };
+  let canReadHolds: (read: ReadHolds) => void = () => undefined;
+  const holdsReader = new Promise<ReadHolds>((resolve) => (canReadHolds = resolve));
   const gate = new Gate({
     ...deps,
     calls: store.calls,
     sessions: store.sessions,
     outbox: store.outbox,
+    holds: store.holds,
+    ...readingHolds(store, evidence?.directory, holdsReader),
     times,
   });
-  const stopEvidence = await startEvidence(store, evidence?.directory, gate, {
+  const stopEvidence = await startEvidence(store, evidence?.directory, gate, canReadHolds, {
     clock: systemClock,
     log,
     meter,
@@ -104,11 +110,25 @@ export async function createGate(options: GateOptions): Promise<RecordingGate> {
   return recordingGate;
 }
 
+/**
+ * Who reads the holds from the journal when the store began without data: this instance, if it has the directory. A store
+ * of this process without a directory has no holds from before; for any other store another instance reads them.
+ */
+function readingHolds(
+  { inProcess }: Store,
+  directory: string | undefined,
+  holdsReader: Promise<ReadHolds>,
+): { readonly readHolds?: ReadHolds } {
+  if (directory !== undefined) return { readHolds: async () => (await holdsReader)() };
+  return inProcess === true ? { readHolds: () => Promise.resolve([]) } : {};
+}
+
 /** Drains the store's evidence to a directory; returns the way to end that, with everything written. */
 async function startEvidence(
   { outbox }: Store,
   directory: string | undefined,
   gate: Gate,
+  canReadHolds: (read: ReadHolds) => void,
   deps: { readonly clock: Clock; readonly log: Log; readonly meter: Meter },
 ): Promise<() => Promise<void>> {
   const { log } = deps;
@@ -126,7 +146,9 @@ async function startEvidence(
     sink,
     owner: randomUUID(),
     onDurable: (record) => gate.onRecordWritten(record),
+    standingHolds: () => gate.standingHoldLines(),
   });
+  canReadHolds(readHoldsFrom({ directory, sink: sink.id, outbox, writer }));
   return async () => {
     await step(log, 'flushing the evidence', writer.flush());
     await step(log, 'stopping the evidence writer', writer.stop());

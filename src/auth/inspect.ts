@@ -4,7 +4,9 @@ import { messageOf } from '../core/errors.ts';
 import type { Fetch } from './fetch.ts';
 import { createGraphCredentials, type GraphCredentialConfig } from './graph-credential.ts';
 import { type IssuerConfig, readIssuer } from './issuers.ts';
+import { type OperatorIssuerConfig, readOperatorIssuer } from './operator-issuers.ts';
 import { type NotificationIssuerConfig, readNotificationIssuer } from './notification-issuers.ts';
+import type { TrustedIssuer } from './token-verifier.ts';
 
 /** What a key server published; or why there is nothing to verify tokens with. */
 export type KeysInspection =
@@ -13,6 +15,9 @@ export type KeysInspection =
 
 export const inspectIssuerKeys = (issuer: IssuerConfig, fetch: Fetch): Promise<KeysInspection> =>
   inspect(readIssuer(issuer), fetch);
+
+export const inspectOperatorKeys = (issuer: OperatorIssuerConfig, fetch: Fetch): Promise<KeysInspection> =>
+  inspect(readOperatorIssuer(issuer), fetch);
 
 export const inspectNotificationKeys = (
   issuer: NotificationIssuerConfig,
@@ -23,7 +28,7 @@ export const inspectNotificationKeys = (
 const keyTypes: Readonly<Record<string, string>> = { RS: 'RSA', PS: 'RSA', ES: 'EC' };
 
 async function inspect(
-  { keys, algorithms }: Pick<ReturnType<typeof readIssuer>, 'keys' | 'algorithms'>,
+  { keys, algorithms }: Pick<TrustedIssuer<unknown>, 'keys' | 'algorithms'>,
   fetch: Fetch,
 ): Promise<KeysInspection> {
   const source = keys.name;

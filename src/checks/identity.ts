@@ -3,22 +3,33 @@ import {
   inspectCredential,
   inspectIssuerKeys,
   inspectNotificationKeys,
+  inspectOperatorKeys,
 } from '../auth/inspect.ts';
-import type { ProxySettings } from '../settings/settings.ts';
+import type { ConsoleSettings, ProxySettings } from '../settings/settings.ts';
 import type { outboundFetch } from '../upstream/pool.ts';
 import { doubtful, type Finding, right, wrong } from './finding.ts';
 import { networkTrouble } from './network.ts';
 
 type Fetch = ReturnType<typeof outboundFetch>['fetch'];
 
+interface KeySettings extends Pick<ProxySettings, 'issuers' | 'notificationIssuers'> {
+  readonly console?: Pick<ConsoleSettings, 'issuers'> | undefined;
+}
+
 /** Whether the keys of every issuer can be fetched. */
 export async function checkKeys(
-  { issuers, notificationIssuers }: ProxySettings,
+  { issuers, notificationIssuers, console: { issuers: operators } = { issuers: [] } }: KeySettings,
   fetch: Fetch,
 ): Promise<readonly Finding[]> {
   const found = await Promise.all([
     ...issuers.map(async (issuer, index) =>
       keysFinding(`TALLYLIGHT_ISSUERS[${index}].jwksUri`, await inspectIssuerKeys(issuer, fetch)),
+    ),
+    ...operators.map(async (issuer, index) =>
+      keysFinding(
+        `TALLYLIGHT_CONSOLE_ISSUERS[${index}].jwksUri`,
+        await inspectOperatorKeys(issuer, fetch),
+      ),
     ),
     ...notificationIssuers.map(async (issuer, index) =>
       keysFinding(

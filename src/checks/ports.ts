@@ -1,15 +1,20 @@
 import { createServer } from 'node:net';
 import { isFault, messageOf } from '../core/errors.ts';
-import { cannotListen } from '../server/cannot-listen.ts';
+import { cannotListen, hostSettingOf } from '../server/cannot-listen.ts';
 import type { ProxySettings } from '../settings/settings.ts';
 import { doubtful, type Finding, right, wrong } from './finding.ts';
 
-type Place = Pick<ProxySettings, 'host' | 'port' | 'adminPort'>;
+type Place = Pick<ProxySettings, 'host' | 'port' | 'adminPort' | 'console'>;
 
 /** Whether the ports can be listened on: takes each for a moment. */
-export async function checkPorts({ host, port, adminPort }: Place): Promise<readonly Finding[]> {
-  const own = await isRunning({ host, adminPort });
-  const check = async (setting: string, number: number): Promise<Finding> => {
+export async function checkPorts({
+  host: given,
+  port,
+  adminPort,
+  console: consoleAt,
+}: Place): Promise<readonly Finding[]> {
+  const own = await isRunning({ host: given, adminPort });
+  const check = async (setting: string, number: number, host = given): Promise<Finding> => {
     const error = await listenBriefly(host, number);
     if (error === undefined)
       return right(setting, number === 0 ? 'any free port' : `port ${number} of ${host} is free`);
@@ -18,11 +23,12 @@ export async function checkPorts({ host, port, adminPort }: Place): Promise<read
     const fault = cannotListen(setting, { host, port: number }, error);
     const said = messageOf(fault).replace(new RegExp(`^${setting}: `), '');
     const [text = said, cure] = said.split('; ', 2);
-    const at = isFault(fault) && fault.message.startsWith('TALLYLIGHT_HOST') ? 'TALLYLIGHT_HOST' : setting;
+    const hostSetting = hostSettingOf(setting);
+    const at = isFault(fault) && fault.message.startsWith(hostSetting) ? hostSetting : setting;
     return wrong(
       'cannotStart',
       at,
-      text.replace(/^TALLYLIGHT_HOST: /, ''),
+      text.replace(new RegExp(`^${hostSetting}: `), ''),
       capitalised(cure ?? 'Choose another port'),
     );
   };
@@ -30,8 +36,12 @@ export async function checkPorts({ host, port, adminPort }: Place): Promise<read
     await check('TALLYLIGHT_PORT', port),
     await check('TALLYLIGHT_ADMIN_PORT', adminPort),
   ];
+  const third =
+    consoleAt === undefined
+      ? []
+      : [await check('TALLYLIGHT_CONSOLE_PORT', consoleAt.port, consoleAt.host)];
   // A wrong host is one mistake.
-  return first.setting === second.setting ? [first] : [first, second];
+  return first.setting === second.setting ? [first, ...third] : [first, second, ...third];
 }
 
 const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -16,13 +16,26 @@ Commands:
   check           Check the configuration without starting: settings, files, certificates,
                   policies, ports, Redis, key servers, Graph credentials. Prints what is right
                   (ok), doubtful (warn) and wrong (fail), with the setting and what to do.
+  calls           List calls: --state, --tenant, --app, --since, --attention, --limit.
+  call ID         Show one call with its evidence.
+  close ID        Close the gate of a call: --reason TEXT. Participants are told where the proxy
+                  has a Graph credential.
+  holds           List the holds that stand.
+  hold            Keep gates closed until the hold is released: one of --all, --tenant ID,
+                  --app ID; --reason TEXT.
+  release ID      Release a hold: --reason TEXT. No gate opens by it.
   help            Print this text.
   help settings   Print every setting with its default and its description.
 
 Options:
   -h, --help      Print this text.
   -v, --version   Print the version.
-  --json          With check: print one JSON document.
+  --json          With check and the commands of the console: print one JSON document.
+  --url ORIGIN    Where the console is; default: http://127.0.0.1 at TALLYLIGHT_CONSOLE_PORT, or
+                  at 8085, the console of the sandbox.
+  --token-file F  File with the token of the operator. Not needed on loopback without issuers.
+
+calls, call, close, holds, hold and release ask the console of a running proxy.
 
 Settings come from the environment and from the YAML file that TALLYLIGHT_CONFIG names.
 The proxy logs JSON lines to standard output. A mistake that prevents the start is reported on

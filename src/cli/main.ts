@@ -15,6 +15,7 @@ import { changedSettings } from '../settings/changes.ts';
 import { loadSettings, type ProxySettings, type Settings } from '../settings/settings.ts';
 import { parseCommand } from './arguments.ts';
 import { showFindings } from './check.ts';
+import { runConsoleCommand } from './console.ts';
 import { settingsText, usage } from './help.ts';
 import { print } from './print.ts';
 import { version } from '../server/version.ts';
@@ -38,6 +39,8 @@ async function main(): Promise<void> {
       return print([settingsText(process.stdout.columns)]);
     case 'check':
       return showFindings(await checkConfiguration(process.env), command.json);
+    case 'console':
+      return runConsoleCommand(command, process.env);
     case 'wrong':
       process.stderr.write(`tallylight: ${command.message}; see tallylight --help\n`);
       process.exitCode = exitCode('usage');

@@ -10,6 +10,7 @@ import { stateOf } from './change.ts';
 import { ClosedCache } from './closed-cache.ts';
 import type { StatusDeps } from './context.ts';
 import { openedAt, tooEarly } from './epoch-opening.ts';
+import type { Holds } from './holds.ts';
 import { readInTime } from './read-in-time.ts';
 import { reportWrites } from './report-writes.ts';
 import { Session } from './session.ts';
@@ -37,6 +38,7 @@ interface Revoked {
 export class Admission {
   readonly #deps: StatusDeps;
   readonly #stopMarks: StopMarks;
+  readonly #holds: Holds;
   readonly #grants = new Map<CallKey, Grant>();
   readonly #draining = new Set<Grant>();
   readonly #leaving = new Set<Leaving>();
@@ -54,13 +56,15 @@ export class Admission {
   #writes = 0;
   readonly session: Session;
 
-  constructor(deps: StatusDeps, stopMarks: StopMarks) {
+  constructor(deps: StatusDeps, stopMarks: StopMarks, holds: Holds) {
     this.#deps = deps;
     this.#stopMarks = stopMarks;
+    this.#holds = holds;
     this.#writePrefix = `${deps.newId().replaceAll('-', '')}-`;
     this.closedCache = new ClosedCache(deps.clock);
     this.session = new Session(deps, {
       take: (revocations) => this.revoke(revocations),
+      readHolds: (session) => holds.read(session),
       expire: (session) => this.#expire(session),
       done: () => this.#takeDone(),
     });
@@ -109,6 +113,11 @@ export class Admission {
   countRefused(call: CallKey): void {
     const grant = this.grantOf(call);
     if (grant !== undefined) grant.refused += 1;
+  }
+
+  /** Calls whose media is admitted here. */
+  get grants(): readonly Grant[] {
+    return [...this.#grants.values()];
   }
 
   holds(call: CallKey): boolean {
@@ -244,7 +253,8 @@ export class Admission {
       // The reply may be late: the session may be another by now, or the epoch revoked (rule R1).
       const outdated = this.session.id !== session || reply.epoch <= (this.#revoked.get(call)?.epoch ?? 0);
       const stopWasHeard = this.#stopMarks.covers(call, reply);
-      if (outdated || stopWasHeard || this.#closing) {
+      const isHeld = this.#holds.covers(reply);
+      if (outdated || stopWasHeard || isHeld || this.#closing) {
         // While writes of the same hold are still ending, it is theirs to leave it.
         if (!this.#isDraining(grant)) this.#startLeaving(grant, grant.tally('unused', null));
         return refuse('RecordingNotActive');
@@ -270,7 +280,8 @@ export class Admission {
     const known = stateOf(view);
     if (known.state !== 'recording') this.closedCache.add(call);
     // The stop may be known here before the store has taken it.
-    else if (!this.#stopMarks.covers(call, known)) return refuse('StoreUnavailable', { retryAfterMs: 1000 });
+    else if (!this.#stopMarks.covers(call, known) && !this.#holds.closes(known))
+      return refuse('StoreUnavailable', { retryAfterMs: 1000 });
     return refuse('RecordingNotActive');
   }
 

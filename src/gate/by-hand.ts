@@ -7,6 +7,7 @@ import type { Stopped } from './stop.ts';
 /** An act by hand: who does it, and why. Both go into the evidence. */
 export interface Act {
   readonly by: Operator;
+  /** 1 to 500 characters. */
   readonly reason: string;
 }
 
@@ -30,13 +31,14 @@ export interface HoldChange {
 export interface ByHand {
   /**
    * A stop like any other (rule R6): closes here before it returns, then everywhere, and tells Graph where there is a
-   * credential. Without the store it is repeated in the background (`StoreUnavailable`). `CallNotFound`: the store knows no such
-   * call; `CallEnded`.
+   * credential. What could not be completed is repeated in the background (`StoreUnavailable`, `StatusInProgress`,
+   * `DrainTimeout`, `StoreFresh`). `CallNotFound`: the store knows no such call; `CallEnded`.
    */
   closeByHand(call: CallKey, act: Act): Promise<Decision<ClosedByHand>>;
   /**
    * Lets no gate of the scope open until it is released, closes those that are open, and stops their recordings. In force
-   * here before it returns, also without the store (`StoreUnavailable`: it is repeated in the background). Takes one TTL at most.
+   * here before it returns, also without the store (`StoreUnavailable`, `HoldsUnknown`: it is repeated in the background).
+   * Takes little more than one TTL.
    */
   hold(request: Act & { readonly scope: HoldScope }): Promise<Decision<HoldChange>>;
   /** Opens nothing: recordings from before stay closed until a later `recording` is confirmed. `HoldNotFound`: it does not stand. */
@@ -46,3 +48,9 @@ export interface ByHand {
   /** Why no gate may open: the holds of the store are not known; undefined: they are. */
   holdsObstacle(): string | undefined;
 }
+
+const longestReason = 500;
+
+/** Whether a reason can go into the evidence. */
+export const isReason = (reason: string): boolean =>
+  reason.trim() !== '' && reason.length <= longestReason;

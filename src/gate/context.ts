@@ -3,7 +3,8 @@ import type { SessionTimes } from '../core/call/session.ts';
 import type { ActivityFeed } from '../core/ports/activity.ts';
 import type { CallStore } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { CallProbe } from '../core/ports/identity.ts';
+import type { HoldStore, ReadHolds } from '../core/ports/hold-store.ts';
+import type { CallProbe, StopSender } from '../core/ports/identity.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
 import type { Outbox } from '../core/ports/outbox.ts';
@@ -50,6 +51,9 @@ export interface GateParts {
   readonly outbox: Pick<Outbox, 'report' | 'backlog'>;
   /** Where live activity is published; absent: nowhere. */
   readonly activity?: ActivityFeed;
+  readonly holds: HoldStore;
+  /** How to read the holds from the journal; absent: another instance has to. */
+  readonly readHolds?: ReadHolds;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
@@ -59,6 +63,8 @@ export interface GateParts {
   readonly sizes?: GateSizes;
   /** undefined: there is no credential of our own to ask Graph with. */
   readonly probe?: CallProbe;
+  /** How to tell Graph of a stop that no bot asked for; absent: there is no credential for it. */
+  readonly stopSender?: StopSender;
 }
 
 /** Dependencies of the use cases. */

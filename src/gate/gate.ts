@@ -1,9 +1,12 @@
 import type { CallEnd } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
+import { type HoldLine, lineKinds } from '../core/call/evidence-lines.ts';
+import type { HoldScope, StandingHold } from '../core/call/hold.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/call/evidence.ts';
+import type { Sent } from '../core/graph/exchange.ts';
 import type { GraphAnswer } from '../core/graph/outcome.ts';
 import type { Notice } from '../core/notices/notice.ts';
 import type { RequestIds } from '../core/http/request-ids.ts';
@@ -12,6 +15,8 @@ import type { ReasonCode } from '../core/reasons.ts';
 import { Activity } from './activity.ts';
 import { Admission } from './admit.ts';
 import { soon } from './admit-soon.ts';
+import type { Act, ByHand, ClosedByHand, HoldChange } from './by-hand.ts';
+import { isReason } from './by-hand.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { StopRetries, isAskedAgain } from './stop-retries.ts';
 import { asRefusal, belongsTo, change } from './change.ts';
@@ -20,6 +25,9 @@ import { EvidenceBacklog } from './evidence-backlog.ts';
 import { StopMarks, type StopMark } from './stop-marks.ts';
 import { stopObserver } from './stop-observer.ts';
 import { endOf } from './apply-notification.ts';
+import { HeldRecordings } from './held-recordings.ts';
+import { HoldActs } from './hold-acts.ts';
+import { Holds } from './holds.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { Operations } from './operations.ts';
 import { Refusals } from './refusals.ts';
@@ -34,11 +42,13 @@ import type { Write } from './write.ts';
 
 export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
 
+type Unsent = Extract<Sent, { readonly kind: 'notSent' }>;
+
 /** How long notifications that wait may still be processed when the instance shuts down, ms. */
 const notificationsMs = 3000;
 
 /** The gate of every call, as one instance sees it (docs/design/protocol.md). */
-export class Gate {
+export class Gate implements ByHand {
   readonly #deps: StatusDeps;
   readonly #admission: Admission;
   readonly #refusals: Refusals;
@@ -50,6 +60,11 @@ export class Gate {
   readonly #unconfirmed: UnconfirmedStops;
   readonly #unproven: UnprovenStops;
   readonly #activity: Activity | undefined;
+  readonly #holds: Holds;
+  readonly #holdActs: HoldActs;
+  readonly #heldRecordings: HeldRecordings;
+  /** Starts whose end is not known, with who asked. */
+  readonly #starting = new Set<Pick<StartRequest<GraphAnswer>, 'call' | 'by'>>();
   /** Names this instance where it announces stops. */
   readonly #name: string;
   #stopListening: () => void = () => undefined;
@@ -65,7 +80,21 @@ export class Gate {
     this.#deps = deps;
     this.#name = deps.newId();
     this.#stopMarks = new StopMarks(() => deps.clock.now(), { maxWaiting: sizes?.maxStopMarks });
-    this.#admission = new Admission(deps, this.#stopMarks);
+    this.#holds = new Holds(deps, {
+      changed: () => this.#closeHeld(),
+      known: () => void this.#admission.session.heartbeat(),
+    });
+    this.#admission = new Admission(deps, this.#stopMarks, this.#holds);
+    this.#heldRecordings = new HeldRecordings({
+      ...{ gate: deps, holds: this.#holds },
+      stop: (call) => this.#stopHeld(call),
+    });
+    this.#holdActs = new HoldActs({
+      ...{ gate: deps, holds: this.#holds },
+      instance: () => this.#instance,
+      heartbeat: () => void this.#admission.session.heartbeat(),
+      sweep: () => void this.#heldRecordings.sweep(),
+    });
     this.#stopRetries = new StopRetries(deps, (request, mark) => {
       if (mark.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
         this.#announce(request.call, mark.epoch ?? null);
@@ -122,6 +151,9 @@ export class Gate {
     this.#stopRetries.close();
     this.#unconfirmed.close();
     this.#unproven.close();
+    this.#holdActs.close();
+    this.#heldRecordings.close();
+    this.#holds.close();
     this.#stopListening();
     await this.#notificationQueue.close(notificationsMs);
     await this.#admission.close();
@@ -179,13 +211,20 @@ export class Gate {
     const obstacle =
       session.obstacle ?? (session.hasJoined ? undefined : 'this instance has not joined the store yet');
     if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
+    // Without a session the holds may have changed meanwhile.
+    if (!session.isLive()) {
+      const unknown = await this.#holds.read(null).then(() => undefined, asRefusal);
+      if (unknown !== undefined) return unknown;
+    }
+    this.#starting.add(request);
     const started = await start(
       this.#deps,
       this.#instance,
       request,
       (first) => this.stop(first),
-      (call, opening) => this.#stopMarks.covers(call, opening),
-    );
+      (call, opening) => this.#stopMarks.covers(call, opening) || this.#holds.closes(opening),
+      this.#holds,
+    ).finally(() => this.#starting.delete(request));
     if (started.ok) this.#bindings.remember(request.call, started.value.owner);
     return started;
   }
@@ -215,6 +254,46 @@ export class Gate {
     const detail =
       'the gate of this call is closed on this instance, and the instance retries the stop; send it again until it succeeds';
     return { ...stopped, detail };
+  }
+
+  async closeByHand(call: CallKey, { by, reason }: Act): Promise<Decision<ClosedByHand>> {
+    if (!isReason(reason)) return refuse('HoldInvalid');
+    const stopped = await this.stop({
+      ...{ call, by: null, cause: 'operator' as const, graph: this.#tellingGraph(call) },
+      detail: { operator: { issuer: by.issuer, subject: by.subject }, operatorReason: reason },
+      // A made-up id must not leave a state, nor close a call that is yet to come.
+      meant: ({ seq }) => (seq === 0 ? 'stranger' : undefined),
+    });
+    if (!stopped.ok) return stopped;
+    const { sent } = stopped.value;
+    const told = sent === undefined || sent.kind === 'notSent' ? 'nobody' : 'graph';
+    return grant({ ...stopped.value, told });
+  }
+
+  hold(request: Act & { readonly scope: HoldScope }): Promise<Decision<HoldChange>> {
+    return this.#holdActs.hold(request);
+  }
+
+  release(id: string, act: Act): Promise<Decision<HoldChange>> {
+    return this.#holdActs.release(id, act);
+  }
+
+  holds(): readonly StandingHold[] {
+    return this.#holds.standing;
+  }
+
+  /** The holds that stand in the store, as lines of the journal. */
+  standingHoldLines(): readonly HoldLine[] {
+    return this.#holds.standing
+      .filter(({ number }) => number > 0)
+      .map((hold) => ({
+        ...hold,
+        ...{ version: lineKinds.hold.version, act: 'set', closedUpTo: null, instance: this.#instance },
+      }));
+  }
+
+  holdsObstacle(): string | undefined {
+    return this.#holds.obstacle;
   }
 
   /**
@@ -320,6 +399,44 @@ export class Gate {
     }
   }
 
+  /** Closes what a hold closes now before it returns, and has its recording stopped. */
+  #closeHeld(): void {
+    for (const { call, epoch, binding } of this.#admission.grants) {
+      if (!this.#holds.closes({ epoch, binding })) continue;
+      this.#admission.shut(call, epoch);
+      this.#heldRecordings.add(call);
+    }
+    for (const { call, by } of this.#starting)
+      if (this.#holds.closes({ epoch: Infinity, binding: by })) this.#heldRecordings.add(call);
+  }
+
+  #stopHeld(call: CallKey): Promise<Decision<unknown>> {
+    return this.stop({
+      ...{ call, by: null, cause: 'hold' as const, graph: this.#tellingGraph(call) },
+      detail: { holds: this.#holds.standing.map(({ id }) => id) },
+      meant: (state) => {
+        if (['idle', 'ended'].includes(state.state)) return 'lapsed';
+        const isOpen = state.state === 'recording' || state.state === 'starting';
+        return isOpen && !this.#holds.closes(state) ? 'lapsed' : undefined;
+      },
+    });
+  }
+
+  /** How Graph is told of a stop that no bot asked for; undefined: there is no credential for it. */
+  #tellingGraph(call: CallKey): StopRequest<GraphAnswer>['graph'] {
+    const { stopSender } = this.#deps;
+    if (stopSender === undefined) return undefined;
+    const asOwner = async <Sent>(send: (owner: Binding) => Promise<Sent>): Promise<Sent | Unsent> => {
+      const owner = this.#ownerOf(call) ?? (await this.#bindings.read(call));
+      if (owner !== null && owner !== undefined) return send(owner);
+      return { kind: 'notSent', refusal: refuse('GraphCredentialMissing') };
+    };
+    return {
+      send: (mayStill) => asOwner((owner) => stopSender(call, owner).send(mayStill)),
+      poll: (operation) => asOwner((owner) => stopSender(call, owner).poll(operation)),
+    };
+  }
+
   /** What only changes with time, or with every chunk of media. */
   #sample(): void {
     const { clock, meter } = this.#deps;
@@ -380,14 +497,20 @@ export class Gate {
   }
 
   async #listen(): Promise<void> {
-    const { sessions, log } = this.#deps;
+    const { sessions, holds, log } = this.#deps;
     try {
-      this.#stopListening = await sessions.onStop(({ call, epoch, from }) => {
+      const stopHolds = await holds.onChange(() => void this.#admission.session.heartbeat());
+      this.#stopListening = stopHolds;
+      const stopStops = await sessions.onStop(({ call, epoch, from }) => {
         if (from === this.#name) return;
         this.#stopMarks.announced(call, epoch);
         this.#admission.shut(call, epoch);
         this.#unproven.over(call);
       });
+      this.#stopListening = () => {
+        stopHolds();
+        stopStops();
+      };
     } catch (error) {
       log.debug(
         { error: messageOf(error) },

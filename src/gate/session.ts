@@ -10,6 +10,8 @@ export interface SessionOwner {
   take(revocations: readonly Revocation[]): void;
   /** The deadline passed or the session is gone: cut everything now. */
   expire(session: SessionId): void;
+  /** Acts on the holds of the store once they have come. `unknown`: no gate may open; `new`: the store is to hear of it. */
+  readHolds(session: SessionId): Promise<'unknown' | 'new' | 'same'>;
   /** Revocations whose call this session has left; reported to the store with the next heartbeat. */
   done(): readonly Revocation[];
 }
@@ -24,6 +26,8 @@ export class Session {
   readonly #deps: GateDeps;
   readonly #owner: SessionOwner;
   #id: SessionId | undefined;
+  /** Joined, but not live: it does not know the holds yet. */
+  #joining: SessionId | undefined;
   #deadline = -Infinity;
   #beating: Promise<void> | undefined;
   #again = false;
@@ -92,7 +96,7 @@ export class Session {
     this.#closed = true;
     this.#cancelBeat();
     await this.#beating;
-    const id = this.#id;
+    const id = this.#id ?? this.#joining;
     this.#forget();
     if (id === undefined) return;
     try {
@@ -132,7 +136,10 @@ export class Session {
     }
     const id = this.#id;
     const sentAt = clock.now();
-    const reply = await sessions.heartbeat(id, this.#owner.done());
+    const [reply, holds] = await Promise.all([
+      sessions.heartbeat(id, this.#owner.done()),
+      this.#owner.readHolds(id),
+    ]);
     // The deadline may have passed while the reply was on its way: then everything was cut, and the reply is void.
     if (this.#id !== id || !this.isLive()) return;
     if (reply === 'lost') {
@@ -141,6 +148,11 @@ export class Session {
       await this.#join();
       return;
     }
+    if (holds === 'unknown') {
+      this.#expire();
+      return;
+    }
+    if (holds === 'new') this.#again = true;
     this.#owner.take(reply);
     this.#extend(sentAt + times.ttlMs);
     this.#storeSweep.run();
@@ -149,7 +161,7 @@ export class Session {
   async #join(): Promise<void> {
     const { clock, sessions, times, newId, log, meter } = this.#deps;
     if (this.#closed) return;
-    const id = newId();
+    const id = (this.#joining ??= newId());
     const sentAt = clock.now();
     const joined = await sessions.join(id, sessionTimes(times));
     this.#mayWrite = joined === 'joined' || joined.why === 'full';
@@ -159,6 +171,11 @@ export class Session {
     }
     this.#refused(undefined);
     this.#hasJoined = true;
+    // After it has joined: what is set from now on is not acknowledged before it knows.
+    const holds = await this.#owner.readHolds(id);
+    if (holds === 'unknown') return;
+    if (holds === 'new') this.#again = true;
+    this.#joining = undefined;
     this.#id = id;
     this.#extend(sentAt + times.ttlMs);
     meter.session(this.isLive());

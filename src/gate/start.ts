@@ -17,6 +17,7 @@ import {
 } from './change.ts';
 import { sleep, type GateDeps, type StatusDeps } from './context.ts';
 import { outcomeFacts, resolve } from './exchange.ts';
+import type { Holds } from './holds.ts';
 import type { Opening } from './stop-marks.ts';
 import { seenOpen } from './epoch-opening.ts';
 import type { Stopped, StopRequest } from './stop.ts';
@@ -48,12 +49,17 @@ type StopFirst<Answer extends GraphAnswer> = (
 /** Whether a stop of what is recorded was received here, which the store does not have yet (rule R6). */
 type IsStopHeard = (call: CallKey, opening: Opening) => boolean;
 
+/** Why no start may be sent for a call; undefined: no hold is in its way. */
+type InTheWay = Pick<Holds, 'inTheWay'>;
+
 interface Begun {
   readonly token: string;
   readonly epoch: number;
   readonly repeated: boolean;
   /** Local clock: nothing is sent after this. */
   readonly sendBefore: number;
+  /** Who the call belongs to, or will if Graph takes the request. */
+  readonly owner: Binding | null;
 }
 
 /**
@@ -65,13 +71,14 @@ export async function start<Answer extends GraphAnswer>(
   request: StartRequest<Answer>,
   stopFirst: StopFirst<Answer>,
   isStopHeard: IsStopHeard,
+  holds: InTheWay,
 ): Promise<Decision<Started<Answer>>> {
   const { ids } = request;
   const author = { by: request.by, instance, ids };
   try {
-    const begun = await begin(deps, author, request, stopFirst, isStopHeard);
+    const begun = await begin(deps, author, request, stopFirst, isStopHeard, holds);
     if (!begun.ok) return begun;
-    const settled = await sendAndSettle(deps, author, request, begun.value);
+    const settled = await sendAndSettle(deps, author, request, begun.value, holds);
     if (!settled.ok) return settled;
     const started = settled.value;
     const cause = voided(started.outcome, begun.value.repeated, started.owner !== null);
@@ -104,6 +111,7 @@ async function begin<Answer extends GraphAnswer>(
   request: StartRequest<Answer>,
   stopFirst: StopFirst<Answer>,
   isStopHeard: IsStopHeard,
+  holds: InTheWay,
 ): Promise<Decision<Begun>> {
   const { clock, times, newId } = deps;
   const { call, by, detail = {} } = request;
@@ -118,6 +126,8 @@ async function begin<Answer extends GraphAnswer>(
       const state = stateOf(view);
       found = state.state;
       if (!belongsTo(state, by)) return refuse('CallNotFound');
+      const held = holds.inTheWay(state.binding ?? by);
+      if (held !== undefined) return held;
       const freshMs = freshForMs(deps, view);
       if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
       // Its stop may be among what the store has forgotten: that is confirmed before the call starts anew (rule R3).
@@ -132,7 +142,8 @@ async function begin<Answer extends GraphAnswer>(
     });
     if (requested.ok) {
       const { before, state } = requested.value;
-      return grant({ token, epoch: state.epoch, repeated: before.state === 'recording', sendBefore });
+      const repeated = before.state === 'recording';
+      return grant({ token, epoch: state.epoch, repeated, sendBefore, owner: state.binding ?? by });
     }
     const inTheWay = await makeWay(request, requested, found, stopFirst);
     if (inTheWay !== undefined || clock.now() >= bound) return inTheWay ?? requested;
@@ -198,10 +209,11 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   deps: StatusDeps,
   author: Author,
   { call, by, send, poll, detail = {} }: StartRequest<Answer>,
-  { token, epoch, repeated, sendBefore }: Begun,
+  { token, epoch, repeated, sendBefore, owner }: Begun,
+  holds: InTheWay,
 ): Promise<Decision<Started<Answer>>> {
   const { clock, times, calls } = deps;
-  const first = await send(() => clock.now() < sendBefore);
+  const first = await send(() => clock.now() < sendBefore && holds.inTheWay(owner) === undefined);
   const deadline = sendBefore + times.graphTimeoutMs;
   const shutOut = async (): Promise<boolean> => {
     try {
@@ -244,7 +256,10 @@ async function sendAndSettle<Answer extends GraphAnswer>(
   );
   if (!settled.ok) return settled;
   const { state } = settled.value;
-  const open = state.state === 'recording' && state.epoch === epoch;
+  const held = holds.inTheWay(state.binding ?? owner);
+  if (held !== undefined && sent.kind === 'notSent') return held;
+  // What a hold has met on its way is stopped.
+  const open = held === undefined && state.state === 'recording' && state.epoch === epoch;
   if (open) seenOpen(deps.watch, call, epoch);
   return grant({ sent, outcome, open, owner: state.binding });
 }

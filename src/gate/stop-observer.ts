@@ -17,13 +17,18 @@ const isDone = ({ state, epoch }: CallState): boolean => state === 'idle' && epo
 
 /** Resolves the mark of a stop on this instance according to the state of the call in the store. */
 export function stopObserver(
-  { cause, onlyBound }: Pick<StopRequest<never>, 'cause' | 'onlyBound'>,
+  { cause, onlyBound, meant }: Pick<StopRequest<never>, 'cause' | 'onlyBound' | 'meant'>,
   mark: StopMark,
   { isRepeated, isAnnounced: wasAnnounced, announce, shut }: Surroundings,
 ): StopObserver {
   let isAnnounced = wasAnnounced;
   return {
     judge: (state) => {
+      const before = meant?.(state);
+      if (before !== undefined) {
+        mark.drop();
+        return before;
+      }
       const meaning = mark.judge(state, isRepeated);
       if (meaning === 'own') {
         // Another request has completed it.

@@ -201,6 +201,12 @@ function covers(asked: Asked, other: Asked): boolean {
 }
 
 /** Causes that concern only the recording; causes that end the call imply them. */
-export const statusOnly: readonly StopCause[] = ['notRecording', 'failed', 'notPolicyCall'];
+export const statusOnly: readonly StopCause[] = [
+  'notRecording',
+  'failed',
+  'notPolicyCall',
+  'operator',
+  'hold',
+];
 
 const nameOf = (by: Binding | null): string => (by === null ? '' : `${by.tenant} ${by.app}`);

@@ -20,14 +20,22 @@ import type { Meaning } from './stop-marks.ts';
 
 /** Cause of a stop; the end of a call closes its gate as well. */
 export type StopCause =
-  'notRecording' | 'failed' | 'notPolicyCall' | 'tenantMismatch' | 'confirmation' | CallEnd;
+  | 'notRecording'
+  | 'failed'
+  | 'notPolicyCall'
+  | 'tenantMismatch'
+  | 'confirmation'
+  /** An operator closed the call, or put a hold on it: no bot has asked. */
+  | 'operator'
+  | 'hold'
+  | CallEnd;
 
 export interface StopRequest<Answer extends GraphAnswer> {
   readonly call: CallKey;
   readonly by: Binding | null;
   readonly cause: StopCause;
   /** How to send it to Graph; undefined: there is nothing to send. */
-  readonly graph?: { readonly send: Send<Answer>; readonly poll: Poll<Answer> };
+  readonly graph?: { readonly send: Send<Answer>; readonly poll: Poll<Answer> } | undefined;
   /** Facts for the evidence: client request id and the like. */
   readonly detail?: JsonObject;
   /** Of the request that asked; absent: no request did. */
@@ -36,6 +44,8 @@ export interface StopRequest<Answer extends GraphAnswer> {
   readonly askedAt?: number;
   /** Only for a call that is bound: for any other, what says that it is gone may only mean that it is somebody else's. */
   readonly onlyBound?: boolean;
+  /** What the state of the call means for it, before anything else is judged; undefined: it is judged as any other. */
+  readonly meant?: (state: CallState) => Exclude<Meaning, 'own'> | undefined;
 }
 
 /** Handling of a received stop on this instance, once the store has reported the state of the call. */
@@ -258,6 +268,13 @@ async function withoutGraph<Answer extends GraphAnswer>(
   { request: { call, cause }, token, author }: Stop<Answer>,
 ): Promise<void> {
   if (isEnd(cause)) return end(deps, call, author, cause);
+  if (isByHand(cause)) {
+    // Nobody has told Graph: it has to confirm a stop before the next start (rule R3).
+    await change(deps, call, author, () =>
+      grant({ event: { type: 'stopNotSent', token }, detail: { cause } }),
+    );
+    return;
+  }
   await change(deps, call, author, () => grant({ event: { type: 'stopRefused', token }, detail: { cause } }));
 }
 
@@ -272,7 +289,8 @@ async function settle<Answer extends GraphAnswer>(
   const answered = sent.kind === 'answered';
   // A hang-up has no operation: any success is the end of the call.
   const taken = outcome.kind === 'completed' || (cause === 'hangUp' && answered && sent.answer.status < 300);
-  const type = taken ? 'stopConfirmed' : outcome.kind === 'refused' ? 'stopRefused' : 'stopUnknown';
+  const judged = taken ? 'stopConfirmed' : outcome.kind === 'refused' ? 'stopRefused' : 'stopUnknown';
+  const type = sent.kind === 'notSent' && isByHand(cause) ? 'stopNotSent' : judged;
   const detail = {
     cause,
     ...outcomeFacts(outcome),
@@ -300,6 +318,9 @@ async function settle<Answer extends GraphAnswer>(
     );
   }
 }
+
+/** No bot has asked, and there may be no credential to tell Graph with. */
+const isByHand = (cause: StopCause): boolean => cause === 'operator' || cause === 'hold';
 
 const isEnd = (cause: StopCause): cause is CallEnd => Object.hasOwn(callEnds, cause);
 

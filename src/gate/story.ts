@@ -33,6 +33,7 @@ export const eventLines: Readonly<Record<EventName, Line>> = {
   stopConfirmed: info('Graph confirmed the stop'),
   stopRefused: info('Graph refused the stop: the gate stays closed'),
   stopUnknown: info('it is unknown whether Graph accepted the stop: the gate stays closed'),
+  stopNotSent: info('the stop was not sent to Graph, for want of a credential: the gate stays closed'),
   ended: info('the call has ended: the gate is closed for good'),
   writesRefused: debug('refused writes were recorded'),
   metadataUpdated: debug('updateMetadata passed'),

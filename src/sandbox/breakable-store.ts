@@ -29,6 +29,8 @@ export function breakable(inner: Store): BreakableStore {
     sessions: guard(inner.sessions),
     outbox: guard(inner.outbox),
     activity: guard(inner.activity),
+    holds: guard(inner.holds),
+    ...(inner.inProcess === true ? { inProcess: true as const } : {}),
     ping: () =>
       broken
         ? Promise.reject(new Fault('StoreUnavailable', 'the store is unavailable: it was broken on purpose'))

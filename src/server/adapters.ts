@@ -1,5 +1,6 @@
 import { createGraphCredentials, type GraphCredentials } from '../auth/graph-credential.ts';
 import { createNotificationVerifier } from '../auth/notifications.ts';
+import { readOperatorIssuer } from '../auth/operator-issuers.ts';
 import { createVerifier } from '../auth/verify.ts';
 import { matchCallback } from '../core/http/callback-route.ts';
 import type { CallbackPlace } from '../core/http/callback-uri.ts';
@@ -69,6 +70,7 @@ function authenticationOf(
   const notifications = named('TALLYLIGHT_NOTIFICATION_ISSUERS', () =>
     createNotificationVerifier(settings.notificationIssuers, of('TALLYLIGHT_NOTIFICATION_ISSUERS')),
   );
+  named('TALLYLIGHT_CONSOLE_ISSUERS', () => settings.console?.issuers.forEach(readOperatorIssuer));
   const auth: ProxyAuth =
     settings.controlAuth === 'jwt'
       ? {

@@ -5,8 +5,12 @@ interface Place {
   readonly port: number;
 }
 
-const unresolvable = (_: string, { host }: Place): string =>
-  `TALLYLIGHT_HOST: ${host} cannot be resolved to an address; set an address`;
+/** The setting that names the address of a port. */
+export const hostSettingOf = (setting: string): string =>
+  setting === 'TALLYLIGHT_CONSOLE_PORT' ? 'TALLYLIGHT_CONSOLE_HOST' : 'TALLYLIGHT_HOST';
+
+const unresolvable = (setting: string, { host }: Place): string =>
+  `${hostSettingOf(setting)}: ${host} cannot be resolved to an address; set an address`;
 
 /** What keeps a server from listening and can be cured by a setting. */
 const reasons: Readonly<Partial<Record<string, (setting: string, place: Place) => string>>> = {
@@ -15,8 +19,8 @@ const reasons: Readonly<Partial<Record<string, (setting: string, place: Place) =
   EACCES: (setting, { port }) =>
     `${setting}: this process may not listen on port ${port}; choose a port above 1023, or grant CAP_NET_BIND_SERVICE`,
   ERR_SOCKET_BAD_PORT: (setting, { port }) => `${setting}: there is no port ${port}; choose a smaller one`,
-  EADDRNOTAVAIL: (_, { host }) =>
-    `TALLYLIGHT_HOST: ${host} is not an address of this machine; set one that is`,
+  EADDRNOTAVAIL: (setting, { host }) =>
+    `${hostSettingOf(setting)}: ${host} is not an address of this machine; set one that is`,
   ENOTFOUND: unresolvable,
   EAI_AGAIN: unresolvable,
 };

@@ -1,7 +1,7 @@
 import type { Backend, InstanceStatus, StoredCall } from '../console/backend.ts';
 import type { CallKey } from '../core/call/key.ts';
 import type { CallState } from '../core/call/state.ts';
-import { grant, refuse } from '../core/decision.ts';
+import { grant } from '../core/decision.ts';
 import { isFault } from '../core/errors.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -18,7 +18,7 @@ const maxIdle = 5000;
 const unknownEvidence: InstanceStatus['evidence'] = { waiting: null, oldestSeconds: null };
 
 interface BackendParts {
-  readonly gate: Pick<Gate, 'isReady'> & Partial<ByHand>;
+  readonly gate: Pick<Gate, 'isReady'> & ByHand;
   readonly store: Pick<Store, 'calls' | 'outbox' | 'activity'>;
   readonly clock: Clock;
 }
@@ -54,15 +54,15 @@ export function consoleBackend({ gate, store, clock }: BackendParts): Backend & 
     call: (call) => asking(async () => storedCall(await store.calls.read(call))),
     async status() {
       const [found] = await Promise.all([asking(evidence), asking(lookForIdle)]);
-      return { holds: gate.holds?.() ?? [], evidence: found ?? unknownEvidence, idle };
+      return { holds: gate.holds(), evidence: found ?? unknownEvidence, idle };
     },
     activity: () => asking(() => activity.take()),
     async close(call, act) {
-      const closed = (await gate.closeByHand?.(call, act)) ?? refuse('StoreUnavailable');
+      const closed = await gate.closeByHand(call, act);
       return closed.ok ? grant({ told: closed.value.told }) : closed;
     },
-    hold: (scope, act) => gate.hold?.({ scope, ...act }) ?? Promise.resolve(undefined),
-    release: (id, act) => gate.release?.(id, act) ?? Promise.resolve(undefined),
+    hold: (scope, act) => gate.hold({ scope, ...act }),
+    release: (id, act) => gate.release(id, act),
     end: () => activity.close(),
   };
 }

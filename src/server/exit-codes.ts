@@ -14,6 +14,10 @@ export const exitCodes = {
     5,
     'Only of check: the process would start, but something it needs is wrong: a server does not answer or refuses a credential, a certificate is not accepted.',
   ],
+  incomplete: [
+    6,
+    'Only of close, hold and release: accepted, but not complete yet: writes still end, or an instance has not confirmed it.',
+  ],
 } as const satisfies Record<string, readonly [code: number, meaning: string]>;
 
 export type ExitKind = keyof typeof exitCodes;

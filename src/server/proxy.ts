@@ -4,10 +4,12 @@ import type { Backend } from '../console/backend.ts';
 import { parseCallKey } from '../core/call/key.ts';
 import type { PolicyInForce } from '../core/call/policy.ts';
 import { isFault, messageOf } from '../core/errors.ts';
+import type { ReadHolds } from '../core/ports/hold-store.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Plane } from '../core/ports/meter.ts';
 import type { Store } from '../core/ports/store.ts';
 import { openFileSink } from '../evidence/journal/file-sink.ts';
+import { readHoldsFrom } from '../evidence/journal/read-holds.ts';
 import { startEvidenceWriter } from '../evidence/journal/writer.ts';
 import { freshForMs } from '../gate/change.ts';
 import type { GateParts } from '../gate/context.ts';
@@ -15,6 +17,7 @@ import { Gate } from '../gate/gate.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { systemClock } from '../http/clock.ts';
 import { callProbe } from '../http/control/call-probe.ts';
+import { stopSender } from '../http/control/stop-sender.ts';
 import { createLimits } from '../http/limits.ts';
 import { requestLog } from '../http/request-log.ts';
 import { requestStart } from '../http/request-start.ts';
@@ -137,11 +140,16 @@ export async function startInstance(
   reportCertificates(settings, meter);
   const { auth, graph } = adapters;
   const { evidenceBacklog: backlog = {} } = settings;
+  let canReadHolds: (read: ReadHolds) => void = () => undefined;
+  const holdsReader = new Promise<ReadHolds>((resolve) => (canReadHolds = resolve));
   const parts: GateParts = {
     calls: store.calls,
     sessions: store.sessions,
     outbox: store.outbox,
     activity: store.activity,
+    holds: store.holds,
+    // The gate joins first, so that it is known whether evidence may be written.
+    readHolds: async () => (await holdsReader)(),
     clock: systemClock,
     log,
     meter,
@@ -161,7 +169,12 @@ export async function startInstance(
       ...settings.limits,
       ...(backlog.megabytes === undefined ? {} : { evidenceBytes: backlog.megabytes * 1024 * 1024 }),
     },
-    ...(auth.mode === 'jwt' ? { probe: callProbe(graph, auth.credentials) } : {}),
+    ...(auth.mode === 'jwt'
+      ? {
+          probe: callProbe(graph, auth.credentials),
+          stopSender: stopSender(graph, auth.credentials),
+        }
+      : {}),
   };
   const gate = new Gate(parts);
   const clientOf = clientAddress(settings.trustedProxies);
@@ -208,7 +221,11 @@ export async function startInstance(
     movedFrom: settings.evidenceMovedFrom,
     mayLead: () => gate.mayWriteEvidence(),
     onDurable: (record) => gate.onRecordWritten(record),
+    standingHolds: () => gate.standingHoldLines(),
   });
+  canReadHolds(
+    readHoldsFrom({ directory: settings.evidenceDir, sink: sink.id, outbox: store.outbox, writer }),
+  );
   const listenAt = performance.now() + readyWithinMs;
   while (!gate.isReady() && performance.now() < listenAt) await sleep(probeEveryMs);
 
@@ -229,8 +246,11 @@ export async function startInstance(
     {
       code: 'SessionMissing',
       obstacle: () =>
-        gate.isReady() ? undefined : (gate.obstacle() ?? 'this instance has no session in the store'),
+        gate.isReady() || gate.holdsObstacle() !== undefined
+          ? undefined
+          : (gate.obstacle() ?? 'this instance has no session in the store'),
     },
+    { code: 'HoldsUnknown', obstacle: () => gate.holdsObstacle() },
     // One that has no session leaves the store as it is: to read a call begins the life of its shard.
     { code: 'StoreFresh', obstacle: () => (gate.isReady() ? freshStore(parts) : undefined) },
     { code: 'KeysMissing', obstacle: () => adapters.missingKeys() },

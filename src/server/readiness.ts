@@ -17,6 +17,10 @@ export const obstacles = {
     'The store started without data, so status changes are refused (`StoreFresh`) until no earlier request can still be in progress.',
     'Wait; the text says for how long. If Redis is not new, find out why it lost its data.',
   ],
+  HoldsUnknown: [
+    'The store began without data, and the holds that operators set have not been read from the journal yet.',
+    'Start an instance that can read the evidence directory; the text says what is in its way. Until then no gate opens.',
+  ],
   KeysMissing: [
     'The signing keys of an issuer have not been fetched yet, so its tokens cannot be verified.',
     'Make the key server of the issuer that the text names reachable from this instance. The instance retries.',

@@ -18,6 +18,7 @@ export const doubtsOf = (settings: ProxySettings): readonly Doubt[] => [
   ...addresses(settings),
   ...clouds(settings),
   ...issuers(settings),
+  ...operators(settings),
   ...unused(settings),
 ];
 
@@ -155,6 +156,21 @@ function* issuers({ issuers: list }: ProxySettings): Iterable<Doubt> {
         setting: `${at}.audience`,
         text: 'is an application ID URI, but tokens of version 2.0 have the client id of the application as their audience',
         cure: 'Write the client id of the proxy, or the issuer of version 1.0 (docs/operate/entra.md)',
+      };
+  }
+}
+
+/** Bots and operators are kept apart by the audience of their tokens, and then by their roles. */
+function* operators({ console: given, issuers: list }: ProxySettings): Iterable<Doubt> {
+  for (const [index, { issuer, audience }] of (given?.issuers ?? []).entries()) {
+    const shared = list.some(
+      (bots) => bots.issuer === issuer && [bots.audience].flat().some((each) => [audience].flat().includes(each)),
+    );
+    if (shared)
+      yield {
+        setting: `TALLYLIGHT_CONSOLE_ISSUERS[${index}].audience`,
+        text: 'is also an audience of TALLYLIGHT_ISSUERS, so that only the roles of a token keep bots and operators apart',
+        cure: 'Register an application of its own for the console, and write its audience',
       };
   }
 }

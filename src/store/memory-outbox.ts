@@ -16,9 +16,15 @@ export class MemoryOutbox {
     return this.#waiting.size;
   }
 
-  add(content: OutboxContent, now: number): void {
+  /** Returns the id of the entry. */
+  add(content: OutboxContent, now: number): string {
     const id = String((this.#added += 1));
     this.#waiting.set(id, { entry: { ...content, id }, since: now });
+    return id;
+  }
+
+  has(id: string): boolean {
+    return this.#waiting.has(id);
   }
 
   oldest(limit: number): readonly OutboxEntry[] {

@@ -7,6 +7,7 @@ import { Fault } from '../core/errors.ts';
 import type { AnnouncedStop, Revocation } from '../core/ports/session-store.ts';
 import type { Store } from '../core/ports/store.ts';
 import { memoryActivity } from './memory-activity.ts';
+import { MemoryHolds } from './memory-holds.ts';
 import { MemoryOutbox } from './memory-outbox.ts';
 
 export interface MemoryStoreOptions {
@@ -63,6 +64,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const wakes = new Map<SessionId, Set<Wake>>();
   const stopListeners = new Set<(stop: AnnouncedStop) => void>();
   const outbox = new MemoryOutbox();
+  const holds = new MemoryHolds(life, outbox);
   let lease: { owner: string; until: number } | undefined;
   let sink: string | undefined;
   let closed = false;
@@ -71,8 +73,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const step = <T>(run: (now: number) => T): Promise<T> =>
     new Promise((resolve) => {
       if (closed) throw new Fault('StoreUnavailable', 'the store was closed');
-      resolve(run(Math.floor(clock())));
+      resolve(run(Math.max(Math.floor(clock()), holds.closedUpTo + 1)));
     });
+
+  const forget = (session: SessionId): void => {
+    sessions.delete(session);
+    holds.forget(session);
+  };
 
   return {
     calls: {
@@ -175,7 +182,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
             lastActive.delete(key);
           }
           for (const [id, { beatAt, times }] of sessions)
-            if (now - beatAt >= Math.max(goneMs, 10 * times.ttlMs)) sessions.delete(id);
+            if (now - beatAt >= Math.max(goneMs, 10 * times.ttlMs)) forget(id);
           return due.length;
         }),
     },
@@ -205,7 +212,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
           for (const wake of wakes.get(id) ?? []) queueMicrotask(() => wake({ call, epoch }));
           return session.beats;
         }),
-      quit: (session) => step(() => void sessions.delete(session)),
+      quit: (session) => step(() => forget(session)),
       onWake: (session, wake) =>
         step(() => {
           const listeners = wakes.get(session) ?? new Set<Wake>();
@@ -245,6 +252,21 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       claimSink: (wanted, insteadOf) =>
         step(() => (sink = sink === undefined || sink === insteadOf ? wanted : sink)),
     },
+    holds: {
+      read: (session, acknowledged) => step(() => holds.read(session, acknowledged, wallClock())),
+      commit: (commit) => step((now) => holds.commit(commit, now)),
+      behind: (acknowledged) =>
+        step(() =>
+          [...sessions]
+            .filter(([session]) => !holds.hasAcknowledged(session, acknowledged))
+            .map(([session, { times }]) => ({ session, ttlMs: times.ttlMs })),
+        ),
+      isWaiting: (entry) => step(() => outbox.has(entry)),
+      newestTime: () =>
+        step((now) => [...calls.values()].reduce((newest, { state }) => Math.max(newest, state.epoch), now)),
+      onChange: (listener) => step(() => holds.onChange(listener)),
+    },
+    inProcess: true,
     ping: () => step(() => undefined),
     close: () => {
       closed = true;

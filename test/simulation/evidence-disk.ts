@@ -1,6 +1,6 @@
 import { Fault } from '../../src/core/errors.ts';
 import { sha256, type EvidenceRecord } from '../../src/core/call/evidence.ts';
-import type { LineContent } from '../../src/core/call/evidence-lines.ts';
+import type { HoldLine, LineContent } from '../../src/core/call/evidence-lines.ts';
 import type { FileSink } from '../../src/evidence/journal/file-sink.ts';
 import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal/journal.ts';
 import { Calls } from '../../src/evidence/verify/chains.ts';
@@ -111,7 +111,7 @@ export class EvidenceDisk {
         size += bytes.length;
         head = next;
         for (const content of contents) {
-          if (!('record' in content) && !('refusedWrites' in content)) continue;
+          if (!('record' in content) && !('refusedWrites' in content) && !('hold' in content)) continue;
           known.add(nameOf(content));
           if (content.record !== undefined) this.acknowledged.add(content.record.hash);
         }
@@ -125,6 +125,19 @@ export class EvidenceDisk {
         if (this.#writer === process) this.#writer = undefined;
       },
     };
+  }
+
+  /** All lines about holds, once what waits in the store is durable. */
+  async readHolds(process: Process, flush: () => Promise<void>): Promise<readonly HoldLine[]> {
+    await flush();
+    await this.#call(process, 'read');
+    return this.text
+      .split('\n')
+      .slice(0, -1)
+      .flatMap((text) => {
+        const line = readLine(text);
+        return isMalformed(line) || line.kind !== 'hold' ? [] : [line.hold];
+      });
   }
 
   /** The journal, read with the verifier's own code; a text says what does not fit. */

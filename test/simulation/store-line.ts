@@ -3,6 +3,7 @@ import type { CallKey } from '../../src/core/call/key.ts';
 import { closingEvents } from '../../src/core/call/state.ts';
 import { Fault, messageOf } from '../../src/core/errors.ts';
 import type { CallView, Commit } from '../../src/core/ports/call-store.ts';
+import type { HoldCommit } from '../../src/core/ports/hold-store.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { refusals, type Refused } from './acts.ts';
@@ -19,8 +20,12 @@ const short = (call: string): string => call.slice(-4);
 
 /** What the trace says of a command that took effect; of those that are not here, nothing. */
 const tells: Readonly<Record<string, Tell>> = {
-  commit: (swapped: boolean, { call, record: { event, from, to, epoch } }: Commit) =>
-    `${short(call)} ${event}: ${swapped ? `${from} -> ${to}, epoch ${epoch}` : 'another was faster'}`,
+  commit: (swapped: boolean | string | undefined, commit: Commit | HoldCommit) => {
+    if ('line' in commit) return `holds ${commit.line?.act ?? 'restored'}: ${swapped ?? 'another was faster'}`;
+    const { call, record } = commit;
+    const { event, from, to, epoch } = record;
+    return `${short(call)} ${event}: ${swapped === true ? `${from} -> ${to}, epoch ${epoch}` : 'another was faster'}`;
+  },
   acquire: ({ state }: { state: string }, call: string) =>
     `${short(call)}: ${state === 'recording' ? 'is a holder now' : state}`,
   leave: (
@@ -38,8 +43,14 @@ const tells: Readonly<Record<string, Tell>> = {
 };
 
 /** Commands that write nothing, and those that lead to open gates. */
-const reading = new Set(['read', 'census', 'idle', 'pending', 'depth', 'announceStop', 'onWake', 'onStop']);
-const opening = new Set(['join', 'heartbeat', 'acquire']);
+const reading = new Set([
+  ...['read', 'census', 'idle', 'pending', 'depth', 'announceStop', 'onWake', 'onStop'],
+  ...['behind', 'isWaiting', 'onChange'],
+]);
+const opening = new Set(['join', 'heartbeat', 'acquire', 'newestTime']);
+
+const isClosing = (commit: Commit | HoldCommit): boolean =>
+  'line' in commit ? commit.line?.act === 'set' : closingEvents.includes(commit.record.event);
 
 /** What becomes of one command, or of its reply. */
 type Fate = { readonly kind: 'slow' | 'twice'; readonly ms: number } | { readonly kind: 'lost' };
@@ -145,6 +156,10 @@ export class StoreLine implements SimulatedStore {
           ),
       },
       outbox: through('outbox'),
+      holds: {
+        ...through('holds'),
+        onChange: (changed) => through('holds').onChange(() => this.#wake(process, changed)),
+      },
     };
   }
 
@@ -260,7 +275,7 @@ export class StoreLine implements SimulatedStore {
   /** Why a command is refused: as a Redis refuses the scripts that take the place of these. */
   #refusal(name: string, args: readonly unknown[]): string | undefined {
     if (reading.has(name)) return undefined;
-    const closes = name === 'commit' && closingEvents.includes((args[0] as Commit).record.event);
+    const closes = name === 'commit' && isClosing(args[0] as Commit | HoldCommit);
     if (this.isFull && (opening.has(name) || (name === 'commit' && !closes))) return 'OOM';
     if (this.refuses === undefined) return undefined;
     return Object.hasOwn(refusals, this.refuses) || name === 'commit' ? this.refuses : undefined;

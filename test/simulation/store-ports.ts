@@ -9,7 +9,7 @@ import type { Process } from './engine.ts';
 /** What the store's clock shows at the beginning. */
 export const startOfTime = Date.UTC(2026, 0, 31, 12);
 
-export type Ports = Pick<Store, 'calls' | 'sessions' | 'outbox'>;
+export type Ports = Pick<Store, 'calls' | 'sessions' | 'outbox' | 'holds'>;
 
 /** What becomes of one message to the store or from it; `reset` breaks the connection it is on. */
 export type Fate =

@@ -106,7 +106,7 @@ export class World {
     this.#incarnations.set(slot, incarnation);
     const process = new Process(this.engine, slot, `i${slot}.${incarnation}`, this.setting.rates[slot] ?? 1);
     this.engine.note(`${process.name} boots`);
-    const { calls, sessions: through, outbox } = this.store.portsFor(process);
+    const { calls, sessions: through, outbox, holds } = this.store.portsFor(process);
     const sessions: typeof through = {
       ...through,
       announceStop: (stop) => {
@@ -125,6 +125,9 @@ export class World {
       calls,
       sessions,
       outbox,
+      holds,
+      readHolds: () => this.disk.readHolds(process, () => writer.flush()),
+      stopSender: (call) => this.graph.exchange(process, call, 'notRecording'),
       clock,
       log,
       meter,
@@ -134,7 +137,7 @@ export class World {
       sizes: { maxGrants: this.setting.maxGrants },
       probe: this.graph.probe(process),
     });
-    const writer = startEvidenceWriter({
+    const writer: EvidenceWriter = startEvidenceWriter({
       outbox,
       sink: this.disk.sinkFor(process),
       owner: process.name,

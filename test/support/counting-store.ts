@@ -25,6 +25,8 @@ export function counting(inner: Store): CountingStore {
     sessions: count(inner.sessions),
     outbox: inner.outbox,
     activity: inner.activity,
+    holds: inner.holds,
+    inProcess: true,
     ping: () => inner.ping(),
     close: () => inner.close(),
   };

@@ -11,6 +11,8 @@ import { Fault } from '../../src/core/errors.ts';
 import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
 import type { NoticeOutcome } from '../../src/core/notices/outcomes.ts';
 import type { CallStore, CallView } from '../../src/core/ports/call-store.ts';
+import type { HoldLine } from '../../src/core/call/evidence-lines.ts';
+import type { HoldStore } from '../../src/core/ports/hold-store.ts';
 import type { CallProbe } from '../../src/core/ports/identity.ts';
 import type { Meter } from '../../src/core/ports/meter.ts';
 import type { SessionStore } from '../../src/core/ports/session-store.ts';
@@ -38,7 +40,13 @@ const aDayMs = 24 * 60 * 60 * 1000;
 
 export interface Command {
   readonly instance: number;
-  readonly name: keyof CallStore | keyof SessionStore | 'backlog' | 'report';
+  readonly name:
+    | keyof CallStore
+    | keyof SessionStore
+    | 'backlog'
+    | 'report'
+    | `${Exclude<keyof HoldStore, 'onChange'>}Holds`
+    | 'onHolds';
 }
 
 /** What befalls one store command, before it takes effect and after it, before its reply arrives. */
@@ -99,6 +107,10 @@ export interface WorldOptions extends Partial<GateTimes> {
   readonly sizes?: GateSizes;
   /** Called whenever an instance looks for a policy. */
   readonly onPolicy?: () => void;
+  /** Whether instances tell Graph of stops that no bot asked for. */
+  readonly tellsGraph?: boolean;
+  /** Reads the holds from the journal; `never`: the instances have none. By default the lines that were made durable. */
+  readonly journal?: 'never';
   /** How Graph is asked for a call; absent: there is no credential for it. */
   readonly probe?: CallProbe;
   /** The store began without data right now; otherwise long ago. */
@@ -131,6 +143,8 @@ export class World {
   readonly contradictions: Contradiction[] = [];
   /** What became of the notifications that were learned from. */
   readonly outcomes: NoticeOutcome[] = [];
+  /** Lines about holds that were made durable, whatever becomes of the store. */
+  readonly holdLines: HoldLine[] = [];
 
   /** Stores that have lost their data, with the one in use last. */
   readonly #stores: Store[] = [];
@@ -241,6 +255,18 @@ export class World {
         }),
       ),
     };
+    const holds: HoldStore = {
+      read: through('readHolds', ({ holds }, ...args) => holds.read(...args)),
+      commit: through('commitHolds', ({ holds }, commit) => holds.commit(commit)),
+      behind: through('behindHolds', ({ holds }, acknowledged) => holds.behind(acknowledged)),
+      isWaiting: through('isWaitingHolds', ({ holds }, entry) => holds.isWaiting(entry)),
+      newestTime: through('newestTimeHolds', ({ holds }) => holds.newestTime()),
+      onChange: through('onHolds', ({ holds }, listener) =>
+        holds.onChange(() => {
+          if (this.wakesArrive && !isDead()) listener();
+        }),
+      ),
+    };
     const meter: Meter = {
       ...silentMeter,
       sampled: (take) => this.samplers.push(take),
@@ -260,6 +286,13 @@ export class World {
         backlog: through('backlog', ({ outbox }) => outbox.backlog()),
         report: through('report', ({ outbox }, report) => outbox.report(report)),
       },
+      holds,
+      ...(this.#options.journal === 'never'
+        ? {}
+        : { readHolds: () => (isDead() ? never() : this.writeHolds()) }),
+      ...(this.#options.tellsGraph === true
+        ? { stopSender: (call) => this.#exchange(instance, call, 'notRecording') }
+        : {}),
       log: this.log,
       meter,
       clock: {
@@ -278,6 +311,15 @@ export class World {
       ...(this.#options.sizes === undefined ? {} : { sizes: this.#options.sizes }),
       ...(this.#options.probe === undefined ? {} : { probe: this.#options.probe }),
     };
+  }
+
+  /** Makes durable what waits in the store about holds; returns all such lines. */
+  async writeHolds(): Promise<readonly HoldLine[]> {
+    const { outbox } = this.store;
+    const entries = (await outbox.pending(1000)).filter(({ hold }) => hold !== undefined);
+    for (const { hold } of entries) if (hold !== undefined) this.holdLines.push(hold);
+    await outbox.remove(entries);
+    return this.holdLines;
   }
 
   #befalls(command: Command): Disturbance {

@@ -52,6 +52,8 @@ export class RedisGates {
       calls: store.calls,
       sessions: store.sessions,
       outbox: store.outbox,
+      holds: store.holds,
+      readHolds: () => Promise.resolve([]),
       clock: systemClock,
       log,
       meter: silentMeter,

@@ -1,3 +1,4 @@
+import type { HoldAct } from './hold.ts';
 import type { Binding } from './state.ts';
 import type { CallKey } from './key.ts';
 import { recordVersion, type EvidenceRecord } from './evidence.ts';
@@ -14,6 +15,7 @@ export const lineKinds = {
     holds:
       'Refused writes that are not in the records of a call, of one application, one instance and one period.',
   },
+  hold: { version: 1, holds: 'A hold on recordings that an operator set, or its release.' },
   moved: { version: 1, holds: 'The evidence of the store was written to another directory before.' },
   repair: { version: 1, holds: 'A repair that recovery made at this place.' },
 } as const satisfies Record<string, { readonly version: number; readonly holds: string }>;
@@ -51,6 +53,13 @@ export interface RefusedWrites {
   readonly countsLost: readonly LostCounts[];
 }
 
+/** A hold that was set or released, in the same atomic step as in the store. */
+export interface HoldLine extends HoldAct {
+  readonly version: typeof lineKinds.hold.version;
+  /** The session of the instance that was asked; `none`: it had none. */
+  readonly instance: string;
+}
+
 /** A repair that recovery made to the journal at this place. */
 export interface Repair {
   readonly version: typeof lineKinds.repair.version;
@@ -80,8 +89,9 @@ export interface Moved {
 
 /** Contents of the entries in the outbox of the store. */
 export type OutboxContent =
-  | { readonly record: EvidenceRecord; readonly refusedWrites?: undefined }
-  | { readonly record?: undefined; readonly refusedWrites: RefusedWrites };
+  | { readonly record: EvidenceRecord; readonly refusedWrites?: undefined; readonly hold?: undefined }
+  | { readonly record?: undefined; readonly refusedWrites: RefusedWrites; readonly hold?: undefined }
+  | { readonly record?: undefined; readonly refusedWrites?: undefined; readonly hold: HoldLine };
 
 /** Content of a journal line, without its place in the chain. */
 export type LineContent = OutboxContent | { readonly moved: Moved } | { readonly repair: Repair };

@@ -66,6 +66,8 @@ export const transitions = {
   /** A definite refusal by Graph: nothing is on the wire, the gate stays closed. */
   stopRefused: { unconfirmed: 'idle' },
   stopUnknown: same('unconfirmed'),
+  /** An operator closed the call, and there is no credential to tell Graph with. */
+  stopNotSent: same('unconfirmed'),
   ended: { idle: 'ended', unconfirmed: 'ended' },
   /** Writes that were refused since the last such record, by reason. */
   writesRefused: same(...stateNames),
@@ -196,6 +198,7 @@ export const closingEvents: readonly EventName[] = [
   'stopConfirmed',
   'stopRefused',
   'stopUnknown',
+  'stopNotSent',
   'ended',
   'startRefused',
   'startUnknown',

@@ -35,7 +35,10 @@ export type CallEvent =
   | { readonly type: 'stopTakenOver'; readonly hold: Hold }
   | { readonly type: 'stopDeferred'; readonly token: string }
   | { readonly type: 'drained'; readonly hold: Hold }
-  | { readonly type: 'stopConfirmed' | 'stopRefused' | 'stopUnknown'; readonly token: string }
+  | {
+      readonly type: 'stopConfirmed' | 'stopRefused' | 'stopUnknown' | 'stopNotSent';
+      readonly token: string;
+    }
   | { readonly type: 'ended' }
   | {
       readonly type: 'operationPending';
@@ -209,6 +212,10 @@ function judge(state: CallState, event: CallEvent, occasion: TransitionContext):
             exchange: null,
             wire: onWire(state.exchange, Math.max(wireMs, wireMsLeft(state, remainingMs))),
           })
+        : refuse('StatusInProgress');
+    case 'stopNotSent':
+      return state.exchange?.token === event.token
+        ? happens('stopNotSent', { exchange: null })
         : refuse('StatusInProgress');
     case 'ended':
       return happens('ended', { exchange: null });

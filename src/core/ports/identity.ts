@@ -1,6 +1,7 @@
 import type { CallKey } from '../call/key.ts';
 import type { Binding } from '../call/state.ts';
 import type { Decision } from '../decision.ts';
+import type { Poll, Send } from '../graph/exchange.ts';
 import type { TokenFacts } from '../http/revoked-tokens.ts';
 
 /** Identity of a caller, from a verified token. */
@@ -25,6 +26,12 @@ export type CallProbe = (
   call: CallKey,
   who: Binding,
 ) => Promise<'found' | 'gone' | 'unknown' | 'noCredential'>;
+
+/** Sends `notRecording` for a call with a credential of the proxy for its owner, and reads its operation. */
+export type StopSender = (
+  call: CallKey,
+  who: Binding,
+) => { readonly send: Send; readonly poll: Poll };
 
 /** Verifies the token of a notification: granted are the tenant it is for (`tid`) and the bot's application (`aud`). */
 export interface NotificationVerifier {

@@ -1,5 +1,6 @@
 import type { ActivityFeed } from './activity.ts';
 import type { CallStore } from './call-store.ts';
+import type { HoldStore } from './hold-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { SessionStore } from './session-store.ts';
 
@@ -16,6 +17,9 @@ export interface Store {
   readonly sessions: SessionStore;
   readonly outbox: Outbox;
   readonly activity: ActivityFeed;
+  readonly holds: HoldStore;
+  /** Its data begin and end with this process: nothing can have been forgotten that is not in the journal. */
+  readonly inProcess?: true;
   /** Whether it answers now. */
   ping(): Promise<void>;
   /** undefined, or absent: it does not tell. */

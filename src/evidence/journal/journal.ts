@@ -31,8 +31,8 @@ export function encodeLine(before: Head, content: LineContent): EncodedLine {
 }
 
 /** Names what came through the outbox: by its own hash, as a store that lost its data numbers records anew. */
-export const nameOf = ({ record, refusedWrites }: OutboxContent): string =>
-  record === undefined ? sha256(canonicalJson(refusedWrites)) : record.hash;
+export const nameOf = ({ record, refusedWrites, hold }: OutboxContent): string =>
+  record === undefined ? sha256(canonicalJson(refusedWrites ?? hold)) : record.hash;
 
 /** What recovery needs of a line. */
 export interface KnownLine {
@@ -62,9 +62,10 @@ export function decodeLine(text: string): KnownLine | undefined {
   return { head: { seq, hash }, prev, content: contentOf(line), intact };
 }
 
-function contentOf({ record, refusedWrites }: Record<string, unknown>): string | null {
+function contentOf({ record, refusedWrites, hold }: Record<string, unknown>): string | null {
   if (isRecord(record) && typeof record.hash === 'string') return record.hash;
-  return isRecord(refusedWrites) ? sha256(canonicalJson(refusedWrites)) : null;
+  const other = refusedWrites ?? hold;
+  return isRecord(other) ? sha256(canonicalJson(other)) : null;
 }
 
 /** The file for lines written at this time: one per UTC date. */

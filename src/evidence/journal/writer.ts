@@ -1,4 +1,4 @@
-import { lineKinds, type OutboxContent } from '../../core/call/evidence-lines.ts';
+import { type HoldLine, lineKinds, type OutboxContent } from '../../core/call/evidence-lines.ts';
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import { Fault, isFault, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -30,6 +30,8 @@ export interface EvidenceWriterDeps {
   readonly movedFrom?: string | undefined;
   /** Whether this process may write into the store at all; otherwise the evidence waits for another. */
   readonly mayLead?: () => boolean;
+  /** The holds that stand, as lines: a journal that goes on in another directory begins with them. */
+  readonly standingHolds?: () => readonly HoldLine[];
   /** Hears of every record of the store once it is durable, whichever instance made it. */
   readonly onDurable?: (record: EvidenceRecord) => void;
 }
@@ -69,6 +71,7 @@ export function startEvidenceWriter(deps: EvidenceWriterDeps): EvidenceWriter {
     idleMs: 250,
     reportMs: 5000,
     onDurable: () => undefined,
+    standingHolds: () => [],
     mayLead: () => true,
     movedFrom: undefined,
     ...deps,
@@ -215,10 +218,11 @@ class Writer implements EvidenceWriter {
 
   /** Goes on in this directory: first its journal says where the evidence was before, then the store says that it is here. */
   async #move(from: string): Promise<boolean> {
-    const { outbox, sink, owner, log } = this.#deps;
+    const { outbox, sink, owner, log, standingHolds } = this.#deps;
     await sink.recover(owner);
     const at = new Date().toISOString();
-    await sink.append([{ moved: { version: lineKinds.moved.version, at, instance: owner, from } }]);
+    const moved = { version: lineKinds.moved.version, at, instance: owner, from };
+    await sink.append([{ moved }, ...standingHolds().map((hold) => ({ hold }))]);
     this.#recovered = true;
     if ((await outbox.claimSink(sink.id, from)) !== sink.id) return false;
     log.info({ from, to: sink.id }, 'the evidence of this store continues in this directory');
@@ -356,8 +360,11 @@ class Writer implements EvidenceWriter {
   }
 }
 
-const contentOf = ({ record, refusedWrites }: OutboxEntry): OutboxContent =>
-  record === undefined ? { refusedWrites } : { record };
+/** Without the id that it has in the outbox. */
+function contentOf({ record, refusedWrites, hold }: OutboxEntry): OutboxContent {
+  if (record !== undefined) return { record };
+  return refusedWrites === undefined ? { hold } : { refusedWrites };
+}
 
 const notLeading = (): Fault =>
   new Fault(

@@ -2,6 +2,7 @@ import { parseCallKey } from '../../core/call/key.ts';
 import { stateNames, transitions } from '../../core/call/state.ts';
 import { canonicalJson, recordVersion, sha256, type EvidenceRecord } from '../../core/call/evidence.ts';
 import {
+  type HoldLine,
   lineKinds,
   type LineKind,
   type LostCounts,
@@ -24,6 +25,7 @@ export type JournalLine = {
 } & (
   | { readonly kind: 'record'; readonly record: EvidenceRecord }
   | { readonly kind: 'refusedWrites'; readonly refusedWrites: RefusedWrites }
+  | { readonly kind: 'hold'; readonly hold: HoldLine }
   | { readonly kind: 'moved'; readonly moved: Moved }
   | { readonly kind: 'repair'; readonly repair: Repair }
 );
@@ -110,6 +112,19 @@ const refusedFields: Readonly<Record<keyof RefusedWrites, Check>> = {
   countsLost: [Array.isArray, 'a list of instances'],
 };
 const lostFields: Readonly<Record<keyof LostCounts, Check>> = { instance: text, number: count(0) };
+const holdFields: Readonly<Record<keyof HoldLine, Check>> = {
+  version: version(lineKinds.hold.version),
+  act: oneOf(['set', 'released']),
+  id: text,
+  number: count(1),
+  scope: [isScope, 'one of {"all":true}, {"tenant":"<GUID>"}, {"app":"<GUID>"}'],
+  reason: [(value) => typeof value === 'string' && value !== '', 'a text'],
+  by: object,
+  at: time,
+  closedUpTo: orNull(count(0)),
+  instance: text,
+};
+const operatorFields = { issuer: text, subject: text };
 const movedFields: Readonly<Record<keyof Moved, Check>> = {
   version: version(lineKinds.moved.version),
   at: time,
@@ -129,6 +144,11 @@ const cutFields: Readonly<Record<keyof NonNullable<Repair['cut']>, Check>> = {
 
 function isCall(value: unknown): boolean {
   return typeof value === 'string' && parseCallKey(value) === value;
+}
+
+function isScope(value: unknown): boolean {
+  if (!isRecord(value) || Object.keys(value).length !== 1) return false;
+  return value.all === true || typeof value.tenant === 'string' || typeof value.app === 'string';
 }
 
 function isTime(value: unknown): boolean {
@@ -200,6 +220,7 @@ function placeOf({ journal, hash: sealed }: Record<string, unknown>): MalformedL
 const judges = {
   record: mismatchOfRecord,
   refusedWrites: mismatchOfRefused,
+  hold: mismatchOfHold,
   moved: (moved: Moved) => fieldsOf('moved', moved, movedFields),
   repair: mismatchOfRepair,
 } as const satisfies Record<LineKind, (content: never) => Mismatch | undefined>;
@@ -210,6 +231,20 @@ function mismatchOfRecord(record: EvidenceRecord): Mismatch | undefined {
     fieldsOf('record', record, recordFields) ??
     (record.by === null ? undefined : fieldsOf('by', record.by, bindingFields)) ??
     sealOf('record', unsealed, sealed)
+  );
+}
+
+function mismatchOfHold(hold: HoldLine): Mismatch | undefined {
+  const isRelease = hold.act === 'released';
+  return (
+    fieldsOf('hold', hold, holdFields) ??
+    fieldsOf('by', hold.by, operatorFields) ??
+    (isRelease === (hold.closedUpTo !== null)
+      ? undefined
+      : {
+          expected: isRelease ? 'closedUpTo: a number in a release' : 'closedUpTo: null in a hold',
+          found: shown(hold.closedUpTo),
+        })
   );
 }
 

@@ -60,5 +60,6 @@ export class Repairs {
 
 function contentOf(line: Exclude<JournalLine, { readonly kind: 'repair' }>): object {
   if (line.kind === 'record') return { record: line.record };
-  return line.kind === 'moved' ? { moved: line.moved } : { refusedWrites: line.refusedWrites };
+  if (line.kind === 'moved') return { moved: line.moved };
+  return line.kind === 'hold' ? { hold: line.hold } : { refusedWrites: line.refusedWrites };
 }

@@ -1,4 +1,5 @@
 import { callEnds } from '../../core/call/ends.ts';
+import { scopeName } from '../../core/call/hold.ts';
 import { contradictions } from '../../core/call/roster.ts';
 import { type CallSummary, callFlags, type RecordedInterval } from './call.ts';
 import { type Conversation, type Link, linkKinds } from './links.ts';
@@ -14,6 +15,10 @@ export function reportText(report: Report): string {
     ...counted(report.steps, 'records written while the clock of the store was behind the previous record'),
     ...counted(report.refusedWrites, 'refused writes without a call record'),
     ...counted(report.countsLost, 'instances ended without reporting their latest refused writes'),
+    ...counted(report.holdsSet, `holds set by operators, ${report.holdsReleased} releases`),
+    ...report.standingHolds.map(
+      ({ id, scope, at }) => `hold ${id} on ${scopeName(scope)} has stood since ${at}`,
+    ),
     ...counted(report.moves, 'moves of the evidence from another directory to this one'),
     ...counted(
       report.repairs,

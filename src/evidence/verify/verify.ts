@@ -2,6 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Calls } from './chains.ts';
 import { isMalformed, readLine, shown, type JournalLine, type Mismatch } from './format.ts';
+import type { StandingHold } from '../../core/call/hold.ts';
+import { HoldLines } from './holds.ts';
 import { openLines } from './lines.ts';
 import { RefusalLines } from './refusals.ts';
 import { Repairs } from './repairs.ts';
@@ -51,6 +53,10 @@ export interface Report {
   readonly refusedWrites: number;
   /** Instances that ended without telling what they had refused last. */
   readonly countsLost: number;
+  /** Holds that operators set, releases, and the holds that have no release. */
+  readonly holdsSet: number;
+  readonly holdsReleased: number;
+  readonly standingHolds: readonly StandingHold[];
   /** How often the evidence came from another directory. */
   readonly moves: number;
   /** Lines that say what recovery did after a crash; they are in the chain, but are no records. */
@@ -85,6 +91,7 @@ export async function verifyJournal(
 ): Promise<Report> {
   const calls = new Calls({ partial, storeLost });
   const refusals = new RefusalLines({ partial, storeLost });
+  const holds = new HoldLines({ partial, storeLost });
   const repairs = new Repairs();
   const misfits: Misfit[] = [];
   let moreMisfits = 0;
@@ -110,13 +117,16 @@ export async function verifyJournal(
     if (line.kind === 'moved') {
       calls.moves += 1;
       refusals.moved();
+      holds.moved();
     }
     const other =
       line.kind === 'record'
         ? calls.take(line.record)
         : line.kind === 'refusedWrites'
           ? refusals.take(line.refusedWrites)
-          : undefined;
+          : line.kind === 'hold'
+            ? holds.take(line.hold)
+            : undefined;
     return broken ?? other;
   };
 
@@ -171,6 +181,9 @@ export async function verifyJournal(
     steps: calls.steps,
     refusedWrites: refusals.writes,
     countsLost: refusals.countsLost,
+    holdsSet: holds.set,
+    holdsReleased: holds.released,
+    standingHolds: holds.standing,
     moves: calls.moves,
     repairs: repairs.count,
     unexplainedRepairs: repairs.unexplained,

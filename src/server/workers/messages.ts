@@ -1,6 +1,7 @@
 import type { PolicyInForce } from '../../core/call/policy.ts';
 import type { Samples } from '../../metrics/workers.ts';
 import type { Readiness } from '../readiness.ts';
+import type { BackendAnswer, BackendQuestion } from './console.ts';
 import type { ProxySettings } from '../../settings/settings.ts';
 
 /** What a worker works by. It is handed over whole: the files may say something else by the time a worker starts. */
@@ -17,13 +18,16 @@ export interface Answers {
   readonly metrics: Samples;
   /** The same, after asking the store and the file system for what is the same for all workers. */
   readonly survey: Samples;
+  /** What `Backend` answers. */
+  readonly console: BackendAnswer;
 }
 
 export type Question = keyof Answers;
 
 export type ToWorker =
   | { readonly kind: 'begin'; readonly config: WorkerConfig; readonly readyWithinMs: number }
-  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Exclude<Question, 'console'> }
+  | { readonly kind: 'askForConsole'; readonly id: number; readonly question: BackendQuestion }
   /** The whole process will end: serve on, and ask clients to connect anew. */
   | { readonly kind: 'retire' }
   /** Let the clients finish for so long, then close. */

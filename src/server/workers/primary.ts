@@ -5,6 +5,7 @@ import { createPrimaryMeter } from '../../metrics/metrics.ts';
 import { createRegistry, reportBuild } from '../../metrics/process.ts';
 import { WorkerMetrics } from '../../metrics/workers.ts';
 import { createAdmin } from '../admin.ts';
+import { type ConsoleServer, startConsoleServer } from '../console.ts';
 import { type ExitKind, exitKindOf } from '../exit-codes.ts';
 import { createLog } from '../log.ts';
 import { originOf } from '../origin.ts';
@@ -15,6 +16,7 @@ import { version } from '../version.ts';
 import { loadSettings, type ProxySettings, type WorkerSettings } from '../../settings/settings.ts';
 import { warnAtStart } from '../warn-at-start.ts';
 import { prepareWorkerConfig, refuseChanges } from './settings.ts';
+import { backendOver } from './console.ts';
 import { answerMs, WorkerPool } from './pool.ts';
 
 /** How the process ends. */
@@ -57,6 +59,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     listening: false,
   };
   let inForce = config;
+  const served: { console?: ConsoleServer | undefined } = {};
   const admin = createAdmin({
     readiness: () => readinessOf(pool, state.ending),
     metrics: async () => {
@@ -65,6 +68,7 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     },
   });
   const close = async (): Promise<PrimaryEnd> => {
+    await served.console?.close();
     const endedWell = await pool.close();
     await closeServer(admin, 1000);
     return state.failure ?? { kind: endedWell ? 'success' : 'failure' };
@@ -118,10 +122,16 @@ export async function runPrimary(settings: ProxySettings, { count }: WorkerSetti
     'http',
     await listenAs('TALLYLIGHT_ADMIN_PORT', admin, { port: settings.adminPort, host: settings.host }),
   );
+  served.console = await startConsoleServer(settings, {
+    ...{ log, registry },
+    backend: backendOver(() => pool.of('serving', 'leaving')[0]),
+    policyName: (digest) => inForce.policies.find((policy) => policy.digest === digest)?.name,
+  });
   try {
     const url = await pool.start();
     state.listening = true;
-    log.info({ url, adminUrl, graph: settings.graphUrl, workers: count }, 'listening');
+    const consoleUrl = served.console?.url;
+    log.info({ url, adminUrl, consoleUrl, graph: settings.graphUrl, workers: count }, 'listening');
   } catch (error) {
     if (!state.ending) {
       log.error({ error: messageOf(error) }, 'the workers could not be started');

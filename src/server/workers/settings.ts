@@ -29,6 +29,12 @@ const lasting: readonly (readonly [name: string, of: (settings: ProxySettings) =
   ['TALLYLIGHT_HOST', ({ host }) => host],
   ['TALLYLIGHT_PORT', ({ port }) => port],
   ['TALLYLIGHT_ADMIN_PORT', ({ adminPort }) => adminPort],
+  // The process that the workers belong to serves the console, and stays.
+  ['TALLYLIGHT_CONSOLE_PORT', ({ console }) => console?.port],
+  ['TALLYLIGHT_CONSOLE_HOST', ({ console }) => console?.host],
+  ['TALLYLIGHT_CONSOLE_HOSTS', ({ console }) => console?.hosts],
+  ['TALLYLIGHT_CONSOLE_ISSUERS', ({ console }) => console?.issuers],
+  ['TALLYLIGHT_MAX_CONSOLE_LISTENERS', ({ limits }) => limits.maxConsoleListeners],
   ['TALLYLIGHT_TLS_CERT_FILE', ({ tls }) => tls === undefined],
   ['TALLYLIGHT_WORKERS', ({ workers }) => workers?.count],
   ['TALLYLIGHT_GRAPH_URL', ({ graphUrl }) => graphUrl],

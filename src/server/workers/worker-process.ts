@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Samples } from '../../metrics/workers.ts';
+import type { BackendAnswer, BackendQuestion } from './console.ts';
 import { Liveness, missedPingsAllowed } from './liveness.ts';
 import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
@@ -79,7 +80,16 @@ export class WorkerProcess {
   }
 
   /** undefined: no answer came in time. */
-  ask<Asked extends Question>(question: Asked, withinMs: number): Promise<Answers[Asked] | undefined> {
+  ask(question: 'console', withinMs: number, about: BackendQuestion): Promise<BackendAnswer | undefined>;
+  ask<Asked extends Exclude<Question, 'console'>>(
+    question: Asked,
+    withinMs: number,
+  ): Promise<Answers[Asked] | undefined>;
+  ask(
+    question: Question,
+    withinMs: number,
+    about?: BackendQuestion,
+  ): Promise<Answers[Question] | undefined> {
     const id = (this.#questions += 1);
     return new Promise((resolve) => {
       const give = setTimeout(() => {
@@ -88,9 +98,10 @@ export class WorkerProcess {
       }, withinMs);
       this.#asked.set(id, (answer) => {
         clearTimeout(give);
-        resolve(answer as Answers[Asked]);
+        resolve(answer);
       });
-      this.send({ kind: 'ask', id, question });
+      if (question !== 'console') this.send({ kind: 'ask', id, question });
+      else if (about !== undefined) this.send({ kind: 'askForConsole', id, question: about });
     });
   }
 

@@ -8,6 +8,7 @@ import { createLog } from '../log.ts';
 import { prepareMemory } from '../memory.ts';
 import { type Instance, startInstance } from '../proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../shutdown.ts';
+import { answerConsole, type BackendQuestion } from './console.ts';
 import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
 /** A process of its own: an instance like any other, whose port, settings and end come from the one that forked it. */
@@ -42,13 +43,20 @@ function send(message: FromWorker): Promise<void> {
   });
 }
 
-async function answer(question: Question): Promise<Answers[Question] | undefined> {
+type PlainQuestion = Exclude<Question, 'console'>;
+
+async function answer(question: PlainQuestion): Promise<Answers[PlainQuestion] | undefined> {
   if (question === 'ping') return true;
   const instance = await work?.instance;
   if (question === 'readiness') return instance?.readiness();
   // A store that hangs must not keep the other metrics.
   if (question === 'survey') await Promise.race([instance?.survey(), sleep(surveyMs)]);
   return instance?.registry.getMetricsAsJSON();
+}
+
+async function answerForConsole(id: number, question: BackendQuestion): Promise<void> {
+  const instance = await work?.instance;
+  await send({ kind: 'answer', id, answer: await answerConsole(instance?.backend, question, work?.log) });
 }
 
 async function leave(withinMs: number): Promise<void> {
@@ -102,6 +110,9 @@ process.on('message', (message: ToWorker) => {
         (given) => given && send({ kind: 'answer', id: message.id, answer: given }),
         () => undefined,
       );
+      break;
+    case 'askForConsole':
+      void answerForConsole(message.id, message.question);
       break;
     case 'retire':
       void retire();

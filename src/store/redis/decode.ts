@@ -1,6 +1,14 @@
-import type { OutboxContent, RefusedWrites } from '../../core/call/evidence-lines.ts';
+import type { HoldLine, OutboxContent, RefusedWrites } from '../../core/call/evidence-lines.ts';
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import type { GraphCallState } from '../../core/call/graph-state.ts';
+import {
+  type ClosedUpTo,
+  type HoldRegistry,
+  type HoldScope,
+  noHolds,
+  type Operator,
+  type StandingHold,
+} from '../../core/call/hold.ts';
 import { type CallKey, parseCallKey } from '../../core/call/key.ts';
 import type { Roster } from '../../core/call/roster.ts';
 import {
@@ -195,11 +203,60 @@ export function parseTally(text: unknown): Tally {
 export function parseContent(fields: unknown): OutboxContent {
   const [kind, text] = asList(fields, 'outbox entry');
   if (kind === 'record') return { record: parseRecord(text) };
+  if (kind === 'hold') return { hold: parseHoldLine(text) };
   if (kind !== 'refusedWrites') throw malformed('outbox entry');
   const value = parse(text, 'report of refused writes');
   asText(value.instance, 'report of refused writes');
   asNumber(value.number, 'report of refused writes');
   return { refusedWrites: value as unknown as RefusedWrites };
+}
+
+function scope(value: unknown): HoldScope {
+  if (isRecord(value)) {
+    if (value.all === true) return { all: true };
+    if (typeof value.tenant === 'string') return { tenant: value.tenant };
+    if (typeof value.app === 'string') return { app: value.app };
+  }
+  throw malformed('hold');
+}
+
+function operator(value: unknown): Operator {
+  if (!isRecord(value)) throw malformed('hold');
+  return { issuer: asText(value.issuer, 'hold'), subject: asText(value.subject, 'hold') };
+}
+
+function standingHold(value: unknown): StandingHold {
+  if (!isRecord(value)) throw malformed('hold');
+  return {
+    id: asText(value.id, 'hold'),
+    number: asNumber(value.number, 'hold'),
+    scope: scope(value.scope),
+    reason: asText(value.reason, 'hold'),
+    by: operator(value.by),
+    at: asText(value.at, 'hold'),
+  };
+}
+
+function closedUpTo(value: unknown): ClosedUpTo {
+  if (!isRecord(value)) throw malformed('hold');
+  return { scope: scope(value.scope), epoch: asNumber(value.epoch, 'hold') };
+}
+
+export function parseHolds(text: unknown): HoldRegistry {
+  if (text === null) return noHolds;
+  const value = parse(text, 'hold');
+  return {
+    number: asNumber(value.number, 'hold'),
+    standing: asList(value.standing, 'hold').map(standingHold),
+    closed: asList(value.closed, 'hold').map(closedUpTo),
+  };
+}
+
+/** It came from the store, and goes into the evidence as it is. */
+function parseHoldLine(text: unknown): HoldLine {
+  const value = parse(text, 'hold');
+  standingHold(value);
+  return value as unknown as HoldLine;
 }
 
 /** Only what naming and ordering a record needs: whether it is genuine is for the chain to show. */

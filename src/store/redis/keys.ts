@@ -10,7 +10,7 @@ export const shardCount = 256;
 export const shardOf = (call: CallKey): number => Number.parseInt(sha256(call).slice(0, 2), 16);
 
 /** The layout that is described here; prelude.lua has it as well. */
-export const formatNumber = 3;
+export const formatNumber = 4;
 
 export interface ShardKeys {
   /** A stream: the evidence that waits. */
@@ -56,6 +56,12 @@ export interface Keys {
   readonly evidence: string;
   /** A hash: instance that has refused writes -> the numbers of its last report and of its last line. */
   readonly reporters: string;
+  /** A hash: the holds, their number, the life of their shard in which they are known, and the last change of them. */
+  readonly holds: string;
+  /** A hash: session -> which holds it acts on. */
+  readonly acks: string;
+  /** The channel that announces that holds have changed. */
+  readonly holdsChanged: string;
   /** The channel on which stops are announced to every instance. */
   readonly stops: string;
   /** The channel on which somebody says that it looks at live activity, and the one on which instances publish it. */
@@ -108,6 +114,10 @@ export function keysWith(prefix: string, shards = shardCount): Keys {
     evidence: `${prefix}:evidence`,
     // With the outbox that takes the lines.
     reporters: `${prefix}:{0}:reporters`,
+    // With the outbox that takes their lines.
+    holds: `${prefix}:{0}:holds`,
+    acks: `${prefix}:{0}:acks`,
+    holdsChanged: `${prefix}:holds`,
     stops: `${prefix}:stops`,
     watched: `${prefix}:watched`,
     activity: `${prefix}:activity`,

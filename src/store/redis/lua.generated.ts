@@ -1,5 +1,5 @@
 // Written by lua/build.mjs from the files in lua/; change those.
-const prelude = `local format = '3'
+const prelude = `local format = '4'
 local function decimal(number)
   return string.format('%.0f', math.floor(number))
 end
@@ -129,6 +129,7 @@ end
 local known = shardNow(shard, mark, seen, elapsed)
 if known.life ~= life then return 0 end
 if (stored[2] or '0') ~= version then return 0 end
+known.time = math.max(known.time, tonumber(epoch))
 keepTimes(shard, known)
 local following = decimal(math.max(tonumber(version) + 1, known.time))
 redis.call('HSET', call, 'operation', operation, 'version', following,
@@ -170,6 +171,7 @@ end
 local known = shardNow(shard, mark, seen, elapsed)
 if known.life ~= life then return 0 end
 if (stored[2] or '0') ~= version then return 0 end
+known.time = math.max(known.time, tonumber(epoch))
 keepTimes(shard, known)
 local following = decimal(math.max(tonumber(version) + 1, known.time))
 redis.call('HSET', call, 'operation', operation, 'version', following,
@@ -237,6 +239,60 @@ for call, epoch in pairs(cjson.decode(done)) do
   if revoked and tonumber(revoked) <= epoch then redis.call('HDEL', inbox, call) end
 end
 return { fraction(clockNow()), redis.call('HGETALL', inbox) }`,
+  hold: `#!lua
+${prelude}
+${shard}
+local holds, outbox, shard, mark = unpack(KEYS)
+local operation, number, life, following, value, line, seen, elapsed, evidence, part, channel = unpack(ARGV)
+ready({ holds, 'hash', 'HSET' }, { outbox, 'stream', 'XADD' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local stored = redis.call('HMGET', holds, 'operation', 'number', 'life', 'entry')
+if stored[1] == operation then return stored[4] end
+local known = shardNow(shard, mark, seen, elapsed)
+if known.life ~= life or (stored[2] or '0') ~= number then return false end
+if line ~= '' and stored[3] ~= life then return false end
+keepTimes(shard, known)
+local entry = line == '' and '' or redis.call('XADD', outbox, '*', 'hold', line)
+redis.call('HSET', holds, 'operation', operation, 'number', following, 'life', life, 'value', value, 'entry', entry)
+redis.pcall('PUBLISH', evidence, part)
+redis.pcall('PUBLISH', channel, following)
+return entry`,
+  holdClosing: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local holds, outbox, shard, mark = unpack(KEYS)
+local operation, number, life, following, value, line, seen, elapsed, evidence, part, channel = unpack(ARGV)
+ready({ holds, 'hash', 'HSET' }, { outbox, 'stream', 'XADD' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local stored = redis.call('HMGET', holds, 'operation', 'number', 'life', 'entry')
+if stored[1] == operation then return stored[4] end
+local known = shardNow(shard, mark, seen, elapsed)
+if known.life ~= life or (stored[2] or '0') ~= number then return false end
+if line ~= '' and stored[3] ~= life then return false end
+keepTimes(shard, known)
+local entry = line == '' and '' or redis.call('XADD', outbox, '*', 'hold', line)
+redis.call('HSET', holds, 'operation', operation, 'number', following, 'life', life, 'value', value, 'entry', entry)
+redis.pcall('PUBLISH', evidence, part)
+redis.pcall('PUBLISH', channel, following)
+return entry`,
+  holds: `#!lua flags=allow-oom
+${prelude}
+${shard}
+local holds, acks, shard, mark = unpack(KEYS)
+local session, acknowledged, seen, elapsed = unpack(ARGV)
+ready({ acks, 'hash', 'HSET' }, { shard, 'hash', 'HSET' }, { mark, 'string', 'SET' })
+local known = shardNow(shard, mark, seen, elapsed)
+local stored = redis.call('HMGET', holds, 'value', 'life')
+if session ~= '' and redis.call('HGET', acks, session) ~= acknowledged then
+  redis.call('HSET', acks, session, acknowledged)
+end
+return {
+  stored[1],
+  stored[2] == known.life and 1 or 0,
+  known.life,
+  decimal(known.time),
+  known.fenced,
+  known.settled and 1 or 0,
+  fraction(known.clock),
+}`,
   idle: `#!lua flags=allow-oom
 ${prelude}
 ${shard}

@@ -32,6 +32,7 @@ export function redisMembers(connection: Connection, keys: Keys, now: () => numb
     const { session: alive, inbox } = keys.session(session);
     await connection.command('del', alive, inbox);
     await connection.command('hdel', keys.members, session);
+    await connection.command('hdel', keys.acks, session);
   };
 
   return {

@@ -1,6 +1,7 @@
 import type { CallKey } from '../../core/call/key.ts';
 import type { TimedHolder, SessionTimes } from '../../core/call/session.ts';
 import type { Acquired, CallView } from '../../core/ports/call-store.ts';
+import type { HoldsView } from '../../core/ports/hold-store.ts';
 import type { Reporter } from '../../core/ports/outbox.ts';
 import type { Revocation } from '../../core/ports/session-store.ts';
 import {
@@ -13,6 +14,7 @@ import {
   malformed,
   parseBinding,
   parseCallState,
+  parseHolds,
   parseTally,
 } from './decode.ts';
 import { lua } from './lua.generated.ts';
@@ -222,6 +224,19 @@ function rival(reply: unknown): Rival | undefined {
   return { owner: asText(owner, 'lease'), beat: asNumber(counter, 'lease') };
 }
 
+/** The holds, and what is known of their shard. */
+function holdsRead(reply: unknown): HoldsView & { readonly shard: ShardFacts } {
+  const [value, isKnown, life, time, fenced, settled, clock] = asList(reply, 'reply');
+  const shard = shardFacts(time, life, fenced, settled);
+  return {
+    registry: parseHolds(value),
+    isKnown: yes(isKnown),
+    life: shard.life,
+    clock: asNumber(clock, 'time'),
+    shard,
+  };
+}
+
 const shardKeys = ['shard', 'mark'] as const;
 /** Arguments of every script of a shard: the largest protocol time known here, and the time since it was last reported. */
 const shardArgs = ['seen', 'elapsed'] as const;
@@ -235,6 +250,17 @@ const commit = (name: 'commit' | 'commitClosing') =>
       ...['dropTallies', 'retentionMs', 'id', 'listed', 'open', ...shardArgs, 'channel', 'part'],
     ] as const,
     yes,
+  );
+
+const hold = (name: 'hold' | 'holdClosing') =>
+  replicated(
+    name,
+    ['holds', 'outbox', ...shardKeys],
+    [
+      ...['operation', 'number', 'life', 'following', 'value', 'line'],
+      ...[...shardArgs, 'evidence', 'part', 'channel'],
+    ] as const,
+    (reply) => (reply === null ? undefined : asText(reply, 'reply')),
   );
 
 /** Every script, with what its header in lua/ promises (a unit test compares the two). */
@@ -274,6 +300,9 @@ export const scripts = {
     ['call', 'epoch', 'channel', 'message'],
     (reply): number | 'missing' => (reply === null ? 'missing' : asNumber(reply, 'session')),
   ),
+  holds: script('holds', ['holds', 'acks', ...shardKeys], ['session', 'acknowledged', ...shardArgs], holdsRead),
+  hold: hold('hold'),
+  holdClosing: hold('holdClosing'),
   report: replicated(
     'report',
     ['reporters', 'outbox'],

@@ -36,6 +36,11 @@ export class Shards {
     return this.#now();
   }
 
+  /** Protocol time goes on behind this from now on, wherever it is given out to this process. */
+  passed(time: number): void {
+    this.#seen = Math.max(this.#seen, time + 1);
+  }
+
   /** The arguments for a script that only reads. */
   readArguments(shard: number): { readonly seen: string; readonly elapsed: string } {
     const elapsed = this.#now() - (this.#reportedAt.get(shard) ?? this.#began);

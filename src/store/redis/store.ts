@@ -5,6 +5,7 @@ import { redisActivity } from './activity.ts';
 import { redisCalls } from './call-store.ts';
 import type { Connection } from './connection.ts';
 import { inFormat } from './format.ts';
+import { redisHolds } from './hold-store.ts';
 import type { Keys } from './keys.ts';
 import { redisOutbox } from './outbox.ts';
 import { redisSessions } from './session-store.ts';
@@ -50,6 +51,7 @@ export function storeOver(
     sessions,
     outbox,
     activity: redisActivity(connection, keys, wakes),
+    holds: redisHolds(fitting, keys, shards, wakes, (shard) => outbox.hint(shard)),
     ready: () => connection.ready(),
     ping: async () => {
       await connection.command('ping');

@@ -25,6 +25,7 @@ function holdable(inner: Store): Store & { hold(): void; release(): void } {
     sessions: inner.sessions,
     outbox: inner.outbox,
     activity: inner.activity,
+    holds: inner.holds,
     ping: () => inner.ping(),
     close: () => inner.close(),
     hold: () => {

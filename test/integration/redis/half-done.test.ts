@@ -41,11 +41,11 @@ end
 return found`;
 
 const call = newCall();
-const { members, layout, lease, sink } = keys;
+const { members, layout, lease, sink, holds, acks } = keys;
 const named: Readonly<Record<string, string>> = {
   ...keys.call(call),
   ...keys.session('session-1'),
-  ...{ members, layout, lease, sink },
+  ...{ members, layout, lease, sink, holds, acks },
 };
 const key = (name: string): string => named[name] ?? '';
 
@@ -70,6 +70,15 @@ const anotherLife = async (store: Store): Promise<void> => {
 const held = async (store: Store): Promise<void> => {
   await recorded(store);
   await store.calls.acquire(call, 'session-1');
+};
+/** In the life in which the shard of the call is. */
+const holdsKnown = async (store: Store): Promise<void> => {
+  await recorded(store);
+  await admin.hset(key('holds'), 'life', (await admin.hget(key('shard'), 'life')) ?? '');
+};
+const held1 = {
+  ...{ operation: 'other', number: '0', following: '1', value: '{}', line: '{}' },
+  ...{ evidence: 'e', part: '1', channel: 'c' },
 };
 const times = { ttlMs: '5', graphTimeoutMs: '5', ttlMaxMs: '3600000', graphTimeoutMaxMs: '3600000' };
 const change = {
@@ -117,6 +126,9 @@ const scenes: Readonly<Record<keyof typeof scripts, Scene>> = {
     args: { owner: 'one' },
   },
   claim: { before: joined, args: { wanted: 'sink', insteadOf: '' } },
+  holds: { before: recorded, args: { session: 'session-1', acknowledged: '1 life' } },
+  hold: { before: holdsKnown, args: held1 },
+  holdClosing: { before: holdsKnown, args: held1 },
   report: {
     before: joined,
     args: {

@@ -21,6 +21,8 @@ local known = shardNow(shard, mark, seen, elapsed)
 if known.life ~= life then return 0 end
 if (stored[2] or '0') ~= version then return 0 end
 
+-- Two starts in one millisecond: the second epoch is ahead of the clock. No epoch is ahead of protocol time.
+known.time = math.max(known.time, tonumber(epoch))
 keepTimes(shard, known)
 -- Versions follow protocol time, so that one from before a loss of data never fits afterwards.
 local following = decimal(math.max(tonumber(version) + 1, known.time))

@@ -1,7 +1,7 @@
 -- purpose: What scripts share: what must hold before the first write, and which server wrote what.
 
 -- The layout of the keys, as `formatNumber` in keys.ts has it.
-local format = '3'
+local format = '4'
 
 -- Downwards: what was given out must not be ahead of what is kept.
 local function decimal(number)

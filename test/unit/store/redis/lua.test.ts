@@ -62,6 +62,9 @@ describe('the Lua scripts', () => {
     lease: ['taken', 'evidence that is written makes room'],
     release: ['taken', 'another may make room'],
     claim: ['taken', 'evidence that is written makes room'],
+    holds: ['taken', 'an instance closes by it'],
+    hold: ['refused', 'a release, and holds that are known again, lead to open gates'],
+    holdClosing: ['taken', 'a hold closes'],
     report: ['refused', 'counts of refused writes are kept in memory and told later'],
   };
 

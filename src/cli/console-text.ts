@@ -1,0 +1,96 @@
+import { isRecord } from '../core/json.ts';
+import type { ConsoleCommandName } from './console-commands.ts';
+
+/** A value of an answer, as a terminal may show it: control characters would act there. */
+function shown(value: unknown): string {
+  if (value === null || value === undefined || value === '') return '-';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+const fieldsOf = (value: unknown): Fields => (isRecord(value) ? value : {});
+const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fieldsOf) : []);
+
+const columns: readonly (readonly [title: string, of: (row: Fields) => unknown])[] = [
+  ['STATE', ({ state }) => state],
+  ['SINCE', ({ since }) => since],
+  ['CALL', ({ id }) => id],
+  ['TENANT', ({ tenant }) => tenant],
+  ['APP', ({ app }) => app],
+  ['WRITES', ({ writes }) => writes],
+  ['BYTES', ({ bytes }) => bytes],
+  ['ATTENTION', ({ attention }) => (Array.isArray(attention) ? attention.join(' ') : '')],
+];
+
+function table(rows: readonly Fields[]): string {
+  const cells = [
+    columns.map(([title]) => title),
+    ...rows.map((row) => columns.map(([, of]) => shown(of(row)))),
+  ];
+  const widths = columns.map((_, at) => Math.max(...cells.map((line) => line[at]?.length ?? 0)));
+  return cells
+    .map((line) =>
+      line
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function callText(answer: Fields): string {
+  const { evidence, ...facts } = answer;
+  const names = Object.entries(facts).map(([name, value]) => `${name.padEnd(18)} ${shown(value)}`);
+  const records = listOf(evidence).map(
+    ({ at, event, from, to, detail }) =>
+      `  ${shown(at)}  ${shown(event)} (${shown(from)} -> ${shown(to)})  ${shown(detail)}`,
+  );
+  return [...names, '', 'evidence, newest first', ...records].join('\n');
+}
+
+const scopeText = (scope: Fields): string =>
+  scope.all === true
+    ? 'all calls'
+    : scope.tenant === undefined
+      ? `application ${shown(scope.app)}`
+      : `tenant ${shown(scope.tenant)}`;
+
+function holdText(hold: Fields): string {
+  const by = fieldsOf(hold.by);
+  return `${shown(hold.id)}  number ${shown(hold.number)}  ${scopeText(fieldsOf(hold.scope))}  since ${shown(hold.at)}  by ${shown(by.subject)} (${shown(by.issuer)})  ${shown(hold.reason)}`;
+}
+
+const acknowledged = (answer: Fields): string =>
+  answer.acknowledged === true
+    ? 'Every live instance acts on it.'
+    : 'Not every instance has confirmed it yet; it takes effect within one session TTL.';
+
+const told: Readonly<Record<string, string>> = {
+  graph: 'The gate is closed, and Graph was told.',
+  nobody: 'The gate is closed. Graph was not told: there is no credential. The stop is unconfirmed.',
+};
+
+const texts: Readonly<Record<ConsoleCommandName, (answer: Fields) => string>> = {
+  calls: (answer) =>
+    [
+      table(listOf(answer.calls)),
+      ...(typeof answer.next === 'string' ? ['There are more calls: raise --limit, or use a filter.'] : []),
+      `as of ${shown(answer.asOf)}`,
+    ].join('\n'),
+  call: callText,
+  close: (answer) =>
+    typeof answer.told === 'string'
+      ? (told[answer.told] ?? '')
+      : `The gate is closing; the stop is not complete yet. State: ${shown(answer.state)}`,
+  holds: (answer) => {
+    const holds = listOf(answer.holds);
+    return holds.length === 0 ? 'No hold stands.' : holds.map(holdText).join('\n');
+  },
+  hold: (answer) => `Hold set: ${holdText(fieldsOf(answer.hold))}\n${acknowledged(answer)}`,
+  release: (answer) => `Hold released: ${holdText(fieldsOf(answer.hold))}\n${acknowledged(answer)}`,
+};
+
+/** What a person reads of an answer. */
+export const consoleText = (name: ConsoleCommandName, answer: unknown): string =>
+  `${texts[name](fieldsOf(answer))}\n`;
