@@ -25,9 +25,9 @@ const types: Readonly<Record<string, string>> = {
 /** Tables of texts that the page shares with the server; they import nothing. */
 const shared = ['core/reasons.js', 'core/call/ends.js', 'console/projection/attention.js'];
 
-/** Files of packages, in place of the modules of ours that stand for them: package, and the file beside its main one. */
+/** Files of packages, in place of the modules of ours that stand for them: package, and the file by its path from the main one. */
 const packaged = {
-  'console/page/vendor/preact.js': ['htm/preact/standalone', 'standalone.module.js'],
+  'console/page/vendor/preact.js': ['htm', '../preact/standalone.module.js'],
   'console/page/vendor/uplot.js': ['uplot', 'uPlot.esm.js'],
   'console/page/vendor/uplot.css': ['uplot', 'uPlot.min.css'],
 } as const;

@@ -106,6 +106,7 @@ const tellers: Readonly<Record<EventName, (record: EvidenceRecord) => Sentence>>
   drained: ({ detail }) => ({ text: 'No write is in progress on any instance. The interval is closed.', more: writesIn(detail) }),
   stopConfirmed: plain('Graph confirmed the stop.'),
   stopRefused: plain('Graph refused the stop. The gate stays closed.'),
+  stopNotSent: plain('Graph was not told of the stop: there is no credential. Participants may still see a recording.'),
   stopUnknown: plain('It is unknown whether Graph acted on the stop. The gate stays closed.'),
   ended: ({ detail }) => ({
     text: 'The call has ended. The gate is closed for good.',
