@@ -8,7 +8,7 @@ import { shortId } from '../words.ts';
 import { Announcer } from './announcer.ts';
 import { CallPage } from './call.ts';
 import type { Context } from './context.ts';
-import { Head } from './head.ts';
+import { Banners, Head } from './head.ts';
 import { HoldsPage } from './holds.ts';
 import { useKeys, useModel, useRoute } from './hooks.ts';
 import { SignIn } from './sign-in.ts';
@@ -113,8 +113,11 @@ function Console({ session, ahead, leave }: ConsoleProps): VNode {
     <div class="console" data-link=${model.link.kind} data-route=${route.kind}>
       <${Head} context=${context} lists=${lists} />
       <${Announcer} link=${model.link.kind} attention=${lists.attention.map(({ id }) => id)} message=${message} />
-      ${message !== '' &&
-      html`<p class="banner told">${message} <button onClick=${() => tell('')}>Dismiss</button></p>`}
+      <section aria-label="Notices">
+        <${Banners} context=${context} />
+        ${message !== '' &&
+        html`<p class="banner told">${message} <button onClick=${() => tell('')}>Dismiss</button></p>`}
+      </section>
       ${route.kind === 'wall' &&
       html`
         <main class="wall">

@@ -41,7 +41,6 @@ export function Head({ context, lists }: Props): VNode {
         ${who.issuer !== 'local' && html`<button onClick=${signOut}>Sign out</button>`}
       </div>
     </header>
-    <${Banners} context=${context} />
   `;
 }
 
@@ -53,7 +52,7 @@ function evidenceWords({ model: { head } }: Context): string {
 }
 
 /** What makes the page less than the whole truth, or the gate less than closed. */
-function Banners({ context }: { readonly context: Context }): VNode {
+export function Banners({ context }: { readonly context: Context }): VNode {
   const { model, session, now } = context;
   const { head, link } = model;
   const enforcing = head?.enforcing ?? session.enforcing;

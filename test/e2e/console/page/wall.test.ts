@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
+import { objections } from '../../../support/axe.ts';
 import { browserHouse } from '../../../support/browser.ts';
 import { type ConsoleHouse, startConsoleHouse } from '../../../support/console-house.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -100,6 +101,7 @@ test('what is shown without a connection is marked as out of date until the cons
   expect(await page.locator('#announcer').textContent()).toContain('may be out of date');
   // The row is still there to be read.
   expect(await rowOf(page, bot.call).count()).toBe(1);
+  expect(await objections(page)).toEqual([]);
   await restarted;
   await page.locator('.console[data-link="live"]').waitFor();
   await page.locator('[data-banner="stale"]').waitFor({ state: 'detached' });
