@@ -134,6 +134,18 @@ export const service: Page = {
         queries: { '{{instance}}': rate(of('tallylight_event_loop_active_seconds_total'), 'instance') },
       },
       {
+        title: 'Console',
+        description:
+          'Event streams of the console that are open, acts of operators a minute, and for how long lines of the journal have been unread.',
+        unit: NoUnit,
+        queries: {
+          listeners: sum(of('tallylight_console_listeners')),
+          '{{act}}: {{outcome}}': `60 * ${rate(of('tallylight_console_acts_total'), 'act, outcome')} > 0`,
+          'seconds behind the journal': max(of('tallylight_console_journal_behind_seconds')),
+          'listeners cut a minute': `60 * ${rate(of('tallylight_console_listeners_cut_total'))}`,
+        },
+      },
+      {
         title: 'Workers',
         description:
           'Workers by state, and workers that ended, by how. Absent where one process does everything.',

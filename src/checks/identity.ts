@@ -26,10 +26,7 @@ export async function checkKeys(
       keysFinding(`TALLYLIGHT_ISSUERS[${index}].jwksUri`, await inspectIssuerKeys(issuer, fetch)),
     ),
     ...operators.map(async (issuer, index) =>
-      keysFinding(
-        `TALLYLIGHT_CONSOLE_ISSUERS[${index}].jwksUri`,
-        await inspectOperatorKeys(issuer, fetch),
-      ),
+      keysFinding(`TALLYLIGHT_CONSOLE_ISSUERS[${index}].jwksUri`, await inspectOperatorKeys(issuer, fetch)),
     ),
     ...notificationIssuers.map(async (issuer, index) =>
       keysFinding(

@@ -37,9 +37,7 @@ export async function checkPorts({
     await check('TALLYLIGHT_ADMIN_PORT', adminPort),
   ];
   const third =
-    consoleAt === undefined
-      ? []
-      : [await check('TALLYLIGHT_CONSOLE_PORT', consoleAt.port, consoleAt.host)];
+    consoleAt === undefined ? [] : [await check('TALLYLIGHT_CONSOLE_PORT', consoleAt.port, consoleAt.host)];
   // A wrong host is one mistake.
   return first.setting === second.setting ? [first, ...third] : [first, second, ...third];
 }

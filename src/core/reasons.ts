@@ -73,7 +73,10 @@ export const reasons = {
     503,
     'The store began without data, and the holds of operators have not been read from the journal yet. No recording starts until they are. Try again later.',
   ],
-  HoldInvalid: [400, 'The reason of a hold must have 1 to 500 characters, and its scope one tenant, one application or all.'],
+  HoldInvalid: [
+    400,
+    'The reason of a hold must have 1 to 500 characters, and its scope one tenant, one application or all.',
+  ],
   TooManyHolds: [429, 'Too many holds stand. Release some, or put one hold on all calls.'],
   HoldNotFound: [404, 'No such hold stands. It may have been released.'],
   DrainTimeout: [

@@ -25,6 +25,7 @@ export function guide(sandbox: Sandbox, call: string): string {
     ['What Graph received', `curl -s ${graph.url}/sandbox/log`],
     ['What was stored', `curl -s -H "Authorization: Bearer $TOKEN" $PROXY/media/$CALL/`],
     ['Metrics and readiness', `curl -s ${proxy.adminUrl}/metrics ${proxy.adminUrl}/readyz`],
+    ...(proxy.consoleUrl === undefined ? [] : consoleRows(proxy.consoleUrl)),
     ['Verify the evidence', `node ${verifier} ${directory}/evidence`],
     [
       'Another call: Graph invites the bot, and the bot answers through the proxy',
@@ -54,6 +55,7 @@ export function guide(sandbox: Sandbox, call: string): string {
     'Tallylight sandbox: everything runs on loopback; nothing leaves this machine.',
     '',
     `  proxy       ${proxy.url}   (health and metrics: ${proxy.adminUrl})`,
+    ...(proxy.consoleUrl === undefined ? [] : [`  console     ${proxy.consoleUrl}`]),
     `  fake Graph  ${graph.url}`,
     `  media sink  ${sink.url}   (stores in ${directory}/media)`,
     `  token mint  ${mint.url}`,
@@ -67,5 +69,16 @@ export function guide(sandbox: Sandbox, call: string): string {
   ].join('\n');
 }
 
+/** What an operator can do. */
+const consoleRows = (url: string): readonly (readonly [string, string])[] => [
+  ['Calls as the console sees them', `node ${program} calls --url ${url}`],
+  ['Close the gate of the call by hand', `node ${program} close $CALL --reason test --url ${url}`],
+  [
+    'Keep every gate closed, see what stands, and release it',
+    `node ${program} hold --all --reason test --url ${url} ; node ${program} holds --url ${url} ; node ${program} release HOLD --reason over --url ${url}`,
+  ],
+];
+
 /** Where the verifier is, from where the sandbox was started: in the repository or in an installed package. */
 const verifier = relative(process.cwd(), fileURLToPath(new URL('../cli/verify.js', import.meta.url)));
+const program = relative(process.cwd(), fileURLToPath(new URL('../cli/main.js', import.meta.url)));

@@ -22,7 +22,7 @@ export async function listen(server: Server, { host = '127.0.0.1', port = 0 }: P
     await once(server, 'listening');
   } catch (error) {
     throw cannotListen(
-      'TALLYLIGHT_PORT (the sandbox also takes the four ports after it)',
+      'TALLYLIGHT_PORT (the sandbox also takes the five ports after it)',
       { host, port },
       error,
     );

@@ -164,7 +164,8 @@ function* issuers({ issuers: list }: ProxySettings): Iterable<Doubt> {
 function* operators({ console: given, issuers: list }: ProxySettings): Iterable<Doubt> {
   for (const [index, { issuer, audience }] of (given?.issuers ?? []).entries()) {
     const shared = list.some(
-      (bots) => bots.issuer === issuer && [bots.audience].flat().some((each) => [audience].flat().includes(each)),
+      (bots) =>
+        bots.issuer === issuer && [bots.audience].flat().some((each) => [audience].flat().includes(each)),
     );
     if (shared)
       yield {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, test } from '@jest/globals';
 import { createMeter, createPrimaryMeter } from '../../src/metrics/metrics.ts';
 import { createRegistry, reportBuild } from '../../src/metrics/process.ts';
+import { createConsoleMeter } from '../../src/metrics/console-meter.ts';
 import { metricsTable } from '../../src/metrics/table.ts';
 import { WorkerMetrics } from '../../src/metrics/workers.ts';
 import { eventually } from '../support/eventually.ts';
@@ -36,6 +37,7 @@ async function everything(): Promise<string> {
   meter.decision('media', 'admitted');
   const own = createRegistry();
   reportBuild(own, '1.2.3');
+  createConsoleMeter(own).journal(() => 0);
   createPrimaryMeter(own).workers({ starting: 0, serving: 1, leaving: 0 });
   const isMeasured = async (): Promise<boolean> => /^tallylight_event_loop_lag_/m.test(await own.metrics());
   await eventually(isMeasured);

@@ -21,17 +21,22 @@ interface Asked {
 
 /** One request to the API; as the page sends it, unless `headers` says otherwise. */
 export async function askConsole(url: string, path: string, asked: Asked = {}): Promise<ConsoleAnswer> {
-  const { method = 'GET', body } = asked;
+  const { method = 'GET' } = asked;
+  const body =
+    asked.body === undefined || typeof asked.body === 'string' ? asked.body : JSON.stringify(asked.body);
   const acts = method !== 'GET';
   const headers = {
     ...(acts ? { origin: url } : {}),
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    // Node announces no body of a DELETE by itself.
+    ...(body === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
     ...asked.headers,
   };
   const res = await new Promise<http.IncomingMessage>((resolve, reject) => {
     const req = http.request(url + path, { method, headers, agent: false }, resolve);
     req.on('error', reject);
-    req.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+    req.end(body);
   });
   const answered = await text(res);
   const isJson = (res.headers['content-type'] ?? '').startsWith('application/json');

@@ -1,6 +1,7 @@
 import { parser } from '@prometheus-io/lezer-promql';
 import { createRegistry } from '../../src/metrics/process.ts';
 import type { MetricRow } from '../../src/metrics/row.ts';
+import { consoleMetrics } from '../../src/metrics/console-metrics.ts';
 import { metrics, primaryMetrics, processMetrics } from '../../src/metrics/table.ts';
 
 /** By name of a series: its labels, and the values of each; undefined: any value. */
@@ -25,7 +26,12 @@ function seriesOf({ name, type, labels = {} }: MetricRow): Series[] {
 
 /** What a scrape of the proxy returns, and what Prometheus adds. */
 export async function scrapedSeries(): Promise<KnownSeries> {
-  const rows = Object.values<MetricRow>({ ...metrics, ...processMetrics, ...primaryMetrics });
+  const rows = Object.values<MetricRow>({
+    ...metrics,
+    ...processMetrics,
+    ...primaryMetrics,
+    ...consoleMetrics,
+  });
   const ofProcess = (await createRegistry().getMetricsAsJSON()).map(({ name }): Series => [name, scraped]);
   return new Map([
     ...ofProcess,
@@ -37,7 +43,7 @@ export async function scrapedSeries(): Promise<KnownSeries> {
 
 /** What every instance of a store reports alike. */
 const shared: ReadonlySet<string> = new Set(
-  Object.values<MetricRow>({ ...metrics, ...processMetrics, ...primaryMetrics })
+  Object.values<MetricRow>({ ...metrics, ...processMetrics, ...primaryMetrics, ...consoleMetrics })
     .filter((row) => row.shared === true)
     .map(({ name }) => name),
 );

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { type Decision, type Refusal, refuse } from '../../core/decision.ts';
 import type { ActOutcome, ConsoleAct } from '../../core/ports/console-meter.ts';
 import type { OperatorIdentity } from '../../core/ports/operator.ts';
+import type { ReasonCode } from '../../core/reasons.ts';
 import type { Act, ChangedHold } from '../backend.ts';
 import { readHold, readReason } from './body.ts';
 import { type ApiDeps, type Asked, type Handler, operatorFacts } from './context.ts';
@@ -46,6 +47,9 @@ function refused({ log, meter }: ApiDeps, { who }: Asked, act: ConsoleAct, refus
   return refusal;
 }
 
+/** Why a stop may be incomplete that goes on by itself. */
+const repeated: ReadonlySet<ReasonCode> = new Set(['StatusInProgress', 'DrainTimeout', 'StoreFresh']);
+
 const noAnswer: Refusal = refuse('StoreUnavailable', { detail: 'no instance answered', retryAfterMs: 1000 });
 
 /** `POST /api/calls/{id}/close` */
@@ -56,8 +60,8 @@ export const close: Handler = async (deps, asked) => {
   if (call === undefined || !(await mayAct(deps, asked, call)))
     return refused(deps, asked, 'close', refuse('CallNotFound'));
   const closed = await inTime(deps, deps.backend.close(call, actOf(asked.who, reason.value)));
-  // Another stop of the call is under way: the gate is closed already.
-  const isUnderWay = closed === 'underWay' || (closed?.ok === false && closed.reason === 'StatusInProgress');
+  // The gate is closed already, and the instance repeats the rest.
+  const isUnderWay = closed === 'underWay' || (closed?.ok === false && repeated.has(closed.reason));
   if (!isUnderWay && closed?.ok !== true) return refused(deps, asked, 'close', closed ?? noAnswer);
   const told = !isUnderWay && closed.ok ? closed.value.told : null;
   const state = (await deps.backend.call(call))?.state ?? deps.projection.get(call)?.row.state ?? 'stopping';

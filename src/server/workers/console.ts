@@ -24,7 +24,10 @@ export async function answerConsole(
     const ask = backend?.[method] as ((...args: readonly unknown[]) => Promise<unknown>) | undefined;
     return { value: await ask?.(...args) };
   } catch (error) {
-    log?.error({ question: method, error: messageOf(error) }, 'a question of the console could not be answered');
+    log?.error(
+      { question: method, error: messageOf(error) },
+      'a question of the console could not be answered',
+    );
     return {};
   }
 }

@@ -85,11 +85,7 @@ export class WorkerProcess {
     question: Asked,
     withinMs: number,
   ): Promise<Answers[Asked] | undefined>;
-  ask(
-    question: Question,
-    withinMs: number,
-    about?: BackendQuestion,
-  ): Promise<Answers[Question] | undefined> {
+  ask(question: Question, withinMs: number, about?: BackendQuestion): Promise<Answers[Question] | undefined> {
     const id = (this.#questions += 1);
     return new Promise((resolve) => {
       const give = setTimeout(() => {

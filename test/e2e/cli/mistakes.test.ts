@@ -202,7 +202,7 @@ const cannotStart: readonly Mistake[] = [
     what: 'a port of the sandbox in use',
     env: () => ({ TALLYLIGHT_PORT: String(takenPort() - 1) }),
     sandbox: true,
-    says: /^TALLYLIGHT_PORT \(the sandbox also takes the four ports after it\): port \d+ of 127\.0\.0\.1 is in use; /,
+    says: /^TALLYLIGHT_PORT \(the sandbox also takes the five ports after it\): port \d+ of 127\.0\.0\.1 is in use; /,
   },
   {
     what: 'a port of the sandbox that does not exist',

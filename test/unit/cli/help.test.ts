@@ -17,7 +17,50 @@ describe('the arguments', () => {
     [['help', 'settings'], { kind: 'settings' }],
     [['check'], { kind: 'check', json: false }],
     [['check', '--json'], { kind: 'check', json: true }],
-    [['--json'], { kind: 'wrong', message: '--json is an option of check only' }],
+    [['--json'], { kind: 'wrong', message: '--json is no option of the proxy' }],
+    [['sandbox', '--json'], { kind: 'wrong', message: '--json is no option of sandbox' }],
+    [['check', '--reason', 'x'], { kind: 'wrong', message: '--reason is no option of check' }],
+    [
+      ['calls', '--state', 'recording', '--attention', '--json'],
+      {
+        ...{ kind: 'console', name: 'calls', url: undefined, tokenFile: undefined, json: true },
+        request: { method: 'GET', path: '/api/calls?state=recording&attention=1' },
+      },
+    ],
+    [
+      ['close', 'a/b', '--reason', 'audit', '--url', 'https://console.example', '--token-file', 'token'],
+      {
+        ...{
+          kind: 'console',
+          name: 'close',
+          url: 'https://console.example',
+          tokenFile: 'token',
+          json: false,
+        },
+        request: { method: 'POST', path: '/api/calls/a%2Fb/close', body: { reason: 'audit' } },
+      },
+    ],
+    [
+      ['hold', '--all', '--reason', 'x'],
+      {
+        ...{ kind: 'console', name: 'hold', url: undefined, tokenFile: undefined, json: false },
+        request: { method: 'POST', path: '/api/hold', body: { all: true, reason: 'x' } },
+      },
+    ],
+    [['call'], { kind: 'wrong', message: 'call needs the id of a call' }],
+    [['release', '--reason', 'x'], { kind: 'wrong', message: 'release needs the id of a hold' }],
+    [['calls', 'more'], { kind: 'wrong', message: 'unknown argument more' }],
+    [['calls', '--reason', 'x'], { kind: 'wrong', message: '--reason is no option of calls' }],
+    [['close', 'x'], { kind: 'wrong', message: '--reason is missing: say why, for the evidence' }],
+    [['hold', '--reason', 'x'], { kind: 'wrong', message: 'give exactly one of --all, --tenant and --app' }],
+    [
+      ['hold', '--all', '--app', 'x', '--reason', 'x'],
+      { kind: 'wrong', message: 'give exactly one of --all, --tenant and --app' },
+    ],
+    [
+      ['holds', '--url', 'console.example'],
+      { kind: 'wrong', message: '--url must be an origin such as https://console.example' },
+    ],
     [['check', 'it'], { kind: 'wrong', message: 'unknown argument it' }],
     [['--version'], { kind: 'version' }],
     [['-v'], { kind: 'version' }],

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { attentionKinds } from '../../../src/console/projection/attention.ts';
 import { parseCallKey } from '../../../src/core/call/key.ts';
 import { callEnds } from '../../../src/core/call/ends.ts';
 import { chain } from '../../../src/core/call/evidence.ts';
@@ -157,6 +158,10 @@ export const sections: Readonly<Record<string, string>> = {
   envelope: block('json', `${JSON.stringify(envelope, null, 2)}\n`),
   ends: named('how a call ends', callEnds),
   contradictions: named('contradiction', contradictions),
+  attention: named(
+    'attention',
+    Object.fromEntries(Object.entries(attentionKinds).map(([name, { text }]) => [name, text])),
+  ),
   notices: named('outcome', noticeOutcomes),
   policies: policyFields(),
   sandbox: table(

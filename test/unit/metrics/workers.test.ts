@@ -3,6 +3,7 @@ import type { Meter } from '../../../src/core/ports/meter.ts';
 import { createMeter, createPrimaryMeter } from '../../../src/metrics/metrics.ts';
 import { createRegistry, reportBuild } from '../../../src/metrics/process.ts';
 import type { MetricRow } from '../../../src/metrics/row.ts';
+import { consoleMetrics } from '../../../src/metrics/console-metrics.ts';
 import { metrics, primaryMetrics } from '../../../src/metrics/table.ts';
 import { WorkerMetrics } from '../../../src/metrics/workers.ts';
 
@@ -209,7 +210,9 @@ describe('the numbers of several workers', () => {
   });
 
   test('no two rows have one name', () => {
-    const names = Object.values<MetricRow>({ ...metrics, ...primaryMetrics }).map(({ name }) => name);
+    const names = Object.values<MetricRow>({ ...metrics, ...primaryMetrics, ...consoleMetrics }).map(
+      ({ name }) => name,
+    );
     expect(new Set(names).size).toBe(names.length);
     expect(Object.keys(metrics).filter((key) => key in primaryMetrics)).toEqual([]);
   });

@@ -6,11 +6,13 @@ import { reasons } from '../../../src/core/reasons.ts';
 import { createMeter, createPrimaryMeter } from '../../../src/metrics/metrics.ts';
 import { createRegistry } from '../../../src/metrics/process.ts';
 import { type MetricRow, zerosOf } from '../../../src/metrics/row.ts';
+import { createConsoleMeter } from '../../../src/metrics/console-meter.ts';
+import { consoleMetrics } from '../../../src/metrics/console-metrics.ts';
 import { metrics, primaryMetrics } from '../../../src/metrics/table.ts';
 
 /** Counters and histograms with labels: `increase` does not see the event with which a series is born. */
-const labelled = Object.values<MetricRow>({ ...metrics, ...primaryMetrics }).flatMap((row) =>
-  row.type === 'gauge' || row.labels === undefined ? [] : [row],
+const labelled = Object.values<MetricRow>({ ...metrics, ...primaryMetrics, ...consoleMetrics }).flatMap(
+  (row) => (row.type === 'gauge' || row.labels === undefined ? [] : [row]),
 );
 /** Nothing alerts on one label value of these: thousands of series for nothing. */
 const bornLater = ['tallylight_store_command_duration_seconds', 'tallylight_graph_answer_duration_seconds'];
@@ -22,6 +24,7 @@ async function atTheStart(): Promise<{ readonly all: ReadonlySet<string>; readon
   const registries = [createRegistry(), createRegistry()] as const;
   createMeter(registries[0]);
   createPrimaryMeter(registries[1]);
+  createConsoleMeter(registries[1]);
   const texts = await Promise.all(registries.map((registry) => registry.metrics()));
   const lines = texts
     .join('\n')
