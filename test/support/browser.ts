@@ -8,7 +8,10 @@ const programs = ['chromium', 'chromium-browser', 'google-chrome'];
 function findChromium(): string {
   for (const program of programs)
     try {
-      return execFileSync('which', [program], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+      return execFileSync('which', [program], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim();
     } catch {
       // The next one.
     }

@@ -65,7 +65,11 @@ async function ask<T>(path: string, init: RequestInit = {}): Promise<Answer<T>> 
   try {
     res = await fetch(path, { ...init, cache: 'no-store', redirect: 'error' });
   } catch {
-    throw new ApiError(0, 'NoAnswer', 'The console did not answer. Nothing is known of the request; check the connection and look at the call again.');
+    throw new ApiError(
+      0,
+      'NoAnswer',
+      'The console did not answer. Nothing is known of the request; check the connection and look at the call again.',
+    );
   }
   const body = (await res.json().catch(() => undefined)) as T & {
     readonly error?: { readonly code?: string; readonly message?: string };

@@ -34,7 +34,7 @@ export function follow(model: Model, { onSignedOut }: LiveOptions): () => void {
       failures = 0;
       const content = JSON.parse(data) as never;
       if (model.link.kind !== 'live') take({ type: 'link', link: { kind: 'live' } });
-      take(type === 'head' ? { type, head: content } : { type, ...(content as object) } as ModelEvent);
+      take(type === 'head' ? { type, head: content } : ({ type, ...(content as object) } as ModelEvent));
     });
   };
   const begin = (): void => {

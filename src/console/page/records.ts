@@ -1,7 +1,7 @@
 import { callEnds } from '../../core/call/ends.ts';
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import type { EventName } from '../../core/call/state.ts';
-import { count, duration, reasonText, size } from './words.ts';
+import { count, duration, endText, reasonText, size } from './words.ts';
 
 type Detail = EvidenceRecord['detail'];
 
@@ -32,21 +32,26 @@ const contradictions: Readonly<Record<string, string>> = {
   shownUnconfirmed: 'The roster shows a recording that Graph did not confirm to this proxy.',
 };
 
+/** A line, if there is such a text. */
+const line = (value: unknown, tell: (value: string) => string): string[] => {
+  const told = text(value);
+  return told === undefined ? [] : [tell(told)];
+};
+
 const operatorOf = (detail: Detail): string[] => {
   const { issuer, subject } = fields(detail.operator);
-  const reason = text(detail.operatorReason);
   return [
-    ...(text(subject) === undefined ? [] : [`By ${String(subject)}, of ${String(issuer)}`]),
-    ...(reason === undefined ? [] : [`Reason: ${reason}`]),
+    ...line(subject, (who) => `By ${who}, of ${text(issuer) ?? 'an unknown issuer'}`),
+    ...line(detail.operatorReason, (reason) => `Reason: ${reason}`),
   ];
 };
 
 /** What Graph answered. */
 const answerOf = ({ outcome, code, why, operation }: Detail): string[] => [
-  ...(text(outcome) === undefined ? [] : [`Outcome: ${String(outcome)}`]),
-  ...(text(code) === undefined ? [] : [`Error code: ${String(code)}`]),
-  ...(text(why) === undefined ? [] : [`Because: ${reasonText(String(why)) ?? String(why)}`]),
-  ...(text(operation) === undefined ? [] : [`Operation ${String(operation)}`]),
+  ...line(outcome, (value) => `Outcome: ${value}`),
+  ...line(code, (value) => `Error code: ${value}`),
+  ...line(why, (value) => `Because: ${reasonText(value) ?? value}`),
+  ...line(operation, (value) => `Operation ${value}`),
 ];
 
 const showingOf = ({ showing }: Detail): string =>
@@ -69,7 +74,9 @@ function writesIn({ writes }: Detail): string[] {
   ] as const;
   return [
     `${count(number(admitted), 'write')} admitted, ${size(number(bytes))}`,
-    ...others.flatMap(([value, what]) => (number(value) > 0 ? [`${count(number(value), 'write')} ${what}`] : [])),
+    ...others.flatMap(([value, what]) =>
+      number(value) > 0 ? [`${count(number(value), 'write')} ${what}`] : [],
+    ),
   ];
 }
 
@@ -92,53 +99,72 @@ const tellers: Readonly<Record<EventName, (record: EvidenceRecord) => Sentence>>
   repeatSettled: plain('Graph answered the repeated request.'),
   stopRequested: ({ detail }) => {
     const cause = text(detail.cause) ?? '';
-    return { text: stopCauses[cause] ?? 'A stop was requested.', more: ['The gate closed; writes in progress end.', ...operatorOf(detail)] };
+    return {
+      text: stopCauses[cause] ?? 'A stop was requested.',
+      more: ['The gate closed; writes in progress end.', ...operatorOf(detail)],
+    };
   },
   stopTakenOver: plain('Another request took over a stop whose handler is gone.'),
   holderLost: ({ detail }) => ({
     text: 'An instance that held the call is gone; its session was waited out.',
-    more: [...(text(detail.session) === undefined ? [] : [`Session ${String(detail.session)}`]), `Waited ${duration(number(detail.ttlMs))}`],
+    more: [
+      ...line(detail.session, (session) => `Session ${session}`),
+      `Waited ${duration(number(detail.ttlMs))}`,
+    ],
   }),
   stopDeferred: ({ detail }) => ({
     text: 'The stop could not be sent to Graph within its bound. The gate stays closed.',
-    more: refusalIn(detail.reason),
+    more: line(detail.reason, (code) => reasonText(code) ?? code),
   }),
-  drained: ({ detail }) => ({ text: 'No write is in progress on any instance. The interval is closed.', more: writesIn(detail) }),
+  drained: ({ detail }) => ({
+    text: 'No write is in progress on any instance. The interval is closed.',
+    more: writesIn(detail),
+  }),
   stopConfirmed: plain('Graph confirmed the stop.'),
   stopRefused: plain('Graph refused the stop. The gate stays closed.'),
-  stopNotSent: plain('Graph was not told of the stop: there is no credential. Participants may still see a recording.'),
+  stopNotSent: plain(
+    'Graph was not told of the stop: there is no credential. Participants may still see a recording.',
+  ),
   stopUnknown: plain('It is unknown whether Graph acted on the stop. The gate stays closed.'),
   ended: ({ detail }) => ({
     text: 'The call has ended. The gate is closed for good.',
-    more: Object.hasOwn(callEnds, String(detail.cause)) ? [callEnds[detail.cause as keyof typeof callEnds]] : [],
+    more: line(detail.cause, (cause) => endText(cause) ?? cause),
   }),
   writesRefused: ({ detail }) => ({ text: 'Writes were refused.', more: refusedIn(detail.refused) }),
   metadataUpdated: plain('The bot updated the metadata of the recording.'),
   operationPatched: plain('The bot changed a past operation.'),
   mediaRequested: plain('The bot asked Graph itself to record.'),
   notified: ({ detail }) => ({
-    text: text(detail.state) === undefined ? 'Graph reported the call.' : `Graph reported the call as ${String(detail.state)}.`,
-    more: [],
+    text:
+      text(detail.state) === undefined ? 'Graph reported the call.' : 'Graph reported a state of the call.',
+    more: line(detail.state, (state) => `State: ${state}`),
   }),
   rosterNotified: ({ detail }) => ({ text: 'The roster changed.', more: [showingOf(detail)] }),
   contradicted: ({ detail }) => ({
-    text: contradictions[String(detail.kind)] ?? 'The roster disagrees with the gate.',
+    text: contradictions[text(detail.kind) ?? ''] ?? 'The roster disagrees with the gate.',
     more: ['The gate is unchanged.', showingOf(detail)],
   }),
   callbackBypassed: plain('The notifications of this call will not come through the proxy.'),
-  stopUnproven: plain('A stop came while Graph could not verify its token. One instance holds the gate closed until it can.'),
+  stopUnproven: plain(
+    'A stop came while Graph could not verify its token. One instance holds the gate closed until it can.',
+  ),
 };
 
-const refusalIn = (reason: unknown): string[] => {
-  const code = text(reason);
-  return code === undefined ? [] : [reasonText(code) ?? code];
-};
+/** Of these it matters who asked: others may act for the bot that a call is bound to. */
+const requests: readonly EventName[] = [
+  'startRequested',
+  'repeatRequested',
+  'stopRequested',
+  'mediaRequested',
+  'metadataUpdated',
+];
 
 /** Also of events that only a later version of the server knows. */
 export function sentenceOf(record: EvidenceRecord): Sentence {
-  const { event, by, enforced } = record;
+  const { event, by } = record;
+  const { enforced }: { readonly enforced: boolean } = record;
   const tell = (tellers as Partial<Record<string, (record: EvidenceRecord) => Sentence>>)[event];
   const { text: told, more } = tell?.(record) ?? { text: event, more: [] };
-  const asked = by !== null && event !== 'bound' ? [`Application ${by.app}`] : [];
+  const asked = by !== null && requests.includes(event) ? [`Application ${by.app}`] : [];
   return { text: told, more: [...more, ...asked, ...(enforced ? [] : ['Not enforced'])] };
 }

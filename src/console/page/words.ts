@@ -1,7 +1,7 @@
+import { type CallEnd, callEnds } from '../../core/call/ends.ts';
 import type { StateName } from '../../core/call/state.ts';
 import type { StandingHold } from '../../core/call/hold.ts';
-import type { ReasonCode } from '../../core/reasons.ts';
-import { reasons } from '../../core/reasons.ts';
+import { type ReasonCode, reasons } from '../../core/reasons.ts';
 import { attentionKinds, type AttentionKind } from '../projection/attention.ts';
 import type { CallRow } from '../row.ts';
 
@@ -38,6 +38,10 @@ export const rosterWords: Readonly<Record<CallRow['roster'], string>> = {
 export const reasonText = (code: string): string | undefined =>
   Object.hasOwn(reasons, code) ? reasons[code as ReasonCode][1] : undefined;
 
+/** What a cause of docs/reference/call-ends.md means. */
+export const endText = (cause: string): string | undefined =>
+  Object.hasOwn(callEnds, cause) ? callEnds[cause as CallEnd] : undefined;
+
 export function scopeWords(scope: StandingHold['scope']): string {
   if ('all' in scope) return 'all calls';
   return 'tenant' in scope ? `tenant ${scope.tenant}` : `application ${scope.app}`;
@@ -57,6 +61,12 @@ export function duration(ms: number): string {
   const hours = Math.floor(minutes / 60);
   if (hours < 24) return `${hours} h ${two(minutes % 60)} min`;
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** A duration in one unit: `4 min`. */
+export function roughly(ms: number): string {
+  const [first = '', unit = ''] = duration(ms).split(' ');
+  return `${first} ${unit}`;
 }
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];

@@ -3,14 +3,20 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chain, type EvidenceRecord } from '../../../src/core/call/evidence.ts';
 import { parseCallKey } from '../../../src/core/call/key.ts';
-import { type Binding, type CallState, type EventName, nextState, unknownCall } from '../../../src/core/call/state.ts';
+import {
+  type Binding,
+  type CallState,
+  type EventName,
+  nextState,
+  unknownCall,
+} from '../../../src/core/call/state.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { emptyHead, encodeLine, fileNameFor } from '../../../src/evidence/journal/journal.ts';
 
 export interface SeededCall {
   readonly events: readonly (readonly [event: EventName, detail?: JsonObject])[];
   readonly by: Binding;
-  readonly policy?: string;
+  readonly policy?: string | undefined;
   /** ms since the epoch, of its first record; the next ones follow a second apart. */
   readonly at: number;
 }
@@ -32,7 +38,7 @@ export async function seedJournal(directory: string, calls: readonly SeededCall[
   return ids;
 }
 
-function historyOf(id: string, { events, by, policy = null, at }: SeededCall & { policy?: string | null }): EvidenceRecord[] {
+function historyOf(id: string, { events, by, policy, at }: SeededCall): EvidenceRecord[] {
   const call = parseCallKey(id)!;
   let state: CallState = unknownCall;
   return events.map(([event, detail = {}], index) => {
@@ -41,7 +47,7 @@ function historyOf(id: string, { events, by, policy = null, at }: SeededCall & {
     const step = chain(
       state,
       { ...state, state: to, epoch, binding: by },
-      { call, at: at + index * 1000, event, instance: 'session-1', policy, by, detail },
+      { call, at: at + index * 1000, event, instance: 'session-1', policy: policy ?? null, by, detail },
     );
     state = step.state;
     return step.record;

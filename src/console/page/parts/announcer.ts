@@ -13,16 +13,22 @@ interface Props {
   readonly message: string;
 }
 
+interface Known {
+  readonly link: Link['kind'];
+  readonly ids: ReadonlySet<string>;
+  readonly saidAt: number;
+}
+
 /**
  * Says what somebody who does not see the page has to know: that it is out of date, that calls have come to need attention,
  * what came of an act. Nothing else that moves is announced.
  */
 export function Announcer({ link, attention, message }: Props): VNode {
   const [text, setText] = useState('');
-  const known = useRef({ link: 'connecting' as Link['kind'], ids: new Set<string>(), saidAt: -Infinity });
+  const known = useRef<Known>({ link: 'connecting', ids: new Set(), saidAt: -Infinity });
   useEffect(() => {
     const before = known.current.link;
-    known.current.link = link;
+    known.current = { ...known.current, link };
     if (link === 'lost') setText('No connection to the console. What is shown may be out of date.');
     else if (link === 'live' && before === 'lost') setText('Connected again.');
   }, [link]);
@@ -37,5 +43,7 @@ export function Announcer({ link, attention, message }: Props): VNode {
     known.current = { link, ids: new Set(attention), saidAt: performance.now() };
     if (!isFirst) setText(`${count(attention.length, 'call needs', 'calls need')} attention.`);
   });
-  return html`<div class="unseen" role="status" aria-live="polite" aria-atomic="true" id="announcer">${text}</div>`;
+  return html`<div class="unseen" role="status" aria-live="polite" aria-atomic="true" id="announcer">
+    ${text}
+  </div>`;
 }

@@ -45,7 +45,10 @@ export function App(): VNode {
   const leave = useCallback(() => setStanding({ kind: 'signedOut' }), []);
   switch (standing.kind) {
     case 'reading':
-      return html`<main><h1>Tallylight console</h1><p role="status">Reading …</p></main>`;
+      return html`<main>
+        <h1>Tallylight console</h1>
+        <p role="status">Reading …</p>
+      </main>`;
     case 'signedOut':
       return html`<${SignIn} done=${begin} />`;
     case 'failed':
@@ -112,42 +115,56 @@ function Console({ session, ahead, leave }: ConsoleProps): VNode {
   return html`
     <div class="console" data-link=${model.link.kind} data-route=${route.kind}>
       <${Head} context=${context} lists=${lists} />
-      <${Announcer} link=${model.link.kind} attention=${lists.attention.map(({ id }) => id)} message=${message} />
+      <${Announcer}
+        link=${model.link.kind}
+        attention=${lists.attention.map(({ id }) => id)}
+        message=${message}
+      />
       <section aria-label="Notices">
         <${Banners} context=${context} />
-        ${message !== '' &&
-        html`<p class="banner told">${message} <button onClick=${() => tell('')}>Dismiss</button></p>`}
+        ${
+          message !== '' &&
+          html`<p class="banner told">${message} <button onClick=${() => tell('')}>Dismiss</button></p>`
+        }
       </section>
-      ${route.kind === 'wall' &&
-      html`
-        <main class="wall">
-          <h1 class="unseen">Calls</h1>
-          <div class="bar">
-            <${Tabs} view=${route.view} lists=${lists} />
-            <label class="filter">
-              <span>Filter</span>
-              <input
-                ref=${input}
-                type="search"
-                name="filter"
-                autocomplete="off"
-                placeholder="id, policy, state, reason"
-                aria-keyshortcuts="/"
-                value=${filter}
-                onInput=${({ target }: Event) => setFilter((target as HTMLInputElement).value)}
+      ${
+        route.kind === 'wall' &&
+        html`
+          <main class="wall">
+            <h1 class="unseen">Calls</h1>
+            <div class="bar">
+              <${Tabs} view=${route.view} lists=${lists} />
+              <label class="filter">
+                <span>Filter</span>
+                <input
+                  ref=${input}
+                  type="search"
+                  name="filter"
+                  autocomplete="off"
+                  placeholder="id, policy, state, reason"
+                  aria-keyshortcuts="/"
+                  value=${filter}
+                  onInput=${({ target }: Event) => setFilter((target as HTMLInputElement).value)}
+                />
+                ${filter.trim() !== '' && html`<output>${rows.length} of ${lists[route.view].length}</output>`}
+              </label>
+            </div>
+            <div role="tabpanel" id="tab-panel" aria-labelledby=${`tab-${route.view}`}>
+              <${Wall}
+                key=${route.view}
+                context=${context}
+                view=${route.view}
+                rows=${rows}
+                all=${lists[route.view].length}
               />
-              ${filter.trim() !== '' && html`<output>${rows.length} of ${lists[route.view].length}</output>`}
-            </label>
-          </div>
-          <div role="tabpanel" id="tab-panel" aria-labelledby=${`tab-${route.view}`}>
-            <${Wall} key=${route.view} context=${context} view=${route.view} rows=${rows} all=${lists[route.view].length} />
-          </div>
-          <footer>
-            <kbd>/</kbd> filter <kbd>↑</kbd><kbd>↓</kbd> move <kbd>Enter</kbd> open <kbd>Esc</kbd> back. Times are UTC.
-            Version ${session.version}.
-          </footer>
-        </main>
-      `}
+            </div>
+            <footer>
+              <kbd>/</kbd> filter <kbd>↑</kbd><kbd>↓</kbd> move <kbd>Enter</kbd> open <kbd>Esc</kbd> back.
+              Times are UTC. Version ${session.version}.
+            </footer>
+          </main>
+        `
+      }
       ${route.kind === 'call' && html`<${CallPage} key=${route.id} context=${context} id=${route.id} back=${back} />`}
       ${route.kind === 'holds' && html`<${HoldsPage} context=${context} back=${back} />`}
     </div>

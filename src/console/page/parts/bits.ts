@@ -1,6 +1,6 @@
 import type { StateName } from '../../../core/call/state.ts';
 import { html, type VNode } from '../vendor/preact.ts';
-import { clock, duration, fullTime, shortId, stateWords } from '../words.ts';
+import { clock, duration, fullTime, roughly, shortId, stateWords } from '../words.ts';
 
 /** The state of a gate: a lamp for the eye, and always the word. */
 export const Lamp = ({ state }: { readonly state: StateName }): VNode => html`
@@ -20,6 +20,12 @@ export const Ago = ({ at, now }: TimeProps): VNode =>
   at === null
     ? html`<span class="none">–</span>`
     : html`<time datetime=${at} title=${`${fullTime(at)} UTC`}>${duration(now - Date.parse(at))}</time>`;
+
+/** The same to one unit, with "ago". */
+export const Before = ({ at, now }: TimeProps): VNode =>
+  at === null
+    ? html`<span class="none">–</span>`
+    : html`<time datetime=${at} title=${`${fullTime(at)} UTC`}>${roughly(now - Date.parse(at))} ago</time>`;
 
 export const Clock = ({ at }: { readonly at: string | null }): VNode =>
   at === null

@@ -1,3 +1,4 @@
+import type { CallRow } from '../../row.ts';
 import { ApiError, type CallDetail, closeCall, readCall } from '../api.ts';
 import { html, useEffect, useLayoutEffect, useRef, useState, type VNode } from '../vendor/preact.ts';
 import { attentionText, attentionWords, reasonText, rosterWords, shortId, size } from '../words.ts';
@@ -52,14 +53,18 @@ export function CallPage({ context, id, back }: Props): VNode {
     // The row is another object whenever something was told of the call.
   }, [id, live]);
 
-  const row = live ?? detail;
+  const row = newest(live, detail);
   const title = html`
     <div class="title">
       <button onClick=${back}>← Back</button>
       <h1 tabindex="-1" ref=${heading}>Call ${id}</h1>
     </div>
   `;
-  if (row === undefined) return html`<main class="call">${title}<p role="status">${failure === '' ? 'Reading …' : failure}</p></main>`;
+  if (row === undefined)
+    return html`<main class="call">
+      ${title}
+      <p role="status">${failure === '' ? 'Reading …' : failure}</p>
+    </main>`;
   const close = async (reason: string): Promise<void> => {
     const { told, isUnderWay } = await closeCall(id, reason);
     context.tell(closedWords(id, told, isUnderWay));
@@ -71,17 +76,21 @@ export function CallPage({ context, id, back }: Props): VNode {
       <div class="standing">
         <span class="big"><${Lamp} state=${row.state} /></span>
         <span>for <${Ago} at=${row.since} now=${now} />, since <${Clock} at=${row.since} /> UTC</span>
-        ${mayAct(context) &&
-        row.state !== 'ended' &&
-        html`
-          <button class="danger" onClick=${() => setAsking('close')}>Close by hand …</button>
-          ${tenant !== null && html`<button onClick=${() => setAsking('hold')}>Hold this tenant …</button>`}
-        `}
+        ${
+          mayAct(context) &&
+          row.state !== 'ended' &&
+          html`
+            <button class="danger" onClick=${() => setAsking('close')}>Close by hand …</button>
+            ${tenant !== null && html`<button onClick=${() => setAsking('hold')}>Hold this tenant …</button>`}
+          `
+        }
       </div>
-      ${row.attention.length > 0 &&
-      html`<ul class="attention">
-        ${row.attention.map((kind) => html`<li key=${kind}><strong>${attentionWords[kind]}.</strong> ${attentionText(kind)}</li>`)}
-      </ul>`}
+      ${
+        row.attention.length > 0 &&
+        html`<ul class="attention">
+          ${row.attention.map((kind) => html`<li key=${kind}><strong>${attentionWords[kind]}.</strong> ${attentionText(kind)}</li>`)}
+        </ul>`
+      }
       ${row.notRecordedBecause !== null && html`<p class="why">${row.notRecordedBecause}</p>`}
       ${!row.enforced && html`<p class="why">The laws were not enforced for this call.</p>`}
       <${Facts} row=${row} detail=${detail} now=${now} />
@@ -89,19 +98,28 @@ export function CallPage({ context, id, back }: Props): VNode {
       <h2>Evidence</h2>
       ${failure !== '' && html`<p class="failure" role="status">${failure}</p>`}
       ${detail !== undefined && html`<${Timeline} evidence=${detail.evidence} />`}
-      ${asking === 'close' &&
-      html`
-        <${ReasonDialog} title=${`Close call ${shortId(id)} by hand`} confirm="Close the gate" act=${close} close=${() => setAsking(undefined)}>
-          <p>
-            The gate of this call closes on every instance, writes in progress end, and Graph is told that the recording
-            has ended where there is a credential. The call itself goes on. Recording starts again only if the bot requests
-            it and Graph confirms it.
-          </p>
-        <//>
-      `}
-      ${asking === 'hold' &&
-      tenant !== null &&
-      html`<${HoldDialog} context=${context} scope=${{ tenant }} close=${() => setAsking(undefined)} />`}
+      ${
+        asking === 'close' &&
+        html`
+          <${ReasonDialog}
+            title=${`Close call ${shortId(id)} by hand`}
+            confirm="Close the gate"
+            act=${close}
+            close=${() => setAsking(undefined)}
+          >
+            <p>
+              The gate of this call closes on every instance, writes in progress end, and Graph is told that
+              the recording has ended where there is a credential. The call itself goes on. Recording starts
+              again only if the bot requests it and Graph confirms it.
+            </p>
+          <//>
+        `
+      }
+      ${
+        asking === 'hold' &&
+        tenant !== null &&
+        html`<${HoldDialog} context=${context} scope=${{ tenant }} close=${() => setAsking(undefined)} />`
+      }
     </main>
   `;
 }
@@ -114,8 +132,15 @@ function closedWords(id: string, told: 'graph' | 'nobody' | null, isUnderWay: bo
     : `${call}: the gate is closed, and Graph was told.`;
 }
 
+/** Events tell of changes at once, but not of how the counts of an open interval grow. */
+function newest(live: CallRow | undefined, detail: CallDetail | undefined): CallRow | undefined {
+  if (live === undefined || detail === undefined) return live ?? detail;
+  const { epoch, writes, bytes, lastHeard } = detail;
+  return epoch === live.epoch && writes > live.writes ? { ...live, writes, bytes, lastHeard } : live;
+}
+
 interface FactsProps {
-  readonly row: CallDetail | NonNullable<Context['model']['rows'] extends Map<string, infer Row> ? Row : never>;
+  readonly row: CallRow;
   readonly detail: CallDetail | undefined;
   readonly now: number;
 }
@@ -126,7 +151,8 @@ function Facts({ row, detail, now }: FactsProps): VNode {
   const refusal =
     lastRefusal === null
       ? 'none'
-      : html`<${Ago} at=${lastRefusal.at} now=${now} /> ago: ${reasonText(lastRefusal.reason) ?? lastRefusal.reason} (<code>${lastRefusal.reason}</code>)`;
+      : html`<${Ago} at=${lastRefusal.at} now=${now} /> ago:
+          ${reasonText(lastRefusal.reason) ?? lastRefusal.reason} (<code>${lastRefusal.reason}</code>)`;
   const facts: readonly (readonly [string, unknown])[] = [
     ['Tenant', row.tenant === null ? 'not known' : html`<code>${row.tenant}</code>`],
     ['Bot (application)', row.app === null ? 'not known' : html`<code>${row.app}</code>`],
@@ -144,7 +170,13 @@ function Facts({ row, detail, now }: FactsProps): VNode {
   ];
   return html`
     <dl class="facts">
-      ${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+      ${facts.map(
+        ([name, value]) =>
+          html`<div key=${name}>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
     </dl>
   `;
 }
@@ -152,7 +184,9 @@ function Facts({ row, detail, now }: FactsProps): VNode {
 const holdersOf = (detail: CallDetail | undefined): unknown =>
   detail?.holders === null || detail?.holders === undefined || detail.holders.length === 0
     ? 'none'
-    : detail.holders.map(({ instance, epoch }) => html`<code key=${instance} title=${`epoch ${epoch}`}>${instance} </code>`);
+    : detail.holders.map(
+        ({ instance, epoch }) => html`<code key=${instance} title=${`epoch ${epoch}`}>${instance} </code>`,
+      );
 
 function exchangeOf(detail: CallDetail | undefined): string {
   const exchange = detail?.exchange;
@@ -160,4 +194,3 @@ function exchangeOf(detail: CallDetail | undefined): string {
   const { kind, operation } = exchange;
   return operation === undefined ? `a ${kind}` : `a ${kind}, operation ${operation}`;
 }
-

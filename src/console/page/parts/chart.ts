@@ -1,12 +1,13 @@
 import type { Model } from '../model.ts';
 import { html, useEffect, useRef, useState, type VNode } from '../vendor/preact.ts';
-import { size } from '../words.ts';
+import { clock, size } from '../words.ts';
 
 const shownSeconds = 120;
 const height = 140;
 
 /** A colour of style.css: a canvas inherits none. */
-const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const colour = (name: string): string =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** The media of one call, a point a second, from when the page was opened. */
 export function Chart({ model, id }: { readonly model: Model; readonly id: string }): VNode {
@@ -20,7 +21,11 @@ export function Chart({ model, id }: { readonly model: Model; readonly id: strin
     // Fetched only by who looks at a call.
     void import('../vendor/uplot.ts').then(({ default: UPlot }) => {
       if (isOver || frame.current === null) return;
-      const axis = { stroke: colour('--dim'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
+      const axis = {
+        stroke: colour('--dim'),
+        grid: { stroke: colour('--line'), width: 1 },
+        ticks: { show: false },
+      };
       const plot = new UPlot(
         {
           width: frame.current.clientWidth,
@@ -29,10 +34,17 @@ export function Chart({ model, id }: { readonly model: Model; readonly id: strin
           cursor: { show: false },
           scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1000)] } },
           axes: [
-            axis,
+            {
+              ...axis,
+              space: 90,
+              values: (_plot, times) => times.map((time) => clock(new Date(time * 1000).toISOString())),
+            },
             { ...axis, size: 80, values: (_plot, values) => values.map((value) => `${size(value)}/s`) },
           ],
-          series: [{}, { stroke: colour('--accent'), fill: colour('--accent-faint'), width: 2 }],
+          series: [
+            {},
+            { stroke: colour('--accent'), fill: colour('--accent-faint'), width: 2, points: { show: false } },
+          ],
         },
         points,
         frame.current,

@@ -1,11 +1,10 @@
-import { callEnds } from '../../../core/call/ends.ts';
 import type { CallRow } from '../../row.ts';
 import type { Rate } from '../model.ts';
 import { fragmentOf } from '../route.ts';
 import { html, type VNode } from '../vendor/preact.ts';
 import type { ViewName } from '../views.ts';
-import { attentionText, attentionWords, reasonText, rosterWords, shortId, size } from '../words.ts';
-import { Ago, Clock, Id, Lamp } from './bits.ts';
+import { attentionText, attentionWords, endText, reasonText, rosterWords, shortId, size } from '../words.ts';
+import { Ago, Before, Clock, Id, Lamp } from './bits.ts';
 
 export interface CellFacts {
   readonly row: CallRow;
@@ -33,7 +32,9 @@ const columns = {
   call: {
     title: 'Call',
     cell: ({ row }) => html`
-      <a href=${fragmentOf({ kind: 'call', id: row.id })} tabindex="-1" title=${row.id}><code>${shortId(row.id)}</code></a>
+      <a href=${fragmentOf({ kind: 'call', id: row.id })} tabindex="-1" title=${row.id}
+        ><code>${shortId(row.id)}</code></a
+      >
     `,
   },
   tenant: { title: 'Tenant', cell: ({ row }) => html`<${Id} id=${row.tenant} />` },
@@ -54,14 +55,14 @@ const columns = {
       lastRefusal === null
         ? none
         : html`<span title=${reasonText(lastRefusal.reason) ?? lastRefusal.reason}>
-            ${lastRefusal.reason}, <${Ago} at=${lastRefusal.at} now=${now} /> ago
+            ${lastRefusal.reason}, <${Before} at=${lastRefusal.at} now=${now} />
           </span>`,
   },
   roster: { title: 'Roster', cell: ({ row }) => rosterWords[row.roster] },
   heard: {
     title: 'Last heard',
-    cell: ({ row: { lastHeard }, now }) =>
-      lastHeard === null ? none : html`<${Ago} at=${lastHeard} now=${now} /> ago`,
+    cell: ({ row: { lastHeard }, rate, now }) =>
+      rate.bytes > 0 ? 'now' : html`<${Before} at=${lastHeard} now=${now} />`,
   },
   attention: {
     title: 'Why it needs attention',
@@ -80,10 +81,7 @@ const columns = {
   end: {
     title: 'How it ended',
     cell: ({ row: { endCause } }) => {
-      const text =
-        endCause !== null && Object.hasOwn(callEnds, endCause)
-          ? callEnds[endCause as keyof typeof callEnds]
-          : (endCause ?? '');
+      const text = endCause === null ? '' : (endText(endCause) ?? endCause);
       return html`<span title=${text}>${text}</span>`;
     },
   },
@@ -92,7 +90,19 @@ const columns = {
 type ColumnName = keyof typeof columns;
 
 const shown: Readonly<Record<ViewName, readonly ColumnName[]>> = {
-  attention: ['state', 'since', 'call', 'attention', 'tenant', 'app', 'policy', 'media', 'refusal', 'roster', 'heard'],
+  attention: [
+    'state',
+    'since',
+    'call',
+    'attention',
+    'tenant',
+    'app',
+    'policy',
+    'media',
+    'refusal',
+    'roster',
+    'heard',
+  ],
   air: ['state', 'since', 'call', 'tenant', 'app', 'policy', 'media', 'refusal', 'roster', 'heard'],
   unrecorded: ['state', 'since', 'call', 'why', 'tenant', 'app', 'policy', 'refusal', 'roster', 'heard'],
   ended: ['state', 'endedAt', 'call', 'end', 'tenant', 'app', 'policy', 'total', 'refusal', 'roster'],

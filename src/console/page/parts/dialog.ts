@@ -28,6 +28,10 @@ export function ReasonDialog({ title, children, confirm, act, close }: Props): V
     };
   }, []);
 
+  const cancel = (event: Event): void => {
+    event.preventDefault();
+    close();
+  };
   const submit = (event: Event): void => {
     event.preventDefault();
     if (isBusy) return;
@@ -39,7 +43,7 @@ export function ReasonDialog({ title, children, confirm, act, close }: Props): V
     });
   };
   return html`
-    <dialog ref=${dialog} aria-labelledby="dialog-title" onCancel=${(event: Event) => (event.preventDefault(), close())}>
+    <dialog ref=${dialog} aria-labelledby="dialog-title" onCancel=${cancel}>
       <form onSubmit=${submit}>
         <h2 id="dialog-title">${title}</h2>
         ${children}
@@ -57,7 +61,9 @@ export function ReasonDialog({ title, children, confirm, act, close }: Props): V
         <p class="failure" role="alert">${failure}</p>
         <div class="buttons">
           <button type="button" onClick=${close}>Cancel</button>
-          <button class="danger" disabled=${isBusy || reason.trim() === ''}>${isBusy ? 'Working …' : confirm}</button>
+          <button class="danger" disabled=${isBusy || reason.trim() === ''}>
+            ${isBusy ? 'Working …' : confirm}
+          </button>
         </div>
       </form>
     </dialog>

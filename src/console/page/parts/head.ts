@@ -23,17 +23,35 @@ export function Head({ context, lists }: Props): VNode {
   return html`
     <header>
       <a class="brand" href=${fragmentOf({ kind: 'wall', view: 'air' })}>
-        <span class="state" data-state=${onAir > 0 ? 'recording' : 'idle'}><span class="lamp" aria-hidden="true"></span></span>
+        <span class="state" data-state=${onAir > 0 ? 'recording' : 'idle'}
+          ><span class="lamp" aria-hidden="true"></span
+        ></span>
         Tallylight
       </a>
       <dl>
-        <div><dt>On air</dt><dd>${onAir}</dd></div>
-        <div><dt>Media now</dt><dd>${size(bytes)}/s</dd></div>
-        <div><dt>Evidence waiting</dt><dd>${evidenceWords(context)}</dd></div>
-        <div><dt>Anchors</dt><dd>${head === null || head.anchors.length === 0 ? 'none' : head.anchors.length}</dd></div>
+        <div>
+          <dt>On air</dt>
+          <dd>${onAir}</dd>
+        </div>
+        <div>
+          <dt>Media now</dt>
+          <dd>${size(bytes)}/s</dd>
+        </div>
+        <div>
+          <dt>Evidence waiting</dt>
+          <dd>${evidenceWords(context)}</dd>
+        </div>
+        <div>
+          <dt>Anchors</dt>
+          <dd>${head === null || head.anchors.length === 0 ? 'none' : head.anchors.length}</dd>
+        </div>
         <div>
           <dt>Holds</dt>
-          <dd><a class=${holds > 0 ? 'standing' : ''} href=${fragmentOf({ kind: 'holds' })}>${holds === 0 ? 'none' : count(holds, 'stands', 'stand')}</a></dd>
+          <dd>
+            <a class=${holds > 0 ? 'standing' : ''} href=${fragmentOf({ kind: 'holds' })}
+              >${holds === 0 ? 'none' : count(holds, 'stands', 'stand')}</a
+            >
+          </dd>
         </div>
       </dl>
       <div class="who">
@@ -60,23 +78,37 @@ export function Banners({ context }: { readonly context: Context }): VNode {
   const all = head?.holds.find(({ scope }) => 'all' in scope);
   const behindMs = head === null ? 0 : now - Date.parse(head.asOf);
   return html`
-    ${!enforcing &&
-    html`<p class="banner warning" data-banner="observing">
-      <strong>Not enforcing.</strong> ${' '}What the laws refuse passes, and is recorded as not enforced${until === null ? '' : ` until ${until}`}.
-    </p>`}
-    ${all !== undefined &&
-    html`<p class="banner danger" data-banner="held"><strong>Everything is on hold.</strong> No recording can start: ${all.reason}</p>`}
+    ${
+      !enforcing &&
+      html`<p class="banner warning" data-banner="observing">
+        <strong>Not enforcing.</strong> ${' '}What the laws refuse passes, and is recorded as not
+        enforced${until === null ? '' : ` until ${until}`}.
+      </p>`
+    }
+    ${
+      all !== undefined &&
+      html`<p class="banner danger" data-banner="held">
+        <strong>Everything is on hold.</strong> No recording can start: ${all.reason}
+      </p>`
+    }
     ${link.kind === 'connecting' && html`<p class="banner" data-banner="connecting">Connecting …</p>`}
-    ${link.kind === 'lost' &&
-    html`<p class="banner warning" data-banner="stale">
-      <strong>No connection to the console.</strong> ${' '}${link.since === null
-        ? 'Nothing was read yet.'
-        : `What is shown is as of ${clock(new Date(link.since).toISOString())} UTC and may be out of date.`} Reconnecting …
-    </p>`}
-    ${link.kind === 'live' &&
-    behindMs > delayedMs &&
-    html`<p class="banner warning" data-banner="delayed">
-      <strong>The journal is read with a delay.</strong> ${' '}What is shown is ${duration(behindMs)} old.
-    </p>`}
+    ${
+      link.kind === 'lost' &&
+      html`<p class="banner warning" data-banner="stale">
+        <strong>No connection to the console.</strong> ${' '}${
+          link.since === null
+            ? 'Nothing was read yet.'
+            : `What is shown is as of ${clock(new Date(link.since).toISOString())} UTC and may be out of date.`
+        }
+        Reconnecting …
+      </p>`
+    }
+    ${
+      link.kind === 'live' &&
+      behindMs > delayedMs &&
+      html`<p class="banner warning" data-banner="delayed">
+        <strong>The journal is read with a delay.</strong> ${' '}What is shown is ${duration(behindMs)} old.
+      </p>`
+    }
   `;
 }

@@ -18,7 +18,12 @@ export function Timeline({ evidence }: { readonly evidence: readonly EvidenceRec
               <strong>${text}</strong>
               ${from !== to && html`<span class="step">${stateWords[from]} → ${stateWords[to]}</span>`}
             </p>
-            ${more.length > 0 && html`<ul class="more">${more.map((line, index) => html`<li key=${index}>${line}</li>`)}</ul>`}
+            ${
+              more.length > 0 &&
+              html`<ul class="more">
+                ${more.map((line, index) => html`<li key=${index}>${line}</li>`)}
+              </ul>`
+            }
             <details>
               <summary>Record ${seq}</summary>
               <pre tabindex="0">${JSON.stringify(record, undefined, 2)}</pre>

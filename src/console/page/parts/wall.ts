@@ -103,7 +103,9 @@ export function Wall({ context, view, rows, all }: Props): VNode {
         <div role="row" class="row" aria-rowindex="1">
           ${columns.map(
             ({ name, title }, index) =>
-              html`<div role="columnheader" key=${name} class=${`cell ${name}`} aria-colindex=${index + 1}>${title}</div>`,
+              html`<div role="columnheader" key=${name} class=${`cell is-${name}`} aria-colindex=${index + 1}>
+                ${title}
+              </div>`,
           )}
         </div>
       </div>
@@ -130,7 +132,9 @@ export function Wall({ context, view, rows, all }: Props): VNode {
             >
               ${columns.map(
                 ({ name, cell }, at) =>
-                  html`<div role="gridcell" key=${name} class=${`cell ${name}`} aria-colindex=${at + 1}>${cell(facts)}</div>`,
+                  html`<div role="gridcell" key=${name} class=${`cell is-${name}`} aria-colindex=${at + 1}>
+                    ${cell(facts)}
+                  </div>`,
               )}
             </div>
           `;
@@ -146,8 +150,7 @@ export const focusWall = (): void => {
   document.querySelector<HTMLElement>('.grid-body .row[tabindex="0"], .grid[tabindex="0"]')?.focus();
 };
 
-const isInside = (element: HTMLElement | null): boolean =>
-  element?.contains(document.activeElement) === true;
+const isInside = (element: HTMLElement | null): boolean => element?.contains(document.activeElement) === true;
 
 /** The row with the focus stays in the document when it is scrolled away. */
 function indices(first: number, end: number, active: number | undefined): readonly number[] {

@@ -96,7 +96,10 @@ test('everything can be done with the keyboard alone', async () => {
   await press('Tab', 'Tab', 'Tab');
   expect(await focused(page)).toMatchObject({ role: 'tab', text: expect.stringContaining('On air') });
   await press('ArrowLeft');
-  expect(await focused(page)).toMatchObject({ role: 'tab', text: expect.stringContaining('Needs attention') });
+  expect(await focused(page)).toMatchObject({
+    role: 'tab',
+    text: expect.stringContaining('Needs attention'),
+  });
   await press('ArrowRight', 'Tab', 'Tab');
   expect(await focused(page)).toMatchObject({ role: 'row', id: other.call });
   await press('ArrowDown');

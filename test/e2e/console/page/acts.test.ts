@@ -72,7 +72,10 @@ test('a hold closes what is open and keeps it closed until it is released', asyn
   await page.getByRole('button', { name: 'Set a hold' }).click();
   await page.getByLabel('Tenant id').fill(sandboxTenant.toUpperCase());
   await confirm(page, 'legal asked');
-  await page.getByText(/^Hold \d+ on tenant .* is set\./).first().waitFor();
+  await page
+    .getByText(/^Hold \d+ on tenant .* is set\./)
+    .first()
+    .waitFor();
   await page.locator('.cards').getByText('legal asked').waitFor();
   await page.locator('header').getByText('1 stands').waitFor();
   expect((await bot.upload('held', 10)).status).toBe(403);

@@ -24,14 +24,35 @@ const stopped: SeededCall['events'] = [
   ['stopRequested', { cause: 'notRecording' }],
   ['drained', { interval: { openedAt: 'before' }, writes: { admitted: 412, bytes: 52_700_000, refused: 0 } }],
 ];
-const stories: readonly { readonly events: SeededCall['events']; readonly ago: number; readonly times: number }[] = [
+const stories: readonly {
+  readonly events: SeededCall['events'];
+  readonly ago: number;
+  readonly times: number;
+}[] = [
   { times: 9, ago: 41 * minute, events: [...started, ['rosterNotified', shown]] },
   { times: 2, ago: 9 * minute, events: [['notified', { state: 'established' }]] },
   { times: 1, ago: 6 * minute, events: [...started, ['contradicted', { kind: 'neverShown', showing: [] }]] },
   { times: 1, ago: 4 * minute, events: [...started, ...stopped, ['stopUnknown', { outcome: 'unknown' }]] },
-  { times: 1, ago: 12 * minute, events: [['startRequested'], ['startRefused', { outcome: 'refused', code: '8506' }]] },
-  { times: 3, ago: 17 * minute, events: [...started, ...stopped, ['stopConfirmed'], ['writesRefused', { refused: { RecordingNotActive: 4 } }]] },
-  { times: 6, ago: 5 * minute, events: [...started, ...stopped, ['stopConfirmed'], ['ended', { cause: 'hangUp' }]] },
+  {
+    times: 1,
+    ago: 12 * minute,
+    events: [['startRequested'], ['startRefused', { outcome: 'refused', code: '8506' }]],
+  },
+  {
+    times: 3,
+    ago: 17 * minute,
+    events: [
+      ...started,
+      ...stopped,
+      ['stopConfirmed'],
+      ['writesRefused', { refused: { RecordingNotActive: 4 } }],
+    ],
+  },
+  {
+    times: 6,
+    ago: 5 * minute,
+    events: [...started, ...stopped, ['stopConfirmed'], ['ended', { cause: 'hangUp' }]],
+  },
 ];
 
 const seeded = (now: number): SeededCall[] =>
@@ -76,12 +97,15 @@ async function picture(page: Page, name: string): Promise<void> {
   expect(kept.size).toBeLessThan(largestBytes);
 }
 
-const viewport = { width: 1280, height: 640 };
+const viewport = { width: 1300, height: 620 };
 
 test.each(['dark', 'light'] as const)('the wall, %s', async (colorScheme) => {
   if (writes) await mkdir(folder, { recursive: true });
   const page = await browser.open(house.url, { colorScheme, viewport });
-  await page.locator(`[data-id="${bots[0]?.call ?? ''}"] .media`).getByText('B/s').waitFor();
+  await page
+    .locator(`[data-id="${bots[0]?.call ?? ''}"] .is-media`)
+    .getByText('B/s')
+    .waitFor();
   await picture(page, `console-${colorScheme}`);
 });
 

@@ -12,9 +12,7 @@ let house: ConsoleHouse;
 beforeAll(async () => {
   house = await startConsoleHouse({
     settings: ({ mint: { issuer, jwksUri } }) => ({
-      TALLYLIGHT_CONSOLE_ISSUERS: JSON.stringify([
-        { issuer, audience, jwksUri, tenantsClaim: 'mayWatch' },
-      ]),
+      TALLYLIGHT_CONSOLE_ISSUERS: JSON.stringify([{ issuer, audience, jwksUri, tenantsClaim: 'mayWatch' }]),
     }),
   });
 });
@@ -37,7 +35,10 @@ test('nothing is shown before somebody has signed in, nor after', async () => {
   await page.getByRole('alert').getByText('not valid').waitFor();
   await signIn(page, await house.mint.mint());
   await page.getByRole('alert').getByText('not valid').waitFor();
-  await signIn(page, await tokenOf({ roles: ['Tallylight.Operate', 'Tallylight.View'], name: 'Olga Operator' }));
+  await signIn(
+    page,
+    await tokenOf({ roles: ['Tallylight.Operate', 'Tallylight.View'], name: 'Olga Operator' }),
+  );
   await page.locator(`[data-id="${bot.call}"]`).waitFor();
   await page.getByText('Olga Operator').waitFor();
   await page.reload();

@@ -25,14 +25,14 @@ test('a lamp follows the life of its call, in words as well, without anybody rel
   await row.waitFor();
   expect(await row.getAttribute('data-state')).toBe('recording');
   expect(await row.locator('.word').textContent()).toBe('On air');
-  expect(await row.locator('.policy').textContent()).toContain('default');
+  expect(await row.locator('.is-policy').textContent()).toContain('default');
   expect(await countIn(page, 'On air')).toBe(1);
   expect(await page.title()).toBe('1 on air – Tallylight');
 
   const upload = bot.slowUpload('long');
   await eventually(async () => {
     upload.send(5000);
-    return (await row.locator('.media').textContent())?.includes('B/s') === true;
+    return (await row.locator('.is-media').textContent())?.includes('B/s') === true;
   });
   upload.end();
   await upload.over;
