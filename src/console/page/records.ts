@@ -159,12 +159,13 @@ const requests: readonly EventName[] = [
   'metadataUpdated',
 ];
 
+const isEnforced = ({ enforced }: { readonly enforced: boolean }): boolean => enforced;
+
 /** Also of events that only a later version of the server knows. */
 export function sentenceOf(record: EvidenceRecord): Sentence {
   const { event, by } = record;
-  const { enforced }: { readonly enforced: boolean } = record;
   const tell = (tellers as Partial<Record<string, (record: EvidenceRecord) => Sentence>>)[event];
   const { text: told, more } = tell?.(record) ?? { text: event, more: [] };
   const asked = by !== null && requests.includes(event) ? [`Application ${by.app}`] : [];
-  return { text: told, more: [...more, ...asked, ...(enforced ? [] : ['Not enforced'])] };
+  return { text: told, more: [...more, ...asked, ...(isEnforced(record) ? [] : ['Not enforced'])] };
 }
