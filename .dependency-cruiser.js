@@ -89,6 +89,14 @@ export default {
       to: { path: '^src/http/(control|media|callbacks)/', pathNot: '^src/http/$1/' },
     },
     {
+      name: 'projection-is-plain',
+      comment:
+        'What the console shows follows from records and time alone, so that it can be tested without a listener.',
+      severity: 'error',
+      from: { path: '^src/console/projection/' },
+      to: { pathNot: ['^src/core/', '^src/console/(projection/|row\\.ts$)'] },
+    },
+    {
       name: 'settings-start-nothing',
       comment:
         'Settings say what is wanted; adapters lend them the shapes of their options and the checks of their values.',

@@ -1,6 +1,7 @@
 import type { StandingHold } from '../core/call/hold.ts';
 import type { StateName } from '../core/call/state.ts';
 import type { AttentionKind } from './projection/attention.ts';
+import type { LastRefusal, RosterView } from './projection/call-story.ts';
 
 /** One call, as the API shows it. Ids are hyphenated lower-case GUIDs, times RFC 3339 in UTC. */
 export interface CallRow {
@@ -21,9 +22,9 @@ export interface CallRow {
   /** Over the last second; 0 also where it is not known. */
   readonly writesPerSecond: number;
   readonly bytesPerSecond: number;
-  readonly lastRefusal: { readonly reason: string; readonly at: string } | null;
+  readonly lastRefusal: LastRefusal | null;
   readonly refused: number;
-  readonly roster: 'shown' | 'notShown' | 'unknown';
+  readonly roster: RosterView;
   readonly lastHeard: string | null;
   readonly endedAt: string | null;
   /** A code of docs/reference/call-ends.md. */

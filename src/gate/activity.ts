@@ -1,9 +1,8 @@
 import type { CallKey } from '../core/call/key.ts';
 import { messageOf } from '../core/errors.ts';
 import { type ActivityFeed, type CallActivity, watchedForMs } from '../core/ports/activity.ts';
-import type { Clock } from '../core/ports/clock.ts';
-import type { Log } from '../core/ports/log.ts';
 import type { ReasonCode } from '../core/reasons.ts';
+import type { GateParts } from './context.ts';
 import type { Grant } from './write.ts';
 
 const everyMs = 1000;
@@ -11,13 +10,8 @@ const callsPerBatch = 1000;
 /** Refused writes of so many calls are counted between two batches. */
 const maxRefused = 10_000;
 
-interface ActivityDeps {
+interface ActivityDeps extends Pick<GateParts, 'clock' | 'log' | 'newId'> {
   readonly feed: ActivityFeed;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Names this instance in its batches. */
-  readonly instance: string;
-  readonly grants: () => Iterable<Grant>;
 }
 
 type Counts = Pick<CallActivity, 'writes' | 'bytes'>;
@@ -29,6 +23,9 @@ const noneRefused: Refused = { refused: 0, lastRefusal: null };
 /** Publishes what moves on this instance, while somebody looks. */
 export class Activity {
   readonly #deps: ActivityDeps;
+  readonly #grants: () => Iterable<Grant>;
+  /** Names this instance in its batches. */
+  readonly #name: string;
   /** What was published of each grant; undefined: nobody has looked so far, so that the first look is given the totals. */
   #published: Map<Grant, Counts> | undefined;
   #refused = new Map<CallKey, Refused>();
@@ -38,8 +35,10 @@ export class Activity {
   #stopListening: () => void = () => undefined;
   #closed = false;
 
-  constructor(deps: ActivityDeps) {
+  constructor(deps: ActivityDeps, grants: () => Iterable<Grant>) {
     this.#deps = deps;
+    this.#grants = grants;
+    this.#name = deps.newId();
   }
 
   async open(): Promise<void> {
@@ -86,12 +85,14 @@ export class Activity {
   }
 
   #publish(): void {
-    const { feed, log, instance } = this.#deps;
+    const { feed, log } = this.#deps;
     const moved = this.#moved();
-    for (let from = 0; from < moved.length; from += callsPerBatch)
-      feed.publish({ instance, calls: moved.slice(from, from + callsPerBatch) }).catch((error: unknown) => {
+    for (let from = 0; from < moved.length; from += callsPerBatch) {
+      const batch = { instance: this.#name, calls: moved.slice(from, from + callsPerBatch) };
+      feed.publish(batch).catch((error: unknown) => {
         log.debug({ error: messageOf(error) }, 'live activity could not be published');
       });
+    }
   }
 
   #moved(): CallActivity[] {
@@ -101,7 +102,7 @@ export class Activity {
     const published = new Map<Grant, Counts>();
     this.#published = published;
     const moved = new Map<CallKey, CallActivity>();
-    for (const grant of this.#deps.grants()) {
+    for (const grant of this.#grants()) {
       const now: Counts = { writes: grant.admitted, bytes: grant.bytes };
       published.set(grant, now);
       // Whoever has just begun to look needs the totals, and has seen nothing move.

@@ -158,21 +158,10 @@ export class Admission {
   }
 
   /** Calls whose media moved here since this was asked last. */
-  moved(): CallKey[] {
-    const calls: CallKey[] = [];
-    for (const grant of this.#grants.values()) {
-      const total = grant.admitted + grant.bytes;
-      if (total !== grant.reported) calls.push(grant.call);
-      grant.reported = total;
-    }
-    return calls;
-  }
+  readonly moved = (): CallKey[] => this.grants.filter((grant) => grant.takeMoved()).map(({ call }) => call);
 
   /** What this instance admits now, and what is still ending. */
-  *current(): Iterable<Grant> {
-    yield* this.#grants.values();
-    yield* this.#draining;
-  }
+  readonly current = (): readonly Grant[] => [...this.#grants.values(), ...this.#draining];
 
   /** Tells the metrics of what has passed since they were told last. */
   countBytes(): void {
@@ -344,14 +333,12 @@ export class Admission {
     if (grant.session !== this.session.id) return;
     const revoked = this.#revoked.get(grant.call);
     if (revoked !== undefined) revoked.left = Math.max(revoked.left, grant.epoch);
-    if (grant.revokedAt !== undefined) {
-      this.#done.set(grant.call, { call: grant.call, epoch: grant.epoch });
-    }
+    if (grant.revokedAt !== undefined) this.#done.set(grant.call, { call: grant.call, epoch: grant.epoch });
   }
 
   /** The deadline passed: nobody may rely on this instance's grants any more, whoever is to blame. */
   #expire(session: SessionId): void {
-    const grants = [...this.#grants.values(), ...this.#draining].filter((grant) => grant.session === session);
+    const grants = this.current().filter((grant) => grant.session === session);
     this.#grants.clear();
     this.#acquiring.clear();
     this.#done.clear();

@@ -52,5 +52,4 @@ export interface ByHand {
 const longestReason = 500;
 
 /** Whether a reason can go into the evidence. */
-export const isReason = (reason: string): boolean =>
-  reason.trim() !== '' && reason.length <= longestReason;
+export const isReason = (reason: string): boolean => reason.trim() !== '' && reason.length <= longestReason;

@@ -1,6 +1,6 @@
+import type { CallKey } from '../core/call/key.ts';
 import type { PolicyFor } from '../core/call/policy.ts';
 import type { SessionTimes } from '../core/call/session.ts';
-import type { ActivityFeed } from '../core/ports/activity.ts';
 import type { CallStore } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { HoldStore, ReadHolds } from '../core/ports/hold-store.ts';
@@ -8,6 +8,7 @@ import type { CallProbe, StopSender } from '../core/ports/identity.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Meter } from '../core/ports/meter.ts';
 import type { Outbox } from '../core/ports/outbox.ts';
+import type { ReasonCode } from '../core/reasons.ts';
 import type { SessionStore } from '../core/ports/session-store.ts';
 import type { EvidenceBacklog } from './evidence-backlog.ts';
 import type { Operations } from './operations.ts';
@@ -49,8 +50,8 @@ export interface GateParts {
   readonly calls: CallStore;
   readonly sessions: SessionStore;
   readonly outbox: Pick<Outbox, 'report' | 'backlog'>;
-  /** Where live activity is published; absent: nowhere. */
-  readonly activity?: ActivityFeed;
+  /** Hears of every write that is refused. */
+  readonly onRefused?: (call: CallKey, reason: ReasonCode) => void;
   readonly holds: HoldStore;
   /** How to read the holds from the journal; absent: another instance has to. */
   readonly readHolds?: ReadHolds;

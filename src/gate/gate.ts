@@ -1,48 +1,48 @@
 import type { CallEnd } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
-import { type HoldLine, lineKinds } from '../core/call/evidence-lines.ts';
-import type { HoldScope, StandingHold } from '../core/call/hold.ts';
+import type { HoldLine } from '../core/call/evidence-lines.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
-import { messageOf } from '../core/errors.ts';
 import type { EvidenceRecord } from '../core/call/evidence.ts';
-import type { Sent } from '../core/graph/exchange.ts';
 import type { GraphAnswer } from '../core/graph/outcome.ts';
 import type { Notice } from '../core/notices/notice.ts';
 import type { RequestIds } from '../core/http/request-ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ReasonCode } from '../core/reasons.ts';
-import { Activity } from './activity.ts';
 import { Admission } from './admit.ts';
 import { soon } from './admit-soon.ts';
-import type { Act, ByHand, ClosedByHand, HoldChange } from './by-hand.ts';
-import { isReason } from './by-hand.ts';
+import { Announcements } from './announcements.ts';
+import type { ByHand } from './by-hand.ts';
 import { Bindings, type KnownBinding } from './bindings.ts';
 import { StopRetries, isAskedAgain } from './stop-retries.ts';
-import { asRefusal, belongsTo, change } from './change.ts';
+import { asRefusal, belongsTo } from './change.ts';
 import { type GateParts, type StatusDeps } from './context.ts';
 import { EvidenceBacklog } from './evidence-backlog.ts';
 import { StopMarks, type StopMark } from './stop-marks.ts';
 import { stopObserver } from './stop-observer.ts';
 import { endOf } from './apply-notification.ts';
-import { HeldRecordings } from './held-recordings.ts';
-import { HoldActs } from './hold-acts.ts';
-import { Holds } from './holds.ts';
+import { note, type NoteType } from './note.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { Operations } from './operations.ts';
+import { Operators } from './operators.ts';
 import { Refusals } from './refusals.ts';
 import { IdleCalls } from './idle-calls.ts';
 import { start, type Started, type StartRequest } from './start.ts';
-import { revokeWherePossible, stop, type StopObserver, type Stopped, type StopRequest } from './stop.ts';
+import {
+  isStopped,
+  revokeWherePossible,
+  stop,
+  type StopObserver,
+  type Stopped,
+  type StopRequest,
+} from './stop.ts';
 import type { OwnSession } from './revoke-holders.ts';
 import { UnconfirmedStops } from './unconfirmed-stops.ts';
 import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts';
 import { UnchangedSince } from './unchanged-since.ts';
-import type { Write } from './write.ts';
+import type { Grant, Write } from './write.ts';
 
-export type NoteType = 'metadataUpdated' | 'operationPatched' | 'mediaRequested' | 'callbackBypassed';
-
-type Unsent = Extract<Sent, { readonly kind: 'notSent' }>;
+const nothing = (): undefined => undefined;
 
 /** How long notifications that wait may still be processed when the instance shuts down, ms. */
 const notificationsMs = 3000;
@@ -59,15 +59,19 @@ export class Gate implements ByHand {
   readonly #stopRetries: StopRetries;
   readonly #unconfirmed: UnconfirmedStops;
   readonly #unproven: UnprovenStops;
-  readonly #activity: Activity | undefined;
-  readonly #holds: Holds;
-  readonly #holdActs: HoldActs;
-  readonly #heldRecordings: HeldRecordings;
-  /** Starts whose end is not known, with who asked. */
-  readonly #starting = new Set<Pick<StartRequest<GraphAnswer>, 'call' | 'by'>>();
-  /** Names this instance where it announces stops. */
-  readonly #name: string;
-  #stopListening: () => void = () => undefined;
+  readonly #operators: Operators;
+  readonly #announcements: Announcements;
+
+  readonly closeByHand: ByHand['closeByHand'] = (...args) => this.#operators.closeByHand(...args);
+  readonly hold: ByHand['hold'] = (request) => this.#operators.hold(request);
+  readonly release: ByHand['release'] = (...args) => this.#operators.release(...args);
+  readonly holds: ByHand['holds'] = () => this.#operators.holds();
+  readonly holdsObstacle: ByHand['holdsObstacle'] = () => this.#operators.holdsObstacle();
+  /** The holds that stand in the store, as lines of the journal. */
+  readonly standingHoldLines = (): readonly HoldLine[] => this.#operators.standingLines();
+
+  /** What this instance admits now, and what is still ending. */
+  readonly grants = (): readonly Grant[] => this.#admission.current();
 
   constructor(given: GateParts) {
     const operations = new Operations(given.clock);
@@ -78,23 +82,19 @@ export class Gate implements ByHand {
     const deps = { ...given, operations, backlog, watch, unconfirmed: this.#unconfirmed };
     const instance = (): string => this.#instance;
     this.#deps = deps;
-    this.#name = deps.newId();
+    this.#announcements = new Announcements(deps);
     this.#stopMarks = new StopMarks(() => deps.clock.now(), { maxWaiting: sizes?.maxStopMarks });
-    this.#holds = new Holds(deps, {
-      changed: () => this.#closeHeld(),
-      known: () => void this.#admission.session.heartbeat(),
-    });
-    this.#admission = new Admission(deps, this.#stopMarks, this.#holds);
-    this.#heldRecordings = new HeldRecordings({
-      ...{ gate: deps, holds: this.#holds },
-      stop: (call) => this.#stopHeld(call),
-    });
-    this.#holdActs = new HoldActs({
-      ...{ gate: deps, holds: this.#holds },
-      instance: () => this.#instance,
+    this.#operators = new Operators({
+      ...{ deps, instance },
+      own: () => this.#own(),
       heartbeat: () => void this.#admission.session.heartbeat(),
-      sweep: () => void this.#heldRecordings.sweep(),
+      grants: () => this.#admission.grants,
+      shut: (call, epoch) => this.#admission.shut(call, epoch),
+      ownerOf: (call) => this.#ownerOf(call),
+      readOwner: (call) => this.#bindings.read(call),
+      stop: (request) => this.stop(request),
     });
+    this.#admission = new Admission(deps, this.#stopMarks, this.#operators.acting);
     this.#stopRetries = new StopRetries(deps, (request, mark) => {
       if (mark.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
         this.#announce(request.call, mark.epoch ?? null);
@@ -127,34 +127,32 @@ export class Gate implements ByHand {
       end: (call: CallKey, cause: CallEnd) => this.stop({ call, by: null, cause }),
     };
     this.#idleCalls = silenceMs === undefined ? undefined : new IdleCalls(listening, silenceMs);
-    this.#activity =
-      given.activity === undefined
-        ? undefined
-        : new Activity({
-            ...{ feed: given.activity, clock: deps.clock, log: deps.log, instance: this.#name },
-            grants: () => this.#admission.current(),
-          });
     deps.meter.sampled(() => this.#sample());
   }
 
   /** Joins the store. Returns even if the store does not answer; gates stay closed until it does. */
   async open(): Promise<void> {
     this.#deps.backlog.open();
-    await Promise.all([this.#admission.session.open(), this.#listen(), this.#activity?.open()]);
+    const listening = this.#announcements.listen({
+      stopped: (call, epoch) => {
+        this.#stopMarks.announced(call, epoch);
+        this.#admission.shut(call, epoch);
+        this.#unproven.over(call);
+      },
+      holdsChanged: () => void this.#admission.session.heartbeat(),
+    });
+    await Promise.all([this.#admission.session.open(), listening]);
   }
 
   /** Stops admitting, drains, leaves the store. */
   async close(): Promise<void> {
     this.#idleCalls?.close();
-    this.#activity?.close();
     this.#deps.backlog.close();
     this.#stopRetries.close();
     this.#unconfirmed.close();
     this.#unproven.close();
-    this.#holdActs.close();
-    this.#heldRecordings.close();
-    this.#holds.close();
-    this.#stopListening();
+    this.#operators.close();
+    this.#announcements.close();
     await this.#notificationQueue.close(notificationsMs);
     await this.#admission.close();
     await this.#refusals.close();
@@ -211,20 +209,20 @@ export class Gate implements ByHand {
     const obstacle =
       session.obstacle ?? (session.hasJoined ? undefined : 'this instance has not joined the store yet');
     if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
+    const { acting } = this.#operators;
     // Without a session the holds may have changed meanwhile.
-    if (!session.isLive()) {
-      const unknown = await this.#holds.read(null).then(() => undefined, asRefusal);
-      if (unknown !== undefined) return unknown;
-    }
-    this.#starting.add(request);
-    const started = await start(
-      this.#deps,
-      this.#instance,
-      request,
-      (first) => this.stop(first),
-      (call, opening) => this.#stopMarks.covers(call, opening) || this.#holds.closes(opening),
-      this.#holds,
-    ).finally(() => this.#starting.delete(request));
+    const unread = session.isLive() ? undefined : await acting.read(null).then(nothing, asRefusal);
+    if (unread !== undefined) return unread;
+    const started = await this.#operators.duringStart(request, () =>
+      start(
+        this.#deps,
+        this.#instance,
+        request,
+        (first) => this.stop(first),
+        (call, opening) => this.#stopMarks.covers(call, opening) || acting.closes(opening),
+        acting,
+      ),
+    );
     if (started.ok) this.#bindings.remember(request.call, started.value.owner);
     return started;
   }
@@ -239,7 +237,7 @@ export class Gate implements ByHand {
     const observer = this.#observer(request, mark, false);
     const { askedAt = this.#deps.clock.now() } = request;
     const joined = await this.#stopRetries.join(request);
-    if (joined?.ok === true && (await this.#isStopped(request.call))) {
+    if (joined?.ok === true && (await isStopped(this.#deps, request.call))) {
       mark.drop();
       // Whoever may stop a call of a gate brings the same kind of answer.
       return joined as Decision<Stopped<Answer>>;
@@ -254,46 +252,6 @@ export class Gate implements ByHand {
     const detail =
       'the gate of this call is closed on this instance, and the instance retries the stop; send it again until it succeeds';
     return { ...stopped, detail };
-  }
-
-  async closeByHand(call: CallKey, { by, reason }: Act): Promise<Decision<ClosedByHand>> {
-    if (!isReason(reason)) return refuse('HoldInvalid');
-    const stopped = await this.stop({
-      ...{ call, by: null, cause: 'operator' as const, graph: this.#tellingGraph(call) },
-      detail: { operator: { issuer: by.issuer, subject: by.subject }, operatorReason: reason },
-      // A made-up id must not leave a state, nor close a call that is yet to come.
-      meant: ({ seq }) => (seq === 0 ? 'stranger' : undefined),
-    });
-    if (!stopped.ok) return stopped;
-    const { sent } = stopped.value;
-    const told = sent === undefined || sent.kind === 'notSent' ? 'nobody' : 'graph';
-    return grant({ ...stopped.value, told });
-  }
-
-  hold(request: Act & { readonly scope: HoldScope }): Promise<Decision<HoldChange>> {
-    return this.#holdActs.hold(request);
-  }
-
-  release(id: string, act: Act): Promise<Decision<HoldChange>> {
-    return this.#holdActs.release(id, act);
-  }
-
-  holds(): readonly StandingHold[] {
-    return this.#holds.standing;
-  }
-
-  /** The holds that stand in the store, as lines of the journal. */
-  standingHoldLines(): readonly HoldLine[] {
-    return this.#holds.standing
-      .filter(({ number }) => number > 0)
-      .map((hold) => ({
-        ...hold,
-        ...{ version: lineKinds.hold.version, act: 'set', closedUpTo: null, instance: this.#instance },
-      }));
-  }
-
-  holdsObstacle(): string | undefined {
-    return this.#holds.obstacle;
   }
 
   /**
@@ -383,58 +341,13 @@ export class Gate implements ByHand {
   /** Counts a write that was refused to `by` for the evidence. */
   refused(call: CallKey, reason: ReasonCode, by: Binding | null): void {
     this.#admission.countRefused(call);
-    this.#activity?.refused(call, reason);
+    this.#deps.onRefused?.(call, reason);
     this.#refusals.count(call, reason, by);
   }
 
   /** Puts something that does not change the gate into the evidence; a refusal means it is not there. */
-  async note(type: NoteType, call: CallKey, by: Binding | null, detail: JsonObject): Promise<Decision<void>> {
-    try {
-      const noted = await change(this.#deps, call, { by, instance: this.#instance }, () =>
-        grant({ event: { type }, detail }),
-      );
-      return noted.ok ? grant(undefined) : noted;
-    } catch (error) {
-      return asRefusal(error);
-    }
-  }
-
-  /** Closes what a hold closes now before it returns, and has its recording stopped. */
-  #closeHeld(): void {
-    for (const { call, epoch, binding } of this.#admission.grants) {
-      if (!this.#holds.closes({ epoch, binding })) continue;
-      this.#admission.shut(call, epoch);
-      this.#heldRecordings.add(call);
-    }
-    for (const { call, by } of this.#starting)
-      if (this.#holds.closes({ epoch: Infinity, binding: by })) this.#heldRecordings.add(call);
-  }
-
-  #stopHeld(call: CallKey): Promise<Decision<unknown>> {
-    return this.stop({
-      ...{ call, by: null, cause: 'hold' as const, graph: this.#tellingGraph(call) },
-      detail: { holds: this.#holds.standing.map(({ id }) => id) },
-      meant: (state) => {
-        if (['idle', 'ended'].includes(state.state)) return 'lapsed';
-        const isOpen = state.state === 'recording' || state.state === 'starting';
-        return isOpen && !this.#holds.closes(state) ? 'lapsed' : undefined;
-      },
-    });
-  }
-
-  /** How Graph is told of a stop that no bot asked for; undefined: there is no credential for it. */
-  #tellingGraph(call: CallKey): StopRequest<GraphAnswer>['graph'] {
-    const { stopSender } = this.#deps;
-    if (stopSender === undefined) return undefined;
-    const asOwner = async <Sent>(send: (owner: Binding) => Promise<Sent>): Promise<Sent | Unsent> => {
-      const owner = this.#ownerOf(call) ?? (await this.#bindings.read(call));
-      if (owner !== null && owner !== undefined) return send(owner);
-      return { kind: 'notSent', refusal: refuse('GraphCredentialMissing') };
-    };
-    return {
-      send: (mayStill) => asOwner((owner) => stopSender(call, owner).send(mayStill)),
-      poll: (operation) => asOwner((owner) => stopSender(call, owner).poll(operation)),
-    };
+  note(type: NoteType, call: CallKey, by: Binding | null, detail: JsonObject): Promise<Decision<void>> {
+    return note(this.#deps, { by, instance: this.#instance }, type, call, detail);
   }
 
   /** What only changes with time, or with every chunk of media. */
@@ -444,17 +357,6 @@ export class Gate implements ByHand {
     const since = Math.min(this.#unconfirmed.oldest() ?? now, this.#stopRetries.oldest() ?? now);
     meter.oldestUnconfirmedStop((now - since) / 1000);
     this.#admission.countBytes();
-  }
-
-  /** Whether nothing of the call is recorded, as the store reports it now: a later start is not what was stopped before. */
-  async #isStopped(call: CallKey): Promise<boolean> {
-    try {
-      const { state } = await this.#deps.calls.read(call);
-      return state !== null && ['idle', 'ended', 'unconfirmed'].includes(state.state);
-    } catch (error) {
-      asRefusal(error);
-      return false;
-    }
   }
 
   /**
@@ -488,35 +390,8 @@ export class Gate implements ByHand {
     });
   }
 
-  /** Notifies the other instances at once: they close what they hold, whatever becomes of the stop in the store. */
   #announce(call: CallKey, epoch: number | null): void {
-    const { sessions, log } = this.#deps;
-    sessions.announceStop({ call, epoch, from: this.#name }).catch((error: unknown) => {
-      log.debug({ call, error: messageOf(error) }, 'a stop could not be announced to the other instances');
-    });
-  }
-
-  async #listen(): Promise<void> {
-    const { sessions, holds, log } = this.#deps;
-    try {
-      const stopHolds = await holds.onChange(() => void this.#admission.session.heartbeat());
-      this.#stopListening = stopHolds;
-      const stopStops = await sessions.onStop(({ call, epoch, from }) => {
-        if (from === this.#name) return;
-        this.#stopMarks.announced(call, epoch);
-        this.#admission.shut(call, epoch);
-        this.#unproven.over(call);
-      });
-      this.#stopListening = () => {
-        stopHolds();
-        stopStops();
-      };
-    } catch (error) {
-      log.debug(
-        { error: messageOf(error) },
-        'could not subscribe to the stops that other instances announce',
-      );
-    }
+    this.#announcements.stopped(call, epoch);
   }
 
   get #instance(): string {

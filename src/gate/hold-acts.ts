@@ -50,14 +50,17 @@ export class HoldActs {
     this.#closed = true;
   }
 
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
   async hold({ scope, reason, by }: Act & { readonly scope: HoldScope }): Promise<Decision<HoldChange>> {
     const { gate, holds } = this.#deps;
     if (!isReason(reason)) return refuse('HoldInvalid');
     if (holds.standing.length >= maxStanding) return refuse('TooManyHolds');
     const id = gate.newId();
     const operation = gate.newId();
-    const asked: StandingHold = { id, number: 0, scope, reason, by, at: new Date().toISOString() };
-    holds.ask(asked);
+    holds.ask({ id, number: 0, scope, reason, by, at: holds.storeTime });
     const act = { act: 'set', id, scope, reason, by, closedUpTo: null } as const;
     const set = (): Promise<Decision<Stored>> => this.#store(operation, () => grant(act));
     const stored = await set();
@@ -73,11 +76,10 @@ export class HoldActs {
     const { gate, holds } = this.#deps;
     if (!isReason(reason)) return refuse('HoldInvalid');
     const operation = gate.newId();
-    let scope: HoldScope | undefined;
     try {
       const known = await this.#find(id);
       if (known === undefined) return refuse('HoldNotFound');
-      ({ scope } = known.hold);
+      const { scope } = known.hold;
       // Whoever does not act on it yet could begin a recording that the release would not close.
       await this.#acted(known.life, known.number, gate.clock.now());
       const closedUpTo = await gate.holds.newestTime();
@@ -120,9 +122,10 @@ export class HoldActs {
           number: registry.number + 1,
           at: new Date(view.clock).toISOString(),
         };
-        const known = act.act === 'set' && registry.standing.find(({ id }) => id === act.id);
+        const known = registry.standing.find(({ id }) => act.act === 'set' && id === act.id);
         // An earlier attempt took effect though its reply was lost.
-        if (known) return grant({ act: { ...act, number: known.number }, life, entry: '', at: gate.clock.now() });
+        if (known !== undefined)
+          return grant({ act: { ...act, number: known.number }, life, entry: '', at: gate.clock.now() });
         const line = { ...act, version: lineKinds.hold.version, instance: instance() };
         const entry = await gate.holds.commit({
           ...{ expected: registry.number, life, operation, line },
@@ -140,10 +143,13 @@ export class HoldActs {
   async #repeat(id: string, set: () => Promise<Decision<Stored>>): Promise<void> {
     const { gate, holds } = this.#deps;
     const { log, clock } = gate;
-    log.error({ hold: id }, 'a hold could not be stored; it is in force on this instance alone, and is repeated');
-    for (let pauseMs = firstPauseMs; !this.#closed; pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
+    log.error(
+      { hold: id },
+      'a hold could not be stored; it is in force on this instance alone, and is repeated',
+    );
+    for (let pauseMs = firstPauseMs; !this.#isClosed(); pauseMs = Math.min(longestPauseMs, 2 * pauseMs)) {
       await sleep(clock, pauseMs);
-      if (this.#closed) return;
+      if (this.#isClosed()) return;
       try {
         const stored = await set();
         if (!stored.ok) continue;
@@ -151,7 +157,10 @@ export class HoldActs {
         log.info({ hold: id }, 'a hold that was repeated is stored');
         return;
       } catch (error) {
-        log.error({ hold: id, error: messageOf(error) }, 'a hold that is repeated failed with an internal error');
+        log.error(
+          { hold: id, error: messageOf(error) },
+          'a hold that is repeated failed with an internal error',
+        );
       }
     }
     holds.stored(id);

@@ -40,6 +40,8 @@ export class Holds {
   readonly #asked = new Map<string, StandingHold>();
   #obstacle: string | undefined;
   #isRestoring = false;
+  /** By how much the store's clock was ahead of the local one when it was read last, ms. */
+  #clockAhead = 0;
   /** How often the store was asked, and which of these answers counts now: replies may overtake each other. */
   #reads = 0;
   #taken = 0;
@@ -82,6 +84,11 @@ export class Holds {
       : refuse('HoldStands', { detail: `hold ${hold.id} on ${scopeName(hold.scope)}` });
   }
 
+  /** The store's clock to within a round trip, as far as it was ever read, RFC 3339. */
+  get storeTime(): string {
+    return new Date(this.#deps.clock.now() + this.#clockAhead).toISOString();
+  }
+
   /** In force here from now on, whatever becomes of it in the store. */
   ask(hold: StandingHold): void {
     this.#asked.set(hold.id, hold);
@@ -100,6 +107,7 @@ export class Holds {
   async read(session: SessionId | null): Promise<'unknown' | 'new' | 'same'> {
     const asked = ++this.#reads;
     const view = await this.#deps.holds.read(session, this.#acknowledged);
+    this.#clockAhead = view.clock - this.#deps.clock.now();
     if (asked > this.#taken) {
       this.#taken = asked;
       return this.#take(view);

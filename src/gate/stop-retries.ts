@@ -19,6 +19,10 @@ const longestPauseMs = 5000;
 
 /** What may be otherwise when it is tried again; anything else is an answer. */
 const passing: readonly ReasonCode[] = ['StoreUnavailable', 'StatusInProgress', 'DrainTimeout', 'StoreFresh'];
+
+/** Whether a stop that was refused for this reason may succeed later. */
+export const isPassing = (reason: ReasonCode): boolean => passing.includes(reason);
+
 /** Those that nobody outside has asked for, and that whoever asked asks for again where it is still to be done. */
 const repeatedElsewhere: readonly StopCause[] = ['silence', 'silenceUnconfirmed', 'confirmation'];
 
@@ -77,7 +81,7 @@ export class StopRetries {
   /** Whether the stop is repeated from now on. */
   add(request: StopRequest<GraphAnswer>, mark: StopMark, reason: ReasonCode): boolean {
     const { call, cause } = request;
-    if (this.#closed || !passing.includes(reason) || isAskedAgain(cause)) return false;
+    if (this.#closed || !isPassing(reason) || isAskedAgain(cause)) return false;
     const since = this.#deps.clock.now();
     const until = since + carriedForMs;
     const before = this.#carried.get(call);
@@ -149,7 +153,7 @@ export class StopRetries {
         return undefined;
       });
       carried.attempt = undefined;
-      if (stopped === undefined || (!stopped.ok && passing.includes(stopped.reason))) continue;
+      if (stopped === undefined || (!stopped.ok && isPassing(stopped.reason))) continue;
       log.info({ call, cause, reason: stopped.ok ? null : stopped.reason }, 'a retried stop has finished');
       break;
     }
@@ -201,12 +205,6 @@ function covers(asked: Asked, other: Asked): boolean {
 }
 
 /** Causes that concern only the recording; causes that end the call imply them. */
-export const statusOnly: readonly StopCause[] = [
-  'notRecording',
-  'failed',
-  'notPolicyCall',
-  'operator',
-  'hold',
-];
+export const statusOnly: readonly StopCause[] = ['notRecording', 'failed', 'notPolicyCall', 'operator'];
 
 const nameOf = (by: Binding | null): string => (by === null ? '' : `${by.tenant} ${by.app}`);

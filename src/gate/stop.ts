@@ -181,6 +181,17 @@ async function drain<Answer extends GraphAnswer>(
   }
 }
 
+/** Whether nothing of the call is recorded, as the store reports it now: a later start is not what was stopped before. */
+export async function isStopped({ calls }: GateDeps, call: CallKey): Promise<boolean> {
+  try {
+    const { state } = await calls.read(call);
+    return state !== null && ['idle', 'ended', 'unconfirmed'].includes(state.state);
+  } catch (error) {
+    asRefusal(error);
+    return false;
+  }
+}
+
 /** Closes the gate of a stopping call on every instance, on behalf of a handler that cannot do so itself. */
 export async function revokeWherePossible(deps: GateDeps, own: OwnSession, call: CallKey): Promise<void> {
   try {

@@ -42,7 +42,7 @@ export class Grant {
   readonly notDiscardedIds: string[] = [];
   notDiscarded = 0;
   /** What `admitted` and `bytes` came to when media was last reported to move. */
-  reported = 0;
+  #reported = 0;
   /** How many of `bytes` the metrics know. */
   #counted = 0;
   /** Local clock, ms; undefined while it may still be used. */
@@ -67,6 +67,14 @@ export class Grant {
     this.epoch = epoch;
     this.binding = binding;
     this.openedAt = openedAt;
+  }
+
+  /** Whether media has moved since this was asked last. */
+  takeMoved(): boolean {
+    const total = this.admitted + this.bytes;
+    const hasMoved = total !== this.#reported;
+    this.#reported = total;
+    return hasMoved;
   }
 
   /**

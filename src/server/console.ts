@@ -1,7 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import type { Registry } from 'prom-client';
 import { createOperatorVerifier } from '../auth/operator-issuers.ts';
 import type { Backend } from '../console/backend.ts';
 import { type Console, startConsole } from '../console/console.ts';
@@ -23,7 +22,7 @@ import { version } from './version.ts';
 
 export interface ConsoleServerParts {
   readonly backend: Backend;
-  readonly registry: Registry;
+  readonly registry: Parameters<typeof createConsoleMeter>[0];
   readonly log: Log;
   readonly policyName: (digest: string) => string | undefined;
 }

@@ -11,6 +11,7 @@ import type { Store } from '../core/ports/store.ts';
 import { openFileSink } from '../evidence/journal/file-sink.ts';
 import { readHoldsFrom } from '../evidence/journal/read-holds.ts';
 import { startEvidenceWriter } from '../evidence/journal/writer.ts';
+import { Activity } from '../gate/activity.ts';
 import { freshForMs } from '../gate/change.ts';
 import type { GateParts } from '../gate/context.ts';
 import { Gate } from '../gate/gate.ts';
@@ -146,7 +147,7 @@ export async function startInstance(
     calls: store.calls,
     sessions: store.sessions,
     outbox: store.outbox,
-    activity: store.activity,
+    onRefused: (call, reason) => activity.refused(call, reason),
     holds: store.holds,
     // The gate joins first, so that it is known whether evidence may be written.
     readHolds: async () => (await holdsReader)(),
@@ -177,6 +178,7 @@ export async function startInstance(
       : {}),
   };
   const gate = new Gate(parts);
+  const activity = new Activity({ ...parts, feed: store.activity }, () => gate.grants());
   const clientOf = clientAddress(settings.trustedProxies);
   const requests = requestLog({ log, clock: systemClock, ...(settings.accessLog ? { clientOf } : {}) });
   const limits = createLimits({ ...settings.limits, graphTurnMs: settings.graphTimeoutMs }, () =>
@@ -210,7 +212,7 @@ export async function startInstance(
   });
   const owner = randomUUID();
   log.info({ instance: owner }, 'instance id used in evidence repair records');
-  await gate.open();
+  await Promise.all([gate.open(), activity.open()]);
   const writer = startEvidenceWriter({
     outbox: store.outbox,
     sink,
@@ -277,6 +279,7 @@ export async function startInstance(
       ending = true;
       unwatch();
       backend.end();
+      activity.close();
       const served = closeServer(server, settings.drainMs + settings.graphTimeoutMs);
       await step(log, 'leaving the store', gate.close());
       await served;

@@ -51,5 +51,4 @@ export class MemoryHolds {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
-
 }

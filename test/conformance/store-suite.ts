@@ -10,6 +10,7 @@ import { describeFirstGrants } from './first-grant-laws.ts';
 import { describeOpened } from './opened-laws.ts';
 import { describeOutbox } from './outbox-laws.ts';
 import { describeRetention } from './retention-laws.ts';
+import { describeHolds } from './hold-laws.ts';
 import { describeSessions } from './session-laws.ts';
 import { describeSilence } from './silence-laws.ts';
 import { commitOn, type Fixture, minute, move, newCall, recordingCall, tally } from './store-fixtures.ts';
@@ -317,6 +318,8 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     describeRetention(() => fixture);
 
     describeSessions(() => fixture);
+
+    describeHolds(() => fixture);
 
     describeFirstGrants(() => fixture);
 

@@ -118,7 +118,10 @@ describe('a virtual Redis', () => {
     await onBoth('xread', 'COUNT', '1', 'STREAMS', 'none', 'stream', '0', '0');
     for (const server of [onReal, onVirtual]) {
       const [first] = (await server('xrange', ['stream', '-', '+', 'COUNT', '1'])) as [[string]];
+      const one = ['stream', first[0], first[0], 'COUNT', '1'];
+      expect(await server('xrange', one)).toEqual([first]);
       expect(await server('xdel', ['stream', first[0]])).toBe(1);
+      expect(await server('xrange', one)).toEqual([]);
       expect(await server('xdel', ['stream', first[0]])).toBe(0);
     }
     await onBoth('xrange', 'stream', '-', '+', 'COUNT', '9');

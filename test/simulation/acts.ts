@@ -18,6 +18,13 @@ export type Act =
       readonly everyMs: number;
     }
   | { readonly kind: 'terminate'; readonly call: number }
+  /** An operator sets a hold, and has it released at another slot after so long. */
+  | {
+      readonly kind: 'hold';
+      readonly slot: number;
+      readonly on: 'all' | 'tenant' | 'app';
+      readonly ms: number;
+    }
   | { readonly kind: 'crash' | 'shutDown'; readonly slot: number; readonly ms: number }
   /** At once, or when the next reply to a heartbeat is there and not yet read. */
   | { readonly kind: 'pause' | 'pauseAtReply'; readonly slot: number; readonly ms: number }

@@ -5,6 +5,7 @@ import type { FileSink } from '../../src/evidence/journal/file-sink.ts';
 import { decodeLine, emptyHead, encodeLine, nameOf } from '../../src/evidence/journal/journal.ts';
 import { Calls } from '../../src/evidence/verify/chains.ts';
 import { isMalformed, readLine } from '../../src/evidence/verify/format.ts';
+import { HoldLines } from '../../src/evidence/verify/holds.ts';
 import type { Weather } from './chance.ts';
 import type { Engine, Process } from './engine.ts';
 import type { Setting } from './plan.ts';
@@ -143,6 +144,7 @@ export class EvidenceDisk {
   /** The journal, read with the verifier's own code; a text says what does not fit. */
   verify(storeLost: boolean): EvidenceRecord[] | string {
     const calls = new Calls({ partial: false, storeLost });
+    const holds = new HoldLines({ partial: false, storeLost });
     const records: EvidenceRecord[] = [];
     let before: { readonly seq: number; readonly hash: string | null } = emptyHead;
     for (const text of this.text.split('\n').slice(0, -1)) {
@@ -153,6 +155,8 @@ export class EvidenceDisk {
       if (journal.seq !== before.seq + 1 || journal.prev !== before.hash)
         return `line ${before.seq + 1} does not continue the journal`;
       before = { seq: journal.seq, hash };
+      const unfit = line.kind === 'hold' ? holds.take(line.hold) : undefined;
+      if (unfit !== undefined) return `line ${journal.seq}: ${unfit.expected}, found ${unfit.found}`;
       if (line.kind !== 'record') continue;
       const { record } = line;
       const mismatch = calls.take(record);

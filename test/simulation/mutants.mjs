@@ -64,6 +64,26 @@ export const mutants = {
       },
     ],
   },
+  R7: {
+    lacks: 'A hold closes what is open, and keeps everybody out while it stands.',
+    patches: [
+      {
+        file: 'gate/admit.ts',
+        find: 'const isHeld = this.#holds.covers(reply);',
+        replace: 'const isHeld = false;',
+      },
+      {
+        file: 'gate/operators.ts',
+        find: 'if (!this.acting.closes({ epoch, binding })) continue;',
+        replace: 'if (epoch >= 0 && binding !== undefined) continue;',
+      },
+      {
+        file: 'gate/operators.ts',
+        find: 'sweep: () => void this.#recordings.sweep(),',
+        replace: 'sweep: () => undefined,',
+      },
+    ],
+  },
   R6: {
     lacks: 'A stop closes the gate on the instance that heard it, whatever becomes of it.',
     patches: [

@@ -44,6 +44,10 @@ export class Observer {
   readonly #heard = new Map<Process, Map<CallKey, Heard>>();
   /** Recordings that began before the store lost data: up to which one, and when that was. */
   readonly #forgotten = new Map<CallKey, { readonly recording: number; readonly at: number }>();
+  /** Holds that every instance acts on; each closes every call. */
+  readonly #held = new Set<string>();
+  /** Recordings of each call that had begun when a hold was in force. */
+  readonly #closedByHold = new Map<CallKey, number>();
   #forgotAt = -Infinity;
   /** Since when no session can be extended. */
   #standsSince = Infinity;
@@ -116,6 +120,17 @@ export class Observer {
       );
   }
 
+  /** The operator was told that every instance acts on a hold. */
+  held(id: string): void {
+    this.#held.add(id);
+    for (const [call, { length }] of this.#epochs) this.#closedByHold.set(call, length);
+  }
+
+  /** The operator has asked for its release. */
+  released(id: string): void {
+    this.#held.delete(id);
+  }
+
   /** A process has let an upload in. */
   admitted(process: Process, call: CallKey, epoch: number): void {
     const recording = this.recordingOf(call, epoch);
@@ -127,6 +142,10 @@ export class Observer {
       this.#engine.violated(
         `rule R2: ${process.name} lets in what was opened before the store lost data, its stop perhaps`,
       );
+    if (this.#held.size > 0)
+      this.#engine.violated(`rule R7: ${process.name} lets in what a hold closes everywhere`);
+    if (recording <= (this.#closedByHold.get(call) ?? 0))
+      this.#engine.violated(`rule R7: ${process.name} lets in what was recorded before a hold`);
     if (this.#isOutlived(this.#standsSince))
       this.#engine.violated(`rule R6: ${process.name} lets in what no session of the store can last for`);
   }

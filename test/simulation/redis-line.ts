@@ -27,7 +27,7 @@ const fencedMs = 15_000;
 
 /** Scripts, and events that are committed, without which no stop comes to its end. */
 const stopping: ReadonlySet<string> = new Set([
-  ...['read', 'revoke', 'leave'],
+  ...['read', 'revoke', 'leave', 'holds', 'holdClosing'],
   ...[
     'stopRequested',
     'stopTakenOver',
@@ -64,6 +64,8 @@ const tells: Readonly<Record<string, (reply: Reply, args: Args, keys: Args) => s
     const { left, bytes } = JSON.parse(tally ?? '') as { readonly left: string; readonly bytes: number };
     return `${short(call)} epoch ${epoch ?? ''}: ${session ?? ''} ${left}, ${bytes} bytes`;
   },
+  hold: (reply, { following, line }) =>
+    `${line === '' ? 'restored' : 'changed'}, number ${following ?? ''}: ${reply === null ? 'not taken' : 'taken'}`,
   join: (_, __, { session }) => session,
   heartbeat: (reply) =>
     reply === null ? 'lost' : Array.isArray(reply) && reply.length > 0 ? 'brings revocations' : undefined,

@@ -70,6 +70,7 @@ class Recovery {
 
   async run(): Promise<void> {
     const { engine, calls } = this.#world;
+    await this.#released();
     const places = [...calls].map((key, slot) => [key, slot] as const);
     // All of them first: an instance may have room for one call alone.
     for (const place of places) await this.#ended(...place);
@@ -80,6 +81,26 @@ class Recovery {
     await this.#nobodyWaits();
     await this.#evidence();
     if (engine.violation === undefined) engine.note('all is well');
+  }
+
+  /** Operators release every hold; one that was refused may be stored only now. */
+  async #released(): Promise<void> {
+    const { engine, setting, waiting } = this.#world;
+    const standing = (): string[] =>
+      setting.rates.flatMap((_, slot) => {
+        const ids = this.#world.instanceAt(slot)?.gate.holds() ?? [];
+        return ids.map(({ id }) => id);
+      });
+    const isAsked = (): boolean => [...waiting].some(({ what }) => what.startsWith('hold'));
+    const until = engine.now + 120_000;
+    let quiet = 0;
+    while (quiet < 3 && engine.now < until && engine.violation === undefined) {
+      quiet = standing().length === 0 && !isAsked() ? quiet + 1 : 0;
+      for (const id of new Set(standing()))
+        await this.#settles('release', this.#world.operator.release(id, this.#instance(0)));
+      await engine.run(engine.now + setting.times.ttlMs);
+    }
+    if (quiet < 3) engine.violated(`holds can never be released: ${standing().join(', ')}`);
   }
 
   async #ended(key: CallKey, slot: number): Promise<void> {

@@ -230,6 +230,37 @@ const setBack: Scene = (chance, stage) => {
   ];
 };
 
+/** A hold on everything, while something is wrong, and clients and bots that go on as if nothing were. */
+const onHold: Scene = (chance, stage) => {
+  const { call, times } = stage;
+  const { ttlMs } = times;
+  const at = beginning(chance, stage, 8);
+  const [here, there, elsewhere] = places(chance);
+  const heldAt = at + chance.between(0.8, 1.5) * ttlMs;
+  const ms = chance.between(0.5, 3) * ttlMs;
+  const wrong: Act = chance.pick<() => Act>([
+    () => ({ kind: 'cutOff', slot: here, ms }),
+    () => ({ kind: 'deaf', slot: here, ms }),
+    () => ({ kind: 'pauseAtReply', slot: here, ms }),
+    () => ({ kind: 'crash', slot: there, ms }),
+    () => ({ kind: 'lateGrant', slot: here, ms: 0.8 * ms }),
+    () => ({ kind: 'storeFull', ms }),
+    () => ({ kind: 'storeRefuses', what: refused(chance), ms }),
+    () => ({ kind: 'storeLost', ms: 5 }),
+    () => ({ kind: 'diskFull', ms }),
+  ])();
+  const after = chance.pick([0.2, 1, 2, 4]) * ttlMs;
+  return [
+    ...recording(stage, at, there),
+    upload(stage, at + 0.6 * ttlMs, here, 'long'),
+    upload(stage, at + 0.7 * ttlMs, there, 'long'),
+    { at: heldAt + chance.between(-0.5, 2) * ttlMs, act: wrong },
+    { at: heldAt, act: { kind: 'hold', slot: there, on: chance.pick(['all', 'tenant', 'app']), ms: after } },
+    { at: heldAt + chance.between(0, 2) * ttlMs, act: { kind: 'start', call, slot: elsewhere, again: 3 } },
+    ...goingOn(stage, heldAt, 0.2 * ttlMs, 30, [here, elsewhere, there]),
+  ];
+};
+
 /** Another server comes up without what was written in the last moments of the first; every second one has another clock. */
 function replacedAt(chance: Chance, { times }: Stage, at: number, lastMs: number): Planned {
   const ms = chance.pick([5, 5, 50]);
@@ -238,10 +269,14 @@ function replacedAt(chance: Chance, { times }: Stage, at: number, lastMs: number
   return { at, act: { kind: 'storeReplaced', ms, lostMs, skewMs } };
 }
 
-const ofMemory = [awayAtStop, awayAtStop, awayAtStop, hardStop, hardStop, lateGrant, lateGrant, standing];
+const ofMemory = [
+  ...[awayAtStop, awayAtStop, awayAtStop, hardStop, hardStop, lateGrant, lateGrant, standing],
+  ...[onHold, onHold],
+];
 const ofRedis = [
   ...[awayAtStop, hardStop, hardStop, lateGrant, standing, standing, standing],
   ...[forgottenStop, forgottenStop, forgottenHolder, forgottenHolder, outlived, outlived, setBack],
+  ...[onHold, onHold],
 ];
 
 export const scene = (chance: Chance, stage: Stage, store: 'memory' | 'redis'): Planned[] =>

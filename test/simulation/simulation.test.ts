@@ -37,6 +37,8 @@ const mutants: readonly Found[] = [
   ['R5', 'memory', /never succeeds|hangs|is never answered/, '--laws'],
   ['R6', 'memory', /rule R6: \S+ (lets in|passes bytes on)/],
   ['R6', 'redis', /rule R6: \S+ (lets in|passes bytes on)/],
+  ['R7', 'memory', /rule R7: \S+ lets in what/],
+  ['R7', 'redis', /rule R7: \S+ lets in what/],
   ['life', 'redis', /rule R2: \S+ lets in what was opened before/],
   ['born', 'redis', /rule R2: /],
   ['settled', 'redis', /rule R2: \S+ sends \S+ before what the store has forgotten is over/],

@@ -21,7 +21,8 @@ const short = (call: string): string => call.slice(-4);
 /** What the trace says of a command that took effect; of those that are not here, nothing. */
 const tells: Readonly<Record<string, Tell>> = {
   commit: (swapped: boolean | string | undefined, commit: Commit | HoldCommit) => {
-    if ('line' in commit) return `holds ${commit.line?.act ?? 'restored'}: ${swapped ?? 'another was faster'}`;
+    if ('line' in commit)
+      return `holds ${commit.line?.act ?? 'restored'}: ${swapped ?? 'another was faster'}`;
     const { call, record } = commit;
     const { event, from, to, epoch } = record;
     return `${short(call)} ${event}: ${swapped === true ? `${from} -> ${to}, epoch ${epoch}` : 'another was faster'}`;

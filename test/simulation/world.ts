@@ -15,6 +15,7 @@ import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
 import { Observer } from './observer.ts';
+import { Operator } from './operator.ts';
 import type { Setting } from './plan.ts';
 import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
@@ -59,6 +60,7 @@ export class World {
   readonly letThrough = new Map<string, number>();
   /** Requests of bots that were not answered yet. */
   readonly waiting = new Set<Request>();
+  readonly operator: Operator;
   readonly #around: Surroundings;
   readonly #instances = new Map<number, Instance>();
   readonly #incarnations = new Map<number, number>();
@@ -92,6 +94,11 @@ export class World {
     this.store.forgot = () => this.observer.storeForgot();
     if (!setting.isOld) this.observer.storeForgot();
     this.#around = new Surroundings(this);
+    this.operator = new Operator({
+      ...{ engine: this.engine, observer: this.observer, bot },
+      arrive: (slot, what, run) => this.#arrive(slot, what, run),
+      watch: (promise, what, { process }, tell) => this.#watch(promise, what, process, tell),
+    });
     this.disk.crash = (process) => this.crash(process.slot, setting.times.ttlMs);
     this.graph.notify = (notice) => this.#notify(notice);
     this.engine.befalls = (process, label) => this.#befalls(process, label);
@@ -259,6 +266,10 @@ export class World {
         this.#arrive(act.slot, 'upload', (instance) => {
           void this.upload(this.key(act.call), instance, act.chunks, act.everyMs);
         });
+        return;
+      }
+      case 'hold': {
+        this.operator.hold(act);
         return;
       }
       case 'terminate': {

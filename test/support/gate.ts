@@ -12,7 +12,6 @@ import type { GraphAnswer } from '../../src/core/graph/outcome.ts';
 import type { NoticeOutcome } from '../../src/core/notices/outcomes.ts';
 import type { CallStore, CallView } from '../../src/core/ports/call-store.ts';
 import type { HoldLine } from '../../src/core/call/evidence-lines.ts';
-import type { HoldStore } from '../../src/core/ports/hold-store.ts';
 import type { CallProbe } from '../../src/core/ports/identity.ts';
 import type { Meter } from '../../src/core/ports/meter.ts';
 import type { SessionStore } from '../../src/core/ports/session-store.ts';
@@ -26,6 +25,7 @@ import { memoryStore } from '../../src/store/memory.ts';
 import { collectedLog } from './collected-log.ts';
 import { recordsOf } from './evidence/history.ts';
 import { type Asked, never, ScriptedGraph } from './gate-graph.ts';
+import { type HoldCommand, holdsThrough, writeHoldLines } from './gate-holds.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export const theCall: CallKey = parseCallKey('00000000-0000-0000-0000-00000000ca11')!;
@@ -40,13 +40,7 @@ const aDayMs = 24 * 60 * 60 * 1000;
 
 export interface Command {
   readonly instance: number;
-  readonly name:
-    | keyof CallStore
-    | keyof SessionStore
-    | 'backlog'
-    | 'report'
-    | `${Exclude<keyof HoldStore, 'onChange'>}Holds`
-    | 'onHolds';
+  readonly name: keyof CallStore | keyof SessionStore | HoldCommand | 'backlog' | 'report';
 }
 
 /** What befalls one store command, before it takes effect and after it, before its reply arrives. */
@@ -255,18 +249,7 @@ export class World {
         }),
       ),
     };
-    const holds: HoldStore = {
-      read: through('readHolds', ({ holds }, ...args) => holds.read(...args)),
-      commit: through('commitHolds', ({ holds }, commit) => holds.commit(commit)),
-      behind: through('behindHolds', ({ holds }, acknowledged) => holds.behind(acknowledged)),
-      isWaiting: through('isWaitingHolds', ({ holds }, entry) => holds.isWaiting(entry)),
-      newestTime: through('newestTimeHolds', ({ holds }) => holds.newestTime()),
-      onChange: through('onHolds', ({ holds }, listener) =>
-        holds.onChange(() => {
-          if (this.wakesArrive && !isDead()) listener();
-        }),
-      ),
-    };
+    const holds = holdsThrough(through, () => this.wakesArrive && !isDead());
     const meter: Meter = {
       ...silentMeter,
       sampled: (take) => this.samplers.push(take),
@@ -314,12 +297,8 @@ export class World {
   }
 
   /** Makes durable what waits in the store about holds; returns all such lines. */
-  async writeHolds(): Promise<readonly HoldLine[]> {
-    const { outbox } = this.store;
-    const entries = (await outbox.pending(1000)).filter(({ hold }) => hold !== undefined);
-    for (const { hold } of entries) if (hold !== undefined) this.holdLines.push(hold);
-    await outbox.remove(entries);
-    return this.holdLines;
+  writeHolds(): Promise<readonly HoldLine[]> {
+    return writeHoldLines(this.store, this.holdLines);
   }
 
   #befalls(command: Command): Disturbance {

@@ -4,7 +4,15 @@ import type { Binding, EventName, StateName } from '../../core/call/state.ts';
 import { fieldsOf, readCount, readId, readLabel, readText } from '../../core/notices/values.ts';
 import type { ActivityBatch, CallActivity } from '../../core/ports/activity.ts';
 import type { JournalPlace } from '../../core/ports/journal-feed.ts';
-import type { CallRow } from '../row.ts';
+
+export interface LastRefusal {
+  /** A code of docs/reference/reasons.md. */
+  readonly reason: string;
+  readonly at: string;
+}
+
+/** What the participants show, as far as Graph has told. */
+export type RosterView = 'shown' | 'notShown' | 'unknown';
 
 /** So many records of one call can be shown. */
 export const shownRecords = 200;
@@ -27,8 +35,8 @@ export class CallStory {
   epoch = 0;
   openedAt: string | null = null;
   refused = 0;
-  lastRefusal: CallRow['lastRefusal'] = null;
-  roster: CallRow['roster'] = 'unknown';
+  lastRefusal: LastRefusal | null = null;
+  roster: RosterView = 'unknown';
   lastHeard = 0;
   /** When media was last heard to move; undefined: never. */
   lastMedia: number | undefined;
@@ -172,5 +180,5 @@ const takers: Readonly<Partial<Record<EventName, (story: CallStory, record: Evid
   },
 };
 
-const shownIn = (showing: unknown): CallRow['roster'] =>
+const shownIn = (showing: unknown): RosterView =>
   Array.isArray(showing) && showing.length > 0 ? 'shown' : 'notShown';

@@ -40,7 +40,9 @@ export interface HoldStore {
    */
   commit(commit: HoldCommit): Promise<string | undefined>;
   /** Members of the store that have not acknowledged this, with their TTL, ms. */
-  behind(acknowledged: Acknowledged): Promise<readonly { readonly session: SessionId; readonly ttlMs: number }[]>;
+  behind(
+    acknowledged: Acknowledged,
+  ): Promise<readonly { readonly session: SessionId; readonly ttlMs: number }[]>;
   /** Whether the entry still waits in the outbox. */
   isWaiting(entry: string): Promise<boolean>;
   /** A protocol time that no epoch is above that any part of the store has given out. */

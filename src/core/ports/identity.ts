@@ -28,10 +28,7 @@ export type CallProbe = (
 ) => Promise<'found' | 'gone' | 'unknown' | 'noCredential'>;
 
 /** Sends `notRecording` for a call with a credential of the proxy for its owner, and reads its operation. */
-export type StopSender = (
-  call: CallKey,
-  who: Binding,
-) => { readonly send: Send; readonly poll: Poll };
+export type StopSender = (call: CallKey, who: Binding) => { readonly send: Send; readonly poll: Poll };
 
 /** Verifies the token of a notification: granted are the tenant it is for (`tid`) and the bot's application (`aud`). */
 export interface NotificationVerifier {

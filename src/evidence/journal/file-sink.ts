@@ -167,7 +167,8 @@ class DirectorySink implements FileSink {
     }
     this.#head = head;
     for (const content of contents)
-      if ('record' in content || 'refusedWrites' in content || 'hold' in content) this.#known.set(nameOf(content), true);
+      if ('record' in content || 'refusedWrites' in content || 'hold' in content)
+        this.#known.set(nameOf(content), true);
     this.#recovered = true;
     return true;
   }

@@ -34,6 +34,12 @@ export function encodeLine(before: Head, content: LineContent): EncodedLine {
 export const nameOf = ({ record, refusedWrites, hold }: OutboxContent): string =>
   record === undefined ? sha256(canonicalJson(refusedWrites ?? hold)) : record.hash;
 
+/** Without the id that it has in the outbox. */
+export function contentOf({ record, refusedWrites, hold }: OutboxContent): OutboxContent {
+  if (record !== undefined) return { record };
+  return refusedWrites === undefined ? { hold } : { refusedWrites };
+}
+
 /** What recovery needs of a line. */
 export interface KnownLine {
   readonly head: Head;
@@ -59,10 +65,10 @@ export function decodeLine(text: string): KnownLine | undefined {
   if (typeof seq !== 'number' || typeof hash !== 'string') return undefined;
   if (prev !== null && typeof prev !== 'string') return undefined;
   const intact = sha256(canonicalJson(unsealed)) === hash;
-  return { head: { seq, hash }, prev, content: contentOf(line), intact };
+  return { head: { seq, hash }, prev, content: nameIn(line), intact };
 }
 
-function contentOf({ record, refusedWrites, hold }: Record<string, unknown>): string | null {
+function nameIn({ record, refusedWrites, hold }: Record<string, unknown>): string | null {
   if (isRecord(record) && typeof record.hash === 'string') return record.hash;
   const other = refusedWrites ?? hold;
   return isRecord(other) ? sha256(canonicalJson(other)) : null;

@@ -29,15 +29,17 @@ export const readHoldsFrom =
       throw unreadable(`the evidence of this store is in another directory (sink ${claimed})`);
     await writer.flush();
     const lines: HoldLine[] = [];
-    /** The line that may come next; from a move on any may, since what stood then was written again. */
+    // From a move on any number may come next, since what stood then was written again.
     let next = 1;
     for (const path of await journalFiles(directory))
       for await (const line of linesOf(path)) {
         if (isRecord(line.moved)) next = Infinity;
         if (!isRecord(line.hold)) continue;
         const hold = line.hold as unknown as HoldLine;
-        if (hold.version !== lineKinds.hold.version)
-          throw unreadable(`${path} has a hold of version ${String(hold.version)}, which this build cannot read`);
+        if (line.hold.version !== lineKinds.hold.version)
+          throw unreadable(
+            `${path} has a hold of version ${String(line.hold.version)}, which this build cannot read`,
+          );
         if (hold.number > next)
           throw unreadable(`${path} has hold ${hold.number} instead of ${next}: put the missing files back`);
         next = Math.max(next, hold.number + 1);

@@ -1,4 +1,4 @@
-import { type HoldLine, lineKinds, type OutboxContent } from '../../core/call/evidence-lines.ts';
+import { type HoldLine, lineKinds } from '../../core/call/evidence-lines.ts';
 import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import { Fault, isFault, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -7,7 +7,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { Meter } from '../../core/ports/meter.ts';
 import type { Outbox, OutboxEntry } from '../../core/ports/outbox.ts';
 import type { FileSink } from './file-sink.ts';
-import { nameOf } from './journal.ts';
+import { contentOf, nameOf } from './journal.ts';
 import { FlushWaiters } from './waiters.ts';
 
 export interface EvidenceWriterDeps {
@@ -358,12 +358,6 @@ class Writer implements EvidenceWriter {
       };
     });
   }
-}
-
-/** Without the id that it has in the outbox. */
-function contentOf({ record, refusedWrites, hold }: OutboxEntry): OutboxContent {
-  if (record !== undefined) return { record };
-  return refusedWrites === undefined ? { hold } : { refusedWrites };
 }
 
 const notLeading = (): Fault =>

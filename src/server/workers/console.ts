@@ -1,18 +1,10 @@
 import type { Backend } from '../../console/backend.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { BackendAnswer, BackendQuestion } from './messages.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
-/** What the console of the primary asks a worker. */
-export interface BackendQuestion {
-  readonly method: keyof Backend;
-  readonly args: readonly unknown[];
-}
-
-/** A message has no undefined of its own. */
-export interface BackendAnswer {
-  readonly value?: unknown;
-}
+type Ask = (...args: readonly unknown[]) => Promise<unknown>;
 
 /** An answer, or none: what failed is logged by the worker that it failed in. */
 export async function answerConsole(
@@ -21,8 +13,9 @@ export async function answerConsole(
   log: Log | undefined,
 ): Promise<BackendAnswer> {
   try {
-    const ask = backend?.[method] as ((...args: readonly unknown[]) => Promise<unknown>) | undefined;
-    return { value: await ask?.(...args) };
+    // Their types are those of the method, on the other side.
+    const known = backend as Readonly<Record<keyof Backend, Ask>> | undefined;
+    return { value: await known?.[method](...args) };
   } catch (error) {
     log?.error(
       { question: method, error: messageOf(error) },

@@ -1,13 +1,24 @@
 import type { PolicyInForce } from '../../core/call/policy.ts';
 import type { Samples } from '../../metrics/workers.ts';
 import type { Readiness } from '../readiness.ts';
-import type { BackendAnswer, BackendQuestion } from './console.ts';
+import type { Backend } from '../../console/backend.ts';
 import type { ProxySettings } from '../../settings/settings.ts';
 
 /** What a worker works by. It is handed over whole: the files may say something else by the time a worker starts. */
 export interface WorkerConfig {
   readonly settings: ProxySettings;
   readonly policies: readonly PolicyInForce[];
+}
+
+/** What the console of the primary asks a worker. */
+export interface BackendQuestion {
+  readonly method: keyof Backend;
+  readonly args: readonly unknown[];
+}
+
+/** A message has no undefined of its own. */
+export interface BackendAnswer {
+  readonly value?: unknown;
 }
 
 /** What a worker can be asked, and what it answers. */

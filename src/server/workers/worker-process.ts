@@ -1,8 +1,15 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Samples } from '../../metrics/workers.ts';
-import type { BackendAnswer, BackendQuestion } from './console.ts';
 import { Liveness, missedPingsAllowed } from './liveness.ts';
-import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
+import type {
+  Answers,
+  BackendAnswer,
+  BackendQuestion,
+  WorkerConfig,
+  FromWorker,
+  Question,
+  ToWorker,
+} from './messages.ts';
 
 export type WorkerState = 'starting' | 'serving' | 'leaving';
 

@@ -8,8 +8,8 @@ import { createLog } from '../log.ts';
 import { prepareMemory } from '../memory.ts';
 import { type Instance, startInstance } from '../proxy.ts';
 import { endingWith, onEndSignals, shutDown } from '../shutdown.ts';
-import { answerConsole, type BackendQuestion } from './console.ts';
-import type { Answers, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
+import { answerConsole } from './console.ts';
+import type { Answers, BackendQuestion, WorkerConfig, FromWorker, Question, ToWorker } from './messages.ts';
 
 /** A process of its own: an instance like any other, whose port, settings and end come from the one that forked it. */
 interface Work {

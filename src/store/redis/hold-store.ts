@@ -20,7 +20,11 @@ function hasAcknowledged(text: string | undefined, { life, number }: Acknowledge
 
 /** A hash, which ioredis gives as a record or as one flat list. */
 const fieldsOf = (reply: unknown, what: string): Map<string, string> =>
-  new Map(isRecord(reply) ? Object.entries(reply).map(([name, value]) => [name, String(value)]) : asPairs(reply, what));
+  new Map(
+    isRecord(reply)
+      ? Object.entries(reply).map(([name, value]) => [name, String(value)])
+      : asPairs(reply, what),
+  );
 
 export function redisHolds(
   connection: Connection,
@@ -73,7 +77,8 @@ export function redisHolds(
         .map(([session, text]) => ({ session, ttlMs: parseTimes(text)?.ttlMs ?? Infinity }));
     },
     isWaiting: async (entry) =>
-      asList(await connection.command('xrange', named.outbox, entry, entry), 'outbox').length > 0,
+      asList(await connection.command('xrange', named.outbox, entry, entry, 'COUNT', '1'), 'outbox').length >
+      0,
     newestTime: async () => {
       const times = await Promise.all(
         Array.from({ length: keys.shards }, async (_, shard) => {

@@ -300,7 +300,12 @@ export const scripts = {
     ['call', 'epoch', 'channel', 'message'],
     (reply): number | 'missing' => (reply === null ? 'missing' : asNumber(reply, 'session')),
   ),
-  holds: script('holds', ['holds', 'acks', ...shardKeys], ['session', 'acknowledged', ...shardArgs], holdsRead),
+  holds: script(
+    'holds',
+    ['holds', 'acks', ...shardKeys],
+    ['session', 'acknowledged', ...shardArgs],
+    holdsRead,
+  ),
   hold: hold('hold'),
   holdClosing: hold('holdClosing'),
   report: replicated(

@@ -36,7 +36,7 @@ const pointer = (...names: readonly string[]): string =>
 function misfits(where: string, value: unknown): readonly unknown[] {
   const validate = ajv.getSchema(`console#${where}`);
   if (validate === undefined) throw new Error(`the description has no ${where}`);
-  validate(value);
+  void validate(value);
   return validate.errors ?? [];
 }
 const ofSchema = (name: string, value: unknown): readonly unknown[] =>

@@ -87,7 +87,7 @@ describe('the console of several workers, and the commands that speak to it', ()
     expect(await run('close', dead, '--reason', 'audit')).toMatchObject({
       code: 1,
       out: '',
-      err: expect.stringMatching(/^tallylight: close: CallNotFound: .*\n$/) as string,
+      err: expect.stringMatching(/^tallylight: close: CallNotFound: .*\n$/) as unknown,
     });
     expect(await run('close', dead)).toMatchObject({ code: 2 });
     const file = join(directory, 'token');

@@ -155,8 +155,10 @@ export const commands: Readonly<Record<string, Command>> = {
   XDEL: xdel,
   XLEN: (data, [key = '']) => data.get(key, 'stream')?.entries.length ?? 0,
   XRANGE: (data, [key = '', from, to, ...limit]) => {
-    if (from !== '-' || to !== '+' || limit.length !== 2 || limit[0] !== 'COUNT') return wrongArguments();
-    const entries = data.get(key, 'stream')?.entries ?? [];
+    if (limit.length !== 2 || limit[0] !== 'COUNT') return wrongArguments();
+    const isAll = from === '-' && to === '+';
+    if (!isAll && (from !== to || !/^\d+-\d+$/.test(from ?? ''))) return wrongArguments();
+    const entries = (data.get(key, 'stream')?.entries ?? []).filter(({ id }) => isAll || idText(id) === from);
     return entries.slice(0, integer(limit[1])).map(({ id, fields }) => [idText(id), fields]);
   },
   XREAD: (data, [count, one, streams, ...rest]) => {

@@ -284,7 +284,10 @@ describe('store commands', () => {
       await world.clock.advance(ttlMs);
       const beats = world.commands.slice(before + 1);
       const ofOne = beats.filter(({ instance }) => instance === 1).map(({ name }) => name);
-      expect(ofOne.sort()).toEqual([...Array<string>(3).fill('heartbeat'), ...Array<string>(3).fill('readHolds')]);
+      expect(ofOne.sort()).toEqual([
+        ...Array<string>(3).fill('heartbeat'),
+        ...Array<string>(3).fill('readHolds'),
+      ]);
       expect(new Set(beats.map(({ name }) => name)).size).toBe(2);
     }));
 

@@ -97,6 +97,7 @@ test('the table has every setting once, described, with a default that is accept
   }
   // The sandbox, which starts without any, has no place for these.
   const forProxies = [
+    'TALLYLIGHT_CONSOLE_HOST',
     'TALLYLIGHT_OPAQUE_GRAPH_TOKENS',
     'TALLYLIGHT_REQUEST_START_UNIT',
     'TALLYLIGHT_REQUEST_START_TOLERANCE_MS',

@@ -46,6 +46,7 @@ describe('a valid journal', () => {
       ok: true,
       otherMisfits: [],
       moreMisfits: 0,
+      ...{ holdsSet: 0, holdsReleased: 0, standingHolds: [] },
       lines: 38,
       refusedWrites: 0,
       countsLost: 0,
