@@ -25,7 +25,3 @@ export function fragmentOf(route: Route): string {
       return '#/holds';
   }
 }
-
-export const go = (route: Route): void => {
-  location.hash = fragmentOf(route);
-};

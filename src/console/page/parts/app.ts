@@ -1,7 +1,7 @@
 import { ApiError, readSession, type Session, signOut } from '../api.ts';
 import { follow } from '../live.ts';
 import { Model } from '../model.ts';
-import { go } from '../route.ts';
+import { go } from './go.ts';
 import { html, useCallback, useEffect, useMemo, useRef, useState, type VNode } from '../vendor/preact.ts';
 import { filtered, listsOf, type ViewName } from '../views.ts';
 import { shortId } from '../words.ts';

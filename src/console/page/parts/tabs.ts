@@ -1,4 +1,4 @@
-import { go } from '../route.ts';
+import { go } from './go.ts';
 import { html, type VNode } from '../vendor/preact.ts';
 import { type Lists, type ViewName, viewNames, views } from '../views.ts';
 

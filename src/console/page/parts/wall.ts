@@ -1,5 +1,5 @@
 import type { CallRow } from '../../row.ts';
-import { go } from '../route.ts';
+import { go } from './go.ts';
 import { html, useLayoutEffect, useMemo, useRef, useState, type VNode } from '../vendor/preact.ts';
 import { type ViewName, views } from '../views.ts';
 import { columnsOf } from './columns.ts';
