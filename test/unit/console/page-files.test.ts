@@ -20,7 +20,8 @@ describe('what browsers load', () => {
       seen.add(path);
       const file = page.find(path);
       expect([path, file?.type]).toEqual([path, 'text/javascript; charset=utf-8']);
-      const imports = file?.bytes.toString().matchAll(/\bfrom '([^'\n]+)';$|\bimport\('([^'\n]+)'\)/gm) ?? [];
+      const imports =
+        file?.bytes.toString().matchAll(/\bfrom ['"]([^'"\n]+)['"];$|\bimport\(['"]([^'"\n]+)['"]\)/gm) ?? [];
       for (const [, fixed, lazy] of imports) {
         const specifier = fixed ?? lazy ?? '';
         expect(specifier).toMatch(/^\.\.?\//);

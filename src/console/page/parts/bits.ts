@@ -33,4 +33,4 @@ export const Clock = ({ at }: { readonly at: string | null }): VNode =>
     : html`<time datetime=${at} title=${`${fullTime(at)} UTC`}>${clock(at)}</time>`;
 
 export const Id = ({ id }: { readonly id: string | null }): VNode =>
-  id === null ? html`<span class="none">not known</span>` : html`<code title=${id}>${shortId(id)}</code>`;
+  id === null ? html`<span class="none">unknown</span>` : html`<code title=${id}>${shortId(id)}</code>`;

@@ -99,14 +99,14 @@ async function picture(page: Page, name: string): Promise<void> {
 
 const viewport = { width: 1300, height: 620 };
 
-test.each(['dark', 'light'] as const)('the wall, %s', async (colorScheme) => {
+test('the wall', async () => {
   if (writes) await mkdir(folder, { recursive: true });
-  const page = await browser.open(house.url, { colorScheme, viewport });
+  const page = await browser.open(house.url, { colorScheme: 'dark', viewport });
   await page
     .locator(`[data-id="${bots[0]?.call ?? ''}"] .is-media`)
     .getByText('B/s')
     .waitFor();
-  await picture(page, `console-${colorScheme}`);
+  await picture(page, 'console-dark');
 });
 
 test('what needs attention', async () => {

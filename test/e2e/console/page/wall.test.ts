@@ -91,6 +91,18 @@ test('the page of a call tells its evidence in words, and follows it', async () 
   expect(seqs).toEqual([...seqs].sort((a, b) => Number(b.split(' ')[1]) - Number(a.split(' ')[1])));
 });
 
+test('a link of another site leads to the page, and a frame of another site does not show it', async () => {
+  const bot = await house.recordingBot();
+  const page = await browser.open('about:blank', { expectErrors: true });
+  await page.setContent(`<a href="${house.url}/#/call/${bot.call}">look</a>`);
+  await page.getByText('look').click();
+  await page.getByText('Graph confirmed the recording.').waitFor();
+  await page.goto('about:blank');
+  const framed = page.waitForResponse(`${house.url}/`);
+  await page.setContent(`<iframe src="${house.url}/"></iframe>`);
+  expect((await framed).status()).toBe(403);
+});
+
 test('what is shown without a connection is marked as out of date until the console is back', async () => {
   const bot = await house.recordingBot();
   const page = await browser.open(house.url, { expectErrors: true });
