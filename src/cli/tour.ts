@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault, messageOf } from '../core/errors.ts';
 import { verifyJournal } from '../evidence/verify/verify.ts';
+import { askConsole } from './console-client.ts';
+import { consoleCommands } from './console-commands.ts';
 import { failStart } from '../server/failed-start.ts';
 import { createLog } from '../server/log.ts';
 import { loadSettings } from '../settings/settings.ts';
@@ -37,6 +39,7 @@ const laws: readonly (readonly [string, (place: Place) => Promise<void>])[] = [
     signallingPasses,
   ],
   ['Promise 4, every stop completes: a stalled upload is aborted within the drain limit', everyStopEnds],
+  ['By hand: what an operator closes at the console opens only when Graph confirms recording', closedByHand],
   ['Notifications: when Graph ends a call, its gate closes without a request from the bot', graphEndsCalls],
   ['Notifications: they open no gate; only a response from Graph does', notificationsOpenNothing],
 ];
@@ -159,6 +162,17 @@ async function everyStopEnds({ sandbox, bot }: Place): Promise<void> {
   if (performance.now() - began > bound) throw broken(`the stop took longer than ${bound} ms`);
   stall.release();
   await upload.over;
+}
+
+async function closedByHand({ sandbox, bot }: Place): Promise<void> {
+  const it = await recordingBot(bot);
+  const { request } = consoleCommands.close;
+  const url = sandbox.proxy.consoleUrl ?? '';
+  const reply = await askConsole({ url }, request(it.call, { reason: 'the tour' }));
+  same(reply.kind === 'failed' ? reply.why : reply.status, 200, 'the close');
+  same((await it.upload('late', 640)).status, 403, 'an upload after the close');
+  same((await it.report('recording')).status, 200, 'recording again');
+  same((await it.upload('again', 640)).status, 201, 'an upload while recording');
 }
 
 async function graphEndsCalls({ sandbox, bot }: Place): Promise<void> {

@@ -42,8 +42,6 @@ import { UnprovenStops, type Hold, type UnprovenStop } from './unproven-stops.ts
 import { UnchangedSince } from './unchanged-since.ts';
 import type { Grant, Write } from './write.ts';
 
-const nothing = (): undefined => undefined;
-
 /** How long notifications that wait may still be processed when the instance shuts down, ms. */
 const notificationsMs = 3000;
 
@@ -97,7 +95,7 @@ export class Gate implements ByHand {
     this.#admission = new Admission(deps, this.#stopMarks, this.#operators.acting);
     this.#stopRetries = new StopRetries(deps, (request, mark) => {
       if (mark.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
-        this.#announce(request.call, mark.epoch ?? null);
+        this.#announcements.stopped(request.call, mark.epoch ?? null);
       // Each attempt has the whole bound of a stop.
       const anew = { ...request, askedAt: deps.clock.now() };
       return stop(deps, this.#own(), anew, this.#observer(request, mark, true));
@@ -111,22 +109,20 @@ export class Gate implements ByHand {
     });
     this.#refusals = new Refusals(deps, instance);
     this.#bindings = new Bindings(deps, instance);
-    const touch = (call: CallKey): void => this.touch(call);
     this.#notificationQueue = new NotificationQueue({
       ...deps,
       bindings: this.#bindings,
       instance,
       end: (call, by, cause, ids) => this.stop({ call, by, cause, ids }),
-      touch,
+      touch: (call) => this.touch(call),
     });
-    const { silenceMs } = deps.times;
     const listening = {
       ...deps,
       moved: () => this.#admission.moved(),
       isLive: () => this.isReady(),
       end: (call: CallKey, cause: CallEnd) => this.stop({ call, by: null, cause }),
     };
-    this.#idleCalls = silenceMs === undefined ? undefined : new IdleCalls(listening, silenceMs);
+    this.#idleCalls = times.silenceMs === undefined ? undefined : new IdleCalls(listening, times.silenceMs);
     deps.meter.sampled(() => this.#sample());
   }
 
@@ -211,7 +207,7 @@ export class Gate implements ByHand {
     if (obstacle !== undefined) return refuse('StoreUnavailable', { detail: obstacle, retryAfterMs: 1000 });
     const { acting } = this.#operators;
     // Without a session the holds may have changed meanwhile.
-    const unread = session.isLive() ? undefined : await acting.read(null).then(nothing, asRefusal);
+    const unread = session.isLive() ? undefined : await acting.read(null).then(() => undefined, asRefusal);
     if (unread !== undefined) return unread;
     const started = await this.#operators.duringStart(request, () =>
       start(
@@ -370,7 +366,7 @@ export class Gate implements ByHand {
     const mark = this.#stopMarks.add(call, by, grant?.epoch);
     if (grant !== undefined) this.#admission.shut(call, grant.epoch);
     if (owner !== undefined) this.#unproven.over(call);
-    if (grant !== undefined) this.#announce(call, grant.epoch);
+    if (grant !== undefined) this.#announcements.stopped(call, grant.epoch);
     return mark;
   }
 
@@ -385,13 +381,9 @@ export class Gate implements ByHand {
     return stopObserver(request, mark, {
       isRepeated,
       isAnnounced: isRepeated ? mark.epoch !== undefined : this.#admission.grantOf(call) !== undefined,
-      announce: (epoch) => this.#announce(call, epoch),
+      announce: (epoch) => this.#announcements.stopped(call, epoch),
       shut: (epoch) => this.#admission.shut(call, epoch),
     });
-  }
-
-  #announce(call: CallKey, epoch: number | null): void {
-    this.#announcements.stopped(call, epoch);
   }
 
   get #instance(): string {

@@ -126,10 +126,10 @@ async function begin<Answer extends GraphAnswer>(
       const state = stateOf(view);
       found = state.state;
       if (!belongsTo(state, by)) return refuse('CallNotFound');
-      const held = holds.inTheWay(state.binding ?? by);
-      if (held !== undefined) return held;
       const freshMs = freshForMs(deps, view);
       if (freshMs > 0) return refuse('StoreFresh', { retryAfterMs: freshMs });
+      const held = holds.inTheWay(state.binding ?? by);
+      if (held !== undefined) return held;
       // Its stop may be among what the store has forgotten: that is confirmed before the call starts anew (rule R3).
       if (state.state === 'recording' && (!view.isOfThisLife || isStopHeard(call, state)))
         return refuse('StopUnconfirmed');

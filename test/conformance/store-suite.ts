@@ -5,6 +5,7 @@ import { noFacts } from '../../src/core/call/state.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { lasting } from '../support/session-times.ts';
+import { describeActivity } from './activity-laws.ts';
 import { describeAnnouncements } from './announcement-laws.ts';
 import { describeFirstGrants } from './first-grant-laws.ts';
 import { describeOpened } from './opened-laws.ts';
@@ -324,6 +325,7 @@ export function describeStore(name: string, make: () => Promise<Fixture>): void 
     describeFirstGrants(() => fixture);
 
     describeAnnouncements(() => fixture);
+    describeActivity(() => fixture);
 
     describeOutbox(() => fixture);
 

@@ -21,6 +21,7 @@ import { RedisLine } from './redis-line.ts';
 import { StoreLine } from './store-line.ts';
 import type { SimulatedStore } from './store-ports.ts';
 import { Surroundings } from './surroundings.ts';
+import { openness } from './openness.ts';
 import { Upload } from './upload.ts';
 
 export const bot: Binding = {
@@ -268,22 +269,18 @@ export class World {
         });
         return;
       }
-      case 'hold': {
+      case 'hold':
         this.operator.hold(act);
         return;
-      }
-      case 'terminate': {
+      case 'terminate':
         this.graph.terminate(this.key(act.call));
         return;
-      }
-      case 'crash': {
+      case 'crash':
         this.crash(act.slot, act.ms);
         return;
-      }
-      case 'shutDown': {
+      case 'shutDown':
         this.#shutDown(act.slot);
         return;
-      }
       case 'pause': {
         const instance = this.#instances.get(act.slot);
         if (instance !== undefined) engine.pause(instance.process, act.ms, act.ms % 2 < 1);
@@ -443,8 +440,3 @@ export class World {
     );
   }
 }
-
-const openness = (value: unknown): string =>
-  typeof value === 'object' && value !== null && 'open' in value
-    ? `, ${value.open === true ? 'open' : 'closed'}`
-    : '';

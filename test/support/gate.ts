@@ -101,7 +101,7 @@ export interface WorldOptions extends Partial<GateTimes> {
   readonly sizes?: GateSizes;
   /** Called whenever an instance looks for a policy. */
   readonly onPolicy?: () => void;
-  /** Whether instances tell Graph of stops that no bot asked for. */
+  /** Instances tell Graph of stops that no bot asked for. */
   readonly tellsGraph?: boolean;
   /** Reads the holds from the journal; `never`: the instances have none. By default the lines that were made durable. */
   readonly journal?: 'never';
@@ -270,12 +270,10 @@ export class World {
         report: through('report', ({ outbox }, report) => outbox.report(report)),
       },
       holds,
-      ...(this.#options.journal === 'never'
-        ? {}
-        : { readHolds: () => (isDead() ? never() : this.writeHolds()) }),
-      ...(this.#options.tellsGraph === true
-        ? { stopSender: (call) => this.#exchange(instance, call, 'notRecording') }
-        : {}),
+      ...(this.#options.journal !== 'never' && { readHolds: () => this.writeHolds() }),
+      ...(this.#options.tellsGraph === true && {
+        stopSender: (call) => this.#exchange(instance, call, 'notRecording'),
+      }),
       log: this.log,
       meter,
       clock: {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CallKey } from '../../../src/core/call/key.ts';
 import type { EventName, StateName } from '../../../src/core/call/state.ts';
+import { type HoldAct, noHolds, withAct } from '../../../src/core/call/hold.ts';
 import { redisStore, type RedisStore } from '../../../src/store/redis/client.ts';
 import { keysWith } from '../../../src/store/redis/keys.ts';
 import { commitOn, minute, newCall, recordingCall, tally } from '../../conformance/store-fixtures.ts';
@@ -26,6 +27,8 @@ beforeEach(async () => {
   cleanUp.push(() => store.close());
   await store.ready();
   await store.sessions.join('session-1', lasting(minute));
+  const { life } = await store.holds.read(null, null);
+  await store.holds.commit({ expected: 0, life, registry: noHolds, line: null, operation: 'known' });
   ({ call, epoch } = await recordingCall(store));
   await store.calls.acquire(call, 'session-1');
 });
@@ -83,6 +86,27 @@ describe('a Redis that has reached the limit of its memory', () => {
     await store.outbox.release('writer');
     await eventually(async () => (await store.calls.sweep(10)) === 1);
     expect(await store.calls.idle(0, 10)).toEqual([]);
+  });
+
+  test('takes a hold with its line, and refuses its release', async () => {
+    const change = async (act: 'set' | 'released'): Promise<string | undefined> => {
+      const { registry, life } = await store.holds.read('session-1', { life: 'life', number: 1 });
+      const made: HoldAct = {
+        ...{ act, id: 'hold-1', number: registry.number + 1, scope: { all: true }, reason: 'legal' },
+        ...{ by: { issuer: 'local', subject: 'local' }, at: '2026-01-31T12:00:00.000Z' },
+        closedUpTo: act === 'set' ? null : 1,
+      };
+      return store.holds.commit({
+        ...{ expected: registry.number, life, registry: withAct(registry, made), operation: act },
+        line: { ...made, version: 1, instance: 'session-1' },
+      });
+    };
+    const entry = await change('set');
+    expect(await store.holds.isWaiting(entry ?? '')).toBe(true);
+    expect((await store.holds.read(null, null)).registry.standing).toMatchObject([{ id: 'hold-1' }]);
+    expect(String(await faultOf(store.holds.newestTime()))).toContain('OOM');
+    expect(String(await faultOf(change('released')))).toContain('OOM');
+    expect((await store.holds.read(null, null)).registry.standing).toHaveLength(1);
   });
 
   test('goes on as if nothing had been, once there is room', async () => {

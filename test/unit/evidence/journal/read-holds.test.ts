@@ -67,7 +67,9 @@ describe('the holds of a journal', () => {
     await append({ hold: line(1) });
     today = new Date('2026-02-01T12:00:00Z');
     await append({ hold: line(2) });
-    const [first, elsewhere] = ['evidence-2026-01-31.jsonl', 'elsewhere'].map((name) => join(directory, name));
+    const [first, elsewhere] = ['evidence-2026-01-31.jsonl', 'elsewhere'].map((name) =>
+      join(directory, name),
+    );
     await rename(first!, elsewhere!);
     await expect(read()).rejects.toThrow('has hold 2 instead of 1: put the missing files back');
     await rename(elsewhere!, first!);
