@@ -3,6 +3,7 @@ import type { Locator, Page } from 'playwright-core';
 import { objections } from '../../../support/axe.ts';
 import { browserHouse } from '../../../support/browser.ts';
 import { type ConsoleHouse, startConsoleHouse } from '../../../support/console-house.ts';
+import { askConsole } from '../../../support/console.ts';
 import { eventually } from '../../../support/eventually.ts';
 
 const browser = browserHouse();
@@ -91,16 +92,13 @@ test('the page of a call tells its evidence in words, and follows it', async () 
   expect(seqs).toEqual([...seqs].sort((a, b) => Number(b.split(' ')[1]) - Number(a.split(' ')[1])));
 });
 
-test('a link of another site leads to the page, and a frame of another site does not show it', async () => {
-  const bot = await house.recordingBot();
-  const page = await browser.open('about:blank', { expectErrors: true });
-  await page.setContent(`<a href="${house.url}/#/call/${bot.call}">look</a>`);
-  await page.getByText('look').click();
-  await page.getByText('Graph confirmed the recording.').waitFor();
-  await page.goto('about:blank');
-  const framed = page.waitForResponse(`${house.url}/`);
-  await page.setContent(`<iframe src="${house.url}/"></iframe>`);
-  expect((await framed).status()).toBe(403);
+test.each([
+  ['a link to the page', '/', 'document', 200],
+  ['a frame with the page', '/', 'iframe', 403],
+  ['a link to the API', '/api/calls', 'document', 403],
+])('%s on another site: %s for a %s is answered with %d', async (_what, path, dest, status) => {
+  const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': dest };
+  expect((await askConsole(house.url, path, { headers })).status).toBe(status);
 });
 
 test('what is shown without a connection is marked as out of date until the console is back', async () => {
