@@ -56,6 +56,25 @@ export default {
       to: { path: '^src/[^/]+/', pathNot: '^src/(core|$1)/' },
     },
     {
+      name: 'page-runs-in-browsers',
+      comment:
+        'Browsers load the page as it is built: beside types it may use its own modules and the tables that src/console/page-files.ts serves with it.',
+      severity: 'error',
+      from: { path: '^src/console/page/' },
+      to: {
+        pathNot:
+          '^src/console/page/|^src/core/(reasons|call/ends)\\.ts$|^src/console/projection/attention\\.ts$|node_modules/(htm|preact|uplot)/',
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'page-is-for-browsers',
+      comment: 'Nothing on the server runs what is written for a browser.',
+      severity: 'error',
+      from: { path: '^(src|middleware)/', pathNot: '^src/console/page/' },
+      to: { path: '^src/console/page/' },
+    },
+    {
       name: 'stages-know-core-and-gate',
       comment: 'A stage of a request takes its adapters as ports; type shapes come from core.',
       severity: 'error',

@@ -30,7 +30,9 @@ if (!isBuilt) {
   try {
     run('src/store/redis/lua/build.mjs');
     run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
-    cpSync('src/console/page', 'dist/src/console/page', { recursive: true });
+    run('node_modules/typescript/bin/tsc', '-p', 'src/console/page');
+    for (const name of ['index.html', 'style.css', 'icon.svg'])
+      cpSync(`src/console/page/${name}`, `dist/src/console/page/${name}`);
     run('.ci/sbom.mjs');
   } catch (error) {
     // What failed has said why.

@@ -1,7 +1,10 @@
 /** Permissive, and none asks more of who passes the package on than to keep a notice. */
 const everywhere = ['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', '0BSD'];
-/** Also for tools of the build and the tests, of which nothing is shipped: data, the public domain, and the licence of Python. */
-const toolsOnly = [...everywhere, 'CC-BY-4.0', 'CC0-1.0', 'Python-2.0'];
+/**
+ * For what only tools of the build and tests read or run: data, what was given to the public domain, the licence of Python,
+ * and unchanged files whose licence asks for the source of changes. Nothing of it is shipped.
+ */
+const toolsOnly = [...everywhere, 'CC-BY-4.0', 'CC0-1.0', 'MPL-2.0', 'Python-2.0'];
 
 /**
  * What is wrong with the licences of a bill of materials (CycloneDX): a line for each component that has none, or one

@@ -155,7 +155,7 @@ async function startEvidence(
     sink,
     owner: randomUUID(),
     onDurable: (record) => gate.onRecordWritten(record),
-    standingHolds: () => gate.standingHoldLines(),
+    standingHolds: () => gate.byHand.standingLines(),
   });
   canReadHolds(readHoldsFrom({ directory, sink: sink.id, outbox, writer }));
   return async () => {

@@ -12,6 +12,7 @@ import type { Place } from './api/guard.ts';
 import { Sessions } from './api/sessions.ts';
 import type { Backend, InstanceStatus } from './backend.ts';
 import { Hub } from './events/hub.ts';
+import { readPageFiles } from './page-files.ts';
 import { isVisible, Projection, type Scope } from './projection/projection.ts';
 import type { Head } from './row.ts';
 
@@ -102,6 +103,7 @@ export function startConsole(parts: ConsoleParts): Console {
     sessions: new Sessions(parts.verifier, parts.place.tls, now),
     ...{ projection, hub, backend, journal, headFor, refresh, meter, log },
     look: () => (lookedAt = now()),
+    page: readPageFiles(),
     version: parts.version,
     actMs: parts.actMs ?? 10_000,
   });

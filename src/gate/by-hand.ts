@@ -1,3 +1,4 @@
+import type { HoldLine } from '../core/call/evidence-lines.ts';
 import type { HoldScope, Operator, StandingHold } from '../core/call/hold.ts';
 import type { CallKey } from '../core/call/key.ts';
 import type { Decision } from '../core/decision.ts';
@@ -45,6 +46,8 @@ export interface ByHand {
   release(id: string, act: Act): Promise<Decision<HoldChange>>;
   /** What this instance acts on, in the order in which they were set. */
   holds(): readonly StandingHold[];
+  /** Those of them that are in the store, as lines of the journal. */
+  standingLines(): readonly HoldLine[];
   /** Why no gate may open: the holds of the store are not known; undefined: they are. */
   holdsObstacle(): string | undefined;
 }

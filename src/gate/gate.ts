@@ -1,6 +1,5 @@
 import type { CallEnd } from '../core/call/ends.ts';
 import type { CallKey } from '../core/call/key.ts';
-import type { HoldLine } from '../core/call/evidence-lines.ts';
 import type { Binding } from '../core/call/state.ts';
 import { grant, refuse, type Decision } from '../core/decision.ts';
 import type { EvidenceRecord } from '../core/call/evidence.ts';
@@ -40,7 +39,7 @@ import type { Grant, Write } from './write.ts';
 const notificationsMs = 3000;
 
 /** The gate of every call, as one instance sees it (docs/design/protocol.md). */
-export class Gate implements ByHand {
+export class Gate {
   readonly #deps: StatusDeps;
   readonly #admission: Admission;
   readonly #refusals: Refusals;
@@ -53,15 +52,10 @@ export class Gate implements ByHand {
   /** Since when the oldest stop in the store is not confirmed, local clock; undefined: there is none. */
   #oldestStop: number | undefined;
   readonly #operators: Operators;
+  /** What operators do, and what of it stands. */
+  readonly byHand: ByHand;
   readonly #announcements: Announcements;
 
-  readonly closeByHand: ByHand['closeByHand'] = (...args) => this.#operators.closeByHand(...args);
-  readonly hold: ByHand['hold'] = (request) => this.#operators.hold(request);
-  readonly release: ByHand['release'] = (...args) => this.#operators.release(...args);
-  readonly holds: ByHand['holds'] = () => this.#operators.holds();
-  readonly holdsObstacle: ByHand['holdsObstacle'] = () => this.#operators.holdsObstacle();
-  /** The holds that stand in the store, as lines of the journal. */
-  readonly standingHoldLines = (): readonly HoldLine[] => this.#operators.standingLines();
   /** What the store observes instead of enforcing the laws, and the writes that pass for it. */
   readonly observed: ObservedWrites;
 
@@ -90,6 +84,7 @@ export class Gate implements ByHand {
       stop: (request) => this.stop(request),
       lookAtObserved: () => this.observed.look(),
     });
+    this.byHand = this.#operators;
     this.#admission = new Admission(deps, this.#stopMarks, this.#operators.acting);
     this.#stopRetries = new StopRetries(deps, (request, mark) => {
       if (mark.epoch !== undefined || this.#ownerOf(request.call) !== undefined)
@@ -403,9 +398,7 @@ export class Gate implements ByHand {
   }
 
   #own(): OwnSession {
-    return {
-      id: this.#admission.session.id,
-      revoke: (revocations) => this.#admission.revoke(revocations),
-    };
+    const { session } = this.#admission;
+    return { id: session.id, revoke: (revocations) => this.#admission.revoke(revocations) };
   }
 }

@@ -7,7 +7,6 @@ import { isFault } from '../core/errors.ts';
 import type { CallView } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Store } from '../core/ports/store.ts';
-import type { ByHand } from '../gate/by-hand.ts';
 import type { Gate } from '../gate/gate.ts';
 import { liveActivity } from './live-activity.ts';
 
@@ -19,7 +18,7 @@ const maxIdle = 5000;
 const unknownEvidence: InstanceStatus['evidence'] = { waiting: null, oldestSeconds: null };
 
 interface BackendParts {
-  readonly gate: Pick<Gate, 'isReady' | 'observed'> & ByHand;
+  readonly gate: Pick<Gate, 'isReady' | 'observed' | 'byHand'>;
   readonly store: Pick<Store, 'calls' | 'outbox' | 'activity'>;
   readonly clock: Clock;
 }
@@ -57,17 +56,17 @@ export function consoleBackend({ gate, store, clock }: BackendParts): Backend & 
       const [found] = await Promise.all([asking(evidence), asking(lookForIdle)]);
       const { current } = gate.observed;
       return {
-        ...{ holds: gate.holds(), evidence: found ?? unknownEvidence, idle },
+        ...{ holds: gate.byHand.holds(), evidence: found ?? unknownEvidence, idle },
         observeUntil: current === undefined ? null : endOfObservation(current),
       };
     },
     activity: () => asking(() => activity.take()),
     async close(call, act) {
-      const closed = await gate.closeByHand(call, act);
+      const closed = await gate.byHand.closeByHand(call, act);
       return closed.ok ? grant({ told: closed.value.told }) : closed;
     },
-    hold: (scope, act) => gate.hold({ scope, ...act }),
-    release: (id, act) => gate.release(id, act),
+    hold: (scope, act) => gate.byHand.hold({ scope, ...act }),
+    release: (id, act) => gate.byHand.release(id, act),
     end: () => activity.close(),
   };
 }

@@ -110,7 +110,9 @@ function listenerFor(
   server.maxConnections = maxConsoleListeners + otherConnections;
   const serveWithoutUpgrade = ignoringUpgrades(server);
   const { unanswered } = connectionErrors(server);
-  server.on('upgrade', (req, socket: Socket, head) => serveWithoutUpgrade(req, socket, head, unanswered(socket)));
+  server.on('upgrade', (req, socket: Socket, head) =>
+    serveWithoutUpgrade(req, socket, head, unanswered(socket)),
+  );
   server.on('request', serve);
   return server;
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend } from '../console/backend.ts';
-import { parseCallKey } from '../core/call/key.ts';
 import type { PolicyInForce } from '../core/call/policy.ts';
 import { isFault, messageOf } from '../core/errors.ts';
 import type { ReadHolds } from '../core/ports/hold-store.ts';
@@ -12,7 +11,6 @@ import { openFileSink } from '../evidence/journal/file-sink.ts';
 import { readHoldsFrom } from '../evidence/journal/read-holds.ts';
 import { startEvidenceWriter } from '../evidence/journal/writer.ts';
 import { Activity } from '../gate/activity.ts';
-import { freshForMs } from '../gate/change.ts';
 import type { GateParts } from '../gate/context.ts';
 import { Gate } from '../gate/gate.ts';
 import { clientAddress } from '../http/client-address.ts';
@@ -31,11 +29,11 @@ import { connectAdapters } from './adapters.ts';
 import { createAdmin } from './admin.ts';
 import { askToReconnect, drainConnections } from './drain-connections.ts';
 import { startConsoleServer } from './console.ts';
+import { gateConditions } from './gate-conditions.ts';
 import { consoleBackend } from './console-backend.ts';
 import type { ProcessLog } from './log.ts';
 import { named, withSetting } from './named-setting.ts';
 import {
-  type Condition,
   judgeReadiness,
   notStarted,
   type Readiness,
@@ -246,7 +244,7 @@ export async function startInstance(
     movedFrom: settings.evidenceMovedFrom,
     mayLead: () => gate.mayWriteEvidence(),
     onDurable: (record) => gate.onRecordWritten(record),
-    standingHolds: () => gate.standingHoldLines(),
+    standingHolds: () => gate.byHand.standingLines(),
   });
   canReadHolds(
     readHoldsFrom({ directory: settings.evidenceDir, sink: sink.id, outbox: store.outbox, writer }),
@@ -266,23 +264,7 @@ export async function startInstance(
     settings.tls === undefined ? () => undefined : watchTls(server, settings.tls, { log, meter });
   publicUrl ||= originOf(settings.tls === undefined ? 'http' : 'https', address);
 
-  const conditions: readonly Condition[] = [
-    { code: 'StoreUnavailable', obstacle: () => silentStore(store) },
-    {
-      code: 'SessionMissing',
-      obstacle: () =>
-        gate.isReady() || gate.holdsObstacle() !== undefined
-          ? undefined
-          : (gate.obstacle() ?? 'this instance has no session in the store'),
-    },
-    { code: 'HoldsUnknown', obstacle: () => gate.holdsObstacle() },
-    // One that has no session leaves the store as it is: to read a call begins the life of its shard.
-    { code: 'StoreFresh', obstacle: () => (gate.isReady() ? freshStore(parts) : undefined) },
-    { code: 'KeysMissing', obstacle: () => adapters.missingKeys() },
-    { code: 'GraphCredentialUnavailable', obstacle: () => adapters.missingCredential() },
-    { code: 'EvidenceUnwritable', obstacle: () => writer.obstacle() },
-    { code: 'EvidenceBacklog', obstacle: () => gate.evidenceObstacle() },
-  ];
+  const conditions = gateConditions({ gate, parts, store, adapters, writer });
   const backend = consoleBackend({ gate, store, clock: systemClock });
   let ending = false;
   return {
@@ -326,26 +308,5 @@ async function step(log: Log, what: string, work: Promise<unknown>): Promise<voi
     await work;
   } catch (error) {
     log.error({ step: what, error: messageOf(error) }, 'a shutdown step failed');
-  }
-}
-
-const silentStore = ({ ping }: Pick<Store, 'ping'>): Promise<string | undefined> =>
-  ping().then(
-    () => undefined,
-    (error: unknown) => `the store does not answer: ${messageOf(error)}`,
-  );
-
-/** A call that nobody has; it is only read. */
-const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
-
-/** That the store does not answer is a condition of its own. */
-async function freshStore(deps: GateParts): Promise<string | undefined> {
-  try {
-    const ms = noCall === undefined ? 0 : freshForMs(deps, await deps.calls.read(noCall));
-    return ms > 0
-      ? `the store started without data: status changes are refused for another ${(ms / 1000).toFixed(1)} s`
-      : undefined;
-  } catch {
-    return undefined;
   }
 }

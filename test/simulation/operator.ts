@@ -42,15 +42,20 @@ export class Operator {
     };
     arrive(slot, 'hold', (instance) => {
       const what = `hold at ${instance.process.name}`;
-      void watch(instance.gate.hold({ ...operator, scope: scopes[on] }), what, instance, (decision) => {
-        engine.note(`${what}: ${told(decision)}`);
-        if (!decision.ok) return;
-        const { hold, acknowledged } = decision.value;
-        if (acknowledged) observer.held(hold.id);
-        engine.schedule(ms, 'the operator releases a hold', () =>
-          arrive((slot + 1) % 3, 'release', (other) => void this.release(hold.id, other)),
-        );
-      });
+      void watch(
+        instance.gate.byHand.hold({ ...operator, scope: scopes[on] }),
+        what,
+        instance,
+        (decision) => {
+          engine.note(`${what}: ${told(decision)}`);
+          if (!decision.ok) return;
+          const { hold, acknowledged } = decision.value;
+          if (acknowledged) observer.held(hold.id);
+          engine.schedule(ms, 'the operator releases a hold', () =>
+            arrive((slot + 1) % 3, 'release', (other) => void this.release(hold.id, other)),
+          );
+        },
+      );
     });
   }
 
@@ -59,7 +64,7 @@ export class Operator {
     const { engine, observer, watch } = this.#around;
     observer.released(id);
     const what = `release at ${instance.process.name}`;
-    return watch(instance.gate.release(id, operator), what, instance, (decision) =>
+    return watch(instance.gate.byHand.release(id, operator), what, instance, (decision) =>
       engine.note(`${what}: ${told(decision)}`),
     );
   }

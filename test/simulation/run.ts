@@ -91,7 +91,7 @@ class Recovery {
     const { engine, setting, waiting } = this.#world;
     const standing = (): string[] =>
       setting.rates.flatMap((_, slot) => {
-        const ids = this.#world.instanceAt(slot)?.gate.holds() ?? [];
+        const ids = this.#world.instanceAt(slot)?.gate.byHand.holds() ?? [];
         return ids.map(({ id }) => id);
       });
     const isAsked = (): boolean => [...waiting].some(({ what }) => what.startsWith('hold'));

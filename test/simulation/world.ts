@@ -13,6 +13,7 @@ import { type Choice, Weather } from './chance.ts';
 import { Engine, Process } from './engine.ts';
 import { EvidenceDisk } from './evidence-disk.ts';
 import { callNotice, SimulatedGraph } from './graph.ts';
+import { isWaiting, kindOf } from './labels.ts';
 import { Observer } from './observer.ts';
 import { Operator } from './operator.ts';
 import type { Setting } from './plan.ts';
@@ -38,8 +39,6 @@ interface Request {
 }
 
 const silent = (): void => undefined;
-/** Events of which there are many while nothing happens. */
-const waiting = /^(timer|read|upload|disk|depth|pending)$/;
 const meter = new Proxy({}, { get: () => silent }) as Meter;
 
 /** Three instances of the real gate and the real evidence writer, with everything around them simulated. */
@@ -64,7 +63,6 @@ export class World {
   readonly #rounds = new Map<number, number>();
   /** For how long a slot is to be suspended as soon as a reply to its heartbeat is there, ms. */
   readonly #pausesAtReply = new Map<number, number>();
-  readonly #kinds = new Map<string, string>();
   /** Who announces stops by which name. */
   readonly #announcers = new Map<string, Process>();
   #ids = 0;
@@ -257,7 +255,6 @@ export class World {
   }
 
   #perform(act: Act): void {
-    const { engine } = this;
     if (this.weather.isCalm) return;
     switch (act.kind) {
       case 'start':
@@ -286,8 +283,8 @@ export class World {
         this.#shutDown(act.slot);
         return;
       case 'pause': {
-        const instance = this.#instances.get(act.slot);
-        if (instance !== undefined) engine.pause(instance.process, act.ms, act.ms % 2 < 1);
+        const paused = this.#instances.get(act.slot)?.process;
+        if (paused !== undefined) this.engine.pause(paused, act.ms, act.ms % 2 < 1);
         return;
       }
       case 'pauseAtReply':
@@ -387,20 +384,13 @@ export class World {
     }
   }
 
-  /** The kind of an event, from its label. */
-  #whatOf(label: string): string {
-    const known = this.#kinds.get(label) ?? label.replace(/^\S+ (<- )?/, '').replace(/ .*/, '');
-    this.#kinds.set(label, known);
-    return known;
-  }
-
   /** A process may die or be suspended before any event; less often where it only waits. */
   #befalls(process: Process, label: string): boolean {
     const { odds, times } = this.setting;
     const { ttlMs } = times;
     if (this.weather.isCalm) return false;
-    const what = this.#whatOf(label);
-    const weight = waiting.test(what) ? 0.2 : 3;
+    const what = kindOf(label);
+    const weight = isWaiting(what) ? 0.2 : 3;
     const planned = what === 'heartbeat' ? this.#pausesAtReply.get(process.slot) : undefined;
     if (planned !== undefined) {
       this.#pausesAtReply.delete(process.slot);

@@ -1,5 +1,5 @@
-// The tests need redis-server on the PATH, libfaketime to set its clock, Prometheus with promtool for the alerts and systemd-analyze
-// for the unit. On Debian, root installs them; elsewhere this says how to get them.
+// The tests need redis-server on the PATH, libfaketime to set its clock, Prometheus with promtool for the alerts, Chromium for the
+// console and systemd-analyze for the unit. On Debian, root installs them; elsewhere this says how to get them.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
@@ -8,6 +8,7 @@ const programs = [
   ['redis-server', 'redis-server', '--version'],
   ['faketime', 'faketime', '--version'],
   ['promtool', 'prometheus', '--version'],
+  ['chromium', 'chromium', '--version'],
   ...(process.platform === 'linux' ? [['systemd-analyze', 'systemd', '--version']] : []),
 ];
 const root = new URL('../..', import.meta.url);
@@ -30,10 +31,10 @@ if (missing().length > 0) {
   if (missing().length > 0) {
     console.error(
       [
-        `The tests need redis-server (7.0 or later) with redis-cli, libfaketime, prometheus (2.42 or later) with promtool and, on Linux, systemd-analyze; missing: ${missing().join(', ')}.`,
-        '  Debian, Ubuntu  sudo apt-get install redis-server faketime prometheus systemd',
-        '  Fedora          sudo dnf install redis libfaketime golang-github-prometheus',
-        '  macOS           brew install redis prometheus (the chaos suite needs Linux)',
+        `The tests need redis-server (7.0 or later) with redis-cli, libfaketime, prometheus (2.42 or later) with promtool, chromium and, on Linux, systemd-analyze; missing: ${missing().join(', ')}.`,
+        '  Debian, Ubuntu  sudo apt-get install redis-server faketime prometheus chromium systemd',
+        '  Fedora          sudo dnf install redis libfaketime golang-github-prometheus chromium',
+        '  macOS           brew install redis prometheus chromium (the chaos suite needs Linux)',
       ].join('\n'),
     );
     process.exitCode = 1;

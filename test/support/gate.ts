@@ -21,12 +21,12 @@ import type { GateParts, GateSizes, GateTimes } from '../../src/gate/context.ts'
 import { Gate } from '../../src/gate/gate.ts';
 import type { Started } from '../../src/gate/start.ts';
 import type { StopCause, Stopped } from '../../src/gate/stop.ts';
-import type { Write } from '../../src/gate/write.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { collectedLog } from './collected-log.ts';
 import { recordsOf } from './evidence/history.ts';
 import { type Asked, never, ScriptedGraph } from './gate-graph.ts';
 import { type HoldCommand, holdsThrough, writeHoldLines } from './gate-holds.ts';
+import { type Instance, LiveWrite } from './gate-instance.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export const theCall: CallKey = parseCallKey('00000000-0000-0000-0000-00000000ca11')!;
@@ -61,39 +61,6 @@ interface Rule {
   readonly instance: number | undefined;
   left: number;
   readonly disturbance: Disturbance;
-}
-
-/** A write that an instance let in, as its handler sees it. */
-export class LiveWrite {
-  readonly instance: Instance;
-  readonly call: CallKey;
-  readonly write: Write;
-  wasCut = false;
-  isOver = false;
-
-  constructor(instance: Instance, call: CallKey, write: Write) {
-    this.instance = instance;
-    this.call = call;
-    this.write = write;
-    write.onCut(() => {
-      this.wasCut = true;
-    });
-  }
-
-  get isLive(): boolean {
-    return !this.wasCut && !this.isOver && !this.instance.isDead;
-  }
-
-  end(): void {
-    this.isOver = true;
-    this.write.end(true);
-  }
-}
-
-interface Instance {
-  readonly index: number;
-  readonly gate: Gate;
-  isDead: boolean;
 }
 
 export interface WorldOptions extends Partial<GateTimes> {

@@ -1,7 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import { type Refusal, refuse } from '../../core/decision.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { PageFiles } from '../page-files.ts';
 import { close, hold, release } from './acts.ts';
 import { onUnreadBody, readBody } from './body.ts';
 import { type ApiDeps, operatorFacts, type Route } from './context.ts';
@@ -22,8 +22,6 @@ export const routes: readonly Route[] = [
   { method: 'delete', path: '/api/hold/:id', role: 'Tallylight.Operate', handle: release },
   { method: 'post', path: '/api/hold/:id/release', role: 'Tallylight.Operate', handle: release },
 ];
-
-const page = fileURLToPath(new URL('../page/', import.meta.url));
 
 /** Nothing but our own files may run or be asked, whatever a text from outside says. */
 const securityHeaders = {
@@ -64,11 +62,23 @@ export function createApp(deps: ApiDeps): Express {
       res.setHeader('Allow', methods.join(', '));
       sendRefusal(res, refuse('MethodNotAllowed', { detail: `allowed: ${methods.join(', ')}` }));
     });
-  app.use(express.static(page, { index: 'index.html', redirect: false }));
+  servePage(app, deps.page);
   app.use((_req, res) => sendRefusal(res, refuse('PathUnknown')));
   app.use(onUnreadBody);
   app.use(onError(deps));
   return app;
+}
+
+/** The document is asked for anew each time; everything that it names has a path that changes with its contents. */
+function servePage(app: Express, page: PageFiles): void {
+  app.get('/', (_req, res) => {
+    res.set('Cache-Control', 'no-cache').type('html').send(page.index);
+  });
+  app.get('/page/*path', (req, res, next) => {
+    const file = page.find(req.path.slice(1));
+    if (file === undefined) next();
+    else res.set('Cache-Control', 'public, max-age=31536000, immutable').type(file.type).send(file.bytes);
+  });
 }
 
 async function serve(

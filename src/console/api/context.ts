@@ -8,6 +8,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { OperatorIdentity, OperatorRole } from '../../core/ports/operator.ts';
 import type { Backend } from '../backend.ts';
 import type { Hub } from '../events/hub.ts';
+import type { PageFiles } from '../page-files.ts';
 import type { Projection, Scope } from '../projection/projection.ts';
 import type { Head } from '../row.ts';
 import type { Place } from './guard.ts';
@@ -29,6 +30,7 @@ export interface ApiDeps {
   readonly refresh: () => Promise<void>;
   readonly meter: Pick<ConsoleMeter, 'act'>;
   readonly log: Log;
+  readonly page: PageFiles;
   readonly version: string;
   /** How long an act is waited for before it is answered as under way, ms. */
   readonly actMs: number;

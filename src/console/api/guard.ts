@@ -22,12 +22,17 @@ export function refusalOfPlace(req: IncomingMessage, place: Place, acts: boolean
   if (name === undefined || !place.hosts.includes(name)) return refuse('HostUnknown');
   if (origin !== undefined) return isOwn(origin, host, place) ? undefined : refuse('OriginRefused');
   const site = req.headers['sec-fetch-site'];
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') return refuse('OriginRefused');
+  if (site !== undefined && site !== 'same-origin' && site !== 'none')
+    return isLink(req) ? undefined : refuse('OriginRefused');
   // Browsers send it with everything that acts; a token is something that no page has without being ours.
   if (acts && authorization === undefined)
     return refuse('OriginRefused', { detail: 'the Origin header field is missing' });
   return undefined;
 }
+
+/** Somebody follows a link to the page, from a chat or a runbook: the document is the same for everybody, and is not framed. */
+const isLink = ({ method, url, headers }: IncomingMessage): boolean =>
+  method === 'GET' && url === '/' && headers['sec-fetch-dest'] === 'document';
 
 /** Behind a plain listener on loopback TLS may have ended before. */
 function isOwn(origin: string, host: string, { tls }: Place): boolean {

@@ -26,11 +26,11 @@ const gate = (world: World, index: number) => world.instances[index]!.gate;
 
 /** Sets a hold while somebody writes the evidence. */
 async function hold(world: World, scope = everybody, index = 0): Promise<HoldChange> {
-  return granted(await written(world, gate(world, index).hold({ ...act, scope })));
+  return granted(await written(world, gate(world, index).byHand.hold({ ...act, scope })));
 }
 
 async function release(world: World, id: string, index = 0): Promise<HoldChange> {
-  return granted(await written(world, gate(world, index).release(id, act)));
+  return granted(await written(world, gate(world, index).byHand.release(id, act)));
 }
 
 /** Lets time pass, in which lines about holds become durable. */
@@ -64,7 +64,7 @@ describe('a hold', () => {
       const { hold: set, acknowledged } = await hold(world, onTenant);
       expect({ acknowledged, ...set }).toMatchObject({ acknowledged: true, number: 1, scope: onTenant, by });
       for (const index of [0, 1]) {
-        expect(gate(world, index).holds()).toEqual([set]);
+        expect(gate(world, index).byHand.holds()).toEqual([set]);
         expect(await world.run(world.write(index))).toRefuse('RecordingNotActive');
       }
       await world.clock.advance(drainMs);
@@ -146,7 +146,7 @@ describe('a hold', () => {
 
   test('is not acknowledged while its line is not durable', () =>
     inWorld(times, async (world) => {
-      const decision = await world.run(gate(world, 0).hold({ ...act, scope: everybody }));
+      const decision = await world.run(gate(world, 0).byHand.hold({ ...act, scope: everybody }));
       expect(granted(decision).acknowledged).toBe(false);
       expect(await world.run(world.start(1))).toRefuse('HoldStands');
     }));
@@ -156,7 +156,7 @@ describe('a hold', () => {
       await world.recording();
       const write = await world.admitted(0);
       world.storeIsDown = true;
-      const asked = gate(world, 0).hold({ ...act, scope: everybody });
+      const asked = gate(world, 0).byHand.hold({ ...act, scope: everybody });
       expect(gate(world, 0).admitNow(theCall, bot)).toBeUndefined();
       const refusal = await world.run(asked);
       expect(refusal).toRefuse('StoreUnavailable');
@@ -165,7 +165,7 @@ describe('a hold', () => {
       expect(write.wasCut).toBe(true);
       world.storeIsDown = false;
       await world.clock.advance(3 * ttlMs);
-      expect(gate(world, 1).holds()).toMatchObject([{ number: 1, reason: act.reason }]);
+      expect(gate(world, 1).byHand.holds()).toMatchObject([{ number: 1, reason: act.reason }]);
       expect(await world.run(world.start(1))).toRefuse('HoldStands');
       expect(await world.state()).toBe('idle');
     }));
@@ -173,11 +173,13 @@ describe('a hold', () => {
   test('that was stored though its reply was lost is stored once', () =>
     inWorld(times, async (world) => {
       world.fail('commitHolds', 'after');
-      expect(await world.run(gate(world, 0).hold({ ...act, scope: everybody }))).toRefuse('StoreUnavailable');
+      expect(await world.run(gate(world, 0).byHand.hold({ ...act, scope: everybody }))).toRefuse(
+        'StoreUnavailable',
+      );
       await world.clock.advance(3 * ttlMs);
       await world.writeHolds();
       expect(world.holdLines).toHaveLength(1);
-      expect(gate(world, 0).holds()).toHaveLength(1);
+      expect(gate(world, 0).byHand.holds()).toHaveLength(1);
     }));
 
   test('shuts out a start that is under way', () =>
@@ -235,9 +237,11 @@ describe('a hold', () => {
     ['a reason that is too long', { reason: 'x'.repeat(501) }],
   ])('with %s is refused, and closes nothing', (_, changes) =>
     inWorld(times, async (world) => {
-      expect(await gate(world, 0).hold({ ...act, scope: everybody, ...changes })).toRefuse('HoldInvalid');
-      expect(await gate(world, 0).release('id', { ...act, ...changes })).toRefuse('HoldInvalid');
-      expect(gate(world, 0).holds()).toEqual([]);
+      expect(await gate(world, 0).byHand.hold({ ...act, scope: everybody, ...changes })).toRefuse(
+        'HoldInvalid',
+      );
+      expect(await gate(world, 0).byHand.release('id', { ...act, ...changes })).toRefuse('HoldInvalid');
+      expect(gate(world, 0).byHand.holds()).toEqual([]);
     }),
   );
 });
@@ -267,7 +271,7 @@ describe('a release', () => {
       const one = await hold(world, onTenant);
       const other = await hold(world, { app: bot.app }, 1);
       await release(world, one.hold.id, 1);
-      expect(gate(world, 0).holds()).toEqual([other.hold]);
+      expect(gate(world, 0).byHand.holds()).toEqual([other.hold]);
       expect(await world.run(world.start(0))).toRefuse('HoldStands');
       await release(world, other.hold.id);
       await world.recording();
@@ -276,16 +280,16 @@ describe('a release', () => {
   test('of what does not stand is refused', () =>
     inWorld(times, async (world) => {
       const { hold: set } = await hold(world);
-      expect(await world.run(gate(world, 0).release('made-up', act))).toRefuse('HoldNotFound');
+      expect(await world.run(gate(world, 0).byHand.release('made-up', act))).toRefuse('HoldNotFound');
       await release(world, set.id);
-      expect(await world.run(gate(world, 1).release(set.id, act))).toRefuse('HoldNotFound');
+      expect(await world.run(gate(world, 1).byHand.release(set.id, act))).toRefuse('HoldNotFound');
     }));
 
   test('is refused while the store is away: the hold stands', () =>
     inWorld(times, async (world) => {
       const { hold: set } = await hold(world);
       world.storeIsDown = true;
-      expect(await world.run(gate(world, 0).release(set.id, act))).toRefuse('StoreUnavailable');
+      expect(await world.run(gate(world, 0).byHand.release(set.id, act))).toRefuse('StoreUnavailable');
       world.calm();
       await world.clock.advance(ttlMs);
       expect(await world.run(world.start(0))).toRefuse('HoldStands');
@@ -306,7 +310,7 @@ describe('a store that has lost its data', () => {
       await lose(world);
       for (const index of [0, 1]) {
         expect(gate(world, index).isReady()).toBe(true);
-        expect(gate(world, index).holds()).toEqual([set]);
+        expect(gate(world, index).byHand.holds()).toEqual([set]);
       }
       expect(await world.run(world.start(0))).toRefuse('HoldStands');
       const next = await hold(world, { app: stranger.app });
@@ -319,13 +323,13 @@ describe('a store that has lost its data', () => {
     inWorld({ ...times, journal: 'never' }, async (world) => {
       const closed = (): void => {
         expect(gate(world, 0).isReady()).toBe(false);
-        expect(gate(world, 0).holdsObstacle()).toMatch(/evidence directory/);
+        expect(gate(world, 0).byHand.holdsObstacle()).toMatch(/evidence directory/);
       };
       closed();
       expect(await world.run(world.start(0))).toRefuse('HoldsUnknown');
-      const refusal = await world.run(gate(world, 0).hold({ ...act, scope: everybody }));
+      const refusal = await world.run(gate(world, 0).byHand.hold({ ...act, scope: everybody }));
       expect(refusal).toRefuse('HoldsUnknown');
-      expect(gate(world, 0).holds()).toHaveLength(1);
+      expect(gate(world, 0).byHand.holds()).toHaveLength(1);
       await world.clock.advance(10 * ttlMs);
       closed();
       expect(world.graph.log).toEqual([]);
@@ -334,8 +338,8 @@ describe('a store that has lost its data', () => {
       await world.store.holds.commit({ expected: 0, life, registry, line: null, operation: 'read' });
       await world.clock.advance(4 * ttlMs);
       expect(gate(world, 1).isReady()).toBe(true);
-      expect(gate(world, 1).holdsObstacle()).toBeUndefined();
-      expect(gate(world, 1).holds()).toHaveLength(1);
+      expect(gate(world, 1).byHand.holdsObstacle()).toBeUndefined();
+      expect(gate(world, 1).byHand.holds()).toHaveLength(1);
     }));
 });
 
@@ -344,7 +348,7 @@ describe('a call that is closed by hand', () => {
     inWorld(times, async (world) => {
       await world.recording();
       const write = await world.admitted(1);
-      const closing = gate(world, 0).closeByHand(theCall, act);
+      const closing = gate(world, 0).byHand.closeByHand(theCall, act);
       const closed = granted(await world.run(closing));
       expect(closed).toMatchObject({ told: 'graph', outcome: { kind: 'completed' } });
       expect(write.isLive).toBe(false);
@@ -361,7 +365,7 @@ describe('a call that is closed by hand', () => {
   test('without a credential is unconfirmed, and Graph confirms a stop before the next start', () =>
     inWorld({ ...times, tellsGraph: false }, async (world) => {
       await world.recording();
-      const closed = granted(await world.run(gate(world, 0).closeByHand(theCall, act)));
+      const closed = granted(await world.run(gate(world, 0).byHand.closeByHand(theCall, act)));
       expect(closed.told).toBe('nobody');
       expect(await world.state()).toBe('unconfirmed');
       expect((await world.events()).at(-1)).toBe('stopNotSent');
@@ -374,7 +378,7 @@ describe('a call that is closed by hand', () => {
       await world.recording();
       const [here, there] = [await world.admitted(0), await world.admitted(1)];
       world.weather = ({ name }) => (name === 'commit' || name === 'read' ? { before: unavailable } : {});
-      const closing = gate(world, 0).closeByHand(theCall, act);
+      const closing = gate(world, 0).byHand.closeByHand(theCall, act);
       expect(gate(world, 0).admitNow(theCall, bot)).toBeUndefined();
       const refusal = await world.run(closing);
       expect(refusal).toRefuse('StoreUnavailable');
@@ -394,8 +398,8 @@ describe('a call that is closed by hand', () => {
       const second = { by: { ...by, subject: 'operator-2' }, reason: 'the same' };
       const all = [
         world.stop(1),
-        gate(world, 0).closeByHand(theCall, act),
-        gate(world, 1).closeByHand(theCall, second),
+        gate(world, 0).byHand.closeByHand(theCall, act),
+        gate(world, 1).byHand.closeByHand(theCall, second),
       ];
       for (const one of all) await world.run(one);
       await world.clock.advance(4 * ttlMs);
@@ -409,7 +413,7 @@ describe('a call that is closed by hand', () => {
 
   test('that nobody knows is not found, and leaves nothing behind', () =>
     inWorld(times, async (world) => {
-      expect(await world.run(gate(world, 0).closeByHand(theCall, act))).toRefuse('CallNotFound');
+      expect(await world.run(gate(world, 0).byHand.closeByHand(theCall, act))).toRefuse('CallNotFound');
       expect(await world.state()).toBe('unknown');
       expect(await world.records()).toEqual([]);
       await world.recording();
@@ -419,8 +423,8 @@ describe('a call that is closed by hand', () => {
   test('that has ended is refused; a reason is needed', () =>
     inWorld(times, async (world) => {
       await world.recording();
-      expect(await gate(world, 0).closeByHand(theCall, { by, reason: '' })).toRefuse('HoldInvalid');
+      expect(await gate(world, 0).byHand.closeByHand(theCall, { by, reason: '' })).toRefuse('HoldInvalid');
       await world.run(world.stop(0, 'hangUp'));
-      expect(await world.run(gate(world, 1).closeByHand(theCall, act))).toRefuse('CallEnded');
+      expect(await world.run(gate(world, 1).byHand.closeByHand(theCall, act))).toRefuse('CallEnded');
     }));
 });

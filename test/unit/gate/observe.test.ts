@@ -47,6 +47,19 @@ async function observed(world: World, of: Parameters<typeof upload>[1] = {}): Pr
   return passed;
 }
 
+/** Lets time pass, in which lines about holds become durable. */
+async function whileDurable<T>(world: World, promise: Promise<T>): Promise<T> {
+  const progress = { isOver: false };
+  const done = promise.finally(() => (progress.isOver = true));
+  const write = async (): Promise<void> => {
+    await world.clock.advance(20);
+    await world.writeHolds();
+    if (!progress.isOver) await write();
+  };
+  await write();
+  return done;
+}
+
 /** Graph has accepted the owner of a call. */
 const bound = (world: World, call = theCall, who = bot): Promise<void> =>
   world.run(world.instances[0]!.gate.bind(call, who));
@@ -111,26 +124,14 @@ describe('a gate that observes', () => {
       const [here, elsewhere] = [await observed(world), await observed(world, { index: 1 })];
       const { gate } = world.instances[0]!;
       const by = { issuer: 'https://login.example', subject: 'operator-1' };
-      const asked = gate.hold({ by, reason: 'legal hold', scope: { app: bot.app } });
+      const asked = gate.byHand.hold({ by, reason: 'legal hold', scope: { app: bot.app } });
       expect(here.wasCut).toBe(true);
-      const over = { done: false };
-      void asked.finally(() => (over.done = true));
-      while (!over.done) {
-        await world.clock.advance(20);
-        await world.writeHolds();
-      }
+      const set = await whileDurable(world, asked);
       expect(elsewhere.wasCut).toBe(true);
       for (const index of [0, 1])
         expect(await upload(world, { index })).toMatchObject({ reason: 'RecordingNotActive' });
-      const set = await asked;
       if (!set.ok) throw new Error(set.reason);
-      const released = gate.release(set.value.hold.id, { by, reason: 'over' });
-      over.done = false;
-      void released.finally(() => (over.done = true));
-      while (!over.done) {
-        await world.clock.advance(20);
-        await world.writeHolds();
-      }
+      await whileDurable(world, gate.byHand.release(set.value.hold.id, { by, reason: 'over' }));
       (await observed(world)).write.end(true);
     }));
 
