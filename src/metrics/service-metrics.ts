@@ -9,7 +9,8 @@ const graphActions = [...new Set(actions.map(actionName))];
 const statusActions = graphActions.filter((name) => name.includes('updateRecordingStatus'));
 /** Scripts of the store and the plain commands beside them. */
 const commands = [
-  ...['acquire', 'begin', 'claim', 'commit', 'commitClosing', 'due', 'enrol', 'heartbeat', 'idle', 'join'],
+  ...['acquire', 'begin', 'claim', 'commit', 'commitClosing', 'due', 'enrol', 'heartbeat'],
+  ...['hold', 'holdClosing', 'holds', 'idle', 'join'],
   ...['lease', 'leave', 'read', 'release', 'report', 'revoke', 'settle', 'stops', 'sweep', 'touch'],
   ...['del', 'get', 'hdel', 'hget', 'hgetall', 'ping', 'publish', 'time'],
   ...['type', 'xdel', 'xlen', 'xrange', 'xread'],
