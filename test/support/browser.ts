@@ -25,7 +25,7 @@ export const launchChromium = (): Promise<Browser> =>
     args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
   });
 
-export interface BrowserHouse {
+export interface BrowserTestBed {
   /** A page of its own, with cookies of its own, on an address of a console. */
   open(url: string, options?: BrowserContextOptions & { readonly expectErrors?: boolean }): Promise<Page>;
 }
@@ -41,7 +41,7 @@ const collectViolations = `
  * One Chromium for the tests of a file. After each test its pages are closed; none of them may have thrown, or broken the
  * content security policy.
  */
-export function browserHouse(): BrowserHouse {
+export function browserTestBed(): BrowserTestBed {
   let browser: Browser;
   const pages: Page[] = [];
   const errors: string[] = [];

@@ -7,7 +7,7 @@ import type { EdgeManner } from '../../support/edge.ts';
 import type { Env } from './mistake.ts';
 
 /** What the tests share; what it starts is closed after each. */
-export interface House {
+export interface TestBed {
   readonly directory: string;
   readonly peers: Peers;
   /** An edge before the proxy, as the settings that name it. */
@@ -24,8 +24,8 @@ export const closedPort = 28;
 
 export interface Ill {
   readonly what: string;
-  readonly how: (house: House) => Env | Promise<Env>;
-  readonly token?: (house: House) => Promise<string>;
+  readonly how: (testBed: TestBed) => Env | Promise<Env>;
+  readonly token?: (testBed: TestBed) => Promise<string>;
   readonly names: string;
   readonly says: RegExp;
   readonly cure: RegExp;
@@ -57,8 +57,8 @@ export const origins: readonly Ill[] = [
   },
   {
     what: 'a certificate of an authority that is not trusted',
-    how: async (house) => ({
-      ...(await house.edge({ tls: await house.certificate() })),
+    how: async (testBed) => ({
+      ...(await testBed.edge({ tls: await testBed.certificate() })),
       NODE_EXTRA_CA_CERTS: '',
     }),
     names: 'TALLYLIGHT_PUBLIC_URL',
@@ -68,7 +68,7 @@ export const origins: readonly Ill[] = [
   },
   {
     what: 'an expired certificate',
-    how: async (house) => house.edge({ tls: await house.certificate({ daysAgo: 100 }) }),
+    how: async (testBed) => testBed.edge({ tls: await testBed.certificate({ daysAgo: 100 }) }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /is not accepted: CERT_HAS_EXPIRED/,
     cure: /renewed/,
@@ -76,7 +76,7 @@ export const origins: readonly Ill[] = [
   },
   {
     what: 'a certificate of another name',
-    how: async (house) => house.edge({ tls: await house.certificate({ host: 'other.example' }) }),
+    how: async (testBed) => testBed.edge({ tls: await testBed.certificate({ host: 'other.example' }) }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /for DNS:other\.example, .*is not accepted: ERR_TLS_CERT_ALTNAME_INVALID/,
     cure: /a certificate that names the host/,
@@ -84,7 +84,7 @@ export const origins: readonly Ill[] = [
   },
   {
     what: 'a certificate that ends soon',
-    how: async (house) => house.edge({ tls: await house.certificate({ daysAgo: 80 }) }),
+    how: async (testBed) => testBed.edge({ tls: await testBed.certificate({ daysAgo: 80 }) }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /\(9 days\)/,
     cure: /Renew/,
@@ -92,8 +92,8 @@ export const origins: readonly Ill[] = [
   },
   {
     what: 'http where https is expected',
-    how: async (house) => ({
-      TALLYLIGHT_PUBLIC_URL: ((await house.edge()).TALLYLIGHT_PUBLIC_URL ?? '').replace('http:', 'https:'),
+    how: async (testBed) => ({
+      TALLYLIGHT_PUBLIC_URL: ((await testBed.edge()).TALLYLIGHT_PUBLIC_URL ?? '').replace('http:', 'https:'),
     }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /(?:ERR_SSL_WRONG_VERSION_NUMBER|EPROTO|ECONNRESET|ERR_SSL_PACKET_LENGTH_TOO_LONG)/,
@@ -102,9 +102,9 @@ export const origins: readonly Ill[] = [
   },
   {
     what: 'https where http is expected',
-    how: async (house) => ({
+    how: async (testBed) => ({
       TALLYLIGHT_PUBLIC_URL: (
-        (await house.edge({ tls: await house.certificate() })).TALLYLIGHT_PUBLIC_URL ?? ''
+        (await testBed.edge({ tls: await testBed.certificate() })).TALLYLIGHT_PUBLIC_URL ?? ''
       ).replace('https:', 'http:'),
     }),
     names: 'TALLYLIGHT_PUBLIC_URL',
@@ -125,7 +125,7 @@ export const origins: readonly Ill[] = [
 export const edges: readonly Ill[] = [
   {
     what: 'an edge that answers itself',
-    how: (house) => house.edge({ keeps: '/' }),
+    how: (testBed) => testBed.edge({ keeps: '/' }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /answers 404 \(text\/html, server a-test-edge\) without Tallylight-Reason, so it is not the proxy/,
     cure: /Route this origin to the proxy/,
@@ -133,7 +133,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'an edge that buffers',
-    how: (house) => house.edge({ buffers: true }),
+    how: (testBed) => testBed.edge({ buffers: true }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /forwards a request only when its body is complete/,
     cure: /docs\/operate\/edges\.md/,
@@ -141,7 +141,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'an edge that buffers bodies of unknown length',
-    how: (house) => house.edge({ buffersChunked: true }),
+    how: (testBed) => testBed.edge({ buffersChunked: true }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /forwards a request only when its body is complete/,
     cure: /docs\/operate\/edges\.md/,
@@ -149,7 +149,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'an edge that answers uploads itself',
-    how: (house) => house.edge({ keeps: '/media' }),
+    how: (testBed) => testBed.edge({ keeps: '/media' }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /an upload to .* is answered with 404 \(text\/html/,
     cure: /Route this origin to the proxy/,
@@ -157,7 +157,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'an edge that removes Authorization',
-    how: (house) => house.edge({ onRequest: (headers) => delete headers.authorization }),
+    how: (testBed) => testBed.edge({ onRequest: (headers) => delete headers.authorization }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /removes or replaces the header field Authorization/,
     cure: /forward Authorization unchanged/,
@@ -165,7 +165,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'an edge that removes Tallylight-Reason',
-    how: (house) => house.edge({ onResponse: (headers) => delete headers['tallylight-reason'] }),
+    how: (testBed) => testBed.edge({ onResponse: (headers) => delete headers['tallylight-reason'] }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /removes the header field Tallylight-Reason/,
     cure: /forward all header fields/,
@@ -173,7 +173,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'an edge that keeps the callback path',
-    how: (house) => house.edge({ keeps: '/callbacks' }),
+    how: (testBed) => testBed.edge({ keeps: '/callbacks' }),
     names: 'TALLYLIGHT_CALLBACKS[0].path',
     says: /answered with 404 \(text\/html.*does not reach the proxy/,
     cure: /Route this origin to the proxy/,
@@ -181,8 +181,8 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'another origin for Graph that keeps the callback path',
-    how: async (house) => ({
-      TALLYLIGHT_CALLBACK_URL: (await house.edge({ keeps: '/callbacks' })).TALLYLIGHT_PUBLIC_URL ?? '',
+    how: async (testBed) => ({
+      TALLYLIGHT_CALLBACK_URL: (await testBed.edge({ keeps: '/callbacks' })).TALLYLIGHT_PUBLIC_URL ?? '',
     }),
     names: 'TALLYLIGHT_CALLBACKS[0].path',
     says: /answered with 404 \(text\/html.*does not reach the proxy/,
@@ -191,7 +191,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'a clock that is ahead',
-    how: (house) => house.edge({ onResponse: ahead(10_000) }),
+    how: (testBed) => testBed.edge({ onResponse: ahead(10_000) }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /the clock of what answers at .* is at least \d+ ms ahead of the clock of this machine$/,
     cure: /NTP/,
@@ -199,7 +199,7 @@ export const edges: readonly Ill[] = [
   },
   {
     what: 'a clock that is far behind',
-    how: (house) => house.edge({ onResponse: ahead(-90_000) }),
+    how: (testBed) => testBed.edge({ onResponse: ahead(-90_000) }),
     names: 'TALLYLIGHT_PUBLIC_URL',
     says: /behind the clock of this machine: beyond 30 s good tokens are refused/,
     cure: /NTP/,
@@ -220,8 +220,8 @@ export const tokens: readonly Ill[] = [
   {
     what: 'a file that holds no token',
     how: asItIs,
-    token: async (house) => {
-      const path = join(house.directory, 'no-token');
+    token: async (testBed) => {
+      const path = join(testBed.directory, 'no-token');
       await writeFile(path, 'Bearer hunter2 hunter3');
       return path;
     },
@@ -233,7 +233,7 @@ export const tokens: readonly Ill[] = [
   {
     what: 'an expired token',
     how: asItIs,
-    token: (house) => house.tokenWith({ exp: Math.floor(Date.now() / 1000) - 600 }),
+    token: (testBed) => testBed.tokenWith({ exp: Math.floor(Date.now() / 1000) - 600 }),
     names: '--token-file',
     says: /would be refused with TokenExpired/,
     cure: /new token/,
@@ -242,7 +242,7 @@ export const tokens: readonly Ill[] = [
   {
     what: 'a token for somebody else',
     how: asItIs,
-    token: (house) => house.tokenWith({ aud: 'api://other' }),
+    token: (testBed) => testBed.tokenWith({ aud: 'api://other' }),
     names: 'TALLYLIGHT_ISSUERS',
     says: /would be refused with TokenInvalid: .*aud/,
     cure: /issuer and audience/,
@@ -251,7 +251,7 @@ export const tokens: readonly Ill[] = [
   {
     what: 'a token without its role',
     how: asItIs,
-    token: (house) => house.tokenWith({ roles: ['User.Read.All'] }),
+    token: (testBed) => testBed.tokenWith({ roles: ['User.Read.All'] }),
     names: 'TALLYLIGHT_ISSUERS',
     says: /would be refused with TokenNotAllowed: .*role/,
     cure: /Grant the application role/,
@@ -262,7 +262,7 @@ export const tokens: readonly Ill[] = [
 export const surroundings: readonly Ill[] = [
   {
     what: 'an application without consent, as Graph sees it',
-    how: (house) => house.graphSaying(403, 'Forbidden'),
+    how: (testBed) => testBed.graphSaying(403, 'Forbidden'),
     names: 'TALLYLIGHT_GRAPH_CREDENTIAL[0]',
     says: /answered by Graph with 403 Forbidden: the application lacks a permission, or consent/,
     cure: /admin consent/,
@@ -270,9 +270,9 @@ export const surroundings: readonly Ill[] = [
   },
   {
     what: 'an application without consent, through the proxy',
-    how: (house) => {
+    how: (testBed) => {
       // The proxy asks whether the call is there before it is asked for the status change.
-      house.peers.graph.script({ action: 'getCall', answer: { error: { status: 403, code: 'Forbidden' } } });
+      testBed.peers.graph.script({ action: 'getCall', answer: { error: { status: 403, code: 'Forbidden' } } });
       return {};
     },
     names: 'TALLYLIGHT_GRAPH_CREDENTIAL',
@@ -282,7 +282,7 @@ export const surroundings: readonly Ill[] = [
   },
   {
     what: 'a Graph token that Graph does not accept',
-    how: (house) => house.graphSaying(401, 'InvalidAuthenticationToken'),
+    how: (testBed) => testBed.graphSaying(401, 'InvalidAuthenticationToken'),
     names: 'TALLYLIGHT_GRAPH_CREDENTIAL[0]',
     says: /answered by Graph with 401 InvalidAuthenticationToken: Graph does not accept the token/,
     cure: /scope/,
@@ -298,11 +298,11 @@ export const surroundings: readonly Ill[] = [
   },
   {
     what: 'a key server that is not there',
-    how: (house) => ({
+    how: (testBed) => ({
       TALLYLIGHT_ISSUERS: JSON.stringify([
         {
-          issuer: house.peers.mint.issuer,
-          audience: house.peers.mint.audience,
+          issuer: testBed.peers.mint.issuer,
+          audience: testBed.peers.mint.audience,
           jwksUri: `http://127.0.0.1:${closedPort}/keys`,
         },
       ]),
@@ -330,8 +330,8 @@ export const surroundings: readonly Ill[] = [
   },
   {
     what: 'another directory of evidence',
-    how: async (house) => {
-      const other = await mkdtemp(join(house.directory, 'other-'));
+    how: async (testBed) => {
+      const other = await mkdtemp(join(testBed.directory, 'other-'));
       await writeFile(join(other, 'sink-id'), randomUUID());
       return { TALLYLIGHT_EVIDENCE_DIR: other };
     },
@@ -342,7 +342,7 @@ export const surroundings: readonly Ill[] = [
   },
   {
     what: 'a directory of evidence that is not there',
-    how: (house) => ({ TALLYLIGHT_EVIDENCE_DIR: join(house.directory, 'nowhere') }),
+    how: (testBed) => ({ TALLYLIGHT_EVIDENCE_DIR: join(testBed.directory, 'nowhere') }),
     names: 'TALLYLIGHT_EVIDENCE_DIR',
     says: /does not exist, though an instance creates it/,
     cure: /Name a directory/,
@@ -358,7 +358,7 @@ export const surroundings: readonly Ill[] = [
   },
   {
     what: 'an admin port that is another server’s',
-    how: (house) => ({ TALLYLIGHT_ADMIN_PORT: new URL(house.peers.mint.url).port }),
+    how: (testBed) => ({ TALLYLIGHT_ADMIN_PORT: new URL(testBed.peers.mint.url).port }),
     names: 'TALLYLIGHT_ADMIN_PORT',
     says: /what answers on it, with 404 .*is not Tallylight/,
     cure: /machine of the proxy/,

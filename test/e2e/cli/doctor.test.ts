@@ -16,7 +16,7 @@ import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/free-port.ts';
 import { runToEnd, settingsFor, startProxyProcess, type ProxyProcess } from '../../support/process.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
-import { closedPort, edges, type House, origins, surroundings, tokens } from './doctor-ills.ts';
+import { closedPort, edges, type TestBed, origins, surroundings, tokens } from './doctor-ills.ts';
 import type { Env } from './mistake.ts';
 
 let directory: string;
@@ -89,7 +89,7 @@ async function graphSaying(status: number, code: string): Promise<Env> {
   return { TALLYLIGHT_GRAPH_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-const house = (): House => ({ directory, peers, edge, certificate, tokenWith, graphSaying });
+const testBed = (): TestBed => ({ directory, peers, edge, certificate, tokenWith, graphSaying });
 
 interface Report {
   readonly ok: boolean;
@@ -203,8 +203,8 @@ describe.each([
   ['the surroundings', surroundings],
 ])('%s', (_name, ills) => {
   test.each(ills)('$what', async ({ how, token, names, says, cure, code: expected }) => {
-    const changes = await how(house());
-    const { code, report } = await doctor(changes, await token?.(house()));
+    const changes = await how(testBed());
+    const { code, report } = await doctor(changes, await token?.(testBed()));
     const found = report.findings.filter(({ setting, text }) => setting === names && says.test(text));
     const status = expected === 0 ? 'warn' : 'fail';
     expect({ found, all: not(report, 'ok') }).toMatchObject({

@@ -8,7 +8,7 @@ import { VirtualClock } from '../../support/virtual-clock.ts';
 const from = (address: string): Socket =>
   Object.defineProperty(new Socket(), 'remoteAddress', { get: () => address });
 
-function house() {
+function testBed() {
   const log = collectedLog();
   const clock = new VirtualClock();
   const { refused, close } = refusedConnections({ log, clock });
@@ -33,7 +33,7 @@ test.each([
   ],
   [{}, /could not be read \(unknown\)/, undefined],
 ])('%j is told with its cause, the client and the setting', (error, cause, setting) => {
-  const { log, refused } = house();
+  const { log, refused } = testBed();
   refused(from('192.0.2.7'), error);
   expect(log.lines).toEqual([
     {
@@ -51,13 +51,13 @@ test.each([
 });
 
 test('a client that went away was not refused', () => {
-  const { log, refused } = house();
+  const { log, refused } = testBed();
   for (const code of ['ECONNRESET', 'EPIPE', 'HPE_INVALID_EOF_STATE']) refused(from('192.0.2.7'), { code });
   expect(log.lines).toEqual([]);
 });
 
 test('of one cause ten clients have a line in ten seconds, each one; the rest is a number', async () => {
-  const { log, clock, refused } = house();
+  const { log, clock, refused } = testBed();
   for (let n = 0; n < 15; n += 1)
     for (let i = 0; i < 2; i += 1) refused(from(`192.0.2.${n}`), { code: 'HPE_X' });
   refused(from('192.0.2.1'), { code: 'HPE_HEADER_OVERFLOW' });
@@ -78,7 +78,7 @@ test('of one cause ten clients have a line in ten seconds, each one; the rest is
 });
 
 test('what was left out is told at the end', () => {
-  const { log, refused, close } = house();
+  const { log, refused, close } = testBed();
   for (let n = 0; n < 3; n += 1) refused(from('192.0.2.1'), { code: 'HPE_X' });
   close();
   expect(log.lines.at(-1)?.facts.leftOut).toBe(2);

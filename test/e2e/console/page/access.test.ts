@@ -1,24 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { objections } from '../../../support/axe.ts';
-import { browserHouse } from '../../../support/browser.ts';
-import { type ConsoleHouse, startConsoleHouse } from '../../../support/console-house.ts';
+import { browserTestBed } from '../../../support/browser.ts';
+import { type ConsoleTestBed, startConsoleTestBed } from '../../../support/console-test-bed.ts';
 
-const browser = browserHouse();
-let house: ConsoleHouse;
+const browser = browserTestBed();
+let testBed: ConsoleTestBed;
 let recorded: string;
 beforeAll(async () => {
-  house = await startConsoleHouse({ notifications: true });
-  const [open, refused, over] = [await house.recordingBot(), await house.bot(), await house.recordingBot()];
+  testBed = await startConsoleTestBed({ notifications: true });
+  const [open, refused, over] = [await testBed.recordingBot(), await testBed.bot(), await testBed.recordingBot()];
   recorded = open.call;
   await open.upload('some', 1000);
-  house.graph.script({ action: 'updateRecordingStatus', call: refused.call, answer: 'notPolicyCall' });
+  testBed.graph.script({ action: 'updateRecordingStatus', call: refused.call, answer: 'notPolicyCall' });
   await refused.report('recording');
   await over.report('notRecording');
   await over.upload('late', 10);
   await over.hangUp();
 });
-afterAll(() => house.close());
+afterAll(() => testBed.close());
 
 /** Each view, and what is there once it can be judged. */
 const views: readonly (readonly [name: string, fragment: () => string, ready: string])[] = [
@@ -32,13 +32,13 @@ const views: readonly (readonly [name: string, fragment: () => string, ready: st
 
 describe.each(['dark', 'light'] as const)('%s', (colorScheme) => {
   test.each(views)('axe has nothing to say of %s', async (_name, fragment, ready) => {
-    const page = await browser.open(`${house.url}/#${fragment()}`, { colorScheme });
+    const page = await browser.open(`${testBed.url}/#${fragment()}`, { colorScheme });
     await page.locator(ready).first().waitFor();
     expect(await objections(page)).toEqual([]);
   });
 
   test('axe has nothing to say of a dialog, a filter without a match, a hold, and a lost connection', async () => {
-    const page = await browser.open(`${house.url}/#/holds`, { colorScheme, expectErrors: true });
+    const page = await browser.open(`${testBed.url}/#/holds`, { colorScheme, expectErrors: true });
     await page.getByRole('button', { name: 'Set a hold' }).click();
     expect(await objections(page)).toEqual([]);
     await page.getByLabel('Tenant id').fill('33333333-3333-4333-8333-333333333333');
@@ -51,7 +51,7 @@ describe.each(['dark', 'light'] as const)('%s', (colorScheme) => {
     await page.getByRole('dialog').locator('button.danger').click();
     await page.getByText('No hold stands.').waitFor();
 
-    await page.goto(`${house.url}/#/air`);
+    await page.goto(`${testBed.url}/#/air`);
     await page.locator('.grid-body .row').first().waitFor();
     await page.getByRole('searchbox').fill('no such call');
     await page.getByText('No call of this tab matches the filter.').waitFor();
@@ -63,7 +63,7 @@ describe.each(['dark', 'light'] as const)('%s', (colorScheme) => {
   });
 
   test('it can be read at 400 percent', async () => {
-    const page = await browser.open(`${house.url}/#/call/${recorded}`, {
+    const page = await browser.open(`${testBed.url}/#/call/${recorded}`, {
       colorScheme,
       viewport: { width: 320, height: 256 },
     });
@@ -71,7 +71,7 @@ describe.each(['dark', 'light'] as const)('%s', (colorScheme) => {
     expect(
       await page.evaluate('document.scrollingElement.scrollWidth <= document.scrollingElement.clientWidth'),
     ).toBe(true);
-    await page.goto(`${house.url}/#/air`);
+    await page.goto(`${testBed.url}/#/air`);
     await page.locator('.grid-body .row').first().waitFor();
     expect(
       await page.evaluate('document.scrollingElement.scrollWidth <= document.scrollingElement.clientWidth'),
@@ -86,8 +86,8 @@ const focused = (page: Page): Promise<unknown> =>
   );
 
 test('everything can be done with the keyboard alone', async () => {
-  const [one, other] = [await house.recordingBot(), await house.recordingBot()];
-  const page = await browser.open(house.url);
+  const [one, other] = [await testBed.recordingBot(), await testBed.recordingBot()];
+  const page = await browser.open(testBed.url);
   await page.locator(`[data-id="${other.call}"]`).waitFor();
   const press = async (...keys: string[]): Promise<void> => {
     for (const key of keys) await page.keyboard.press(key);
@@ -130,8 +130,8 @@ test('everything can be done with the keyboard alone', async () => {
 });
 
 test('the row under the focus may go, and the focus stays in the list', async () => {
-  const [one, other] = [await house.recordingBot(), await house.recordingBot()];
-  const page = await browser.open(house.url);
+  const [one, other] = [await testBed.recordingBot(), await testBed.recordingBot()];
+  const page = await browser.open(testBed.url);
   await page.locator(`[data-id="${other.call}"]`).focus();
   await other.report('notRecording');
   await page.locator(`[data-id="${other.call}"]`).waitFor({ state: 'detached' });
@@ -139,7 +139,7 @@ test('the row under the focus may go, and the focus stays in the list', async ()
 });
 
 test('a table of the right size is described, with the state of each row in words', async () => {
-  const page = await browser.open(house.url);
+  const page = await browser.open(testBed.url);
   await page.locator(`[data-id="${recorded}"]`).waitFor();
   const grid = page.getByRole('grid', { name: 'On air' });
   const count = Number(await page.getByRole('tab', { name: 'On air' }).locator('.count').textContent());
@@ -151,14 +151,14 @@ test('a table of the right size is described, with the state of each row in word
 });
 
 test('what moves is not announced: only what an operator must know', async () => {
-  const page = await browser.open(house.url);
+  const page = await browser.open(testBed.url);
   await page.locator(`[data-id="${recorded}"]`).waitFor();
   await page.evaluate(`
     globalThis.said = [];
     new MutationObserver(() => said.push(document.getElementById('announcer').textContent))
       .observe(document.getElementById('announcer'), { childList: true, characterData: true, subtree: true });
   `);
-  const bot = await house.recordingBot();
+  const bot = await testBed.recordingBot();
   await page.locator(`[data-id="${bot.call}"]`).waitFor();
   await bot.upload('some', 1000);
   await bot.report('notRecording');

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { sandboxTenant } from '../../../../src/sandbox/token-mint.ts';
-import { browserHouse } from '../../../support/browser.ts';
-import { type ConsoleHouse, startConsoleHouse } from '../../../support/console-house.ts';
+import { browserTestBed } from '../../../support/browser.ts';
+import { type ConsoleTestBed, startConsoleTestBed } from '../../../support/console-test-bed.ts';
 import { eventually } from '../../../support/eventually.ts';
 
-const browser = browserHouse();
-let house: ConsoleHouse;
+const browser = browserTestBed();
+let testBed: ConsoleTestBed;
 beforeAll(async () => {
-  house = await startConsoleHouse();
+  testBed = await startConsoleTestBed();
 });
-afterAll(() => house.close());
+afterAll(() => testBed.close());
 
 const confirm = async (page: Page, reason: string): Promise<void> => {
   const dialog = page.getByRole('dialog');
@@ -19,8 +19,8 @@ const confirm = async (page: Page, reason: string): Promise<void> => {
 };
 
 test('a call is closed by hand: with a reason, and not by mistake', async () => {
-  const bot = await house.recordingBot();
-  const page = await browser.open(`${house.url}/#/call/${bot.call}`);
+  const bot = await testBed.recordingBot();
+  const page = await browser.open(`${testBed.url}/#/call/${bot.call}`);
   const close = page.getByRole('button', { name: 'Close by hand' });
   await close.click();
   const dialog = page.getByRole('dialog', { name: /^Close call/ });
@@ -37,7 +37,7 @@ test('a call is closed by hand: with a reason, and not by mistake', async () => 
   await confirm(page, 'asked by the customer');
   await page.getByText('the gate is closed, and Graph was told').first().waitFor();
   expect((await bot.upload('late', 10)).status).toBe(403);
-  expect(house.graph.recordingState(bot.call)).toBe('notRecording');
+  expect(testBed.graph.recordingState(bot.call)).toBe('notRecording');
   await page.getByText('An operator closed the call by hand.').first().waitFor();
   await page.getByText('Reason: asked by the customer').waitFor();
   await page.getByText('By local, of local').waitFor();
@@ -45,17 +45,17 @@ test('a call is closed by hand: with a reason, and not by mistake', async () => 
 });
 
 test('a call that has ended cannot be closed', async () => {
-  const bot = await house.recordingBot();
+  const bot = await testBed.recordingBot();
   await bot.report('notRecording');
   await bot.hangUp();
-  const page = await browser.open(`${house.url}/#/call/${bot.call}`);
+  const page = await browser.open(`${testBed.url}/#/call/${bot.call}`);
   await page.locator('.big [data-state="ended"]').waitFor();
   expect(await page.getByRole('button', { name: 'Close by hand' }).count()).toBe(0);
 });
 
 test('what the gate refuses is said in the dialog, which stays', async () => {
-  const bot = await house.recordingBot();
-  const page = await browser.open(`${house.url}/#/call/${bot.call}`, { expectErrors: true });
+  const bot = await testBed.recordingBot();
+  const page = await browser.open(`${testBed.url}/#/call/${bot.call}`, { expectErrors: true });
   await page.getByRole('button', { name: 'Close by hand' }).click();
   await page.route('**/close', (route) => route.abort());
   await confirm(page, 'without an answer');
@@ -66,8 +66,8 @@ test('what the gate refuses is said in the dialog, which stays', async () => {
 });
 
 test('a hold closes what is open and keeps it closed until it is released', async () => {
-  const bot = await house.recordingBot();
-  const page = await browser.open(`${house.url}/#/holds`);
+  const bot = await testBed.recordingBot();
+  const page = await browser.open(`${testBed.url}/#/holds`);
   await page.getByText('No hold stands.').waitFor();
   await page.getByRole('button', { name: 'Set a hold' }).click();
   await page.getByLabel('Tenant id').fill(sandboxTenant.toUpperCase());
@@ -79,7 +79,7 @@ test('a hold closes what is open and keeps it closed until it is released', asyn
   await page.locator('.cards').getByText('legal asked').waitFor();
   await page.locator('header').getByText('1 stands').waitFor();
   expect((await bot.upload('held', 10)).status).toBe(403);
-  const other = await house.bot();
+  const other = await testBed.bot();
   const refused = await other.report('recording');
   expect([refused.status, refused.headers['tallylight-reason']]).toEqual([403, 'HoldStands']);
 
@@ -97,14 +97,14 @@ test('a hold closes what is open and keeps it closed until it is released', asyn
 });
 
 test('a hold on everything is told on every view', async () => {
-  const page = await browser.open(`${house.url}/#/holds`);
+  const page = await browser.open(`${testBed.url}/#/holds`);
   await page.getByRole('button', { name: 'Set a hold' }).click();
   await page.getByLabel('all calls').check();
   await confirm(page, 'drill');
   await page.locator('[data-banner="held"]').getByText('No recording can start: drill').waitFor();
   await page.getByRole('button', { name: '← Back' }).click();
   expect(await page.locator('[data-banner="held"]').count()).toBe(1);
-  await page.goto(`${house.url}/#/holds`);
+  await page.goto(`${testBed.url}/#/holds`);
   await page.getByRole('button', { name: /^Release hold/ }).click();
   await confirm(page, 'drill is over');
   await page.locator('[data-banner="held"]').waitFor({ state: 'detached' });

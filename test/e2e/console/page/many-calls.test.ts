@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { sandboxApp, sandboxTenant } from '../../../../src/sandbox/token-mint.ts';
-import { browserHouse } from '../../../support/browser.ts';
-import { type ConsoleHouse, startConsoleHouse } from '../../../support/console-house.ts';
+import { browserTestBed } from '../../../support/browser.ts';
+import { type ConsoleTestBed, startConsoleTestBed } from '../../../support/console-test-bed.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { seedJournal, type SeededCall } from '../../../support/evidence/seeded-journal.ts';
 
@@ -21,17 +21,17 @@ const seeded = (now: number): SeededCall[] => [
   })),
 ];
 
-const browser = browserHouse();
-let house: ConsoleHouse;
+const browser = browserTestBed();
+let testBed: ConsoleTestBed;
 let first: string;
 beforeAll(async () => {
-  house = await startConsoleHouse({
+  testBed = await startConsoleTestBed({
     seed: async (directory) => {
       [first = ''] = await seedJournal(directory, seeded(Date.now()));
     },
   });
 });
-afterAll(() => house.close());
+afterAll(() => testBed.close());
 
 const countOn = (page: Page, name: string): Promise<string | null> =>
   page.getByRole('tab', { name }).locator('.count').textContent();
@@ -40,7 +40,7 @@ const rowsDrawn = (page: Page): Promise<number> => page.locator('.grid-body .row
 const mostRows = 900 / 40 + 2 * 6 + 2;
 
 async function openFull(): Promise<Page> {
-  const page = await browser.open(house.url);
+  const page = await browser.open(testBed.url);
   await eventually(async () => Number(await countOn(page, 'On air')) >= onAir);
   return page;
 }
@@ -87,7 +87,7 @@ test('a call that changes moves nothing but its own row, and what is read does n
     }).observe(document.querySelector('.grid-body'), { childList: true });
   `);
   const shown = Number(await countOn(page, 'On air'));
-  const bots = [await house.recordingBot(), await house.recordingBot(), await house.recordingBot()];
+  const bots = [await testBed.recordingBot(), await testBed.recordingBot(), await testBed.recordingBot()];
   await eventually(async () => Number(await countOn(page, 'On air')) === shown + bots.length);
   // Each that comes above is drawn at most where it is, at the end of the window, and as the first row that Tab leads to.
   expect(await page.evaluate(topRow)).toEqual(before);
@@ -99,7 +99,7 @@ test('a call that changes moves nothing but its own row, and what is read does n
 
 test('however much happens, the page is drawn a few times a second', async () => {
   const page = await openFull();
-  const bots = await Promise.all(Array.from({ length: 20 }, () => house.recordingBot()));
+  const bots = await Promise.all(Array.from({ length: 20 }, () => testBed.recordingBot()));
   await eventually(async () => (await page.locator(`[data-id="${bots[0]?.call ?? ''}"]`).count()) === 1);
   await page.evaluate(`
     globalThis.heard = 0;

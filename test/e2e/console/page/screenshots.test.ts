@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { defaultPolicy } from '../../../../src/core/call/policy.ts';
 import type { Bot } from '../../../../src/sandbox/bot/bot.ts';
-import { browserHouse } from '../../../support/browser.ts';
-import { type ConsoleHouse, startConsoleHouse } from '../../../support/console-house.ts';
+import { browserTestBed } from '../../../support/browser.ts';
+import { type ConsoleTestBed, startConsoleTestBed } from '../../../support/console-test-bed.ts';
 import { seedJournal, type SeededCall } from '../../../support/evidence/seeded-journal.ts';
 
 /** `npm run screenshots` writes the pictures of the documents; otherwise it is tested that they can be made. */
@@ -65,18 +65,18 @@ const seeded = (now: number): SeededCall[] =>
     })),
   );
 
-const browser = browserHouse();
-let house: ConsoleHouse;
+const browser = browserTestBed();
+let testBed: ConsoleTestBed;
 const bots: Bot[] = [];
 let traffic: NodeJS.Timeout;
 beforeAll(async () => {
-  house = await startConsoleHouse({
+  testBed = await startConsoleTestBed({
     notifications: true,
     seed: async (directory) => {
       await seedJournal(directory, seeded(Date.now()));
     },
   });
-  for (let index = 0; index < 5; index++) bots.push(await house.recordingBot());
+  for (let index = 0; index < 5; index++) bots.push(await testBed.recordingBot());
   let round = 0;
   traffic = setInterval(() => {
     round += 1;
@@ -86,7 +86,7 @@ beforeAll(async () => {
 });
 afterAll(() => {
   clearInterval(traffic);
-  return house.close();
+  return testBed.close();
 });
 
 async function picture(page: Page, name: string): Promise<void> {
@@ -101,7 +101,7 @@ const viewport = { width: 1300, height: 620 };
 
 test('the wall', async () => {
   if (writes) await mkdir(folder, { recursive: true });
-  const page = await browser.open(house.url, { colorScheme: 'dark', viewport });
+  const page = await browser.open(testBed.url, { colorScheme: 'dark', viewport });
   await page
     .locator(`[data-id="${bots[0]?.call ?? ''}"] .is-media`)
     .getByText('B/s')
@@ -110,13 +110,13 @@ test('the wall', async () => {
 });
 
 test('what needs attention', async () => {
-  const page = await browser.open(`${house.url}/#/attention`, { colorScheme: 'light', viewport });
+  const page = await browser.open(`${testBed.url}/#/attention`, { colorScheme: 'light', viewport });
   await page.locator('.grid-body').getByText('Roster disagrees').waitFor();
   await picture(page, 'console-attention');
 });
 
 test('one call', async () => {
-  const page = await browser.open(`${house.url}/#/call/${bots[1]?.call ?? ''}`, {
+  const page = await browser.open(`${testBed.url}/#/call/${bots[1]?.call ?? ''}`, {
     colorScheme: 'light',
     viewport: { width: 1100, height: 900 },
   });

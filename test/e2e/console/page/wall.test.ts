@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
 import { objections } from '../../../support/axe.ts';
-import { browserHouse } from '../../../support/browser.ts';
-import { type ConsoleHouse, startConsoleHouse } from '../../../support/console-house.ts';
+import { browserTestBed } from '../../../support/browser.ts';
+import { type ConsoleTestBed, startConsoleTestBed } from '../../../support/console-test-bed.ts';
 import { askConsole } from '../../../support/console.ts';
 import { eventually } from '../../../support/eventually.ts';
 
-const browser = browserHouse();
-let house: ConsoleHouse;
+const browser = browserTestBed();
+let testBed: ConsoleTestBed;
 beforeAll(async () => {
-  house = await startConsoleHouse({ notifications: true });
+  testBed = await startConsoleTestBed({ notifications: true });
 });
-afterAll(() => house.close());
+afterAll(() => testBed.close());
 
 const rowOf = (page: Page, call: string): Locator => page.locator(`.grid-body [data-id="${call}"]`);
 const tab = (page: Page, name: string): Locator => page.getByRole('tab', { name });
@@ -19,9 +19,9 @@ const countIn = async (page: Page, name: string): Promise<number> =>
   Number(await tab(page, name).locator('.count').textContent());
 
 test('a lamp follows the life of its call, in words as well, without anybody reloading', async () => {
-  const page = await browser.open(house.url);
+  const page = await browser.open(testBed.url);
   await page.getByText('No call is being recorded.').waitFor();
-  const bot = await house.recordingBot();
+  const bot = await testBed.recordingBot();
   const row = rowOf(page, bot.call);
   await row.waitFor();
   expect(await row.getAttribute('data-state')).toBe('recording');
@@ -54,9 +54,9 @@ test('a lamp follows the life of its call, in words as well, without anybody rel
 });
 
 test('a call whose start was refused needs attention, and says why it is not recorded', async () => {
-  const page = await browser.open(`${house.url}/#/attention`);
-  const bot = await house.bot();
-  house.graph.script({ action: 'updateRecordingStatus', call: bot.call, answer: 'notPolicyCall' });
+  const page = await browser.open(`${testBed.url}/#/attention`);
+  const bot = await testBed.bot();
+  testBed.graph.script({ action: 'updateRecordingStatus', call: bot.call, answer: 'notPolicyCall' });
   await bot.report('recording');
   const row = rowOf(page, bot.call);
   await row.getByText('Start failed').waitFor();
@@ -65,8 +65,8 @@ test('a call whose start was refused needs attention, and says why it is not rec
 });
 
 test('a filter leaves the rows that it fits, and is announced as a count', async () => {
-  const page = await browser.open(house.url);
-  const [one, other] = [await house.recordingBot(), await house.recordingBot()];
+  const page = await browser.open(testBed.url);
+  const [one, other] = [await testBed.recordingBot(), await testBed.recordingBot()];
   await rowOf(page, one.call).waitFor();
   await rowOf(page, other.call).waitFor();
   await page.keyboard.press('/');
@@ -79,8 +79,8 @@ test('a filter leaves the rows that it fits, and is announced as a count', async
 });
 
 test('the page of a call tells its evidence in words, and follows it', async () => {
-  const bot = await house.recordingBot();
-  const page = await browser.open(house.url);
+  const bot = await testBed.recordingBot();
+  const page = await browser.open(testBed.url);
   await rowOf(page, bot.call).click();
   await page.getByRole('heading', { name: `Call ${bot.call}` }).waitFor();
   await page.getByText('Graph confirmed the recording. The gate opened.').waitFor();
@@ -98,14 +98,14 @@ test.each([
   ['a link to the API', '/api/calls', 'document', 403],
 ])('%s on another site: %s for a %s is answered with %d', async (_what, path, dest, status) => {
   const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': dest };
-  expect((await askConsole(house.url, path, { headers })).status).toBe(status);
+  expect((await askConsole(testBed.url, path, { headers })).status).toBe(status);
 });
 
 test('what is shown without a connection is marked as out of date until the console is back', async () => {
-  const bot = await house.recordingBot();
-  const page = await browser.open(house.url, { expectErrors: true });
+  const bot = await testBed.recordingBot();
+  const page = await browser.open(testBed.url, { expectErrors: true });
   await rowOf(page, bot.call).waitFor();
-  const restarted = house.restart();
+  const restarted = testBed.restart();
   await page.locator('[data-banner="stale"]').waitFor();
   expect(await page.locator('.console').getAttribute('data-link')).toBe('lost');
   expect(await page.locator('#announcer').textContent()).toContain('may be out of date');

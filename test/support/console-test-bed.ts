@@ -8,7 +8,7 @@ import { notificationIssuerOf } from '../../src/sandbox/token-mint.ts';
 import { eventually } from './eventually.ts';
 import { type ProxyProcess, settingsFor, startProxyProcess } from './process.ts';
 
-export interface ConsoleHouse extends Omit<Peers, 'close'> {
+export interface ConsoleTestBed extends Omit<Peers, 'close'> {
   /** Of the console. */
   readonly url: string;
   readonly proxy: ProxyProcess;
@@ -19,7 +19,7 @@ export interface ConsoleHouse extends Omit<Peers, 'close'> {
   close(): Promise<void>;
 }
 
-export interface ConsoleHouseOptions {
+export interface ConsoleTestBedOptions {
   readonly settings?: (peers: Peers) => Readonly<Record<string, string>>;
   /** Writes what is in the evidence directory before the start. */
   readonly seed?: (evidenceDirectory: string) => Promise<void>;
@@ -27,11 +27,11 @@ export interface ConsoleHouseOptions {
 }
 
 /** The built proxy with its console, as a process of its own between the sandbox's peers. */
-export async function startConsoleHouse({
+export async function startConsoleTestBed({
   settings = () => ({}),
   seed = () => Promise.resolve(),
   notifications = false,
-}: ConsoleHouseOptions = {}): Promise<ConsoleHouse> {
+}: ConsoleTestBedOptions = {}): Promise<ConsoleTestBed> {
   const directory = await mkdtemp(join(tmpdir(), 'tallylight-console-'));
   const peers = await startPeers('127.0.0.1', 0, directory);
   const { mint, graph, callbackBot } = peers;
@@ -49,7 +49,7 @@ export async function startConsoleHouse({
   let proxy = await startProxyProcess(given);
   let url = consoleOf(proxy);
   if (notifications) graph.connect({ webhook: `${proxy.url}/callbacks/calls` });
-  const house: ConsoleHouse = {
+  const testBed: ConsoleTestBed = {
     ...peers,
     get url() {
       return url;
@@ -60,7 +60,7 @@ export async function startConsoleHouse({
     bot: async (call = {}) =>
       new Bot(proxy.url, await mint.mint(), graph.incomingCall({ answered: true, ...call })),
     async recordingBot(call) {
-      const bot = await house.bot(call);
+      const bot = await testBed.bot(call);
       // A store that began without data waits before it lets a start through.
       await eventually(async () => (await bot.report('recording')).status === 200);
       return bot;
@@ -79,7 +79,7 @@ export async function startConsoleHouse({
       await rm(directory, { recursive: true });
     },
   };
-  return house;
+  return testBed;
 }
 
 function consoleOf({ lines }: ProxyProcess): string {
