@@ -143,10 +143,10 @@ export class Session {
     }
     const id = this.#id;
     const sentAt = clock.now();
-    const [reply, holds] = await Promise.all([
-      sessions.heartbeat(id, this.#owner.done()),
-      this.#owner.readHolds(id),
-    ]);
+    const reading = this.#owner.readHolds(id);
+    // A session that is lost, or calls that are revoked, do not wait for it.
+    reading.catch(() => undefined);
+    const reply = await sessions.heartbeat(id, this.#owner.done());
     // The deadline may have passed while the reply was on its way: then everything was cut, and the reply is void.
     if (this.#id !== id || !this.isLive()) return;
     if (reply === 'lost') {
@@ -155,12 +155,14 @@ export class Session {
       await this.#join();
       return;
     }
+    this.#owner.take(reply);
+    const holds = await reading;
+    if (this.#id !== id || !this.isLive()) return;
     if (holds === 'unknown') {
       this.#expire();
       return;
     }
     if (holds === 'new') this.#again = true;
-    this.#owner.take(reply);
     this.#extend(sentAt + times.ttlMs);
     this.#storeSweep.run();
   }

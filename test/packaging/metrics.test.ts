@@ -36,6 +36,7 @@ async function everything(): Promise<string> {
   meter.calls({ recording: 1 });
   meter.graphAnswer('updateRecordingStatus', 200, 1);
   meter.decision('media', 'admitted');
+  meter.observing(Date.now());
   const own = createRegistry();
   reportBuild(own, '1.2.3');
   reportLog(own, () => ({ droppedLines: 0, waitingBytes: 0 }));

@@ -94,7 +94,7 @@ describe('the packed package', () => {
     expect(packed).toEqual(expect.arrayContaining(['SECURITY.md', 'dist/sbom.cdx.json', 'docs/README.md']));
     const elsewhere = packed.filter(
       (path) =>
-        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|(policies|deploy)\/.*|docs\/\w+(\/[\w-]+){0,2}\.(md|svg))$/.test(
+        !/^(dist\/(src|middleware)\/.*\.(js|d\.ts)|dist\/src\/console\/page\/[\w/.-]+\.(html|css|svg)|(policies|deploy)\/.*|docs\/\w+(\/[\w-]+){0,2}\.(md|svg|png|yaml))$/.test(
           path,
         ),
     );

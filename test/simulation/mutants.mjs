@@ -38,13 +38,18 @@ export const mutants = {
     patches: [
       {
         file: 'gate/session.ts',
-        find: 'if (this.#id !== id || !this.isLive()) return;',
-        replace: 'if (this.#id !== id) return;',
+        find: "if (this.#id !== id || !this.isLive()) return;\n    if (reply === 'lost')",
+        replace: "if (this.#id !== id) return;\n    if (reply === 'lost')",
       },
       {
         file: 'gate/session.ts',
-        find: 'this.#owner.take(reply);\n    this.#extend(sentAt + times.ttlMs);',
-        replace: 'this.#owner.take(reply);\n    this.#extend(clock.now() + times.ttlMs);',
+        find: 'const holds = await reading;\n    if (this.#id !== id || !this.isLive()) return;',
+        replace: 'const holds = await reading;\n    if (this.#id !== id) return;',
+      },
+      {
+        file: 'gate/session.ts',
+        find: 'this.#extend(sentAt + times.ttlMs);\n    this.#storeSweep.run();',
+        replace: 'this.#extend(clock.now() + times.ttlMs);\n    this.#storeSweep.run();',
       },
     ],
   },
