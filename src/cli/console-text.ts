@@ -4,9 +4,13 @@ import type { ConsoleCommandName } from './console-commands.ts';
 /** A value of an answer, as a terminal may show it: control characters would act there. */
 function shown(value: unknown): string {
   if (value === null || value === undefined || value === '') return '-';
+  if (isTextList(value)) return value.length === 0 ? '-' : value.map(shown).join(', ');
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
 }
+
+const isTextList = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string');
 
 type Fields = Readonly<Record<string, unknown>>;
 const fieldsOf = (value: unknown): Fields => (isRecord(value) ? value : {});
@@ -56,9 +60,9 @@ const scopeText = (scope: Fields): string =>
       ? `application ${shown(scope.app)}`
       : `tenant ${shown(scope.tenant)}`;
 
-function holdText(hold: Fields): string {
+function holdText(hold: Fields, when = 'since'): string {
   const by = fieldsOf(hold.by);
-  return `${shown(hold.id)}  number ${shown(hold.number)}  ${scopeText(fieldsOf(hold.scope))}  since ${shown(hold.at)}  by ${shown(by.subject)} (${shown(by.issuer)})  ${shown(hold.reason)}`;
+  return `${shown(hold.id)}  number ${shown(hold.number)}  ${scopeText(fieldsOf(hold.scope))}  ${when} ${shown(hold.at)}  by ${shown(by.subject)} (${shown(by.issuer)})  ${shown(hold.reason)}`;
 }
 
 const acknowledged = (answer: Fields): string =>
@@ -74,7 +78,7 @@ const told: Readonly<Record<string, string>> = {
 const texts: Readonly<Record<ConsoleCommandName, (answer: Fields) => string>> = {
   calls: (answer) =>
     [
-      table(listOf(answer.calls)),
+      ...(listOf(answer.calls).length === 0 ? ['No call is listed.'] : [table(listOf(answer.calls))]),
       ...(typeof answer.next === 'string' ? ['There are more calls: raise --limit, or use a filter.'] : []),
       `as of ${shown(answer.asOf)}`,
     ].join('\n'),
@@ -85,10 +89,10 @@ const texts: Readonly<Record<ConsoleCommandName, (answer: Fields) => string>> = 
       : `The gate is closing; the stop is not complete yet. State: ${shown(answer.state)}`,
   holds: (answer) => {
     const holds = listOf(answer.holds);
-    return holds.length === 0 ? 'No hold stands.' : holds.map(holdText).join('\n');
+    return holds.length === 0 ? 'No hold stands.' : holds.map((hold) => holdText(hold)).join('\n');
   },
   hold: (answer) => `Hold set: ${holdText(fieldsOf(answer.hold))}\n${acknowledged(answer)}`,
-  release: (answer) => `Hold released: ${holdText(fieldsOf(answer.hold))}\n${acknowledged(answer)}`,
+  release: (answer) => `Hold released: ${holdText(fieldsOf(answer.hold), 'at')}\n${acknowledged(answer)}`,
 };
 
 /** What a person reads of an answer. */

@@ -74,8 +74,12 @@ const consoleRows = (url: string): readonly (readonly [string, string])[] => [
   ['Calls as the console sees them', `node ${program} calls --url ${url}`],
   ['Close the gate of the call by hand', `node ${program} close $CALL --reason test --url ${url}`],
   [
-    'Keep every gate closed, see what stands, and release it',
-    `node ${program} hold --all --reason test --url ${url} ; node ${program} holds --url ${url} ; node ${program} release HOLD --reason over --url ${url}`,
+    'Keep every gate closed, and see which holds stand',
+    `node ${program} hold --all --reason test --url ${url} ; node ${program} holds --url ${url}`,
+  ],
+  [
+    'Release the hold; recordings can start again',
+    `node ${program} release $(node ${program} holds --url ${url} | head -1 | cut -d ' ' -f 1) --reason over --url ${url}`,
   ],
 ];
 

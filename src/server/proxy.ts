@@ -33,13 +33,7 @@ import { gateConditions } from './gate-conditions.ts';
 import { consoleBackend } from './console-backend.ts';
 import type { ProcessLog } from './log.ts';
 import { named, withSetting } from './named-setting.ts';
-import {
-  judgeReadiness,
-  notStarted,
-  type Readiness,
-  shuttingDown,
-  withObservation,
-} from './readiness.ts';
+import { judgeReadiness, notStarted, type Readiness, shuttingDown, withObservation } from './readiness.ts';
 import { originOf } from './origin.ts';
 import { closeServer, createListener, listenAs } from './server.ts';
 import { survey } from './survey.ts';

@@ -102,6 +102,10 @@ const statusChange = (id: string): { method: string; headers: Record<string, str
   body: JSON.stringify({ clientContext: id, status: 'notRecording' }),
 });
 
+/** Where another request was answered just before, so the network is not what is in the way. */
+const waiting =
+  'The proxy can be reached: see its log and /readyz/gates. It holds a stop up for a while after the store started without data';
+
 /**
  * Asks the proxy, with a bot's token, for a status change of a call that does not exist. First it is made sure, by a
  * request that only reads, that nobody knows the call and that Graph answers: so the stop is settled at once.
@@ -117,9 +121,11 @@ export async function askProxy(
     const who = answererOf(answer);
     return who.by === 'graph' ? refusedByGraph(what, answer, who.code, [at]) : unexpected(what, answer);
   };
+  let reached = false;
   try {
     const found = await ask(url + callPath(call), { headers: { authorization, 'client-request-id': id } });
     if (!notFound(found)) return judge('a request for a call that does not exist', found);
+    reached = true;
     const { headers, ...change } = statusChange(id);
     const answer = await ask(`${url}${callPath(call)}/updateRecordingStatus`, {
       ...change,
@@ -133,7 +139,12 @@ export async function askProxy(
     );
   } catch (error) {
     const { why, cure } = networkTrouble(error);
-    return wrong('notReady', setting, `a status change through the proxy is not answered: ${why}`, cure);
+    return wrong(
+      'notReady',
+      setting,
+      `a status change through the proxy is not answered: ${why}`,
+      reached ? waiting : cure,
+    );
   }
 }
 

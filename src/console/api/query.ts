@@ -24,6 +24,17 @@ const time = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-
 export const isGuid = (value: unknown): value is string =>
   typeof value === 'string' && guid.test(value.toLowerCase());
 
+/** What each parameter may be, for the message about one that is not. */
+const allowed = {
+  state: `one of ${stateNames.join(', ')}`,
+  tenant: 'a GUID',
+  app: 'a GUID',
+  since: 'a date, or a time with its offset, such as 2026-01-31T12:00:00Z',
+  attention: '0 or 1',
+  limit: `a number from 1 to ${largestLimit}`,
+  after: 'the next of the page before',
+} as const satisfies Record<Name, string>;
+
 /** Each parameter: its value as it is used; undefined: it is not valid. */
 const readers = {
   state: (text: string) => stateNames.find((name) => name === text),
@@ -47,7 +58,7 @@ export function readQuery(query: string): Decision<CallQuery> {
     const known = name as Name;
     if (known in values) return invalid(`${known} is repeated`);
     const value = readers[known](text);
-    if (value === undefined) return invalid(known);
+    if (value === undefined) return invalid(`${known} must be ${allowed[known]}`);
     values[known] = value;
   }
   return grant({ attention: false, limit: defaultLimit, ...(values as Partial<CallQuery>) });
