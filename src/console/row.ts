@@ -24,6 +24,8 @@ export interface CallRow {
   readonly bytesPerSecond: number;
   readonly lastRefusal: LastRefusal | null;
   readonly refused: number;
+  /** Writes that passed since the laws are only observed, and would have been refused. */
+  readonly observed: number;
   readonly roster: RosterView;
   readonly lastHeard: string | null;
   readonly endedAt: string | null;

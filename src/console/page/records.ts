@@ -64,6 +64,9 @@ const refusedIn = (refused: unknown): string[] =>
     ([reason, times]) => `${count(number(times), 'write')}: ${reasonText(reason) ?? reason}`,
   );
 
+const wouldBeRefusedIn = ({ refused, observed }: Detail): boolean =>
+  Object.keys(fields(refused)).length === 0 && Object.keys(fields(observed)).length > 0;
+
 function writesIn({ writes }: Detail): string[] {
   const { admitted, aborted, unanswered, refused, bytes } = fields(writes);
   if (admitted === undefined) return [];
@@ -130,7 +133,10 @@ const tellers: Readonly<Record<EventName, (record: EvidenceRecord) => Sentence>>
     text: 'The call has ended. The gate is closed for good.',
     more: line(detail.cause, (cause) => endText(cause) ?? cause),
   }),
-  writesRefused: ({ detail }) => ({ text: 'Writes were refused.', more: refusedIn(detail.refused) }),
+  writesRefused: ({ detail }) => ({
+    text: wouldBeRefusedIn(detail) ? 'Writes passed that would have been refused.' : 'Writes were refused.',
+    more: [...refusedIn(detail.refused), ...refusedIn(detail.observed)],
+  }),
   metadataUpdated: plain('The bot updated the metadata of the recording.'),
   operationPatched: plain('The bot changed a past operation.'),
   mediaRequested: plain('The bot asked Graph itself to record.'),

@@ -35,6 +35,7 @@ export class CallStory {
   epoch = 0;
   openedAt: string | null = null;
   refused = 0;
+  observed = 0;
   lastRefusal: LastRefusal | null = null;
   roster: RosterView = 'unknown';
   lastHeard = 0;
@@ -166,6 +167,7 @@ const takers: Readonly<Partial<Record<EventName, (story: CallStory, record: Evid
       story.refused += readCount(count) ?? 0;
       story.lastRefusal = { reason: readLabel(reason) ?? 'unknown', at };
     }
+    for (const count of Object.values(fieldsOf(detail.observed))) story.observed += readCount(count) ?? 0;
   },
   notified: (story, { at, by, detail }) => {
     if (by !== null) story.prove(by);

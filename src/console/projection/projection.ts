@@ -235,6 +235,7 @@ export class Projection implements JournalListener {
       bytesPerSecond: rate.bytes,
       lastRefusal: story.lastRefusal,
       refused: story.refused,
+      observed: story.observed,
       roster: story.roster,
       lastHeard: story.lastHeard === 0 ? null : isoTime(story.lastHeard),
       endedAt: story.endedAt,

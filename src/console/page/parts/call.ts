@@ -161,6 +161,7 @@ function Facts({ row, detail, now }: FactsProps): VNode {
     ['Interval opened', row.openedAt === null ? 'never' : html`<${Clock} at=${row.openedAt} /> UTC`],
     ['Admitted in it', `${row.writes} writes, ${size(row.bytes)}`],
     ['Refused writes', row.refused],
+    ...(row.observed > 0 ? [['Writes that would have been refused', row.observed] as const] : []),
     ['Last refusal', refusal],
     ['Roster', rosterWords[row.roster]],
     ['Last heard', row.lastHeard === null ? 'never' : html`<${Ago} at=${row.lastHeard} now=${now} /> ago`],

@@ -17,6 +17,10 @@ interface Column {
   readonly cell: (facts: CellFacts) => VNode | string;
 }
 
+/** What passed only since the laws are observed. */
+const observedText = (writes: number): string =>
+  `${String(writes)} ${writes === 1 ? 'write' : 'writes'} would have been refused.`;
+
 const none = html`<span class="none">–</span>`;
 
 const columns = {
@@ -25,7 +29,7 @@ const columns = {
     cell: ({ row }) => html`
       <${Lamp} state=${row.state} />
       ${row.held && html`<span class="tag">held</span>`}
-      ${!row.enforced && html`<span class="tag">not enforced</span>`}
+      ${!row.enforced && html`<span class="tag" title=${observedText(row.observed)}>not enforced</span>`}
     `,
   },
   since: { title: 'For', cell: ({ row, now }) => html`<${Ago} at=${row.since} now=${now} />` },

@@ -9,7 +9,11 @@ let testBed: ConsoleTestBed;
 let recorded: string;
 beforeAll(async () => {
   testBed = await startConsoleTestBed({ notifications: true });
-  const [open, refused, over] = [await testBed.recordingBot(), await testBed.bot(), await testBed.recordingBot()];
+  const [open, refused, over] = [
+    await testBed.recordingBot(),
+    await testBed.bot(),
+    await testBed.recordingBot(),
+  ];
   recorded = open.call;
   await open.upload('some', 1000);
   testBed.graph.script({ action: 'updateRecordingStatus', call: refused.call, answer: 'notPolicyCall' });

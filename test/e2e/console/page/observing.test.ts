@@ -28,5 +28,7 @@ test('while the gate only observes, the page says so above everything, and at ev
   expect((await bot.upload('late', 10)).status).toBe(201);
   await page.goto(`${testBed.url}/#/call/${bot.call}`);
   await page.getByText('The laws were not enforced for this call.').waitFor();
+  await page.getByText('Writes that would have been refused').waitFor();
+  await page.getByText('Writes passed that would have been refused.').waitFor();
   expect(await objections(page)).toEqual([]);
 });

@@ -6,7 +6,7 @@ import type { CallRow, Head } from '../../../../src/console/row.ts';
 const row = (id: string, more: Partial<CallRow> = {}): CallRow => ({
   ...{ id, state: 'recording', since: '2026-01-31T12:00:00.000Z', tenant: 'tenant-1', app: 'app-1' },
   ...{ policy: 'default', epoch: 1, openedAt: '2026-01-31T12:00:00.000Z', writes: 0, bytes: 0 },
-  ...{ writesPerSecond: 0, bytesPerSecond: 0, lastRefusal: null, refused: 0, roster: 'unknown' },
+  ...{ writesPerSecond: 0, bytesPerSecond: 0, lastRefusal: null, refused: 0, observed: 0, roster: 'unknown' },
   ...{ lastHeard: null, endedAt: null, endCause: null, attention: [], notRecordedBecause: null },
   ...{ held: false, enforced: true },
   ...more,
