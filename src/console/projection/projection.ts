@@ -39,6 +39,8 @@ export interface Changes {
   readonly changed: readonly CallRow[];
   readonly removed: readonly string[];
   readonly revision: number;
+  /** What was removed up to this revision the reader does not have, or has been told of. */
+  readonly clearedUpTo: number;
 }
 
 const maxRemoved = 10_000;
@@ -153,9 +155,12 @@ export class Projection implements JournalListener {
     return counts;
   }
 
-  /** What has changed after a revision, at most `limit` calls, the earliest changes first. `since` 0: everything. */
-  changes(since: number, scope: Scope, limit: number): Changes {
-    const whole = since < this.#begunAt || since < this.#forgotten;
+  /**
+   * What has changed after a revision, at most `limit` calls, the earliest changes first. `since` 0: everything. `clearedUpTo`:
+   * as it came with the changes before.
+   */
+  changes(since: number, scope: Scope, limit: number, clearedUpTo = since): Changes {
+    const whole = clearedUpTo < this.#begunAt || clearedUpTo < this.#forgotten;
     const after = whole ? 0 : since;
     const changed: CallRow[] = [];
     let { revision } = this;
@@ -178,6 +183,7 @@ export class Projection implements JournalListener {
         );
     return {
       ...{ whole, changed, revision: Math.max(revision, this.#begunAt) },
+      clearedUpTo: whole ? this.revision : Math.max(clearedUpTo, revision),
       removed: removed.map(({ call }) => toGuid(call)),
     };
   }
