@@ -182,30 +182,6 @@ describe('a hold', () => {
       expect(gate(world, 0).byHand.holds()).toHaveLength(1);
     }));
 
-  test('stays in force here though it could not be read back once it was stored', () =>
-    inWorld(times, async (world) => {
-      const seen = { stored: false, failed: false };
-      world.weather = ({ name }) => {
-        if (name === 'commitHolds') seen.stored = true;
-        if (name !== 'readHolds' || !seen.stored) return {};
-        seen.failed = true;
-        return { before: unavailable };
-      };
-      const holding = gate(world, 0).byHand.hold({ ...act, scope: everybody });
-      const standing = new Set<number>();
-      for (let passed = 0; passed < 50; passed++) {
-        await world.clock.advance(1);
-        standing.add(gate(world, 0).byHand.holds().length);
-      }
-      expect(seen.failed).toBe(true);
-      expect(standing).toEqual(new Set([1]));
-      world.weather = () => ({});
-      const { hold: stored } = granted(await written(world, holding));
-      // Released by another instance, it stands nowhere.
-      await release(world, stored.id, 1);
-      expect(gate(world, 0).byHand.holds()).toEqual([]);
-    }));
-
   test('shuts out a start that is under way', () =>
     inWorld(times, async (world) => {
       world.graph.next('recording', { ...completed(), answerAfterMs: 500 });
