@@ -169,8 +169,9 @@ export class HoldActs {
   /** Everybody is told, and waited for. */
   async #settled({ act, life, entry, at }: Stored): Promise<HoldChange> {
     const { gate, holds, heartbeat, sweep } = this.#deps;
-    await holds.read(null).catch((error: unknown) => void asRefusal(error));
-    holds.stored(act.id);
+    const isRead = await this.#read();
+    if (isRead) holds.stored(act.id);
+    else void this.#readLater(act.id);
     heartbeat();
     if (act.act === 'set') sweep();
     const { id, number, scope, reason, by, at: when } = act;
@@ -183,6 +184,29 @@ export class HoldActs {
       act.act === 'set' ? 'a hold was set' : 'a hold was released',
     );
     return { hold: { id, number, scope, reason, by, at: when }, acknowledged: acted && isDurable };
+  }
+
+  /** Whether this instance acts on what the store has by now. */
+  #read(): Promise<boolean> {
+    return this.#deps.holds.read(null).then(
+      () => true,
+      (error: unknown) => asRefusal(error).ok,
+    );
+  }
+
+  /** A hold that was asked for here stays in force until it is read from the store. */
+  async #readLater(id: string): Promise<void> {
+    const { gate, holds } = this.#deps;
+    try {
+      do await sleep(gate.clock, lookAgainMs);
+      while (!this.#isClosed() && !(await this.#read()));
+      if (!this.#isClosed()) holds.stored(id);
+    } catch (error) {
+      gate.log.error(
+        { hold: id, error: messageOf(error) },
+        'a hold could not be read back; it stays in force on this instance',
+      );
+    }
   }
 
   /** Whether every session acts on it, or was extended before for the last time: its deadline has passed. */

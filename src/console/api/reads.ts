@@ -50,6 +50,9 @@ export const holds: Handler = async (deps, { res, who }) => {
 
 /** `GET /api/events` */
 export const events: Handler = ({ hub, look }, { req, res, who }) => {
+  // A response whose turn has not come does not hear of the end of its connection.
+  if (res.socket === null)
+    return refuse('TooManyListeners', { detail: 'an event stream needs a connection of its own' });
   if (hub.isFull) return refuse('TooManyListeners', { retryAfterMs: 10_000 });
   look();
   res.status(200).set({

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { CallRow, Head } from '../row.ts';
 import { isVisible, type Changes, type Projection, type Scope } from '../projection/projection.ts';
@@ -24,8 +25,12 @@ export interface HubOptions {
 interface Listener {
   readonly res: ServerResponse;
   readonly scope: Scope;
+  /** Names its events: what was left out of them for another scope is not known to have been told. */
+  readonly name: string;
   /** Up to which revision it has been told. */
   revision: number;
+  /** Up to which revision it needs no removals. */
+  clearedUpTo: number;
   /** What was written last has not left yet: nothing more is written, since the next look has everything that is missed. */
   isBehind: boolean;
   stalled: NodeJS.Timeout | undefined;
@@ -56,14 +61,17 @@ export class Hub {
 
   /** Begins a stream that ends at `endsAt` (wall clock, ms). `lastId`: the id of the last event that the client has seen. */
   add(res: ServerResponse, scope: Scope, endsAt: number, lastId: string | undefined): void {
+    const name = `${this.#options.name}.${digestOf(scope)}`;
+    const revision = this.#revisionOf(name, lastId);
     const listener: Listener = {
-      ...{ res, scope, isBehind: false, stalled: undefined, head: '' },
-      revision: this.#revisionOf(lastId),
+      ...{ res, scope, name, isBehind: false, stalled: undefined, head: '' },
+      ...{ revision, clearedUpTo: revision },
     };
     this.#listeners.add(listener);
     this.#options.report.listeners(this.size);
     // The longest time that a timer takes: a token that lives longer is looked at again with the next stream.
-    const end = setTimeout(() => res.end(), Math.min(2 ** 31 - 1, Math.max(0, endsAt - Date.now()))).unref();
+    const endMs = Math.min(2 ** 31 - 1, Math.max(0, endsAt - Date.now()));
+    const end = setTimeout(() => this.#end(listener), endMs).unref();
     res.on('drain', () => {
       clearTimeout(listener.stalled);
       listener.isBehind = false;
@@ -72,8 +80,7 @@ export class Hub {
     res.once('close', () => {
       clearTimeout(end);
       clearTimeout(listener.stalled);
-      this.#listeners.delete(listener);
-      this.#options.report.listeners(this.size);
+      this.#leave(listener);
     });
     this.#catchUp(listener);
   }
@@ -83,7 +90,7 @@ export class Hub {
     const made = new Map<string, Told>();
     for (const listener of this.#listeners) {
       if (listener.isBehind) continue;
-      const key = `${listener.revision} ${scopeKey(listener.scope)}`;
+      const key = `${listener.revision} ${listener.clearedUpTo} ${listener.name}`;
       const known = made.get(key) ?? this.#next(listener);
       made.set(key, known);
       this.#deliver(listener, known);
@@ -105,12 +112,24 @@ export class Hub {
 
   close(): void {
     clearInterval(this.#keepAlive);
-    for (const { res } of this.#listeners) res.end();
+    for (const listener of [...this.#listeners]) this.#end(listener);
   }
 
-  #revisionOf(lastId: string | undefined): number {
-    const [, name, revision] = /^(.{1,64})-(\d{1,15})$/.exec(lastId ?? '') ?? [];
-    const known = name === this.#options.name ? Number(revision) : 0;
+  /** Nothing may be written after the end, which may have to wait for a client that does not read. */
+  #end(listener: Listener): void {
+    this.#leave(listener);
+    clearTimeout(listener.stalled);
+    listener.stalled = setTimeout(() => listener.res.destroy(), this.#options.stalledMs).unref();
+    listener.res.end();
+  }
+
+  #leave(listener: Listener): void {
+    if (this.#listeners.delete(listener)) this.#options.report.listeners(this.size);
+  }
+
+  #revisionOf(name: string, lastId: string | undefined): number {
+    const [, told, revision] = /^(.{1,64})-(\d{1,15})$/.exec(lastId ?? '') ?? [];
+    const known = told === name ? Number(revision) : 0;
     return known <= this.#options.projection.revision ? known : 0;
   }
 
@@ -127,9 +146,9 @@ export class Hub {
     return revision >= this.#options.projection.revision;
   }
 
-  #next({ revision, scope }: Listener): Told {
-    const { projection, page, name, headFor } = this.#options;
-    const changes = projection.changes(revision, scope, page);
+  #next({ revision, clearedUpTo, scope, name }: Listener): Told {
+    const { projection, page, headFor } = this.#options;
+    const changes = projection.changes(revision, scope, page, clearedUpTo);
     const id = `${name}-${changes.revision}`;
     const { whole, changed, removed } = changes;
     if (whole) return told(changes, eventMessage('snapshot', { calls: changed, head: headFor(scope) }, id));
@@ -139,6 +158,7 @@ export class Hub {
 
   #deliver(listener: Listener, { changes, bytes }: Told): void {
     listener.revision = changes.revision;
+    listener.clearedUpTo = changes.clearedUpTo;
     this.#send(listener, bytes);
   }
 
@@ -196,6 +216,9 @@ const headText = (head: Head): HeadText => ({
 });
 
 const scopeKey = (scope: Scope): string => (scope === null ? '*' : [...scope].sort().join());
+
+const digestOf = (scope: Scope): string =>
+  createHash('sha256').update(scopeKey(scope)).digest('hex').slice(0, 16);
 
 /** Empty: nothing of it may be seen. */
 function activityMessage(rows: readonly CallRow[], scope: Scope): string {

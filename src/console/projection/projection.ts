@@ -5,7 +5,7 @@ import type { EvidenceRecord } from '../../core/call/evidence.ts';
 import type { ActivityBatch } from '../../core/ports/activity.ts';
 import type { JournalListener, JournalPlace } from '../../core/ports/journal-feed.ts';
 import type { CallRow } from '../row.ts';
-import { attentionOf } from './attention.ts';
+import { type AttentionKind, attentionOf } from './attention.ts';
 import { CallStory } from './call-story.ts';
 import { whyNotRecorded } from './why-not.ts';
 
@@ -39,6 +39,8 @@ export interface Changes {
   readonly changed: readonly CallRow[];
   readonly removed: readonly string[];
   readonly revision: number;
+  /** What was removed up to this revision the reader does not have, or has been told of. */
+  readonly clearedUpTo: number;
 }
 
 const maxRemoved = 10_000;
@@ -126,7 +128,7 @@ export class Projection implements JournalListener {
     const today = new Date(now).toISOString().slice(0, 10);
     for (const entry of [...this.#calls.values()]) {
       if (isOver(entry.story, now, today)) this.#remove(entry);
-      else this.#refresh(entry);
+      else if (this.#showsOtherwise(entry)) this.#refresh(entry);
     }
   }
 
@@ -153,9 +155,12 @@ export class Projection implements JournalListener {
     return counts;
   }
 
-  /** What has changed after a revision, at most `limit` calls, the earliest changes first. `since` 0: everything. */
-  changes(since: number, scope: Scope, limit: number): Changes {
-    const whole = since < this.#begunAt || since < this.#forgotten;
+  /**
+   * What has changed after a revision, at most `limit` calls, the earliest changes first. `since` 0: everything. `clearedUpTo`:
+   * as it came with the changes before.
+   */
+  changes(since: number, scope: Scope, limit: number, clearedUpTo = since): Changes {
+    const whole = clearedUpTo < this.#begunAt || clearedUpTo < this.#forgotten;
     const after = whole ? 0 : since;
     const changed: CallRow[] = [];
     let { revision } = this;
@@ -178,6 +183,7 @@ export class Projection implements JournalListener {
         );
     return {
       ...{ whole, changed, revision: Math.max(revision, this.#begunAt) },
+      clearedUpTo: whole ? this.revision : Math.max(clearedUpTo, revision),
       removed: removed.map(({ call }) => toGuid(call)),
     };
   }
@@ -192,6 +198,30 @@ export class Projection implements JournalListener {
   #refresh({ story, row }: Entry): void {
     const next = this.#rowOf(story);
     if (lastingOf(next) !== lastingOf(row)) this.#put(story, next);
+  }
+
+  /** Whether anything differs that no record and no activity changes; rows are costly to make. */
+  #showsOtherwise({ story, row }: Entry): boolean {
+    const { isHeld, attention } = this.#judge(story);
+    return (
+      isHeld !== row.held || attention.join() !== row.attention.join() || this.#policyOf(story) !== row.policy
+    );
+  }
+
+  #judge(story: CallStory): { readonly isHeld: boolean; readonly attention: readonly AttentionKind[] } {
+    const { state, binding, call } = story;
+    const isHeld = state !== 'ended' && this.#holds.some(({ scope }) => isInScope(scope, binding));
+    const attention = attentionOf(story, {
+      now: this.#options.now(),
+      isHeld,
+      watchedSince: this.#watchedSince,
+      isIdle: this.#idle.has(call),
+    });
+    return { isHeld, attention };
+  }
+
+  #policyOf({ policy }: CallStory): string | null {
+    return policy === null ? null : (this.#options.policyName(policy) ?? policy);
   }
 
   #remove({ story: { call }, row: { tenant } }: Entry): void {
@@ -214,20 +244,14 @@ export class Projection implements JournalListener {
     const now = this.#options.now();
     const { binding, admitted } = story;
     const rate = story.rate(now);
-    const isHeld = story.state !== 'ended' && this.#holds.some(({ scope }) => isInScope(scope, binding));
-    const surroundings = {
-      now,
-      isHeld,
-      watchedSince: this.#watchedSince,
-      isIdle: this.#idle.has(story.call),
-    };
+    const { isHeld, attention } = this.#judge(story);
     return {
       id: toGuid(story.call),
       state: story.state,
       since: isoTime(story.since),
       tenant: binding?.tenant ?? null,
       app: binding?.app ?? null,
-      policy: story.policy === null ? null : (this.#options.policyName(story.policy) ?? story.policy),
+      policy: this.#policyOf(story),
       epoch: story.epoch,
       openedAt: story.openedAt,
       ...admitted,
@@ -240,7 +264,7 @@ export class Projection implements JournalListener {
       lastHeard: story.lastHeard === 0 ? null : isoTime(story.lastHeard),
       endedAt: story.endedAt,
       endCause: story.endCause,
-      attention: attentionOf(story, surroundings),
+      attention,
       notRecordedBecause: whyNotRecorded(story),
       held: isHeld,
       enforced: story.enforced,

@@ -92,3 +92,15 @@ test('a client that comes back gets what it has missed, and everything if that i
     stream.close();
   }
 });
+
+test('streams that were asked for in advance on one connection do not outlive it', async () => {
+  await eventually(async () => (await listeners()) === 0);
+  const { socket, told } = await plainListener();
+  await eventually(() => told().includes('event: head'));
+  socket.write(`GET /api/events HTTP/1.1\r\nHost: ${new URL(url).host}\r\n\r\n`.repeat(3));
+  const later = await plainListener();
+  await eventually(() => later.told().includes('event: head'));
+  socket.destroy();
+  later.socket.destroy();
+  await eventually(async () => (await listeners()) === 0, { withinMs: 10_000 });
+});
