@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Bot } from '../../src/sandbox/bot/bot.ts';
 import type { IncomingCall } from '../../src/sandbox/graph/control.ts';
+import type { CallRow } from '../../src/console/row.ts';
+import type { StateName } from '../../src/core/call/state.ts';
 import { callbackPath, type Peers, startPeers } from '../../src/sandbox/peers.ts';
 import { notificationIssuerOf } from '../../src/sandbox/token-mint.ts';
+import { askConsole } from './console.ts';
 import { eventually } from './eventually.ts';
 import { type ProxyProcess, settingsFor, startProxyProcess } from './process.ts';
 
@@ -13,7 +16,10 @@ export interface ConsoleTestBed extends Omit<Peers, 'close'> {
   readonly url: string;
   readonly proxy: ProxyProcess;
   bot(call?: IncomingCall): Promise<Bot>;
+  /** The bot of a call that is recorded, and that the console shows so. */
   recordingBot(call?: IncomingCall): Promise<Bot>;
+  /** Waits until the console shows the call in this state; where it asks for a token it is not asked. */
+  shows(call: string, state: StateName): Promise<void>;
   /** Starts the proxy anew on the same ports, directory and peers. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -63,7 +69,14 @@ export async function startConsoleTestBed({
       const bot = await testBed.bot(call);
       // A store that began without data waits before it lets a start through.
       await eventually(async () => (await bot.report('recording')).status === 200);
+      await testBed.shows(bot.call, 'recording');
       return bot;
+    },
+    async shows(call, state) {
+      await eventually(async () => {
+        const { status, body } = await askConsole(url, `/api/calls/${call}`);
+        return status === 401 || (status === 200 && (body as CallRow).state === state);
+      });
     },
     async restart() {
       proxy.kill('SIGTERM');

@@ -272,7 +272,10 @@ export const surroundings: readonly Ill[] = [
     what: 'an application without consent, through the proxy',
     how: (testBed) => {
       // The proxy asks whether the call is there before it is asked for the status change.
-      testBed.peers.graph.script({ action: 'getCall', answer: { error: { status: 403, code: 'Forbidden' } } });
+      testBed.peers.graph.script({
+        action: 'getCall',
+        answer: { error: { status: 403, code: 'Forbidden' } },
+      });
       return {};
     },
     names: 'TALLYLIGHT_GRAPH_CREDENTIAL',

@@ -35,9 +35,10 @@ const firing = async (prometheus: TestPrometheus, name: string): Promise<readonl
 const total = async (prometheus: TestPrometheus, expression: string): Promise<number> =>
   Number((await prometheus.query(expression))[0]?.value[1] ?? Number.NaN);
 
-/** Metrics of rules that these instances do not have: they have neither certificates nor workers, and this Redis no limit. */
+/** Metrics of rules that these instances do not have: neither certificates, workers nor an observation, and this Redis no limit. */
 const absent = [
   'tallylight_certificate_expiry_timestamp_seconds',
+  'tallylight_observation_end_timestamp_seconds',
   'tallylight_store_memory_limit_bytes',
   'tallylight_worker_exits_total',
 ];

@@ -48,6 +48,7 @@ test('a call that has ended cannot be closed', async () => {
   const bot = await testBed.recordingBot();
   await bot.report('notRecording');
   await bot.hangUp();
+  await testBed.shows(bot.call, 'ended');
   const page = await browser.open(`${testBed.url}/#/call/${bot.call}`);
   await page.locator('.big [data-state="ended"]').waitFor();
   expect(await page.getByRole('button', { name: 'Close by hand' }).count()).toBe(0);
