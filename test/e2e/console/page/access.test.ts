@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 import { objections } from '../../../support/axe.ts';
 import { browserTestBed } from '../../../support/browser.ts';
 import { type ConsoleTestBed, startConsoleTestBed } from '../../../support/console-test-bed.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 const browser = browserTestBed();
 let testBed: ConsoleTestBed;
@@ -89,6 +90,18 @@ const focused = (page: Page): Promise<unknown> =>
     `({ role: document.activeElement.getAttribute('role'), id: document.activeElement.dataset.id, text: document.activeElement.textContent.trim() })`,
   );
 
+/** The page draws after the key: it is waited for. */
+const focusIs = (page: Page, expected: object): Promise<unknown> =>
+  eventually(
+    async () => {
+      const found = await focused(page);
+      return (
+        expect.objectContaining(expected) as { asymmetricMatch(other: unknown): boolean }
+      ).asymmetricMatch(found);
+    },
+    { what: `a focus on ${JSON.stringify(expected)}` },
+  );
+
 test('everything can be done with the keyboard alone', async () => {
   const [one, other] = [await testBed.recordingBot(), await testBed.recordingBot()];
   const page = await browser.open(testBed.url);
@@ -98,30 +111,33 @@ test('everything can be done with the keyboard alone', async () => {
   };
   // Brand, holds, tabs, filter, rows: one stop each.
   await press('Tab', 'Tab', 'Tab');
-  expect(await focused(page)).toMatchObject({ role: 'tab', text: expect.stringContaining('On air') });
+  await focusIs(page, { role: 'tab', text: expect.stringContaining('On air') });
   await press('ArrowLeft');
-  expect(await focused(page)).toMatchObject({
-    role: 'tab',
-    text: expect.stringContaining('Needs attention'),
-  });
-  await press('ArrowRight', 'Tab', 'Tab');
-  expect(await focused(page)).toMatchObject({ role: 'row', id: other.call });
+  await focusIs(page, { role: 'tab', text: expect.stringContaining('Needs attention') });
+  await page.locator('[data-view="attention"]').waitFor();
+  await press('ArrowRight');
+  await page.locator('[data-view="air"]').waitFor();
+  await press('Tab', 'Tab');
+  await focusIs(page, { role: 'row', id: other.call });
   await press('ArrowDown');
-  expect(await focused(page)).toMatchObject({ role: 'row', id: one.call });
+  await focusIs(page, { role: 'row', id: one.call });
   await press('Home');
-  expect(await focused(page)).toMatchObject({ id: other.call });
-  await press('End', 'ArrowDown');
-  expect(await focused(page)).toMatchObject({ id: recorded });
+  await focusIs(page, { id: other.call });
+  await press('End');
+  await focusIs(page, { id: recorded });
+  await press('ArrowDown');
+  await focusIs(page, { id: recorded });
   await press('/');
   await page.keyboard.type(one.call);
+  await page.locator(`[data-id="${other.call}"]`).waitFor({ state: 'detached' });
   await press('Enter');
-  expect(await focused(page)).toMatchObject({ role: 'row', id: one.call });
+  await focusIs(page, { role: 'row', id: one.call });
   await press('Enter');
   await page.getByRole('heading', { name: `Call ${one.call}` }).waitFor();
-  expect(await focused(page)).toMatchObject({ text: `Call ${one.call}` });
+  await focusIs(page, { text: `Call ${one.call}` });
   await press('Escape');
   await page.locator(`[data-id="${one.call}"]`).waitFor();
-  expect(await focused(page)).toMatchObject({ role: 'row', id: one.call });
+  await focusIs(page, { role: 'row', id: one.call });
   await press('Enter');
   await page.getByRole('button', { name: 'Close by hand' }).waitFor();
   await press('Tab');
@@ -139,7 +155,7 @@ test('the row under the focus may go, and the focus stays in the list', async ()
   await page.locator(`[data-id="${other.call}"]`).focus();
   await other.report('notRecording');
   await page.locator(`[data-id="${other.call}"]`).waitFor({ state: 'detached' });
-  expect(await focused(page)).toMatchObject({ role: 'row', id: one.call });
+  await focusIs(page, { role: 'row', id: one.call });
 });
 
 test('a table of the right size is described, with the state of each row in words', async () => {
