@@ -44,8 +44,8 @@ export class Observer {
   readonly #heard = new Map<Process, Map<CallKey, Heard>>();
   /** Recordings that began before the store lost data: up to which one, and when that was. */
   readonly #forgotten = new Map<CallKey, { readonly recording: number; readonly at: number }>();
-  /** Holds that every instance acts on; each closes every call. */
-  readonly #held = new Set<string>();
+  /** Holds that every instance acts on, with the calls that each closes. */
+  readonly #held = new Map<string, (call: CallKey) => boolean>();
   /** Recordings of each call that had begun when a hold was in force. */
   readonly #closedByHold = new Map<CallKey, number>();
   #forgotAt = -Infinity;
@@ -125,9 +125,9 @@ export class Observer {
   }
 
   /** The operator was told that every instance acts on a hold. */
-  held(id: string): void {
-    this.#held.add(id);
-    for (const [call, { length }] of this.#epochs) this.#closedByHold.set(call, length);
+  held(id: string, closes: (call: CallKey) => boolean): void {
+    this.#held.set(id, closes);
+    for (const [call, { length }] of this.#epochs) if (closes(call)) this.#closedByHold.set(call, length);
   }
 
   /** The operator has asked for its release. */
@@ -146,7 +146,7 @@ export class Observer {
       this.#engine.violated(
         `rule R2: ${process.name} lets in what was opened before the store lost data, its stop perhaps`,
       );
-    if (this.#held.size > 0)
+    if ([...this.#held.values()].some((closes) => closes(call)))
       this.#engine.violated(`rule R7: ${process.name} lets in what a hold closes everywhere`);
     if (recording <= (this.#closedByHold.get(call) ?? 0))
       this.#engine.violated(`rule R7: ${process.name} lets in what was recorded before a hold`);

@@ -1,10 +1,11 @@
-import type { HoldScope } from '../../src/core/call/hold.ts';
+import { type HoldScope, isInScope } from '../../src/core/call/hold.ts';
 import type { Binding } from '../../src/core/call/state.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import type { HoldChange } from '../../src/gate/by-hand.ts';
 import type { Act } from './acts.ts';
 import type { Engine } from './engine.ts';
 import type { Observer } from './observer.ts';
+import type { Tenants } from './tenants.ts';
 import type { Instance } from './world.ts';
 
 const operator = { by: { issuer: 'local', subject: 'local' }, reason: 'a drill' };
@@ -16,6 +17,7 @@ interface Surroundings {
   readonly engine: Engine;
   readonly observer: Observer;
   readonly bot: Binding;
+  readonly tenants: Pick<Tenants, 'ownerOf'>;
   readonly arrive: (slot: number, what: string, run: (instance: Instance) => void) => void;
   readonly watch: <T>(
     promise: Promise<T>,
@@ -34,7 +36,7 @@ export class Operator {
   }
 
   hold({ on, slot, ms }: Extract<Act, { kind: 'hold' }>): void {
-    const { engine, observer, bot, arrive, watch } = this.#around;
+    const { engine, observer, bot, tenants, arrive, watch } = this.#around;
     const scopes: Readonly<Record<typeof on, HoldScope>> = {
       all: { all: true },
       tenant: { tenant: bot.tenant },
@@ -50,7 +52,7 @@ export class Operator {
           engine.note(`${what}: ${told(decision)}`);
           if (!decision.ok) return;
           const { hold, acknowledged } = decision.value;
-          if (acknowledged) observer.held(hold.id);
+          if (acknowledged) observer.held(hold.id, (call) => isInScope(hold.scope, tenants.ownerOf(call)));
           engine.schedule(ms, 'the operator releases a hold', () =>
             arrive((slot + 1) % 3, 'release', (other) => void this.release(hold.id, other)),
           );

@@ -91,7 +91,7 @@ export class World {
     if (!setting.isOld) this.observer.storeForgot();
     this.#around = new Surroundings(this);
     this.operator = new Operator({
-      ...{ engine: this.engine, observer: this.observer, bot },
+      ...{ engine: this.engine, observer: this.observer, bot, tenants: this.#tenants },
       arrive: (slot, what, run) => this.#arrive(slot, what, run),
       watch: (promise, what, { process }, tell) => this.#watch(promise, what, process, tell),
     });
