@@ -52,10 +52,11 @@ const notFound = (answer: Answer): boolean => {
   );
 };
 
-/** Of an answer other than the 404 that it must be. */
-function unexpected(what: string, answer: Answer): Finding {
+/** Of an answer other than the 404 that it must be; `graphSetting`: what Graph's own refusal has to do with. */
+function unexpected(what: string, answer: Answer, graphSetting: string): Finding {
   const who = answererOf(answer);
   const setting = 'TALLYLIGHT_PUBLIC_URL';
+  if (who.by === 'graph') return refusedByGraph(what, answer, who.code, graphSetting);
   if (who.by === 'other')
     return wrong(
       'notReady',
@@ -63,8 +64,6 @@ function unexpected(what: string, answer: Answer): Finding {
       `${what} is answered with ${describe(answer)}, which is neither the proxy nor Graph`,
       otherAnswerer,
     );
-  if (who.by === 'graph')
-    return refusedByGraph(what, answer, who.code, [tokenOption, 'TALLYLIGHT_GRAPH_CREDENTIAL']);
   const [at, cure] = cures[who.reason] ?? [
     setting,
     'See docs/reference/reasons.md, and the log of the proxy at that time',
@@ -77,12 +76,7 @@ function unexpected(what: string, answer: Answer): Finding {
   );
 }
 
-function refusedByGraph(
-  what: string,
-  { status }: Answer,
-  code: string,
-  [setting]: readonly [string, ...string[]],
-): Finding {
+function refusedByGraph(what: string, { status }: Answer, code: string, setting: string): Finding {
   const text = `${what} is answered by Graph with ${status} ${code}`;
   if (status === 401)
     return wrong(
@@ -117,14 +111,10 @@ export async function askProxy(
   const id = `tallylight-doctor-${call}`;
   const authorization = `Bearer ${token}`;
   const at = controlAuth === 'jwt' ? 'TALLYLIGHT_GRAPH_CREDENTIAL' : tokenOption;
-  const judge = (what: string, answer: Answer): Finding => {
-    const who = answererOf(answer);
-    return who.by === 'graph' ? refusedByGraph(what, answer, who.code, [at]) : unexpected(what, answer);
-  };
   let reached = false;
   try {
     const found = await ask(url + callPath(call), { headers: { authorization, 'client-request-id': id } });
-    if (!notFound(found)) return judge('a request for a call that does not exist', found);
+    if (!notFound(found)) return unexpected('a request for a call that does not exist', found, at);
     reached = true;
     const { headers, ...change } = statusChange(id);
     const answer = await ask(`${url}${callPath(call)}/updateRecordingStatus`, {
@@ -132,7 +122,7 @@ export async function askProxy(
       headers: { ...headers, authorization },
     });
     const what = 'a status change of a call that does not exist';
-    if (!notFound(answer)) return judge(what, answer);
+    if (!notFound(answer)) return unexpected(what, answer, at);
     return right(
       setting,
       `${what} is answered with 404 through the proxy: token, Graph and store work together`,
@@ -171,7 +161,7 @@ export async function askGraph(
         });
         const who = answererOf(answer);
         if (who.by === 'graph' && answer.status !== 404)
-          return [refusedByGraph(what, answer, who.code, [setting])];
+          return [refusedByGraph(what, answer, who.code, setting)];
         if (who.by === 'graph')
           return [right(setting, `${what} is answered by Graph with 404: permissions and consent are there`)];
         return [
