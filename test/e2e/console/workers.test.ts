@@ -49,7 +49,7 @@ describe('the console of several workers, and the commands that speak to it', ()
     // Every connection goes to the next worker.
     for (let n = 0; n < 4; n++) expect((await bot.upload(`part-${n}`, 1000)).status).toBe(201);
     await eventually(async () => (await inState(bot.call, 'recording')).bytes === 4000);
-    expect(stream.events.some(({ event }) => event === 'activity')).toBe(true);
+    await eventually(() => stream.events.some(({ event }) => event === 'activity'));
     stream.close();
 
     const listed = await run('calls');
