@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { eventually } from '../test/support/eventually.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { benchDirectory, launch, type Launched } from './processes.ts';
 
 const modules = '/usr/lib/nginx/modules';
@@ -32,15 +33,6 @@ interface NginxPlace {
   readonly graphPort: number;
   readonly redisPort: number;
   readonly lua: boolean;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 const read = (file: string): string => readFileSync(join(benchDirectory, 'peers', file), 'utf8');

@@ -1,5 +1,5 @@
 import { endOfObservation, isObserved, type Observation } from '../core/call/observation.ts';
-import { parseCallKey } from '../core/call/key.ts';
+import { noCall } from '../core/call/key.ts';
 import { messageOf } from '../core/errors.ts';
 import type { CallStore } from '../core/ports/call-store.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -27,8 +27,6 @@ const lookEveryMs = 1000;
  * sooner than a minute after its last sign of life, and until then takes in nobody who enforces.
  */
 const memberForMs = 45_000;
-/** A call that nobody has: the store is asked for its clock with it. */
-const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
 /** Every how many of these times the store is asked for its clock. */
 const looksPerReading = 10;
 
@@ -134,7 +132,6 @@ export class Observing {
   /** A reply that is late shows an earlier time, which does no harm. */
   #readClock(): void {
     const { calls, log } = this.#parts;
-    if (noCall === undefined) return;
     calls.read(noCall).then(
       ({ clock }) => {
         this.storeShows(clock);

@@ -1,4 +1,4 @@
-import { parseCallKey } from '../core/call/key.ts';
+import { noCall } from '../core/call/key.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { EvidenceWriter } from '../evidence/journal/writer.ts';
@@ -41,13 +41,10 @@ const silentStore = ({ ping }: Pick<Store, 'ping'>): Promise<string | undefined>
     (error: unknown) => `the store does not answer: ${messageOf(error)}`,
   );
 
-/** A call that nobody has; it is only read. */
-const noCall = parseCallKey('00000000-0000-4000-8000-000000000000');
-
 /** That the store does not answer is a condition of its own. */
 async function freshStore(deps: GateParts): Promise<string | undefined> {
   try {
-    const ms = noCall === undefined ? 0 : freshForMs(deps, await deps.calls.read(noCall));
+    const ms = freshForMs(deps, await deps.calls.read(noCall));
     return ms > 0
       ? `the store started without data: status changes are refused for another ${(ms / 1000).toFixed(1)} s`
       : undefined;

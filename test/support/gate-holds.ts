@@ -1,6 +1,7 @@
 import type { HoldLine } from '../../src/core/call/evidence-lines.ts';
 import type { HoldStore } from '../../src/core/ports/hold-store.ts';
 import type { Store } from '../../src/core/ports/store.ts';
+import type { VirtualClock } from './virtual-clock.ts';
 
 /** The commands about holds, as a test disturbs them. */
 export type HoldCommand = `${Exclude<keyof HoldStore, 'onChange'>}Holds` | 'onHolds';
@@ -30,4 +31,23 @@ export async function writeHoldLines({ outbox }: Store, durable: HoldLine[]): Pr
   for (const { hold } of entries) if (hold !== undefined) durable.push(hold);
   await outbox.remove(entries);
   return durable;
+}
+
+interface DurableWorld {
+  readonly clock: Pick<VirtualClock, 'advance'>;
+  readonly storeIsDown: boolean;
+  writeHolds(): Promise<unknown>;
+}
+
+/** Lets time pass until a promise is settled; meanwhile lines about holds become durable. */
+export async function whileDurable<T>(world: DurableWorld, promise: Promise<T>): Promise<T> {
+  const progress = { isOver: false };
+  const done = promise.finally(() => (progress.isOver = true));
+  const write = async (): Promise<void> => {
+    await world.clock.advance(20);
+    if (!world.storeIsDown) await world.writeHolds();
+    if (!progress.isOver) await write();
+  };
+  await write();
+  return done;
 }

@@ -16,7 +16,7 @@ export const routes: readonly Route[] = [
   { method: 'get', path: '/api/calls', role: 'Tallylight.View', handle: calls },
   { method: 'get', path: '/api/calls/:id', role: 'Tallylight.View', handle: call },
   { method: 'post', path: '/api/calls/:id/close', role: 'Tallylight.Operate', handle: close },
-  { method: 'get', path: '/api/events', role: 'Tallylight.View', own: true, handle: events },
+  { method: 'get', path: '/api/events', role: 'Tallylight.View', handle: events },
   { method: 'get', path: '/api/holds', role: 'Tallylight.View', handle: holds },
   { method: 'post', path: '/api/hold', role: 'Tallylight.Operate', handle: hold },
   { method: 'delete', path: '/api/hold/:id', role: 'Tallylight.Operate', handle: release },

@@ -51,8 +51,6 @@ export interface Route {
   readonly path: string;
   /** undefined: any role. */
   readonly role: OperatorRole | undefined;
-  /** Reads that only our own page may begin. */
-  readonly own?: true;
   readonly handle: Handler;
 }
 

@@ -15,6 +15,9 @@ export function parseCallKey(text: string): CallKey | undefined {
   return text.replaceAll('-', '').toLowerCase() as CallKey;
 }
 
+/** A call that nobody has: read where only the store itself is asked about. */
+export const noCall = '00000000000040008000000000000000' as CallKey;
+
 /** The spelling Graph uses in REST URLs. */
 export function toGuid(key: CallKey): string {
   return [key.slice(0, 8), key.slice(8, 12), key.slice(12, 16), key.slice(16, 20), key.slice(20)].join('-');

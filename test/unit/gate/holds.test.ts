@@ -12,6 +12,7 @@ import {
   type WorldOptions,
 } from '../../support/gate.ts';
 import { completed } from '../../support/gate-graph.ts';
+import { whileDurable } from '../../support/gate-holds.ts';
 
 const ttlMs = 3000;
 const drainMs = 1000;
@@ -26,24 +27,11 @@ const gate = (world: World, index: number) => world.instances[index]!.gate;
 
 /** Sets a hold while somebody writes the evidence. */
 async function hold(world: World, scope = everybody, index = 0): Promise<HoldChange> {
-  return granted(await written(world, gate(world, index).byHand.hold({ ...act, scope })));
+  return granted(await whileDurable(world, gate(world, index).byHand.hold({ ...act, scope })));
 }
 
 async function release(world: World, id: string, index = 0): Promise<HoldChange> {
-  return granted(await written(world, gate(world, index).byHand.release(id, act)));
-}
-
-/** Lets time pass, in which lines about holds become durable. */
-async function written<T>(world: World, promise: Promise<T>): Promise<T> {
-  const progress = { isOver: false };
-  const done = promise.finally(() => (progress.isOver = true));
-  const write = async (): Promise<void> => {
-    await world.clock.advance(20);
-    if (!world.storeIsDown) await world.writeHolds();
-    if (!progress.isOver) await write();
-  };
-  await write();
-  return done;
+  return granted(await whileDurable(world, gate(world, index).byHand.release(id, act)));
 }
 
 function granted<T>(decision: Decision<T>): T {

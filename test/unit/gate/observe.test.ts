@@ -6,6 +6,7 @@ import { type Refusal, refuse } from '../../../src/core/decision.ts';
 import { type ReasonCode, reasons } from '../../../src/core/reasons.ts';
 import type { PassingWrite } from '../../../src/gate/write.ts';
 import { bot, inWorld, startOfTime, stranger, theCall, type World } from '../../support/gate.ts';
+import { whileDurable } from '../../support/gate-holds.ts';
 
 const times = { ttlMs: 3000, drainMs: 1000, graphTimeoutMs: 2000 };
 const minute = 60_000;
@@ -45,19 +46,6 @@ async function observed(world: World, of: Parameters<typeof upload>[1] = {}): Pr
   if (!('write' in passed)) throw new Error(`the write was refused: ${passed.reason}`);
   expect(passed.write.epoch).toBeNull();
   return passed;
-}
-
-/** Lets time pass, in which lines about holds become durable. */
-async function whileDurable<T>(world: World, promise: Promise<T>): Promise<T> {
-  const progress = { isOver: false };
-  const done = promise.finally(() => (progress.isOver = true));
-  const write = async (): Promise<void> => {
-    await world.clock.advance(20);
-    await world.writeHolds();
-    if (!progress.isOver) await write();
-  };
-  await write();
-  return done;
 }
 
 /** Graph has accepted the owner of a call. */
